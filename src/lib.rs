@@ -1,0 +1,41 @@
+//! **elsewhere** puts container runtimes from Enterprise Linux RPMs into any directory, for any
+//! user, on any distribution.
+//!
+//! # The map
+//!
+//! Data flows one way, and every arrow is a type:
+//!
+//! 1. [`cli`] turns arguments into a [`model::Request`].
+//! 2. [`catalog`] reads `repos/` into [`model::Dist`] and [`model::Runtime`].
+//! 3. [`host`] says what this machine is: a [`model::HostFacts`].
+//! 4. [`fetch`] brings bytes into the cache, with the digest that was asked for.
+//! 5. [`repodata`] parses metalinks, `repomd.xml` and `primary.xml` into a [`model::Index`].
+//! 6. [`resolve`] answers a `Runtime` and an `Index` with a [`model::Plan`].
+//! 7. [`trust`] proves where a package comes from: [`trust::Verified`].
+//! 8. [`unpack`] writes a verified payload into a staged tree, and nowhere else.
+//! 9. [`relocate`] makes the tree movable; [`audit`] proves that nothing it needs is missing.
+//! 10. [`smoke`] runs it; [`launcher`] writes the text of `PREFIX/bin/*`.
+//! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
+//!
+//! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
+//! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
+//! draws. [`error`] gives every failure its exit status and its hint.
+
+pub mod audit;
+pub mod catalog;
+pub mod cli;
+pub mod error;
+pub mod fetch;
+pub mod host;
+pub mod launcher;
+pub mod model;
+pub mod pipeline;
+pub mod prefix;
+pub mod relocate;
+pub mod repodata;
+pub mod report;
+pub mod resolve;
+pub mod smoke;
+pub mod terminal;
+pub mod trust;
+pub mod unpack;

@@ -1,0 +1,3 @@
+//! The program `elsewhere`: hands the process over to [`elsewhere::cli`].
+
+fn main() {}

@@ -1,0 +1,222 @@
+//! Checksums of the SHA-2 family. Weaker ones are not representable, so nothing can rely on them.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// A digest algorithm that is strong enough to prove content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// SHA-256: what every EL repository and package uses today.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512: seen in metalinks.
+    Sha512,
+}
+
+impl Algorithm {
+    /// The name as it stands in checksums written `sha256:…`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Length of the digest in bytes.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// A SHA-2 digest and its algorithm. Written `sha256:<lower-case hex>`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Checksum {
+    algorithm: Algorithm,
+    hex: String,
+}
+
+impl Checksum {
+    /// A checksum from its algorithm's name (`sha256`, any case) and hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the algorithm is unknown or too weak, or the digits are not the right number of
+    /// hexadecimal digits.
+    pub fn new(algorithm: &str, hex: &str) -> Result<Self, InvalidChecksum> {
+        let algorithm = match algorithm.to_ascii_lowercase().as_str() {
+            "sha256" | "sha-256" => Algorithm::Sha256,
+            "sha384" | "sha-384" => Algorithm::Sha384,
+            "sha512" | "sha-512" => Algorithm::Sha512,
+            other => return Err(InvalidChecksum::Algorithm(other.to_owned())),
+        };
+        if hex.len() != 2 * algorithm.size() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidChecksum::Digits(hex.to_owned()));
+        }
+        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
+    }
+
+    /// The SHA-256 of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digester = Digester::new(Algorithm::Sha256);
+        digester.update(bytes);
+        digester.finish()
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The digest in lower-case hexadecimal.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm.as_str(), self.hex)
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Checksum {
+    type Err = InvalidChecksum;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChecksum> {
+        let (algorithm, hex) =
+            text.split_once(':').ok_or_else(|| InvalidChecksum::Digits(text.to_owned()))?;
+        Self::new(algorithm, hex)
+    }
+}
+
+impl TryFrom<String> for Checksum {
+    type Error = InvalidChecksum;
+
+    fn try_from(text: String) -> Result<Self, InvalidChecksum> {
+        text.parse()
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+/// Why a checksum cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidChecksum {
+    /// The algorithm is unknown, or too weak to prove anything (MD5, SHA-1).
+    #[error("checksum algorithm {0:?} is not accepted (SHA-256 or better is)")]
+    Algorithm(String),
+    /// The digits are not a digest of the algorithm.
+    #[error("{0:?} is not a digest in hexadecimal")]
+    Digits(String),
+}
+
+/// Computes a [`Checksum`] from pieces. Also an [`io::Write`], for [`io::copy`].
+#[derive(Clone, Debug)]
+pub struct Digester(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Digester {
+    /// A digester that has seen nothing yet.
+    #[must_use]
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::Sha384 => State::Sha384(Sha384::new()),
+            Algorithm::Sha512 => State::Sha512(Sha512::new()),
+        })
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            State::Sha384(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    /// The checksum of all that was added.
+    #[must_use]
+    pub fn finish(self) -> Checksum {
+        let (algorithm, bytes) = match self.0 {
+            State::Sha256(state) => (Algorithm::Sha256, state.finalize().to_vec()),
+            State::Sha384(state) => (Algorithm::Sha384, state.finalize().to_vec()),
+            State::Sha512(state) => (Algorithm::Sha512, state.finalize().to_vec()),
+        };
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Checksum { algorithm, hex }
+    }
+}
+
+impl io::Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_of_abc() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(
+            Checksum::of(b"abc").hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn weak_and_malformed_checksums_are_refused() {
+        assert!(matches!(Checksum::new("sha", "00"), Err(InvalidChecksum::Algorithm(_))));
+        assert!(matches!(Checksum::new("md5", "00"), Err(InvalidChecksum::Algorithm(_))));
+        assert!(matches!(Checksum::new("sha256", "00"), Err(InvalidChecksum::Digits(_))));
+        assert!(matches!(
+            Checksum::new("sha256", &"zz".repeat(32)),
+            Err(InvalidChecksum::Digits(_))
+        ));
+    }
+
+    #[test]
+    fn text_round_trips() {
+        let checksum = Checksum::of(b"");
+        assert_eq!(checksum.to_string().parse(), Ok(checksum));
+    }
+}

@@ -1,0 +1,172 @@
+//! A distribution: where its packages are, and whose signature they carry. Read from
+//! `repos/dists/*.toml`; the format is described in `docs/definitions.md`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arch, GlibcVersion};
+
+/// An Enterprise Linux release (or a Fedora), as a source of packages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dist {
+    /// The name that `-d` takes: `el8`.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// The dist's own glibc. Serves to choose a dist, not to refuse a tree.
+    pub glibc: GlibcVersion,
+    /// The day after which nobody maintains it, `YYYY-MM-DD`.
+    pub maintained_until: String,
+    /// The x86-64 level, `1` to `4`, that its x86_64 packages are compiled for.
+    #[serde(default = "baseline")]
+    pub x86_64_level: u8,
+    /// Its repositories. For one architecture, each id stands once.
+    #[serde(rename = "repository")]
+    pub repositories: Vec<Repository>,
+}
+
+fn baseline() -> u8 {
+    1
+}
+
+impl Dist {
+    /// The repositories that hold packages for `arch`, in the order of preference.
+    pub fn repositories_for(&self, arch: Arch) -> impl Iterator<Item = &Repository> {
+        self.repositories.iter().filter(move |repository| repository.arches.contains(&arch))
+    }
+}
+
+/// One repository, with every place where it can be read. `$basearch` stands for the architecture.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Its short name within the dist: `baseos`.
+    pub id: String,
+    /// The architectures it exists for.
+    pub arches: Vec<Arch>,
+    /// URL of a metalink: mirrors, and the digest of `repomd.xml`.
+    #[serde(default)]
+    pub metalink: Option<String>,
+    /// URL of a mirror list: base URLs, a line each, and no digest.
+    #[serde(default)]
+    pub mirrorlist: Option<String>,
+    /// Base URLs (`repodata/repomd.xml` lies below), tried in this order after the mirrors.
+    #[serde(default)]
+    pub base: Vec<String>,
+    /// Whether `repomd.xml.asc` is published. Where it is, a missing or bad one is refused.
+    #[serde(default)]
+    pub signed_metadata: bool,
+    /// Keys whose signature a package of this repository may carry. Several when keys rotated.
+    #[serde(rename = "key")]
+    pub keys: Vec<KeyPin>,
+    /// Whether the repository lists packages of several module streams (EL8's AppStream).
+    #[serde(default)]
+    pub modular: bool,
+    /// Smaller is preferred, whatever the version, as dnf's `priority`.
+    #[serde(default)]
+    pub priority: RepositoryPriority,
+    /// When not empty, only packages of these names are taken from this repository.
+    #[serde(default)]
+    pub only: Vec<String>,
+}
+
+/// dnf's `priority` of a repository: 1 to 99, smaller first; 99 unless said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RepositoryPriority(pub u8);
+
+impl Default for RepositoryPriority {
+    fn default() -> Self {
+        Self(99)
+    }
+}
+
+/// An OpenPGP key: its full fingerprint, and where the distribution publishes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPin {
+    /// Fingerprint of the primary key.
+    pub fingerprint: Fingerprint,
+    /// Where the key file is. It may hold other keys too; only the pinned one counts.
+    pub url: String,
+    /// Other places where the same key is published.
+    #[serde(default)]
+    pub alternates: Vec<String>,
+    /// The architectures whose packages it signs; all when empty.
+    #[serde(default)]
+    pub arches: Vec<Arch>,
+}
+
+/// Full fingerprint of an OpenPGP primary key: 40 (v4) or 64 (v6) hexadecimal digits, upper case.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Parses hexadecimal digits of any case; spaces, as `gpg` prints them, are dropped.
+    ///
+    /// # Errors
+    /// When what is left is not 40 or 64 hexadecimal digits. Short key ids are no proof.
+    pub fn new(text: &str) -> Result<Self, InvalidFingerprint> {
+        let digits: String = text.split_whitespace().collect::<String>().to_ascii_uppercase();
+        let whole = matches!(digits.len(), 40 | 64);
+        if !whole || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidFingerprint(text.to_owned()));
+        }
+        Ok(Self(digits))
+    }
+
+    /// The digits, upper case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = InvalidFingerprint;
+
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
+        Self::new(&text)
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.0
+    }
+}
+
+/// A text that is no full fingerprint.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a full key fingerprint (40 or 64 hexadecimal digits)")]
+pub struct InvalidFingerprint(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_whole_or_refused() {
+        let spaced = "94E2 79EB 8D8F 25B2 1810  ADF1 21EA 45AB 2F86 D6A1";
+        assert_eq!(
+            Fingerprint::new(spaced).map(String::from),
+            Ok("94E279EB8D8F25B21810ADF121EA45AB2F86D6A1".into())
+        );
+        assert!(Fingerprint::new("2F86D6A1").is_err());
+    }
+}

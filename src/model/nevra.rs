@@ -1,0 +1,135 @@
+//! Names of packages: NEVRA, as RPM writes it.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::escape;
+
+/// Epoch, version and release. Ordered by RPM's rules (`rpmvercmp`, with `~` and `^`).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evr {
+    /// Epoch; 0 where the package names none.
+    #[serde(default)]
+    pub epoch: u32,
+    /// Upstream's version.
+    pub version: String,
+    /// The packager's release; empty in dependencies that do not care.
+    #[serde(default)]
+    pub release: String,
+}
+
+impl Evr {
+    /// Parses `[EPOCH:]VERSION[-RELEASE]`. An epoch that is no number counts as 0, as in RPM.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (epoch, rest) = match text.split_once(':') {
+            Some((epoch, rest)) => (epoch.parse().unwrap_or(0), rest),
+            None => (0, text),
+        };
+        let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
+        Self { epoch, version: version.to_owned(), release: release.to_owned() }
+    }
+
+    /// Compares as a dependency does: a side without a release matches any release.
+    #[must_use]
+    pub fn compare_in_dependency(&self, other: &Self) -> Ordering {
+        let versions = self
+            .epoch
+            .cmp(&other.epoch)
+            .then_with(|| compare_segment(&self.version, &other.version));
+        if self.release.is_empty() || other.release.is_empty() {
+            return versions;
+        }
+        versions.then_with(|| compare_segment(&self.release, &other.release))
+    }
+}
+
+/// `rpmvercmp` of one segment: a version or a release.
+fn compare_segment(left: &str, right: &str) -> Ordering {
+    rpm_version::Evr::new("0", left, "0").cmp(&rpm_version::Evr::new("0", right, "0"))
+}
+
+impl PartialEq for Evr {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Evr {}
+
+impl PartialOrd for Evr {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Evr {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.epoch
+            .cmp(&other.epoch)
+            .then_with(|| compare_segment(&self.version, &other.version))
+            .then_with(|| compare_segment(&self.release, &other.release))
+    }
+}
+
+impl fmt::Display for Evr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.epoch != 0 {
+            write!(f, "{}:", self.epoch)?;
+        }
+        f.write_str(&escape(&self.version))?;
+        if !self.release.is_empty() {
+            write!(f, "-{}", escape(&self.release))?;
+        }
+        Ok(())
+    }
+}
+
+/// Name, epoch, version, release and architecture: what identifies a package.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Nevra {
+    /// The package's name.
+    pub name: String,
+    /// Its epoch, version and release.
+    #[serde(flatten)]
+    pub evr: Evr,
+    /// RPM's architecture, which may be `noarch`.
+    pub arch: String,
+}
+
+impl fmt::Display for Nevra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}.{}", escape(&self.name), self.evr, escape(&self.arch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_rpms_and_not_the_texts() {
+        let newer = |a: &str, b: &str| assert!(Evr::parse(a) > Evr::parse(b), "{a} > {b}");
+        newer("1.10.1-1", "1.9.3-1");
+        newer("1:1.0-1", "9.9-9");
+        newer("1.0-1", "1.0~rc1-1");
+        newer("1.0^git1-1", "1.0-1");
+        newer("2.9-10.el8", "2.9-9.el8");
+    }
+
+    #[test]
+    fn a_dependency_without_release_matches_any_release() {
+        let evr = Evr::parse("1:2.0-3");
+        assert_eq!(Evr::parse("1:2.0").compare_in_dependency(&evr), Ordering::Equal);
+        assert_eq!(Evr::parse("2.0").compare_in_dependency(&evr), Ordering::Less);
+    }
+
+    #[test]
+    fn display_leaves_out_what_is_not_there() {
+        assert_eq!(Evr::parse("0:1.2-3").to_string(), "1.2-3");
+        assert_eq!(Evr::parse("2:1.2").to_string(), "2:1.2");
+    }
+}

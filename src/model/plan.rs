@@ -1,0 +1,124 @@
+//! The complete answer before anything is touched. Written to a file it is the lock file;
+//! `docs/lock-file.md` describes the format.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arch, Checksum, KeyPin, Nevra, RelPath};
+
+/// The version of the lock file's format that this program reads and writes.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// Everything that an install will do, for every architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// A tree per architecture, in the order of [`Arch::ALL`].
+    #[serde(rename = "tree")]
+    pub trees: Vec<TreePlan>,
+}
+
+/// One architecture's tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreePlan {
+    /// The architecture.
+    pub arch: Arch,
+    /// The dist's name.
+    pub dist: String,
+    /// The runtimes, by name.
+    #[serde(rename = "runtime")]
+    pub runtimes: Vec<PlannedRuntime>,
+    /// The repositories that the packages come from, in the dist's order.
+    #[serde(rename = "source")]
+    pub sources: Vec<Source>,
+    /// Every package, sorted by name.
+    #[serde(rename = "package")]
+    pub packages: Vec<PlannedPackage>,
+}
+
+/// A runtime and the version that was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedRuntime {
+    /// Its name in `repos/runtimes/`.
+    pub name: String,
+    /// The version of its own package, without the release.
+    pub version: String,
+}
+
+/// A repository as a plan needs it: where to fetch from, and whose signature to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Id of the repository; `local` for a package that the user named by path or URL.
+    pub id: String,
+    /// Base URLs, best first, each ending in `/`. Empty for `local`.
+    pub base: Vec<String>,
+    /// Keys that may have signed its packages.
+    #[serde(rename = "key", default)]
+    pub keys: Vec<KeyPin>,
+}
+
+/// One package of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPackage {
+    /// Name, epoch, version, release, architecture.
+    #[serde(flatten)]
+    pub nevra: Nevra,
+    /// Id of the [`Source`].
+    pub source: String,
+    /// Path below the source's base URL, as metadata gives it (not percent-encoded); for `local`
+    /// the whole URL.
+    pub location: String,
+    /// Bytes of the package file.
+    pub size: u64,
+    /// Bytes of its files when installed, as its header declares.
+    pub installed_size: u64,
+    /// Digest of the package file.
+    pub checksum: Checksum,
+    /// When not empty, only these files of the package are unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<RelPath>,
+    /// Why it is in.
+    pub reason: Reason,
+}
+
+/// Why a package is in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Who asks: a package's name, or `runtime NAME`.
+    pub by: String,
+    /// What for: the requirement as RPM writes it, or the runtime file's entry.
+    pub needs: String,
+}
+
+impl TreePlan {
+    /// Bytes of all package files.
+    #[must_use]
+    pub fn download_size(&self) -> u64 {
+        self.packages.iter().map(|package| package.size).sum()
+    }
+
+    /// Bytes of all files when installed.
+    #[must_use]
+    pub fn installed_size(&self) -> u64 {
+        self.packages.iter().map(|package| package.installed_size).sum()
+    }
+
+    /// The source with this id.
+    #[must_use]
+    pub fn source(&self, id: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id == id)
+    }
+}
+
+impl PlannedPackage {
+    /// The file's name: the last component of its location.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.location.rsplit('/').next().unwrap_or(&self.location)
+    }
+}

@@ -1,0 +1,31 @@
+//! What the user wants, validated.
+
+use std::path::PathBuf;
+
+use super::Arch;
+
+/// What is to be installed or planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The runtimes, at least one.
+    pub runtimes: Vec<RuntimeRequest>,
+    /// The dist's name as typed; `None` lets the catalog choose.
+    pub dist: Option<String>,
+    /// The architectures, sorted, at least one.
+    pub arches: Vec<Arch>,
+    /// Key files whose keys are trusted for this run too.
+    pub trust_keys: Vec<PathBuf>,
+    /// Whether unsigned packages are let in, for this run.
+    pub allow_unsigned: bool,
+}
+
+/// A runtime and the version that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeRequest {
+    /// Its name in `repos/runtimes/`.
+    pub name: String,
+    /// `1.4.5`, or a prefix such as `1.4`; `None` for the newest.
+    pub version: Option<String>,
+    /// A path or URL of the runtime's own package, instead of one from the repositories.
+    pub package: Option<String>,
+}

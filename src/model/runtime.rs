@@ -1,0 +1,217 @@
+//! A runtime: which packages make it, and what must be done so that it works anywhere. Read from
+//! `repos/runtimes/*.toml`; the format is described in `docs/definitions.md`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::RelPath;
+
+/// A container runtime, or a tool beside one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// The name that `-r` takes.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// The package whose version is the runtime's.
+    pub package: String,
+    /// Packages and files that are wanted beside it.
+    #[serde(rename = "extra", default)]
+    pub extras: Vec<Extra>,
+    /// What every host gives, beyond what `repos/host.toml` says: the closure stops there.
+    #[serde(default)]
+    pub host: HostGives,
+    /// The streams of EL8 modules to use instead of the defaults: module → stream.
+    #[serde(default)]
+    pub streams: BTreeMap<String, String>,
+    /// Programs that get a launcher.
+    #[serde(rename = "command")]
+    pub commands: Vec<Command>,
+    /// Links that the packages' scriptlets would make, or that upstream's installer makes.
+    #[serde(rename = "link", default)]
+    pub links: Vec<Link>,
+    /// Directories that must exist, empty if no package fills them.
+    #[serde(default)]
+    pub directories: Vec<RelPath>,
+    /// Changes to text files, so that they find their own place.
+    #[serde(rename = "edit", default)]
+    pub edits: Vec<Edit>,
+    /// Programs that re-execute themselves from a memfd: `$ORIGIN` fails there, so their own
+    /// launcher sets the library path.
+    #[serde(default)]
+    pub library_path: Vec<RelPath>,
+    /// Directories of plugins: files there are never hard-linked between generations.
+    #[serde(default)]
+    pub plugin_directories: Vec<RelPath>,
+    /// Packages whose files are bound into containers and run on the container's libc.
+    #[serde(default)]
+    pub container_facing: Vec<String>,
+    /// What must run before a tree goes live.
+    #[serde(rename = "smoke", default)]
+    pub smoke_tests: Vec<SmokeTest>,
+    /// Features of the runtime that fail by themselves where the prefix's path has a space.
+    #[serde(default)]
+    pub broken_by_space: Vec<String>,
+}
+
+/// A package, or some of its files, that a runtime wants beside its own package.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// The package, by name or by a capability that it provides.
+    pub package: String,
+    /// When not empty: only these files are unpacked, and the package's Requires not followed.
+    #[serde(default)]
+    pub files: Vec<RelPath>,
+    /// Only with versions of the runtime's own package within this bound: `< 1.3`.
+    #[serde(default)]
+    pub when: Option<VersionBound>,
+    /// Only for these dists; all when empty.
+    #[serde(default)]
+    pub dists: Vec<String>,
+    /// Whether a dist that lacks the package is fine.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A bound on a version: `< 1.3`, `>= 1.4`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct VersionBound {
+    /// `<` or `>=`.
+    operator: BoundOperator,
+    /// The version on the right.
+    version: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BoundOperator {
+    Less,
+    AtLeast,
+}
+
+impl VersionBound {
+    /// Whether `version` (without epoch and release) is within the bound.
+    #[must_use]
+    pub fn contains(&self, version: &str) -> bool {
+        let order = rpm_version::rpm_evr_compare(version, &self.version);
+        match self.operator {
+            BoundOperator::Less => order.is_lt(),
+            BoundOperator::AtLeast => order.is_ge(),
+        }
+    }
+}
+
+impl TryFrom<String> for VersionBound {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bound = |operator, rest: &str| {
+            let version = rest.trim().to_owned();
+            (!version.is_empty()).then_some(Self { operator, version })
+        };
+        match text.trim() {
+            rest if rest.starts_with(">=") => bound(BoundOperator::AtLeast, &rest[2..]),
+            rest if rest.starts_with('<') && !rest.starts_with("<=") => {
+                bound(BoundOperator::Less, &rest[1..])
+            }
+            _ => None,
+        }
+        .ok_or_else(|| format!("{text:?} is not a version bound: write `< 1.3` or `>= 1.3`"))
+    }
+}
+
+impl From<VersionBound> for String {
+    fn from(bound: VersionBound) -> Self {
+        let operator = match bound.operator {
+            BoundOperator::Less => "<",
+            BoundOperator::AtLeast => ">=",
+        };
+        format!("{operator} {}", bound.version)
+    }
+}
+
+/// What is on every host, so that it is neither fetched nor bundled.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostGives {
+    /// Packages that count as installed: whatever they provide is given.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Capabilities that are given, whoever provides them; `*` stands for any characters.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Libraries that are never bundled and always taken from the host, by soname; `*` allowed.
+    #[serde(default)]
+    pub libraries: Vec<String>,
+}
+
+/// A program that gets a launcher in `PREFIX/bin`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The launcher's name.
+    pub name: String,
+    /// The program in the tree.
+    pub path: RelPath,
+    /// Arguments that come before the user's.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+}
+
+/// A symlink that no package contains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Where the link lies.
+    pub path: RelPath,
+    /// What it leads to, as a place in the tree. When that is not there, no link is made.
+    pub target: RelPath,
+}
+
+/// A change to a line of a text file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The file. When the tree has none, the edit does not apply.
+    pub path: RelPath,
+    /// Every line that begins so (after blanks) …
+    pub line_starts_with: String,
+    /// … becomes this text, `\n` included where several lines are wanted. Written as it stands.
+    pub becomes: String,
+}
+
+/// A program that must run before the tree goes live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmokeTest {
+    /// The program in the tree.
+    pub path: RelPath,
+    /// Its arguments. `{tmp}` stands for an empty scratch directory, `{tree}` for the tree.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// A text that its output must contain. `{version}` stands for the runtime's version.
+    #[serde(default)]
+    pub expect: String,
+    /// Whether it needs unprivileged user namespaces; where those are off it is passed over, and
+    /// that is said.
+    #[serde(default)]
+    pub needs_user_namespaces: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_compare_as_rpm_does() {
+        let bound = |text: &str| VersionBound::try_from(text.to_owned()).unwrap();
+        assert!(bound("< 1.3").contains("1.2.10"));
+        assert!(!bound("< 1.10").contains("1.10.1"));
+        assert!(bound(">= 1.9").contains("1.10"));
+        assert!(VersionBound::try_from("1.3".to_owned()).is_err());
+        assert!(VersionBound::try_from("<= 1.3".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Showing text that came from outside.
+
+use std::borrow::Cow;
+
+/// `text` with control characters, bidirectional overrides and the like escaped, so that what a
+/// package or a server names cannot drive the user's terminal.
+#[must_use]
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_plain(character) {
+            escaped.push(character);
+        } else {
+            escaped.extend(character.escape_default());
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a character shows itself and changes nothing else: no control characters, no
+/// formatting characters that reorder or hide text (Unicode Technical Report 36).
+fn is_plain(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_left_alone() {
+        assert!(matches!(escape("usr/bin/fakeroot é"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn terminal_escapes_are_shown() {
+        assert_eq!(escape("a\x1b[31m\n\u{202e}"), "a\\u{1b}[31m\\n\\u{202e}");
+    }
+}
