@@ -1,6 +1,8 @@
 //! The definitions that ship: every file of `repos/`, held to the facts that it states and to what
 //! the real programs do with it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
