@@ -1,74 +1,66 @@
 //! Which dist to take where the user names none.
 
-use std::cmp::Reverse;
-
 use super::CatalogError;
-use crate::model::{Arch, Dist, GlibcVersion};
+use crate::model::{Arch, Dist, HostFacts};
 
-/// The machines that a tree is to run on.
+/// A dist that suits.
 #[derive(Clone, Debug)]
-pub struct Target {
-    /// Their architecture.
-    pub arch: Arch,
-    /// Their glibc; `None` when nothing is known of it.
-    pub glibc: Option<GlibcVersion>,
-    /// Their x86-64 level; 0 when nothing is known of it.
-    pub x86_64_level: u8,
-    /// The day, `YYYY-MM-DD`.
-    pub today: String,
-}
-
-/// A dist that suits a target.
-#[derive(Clone, Debug)]
-pub struct DistChoice<'a> {
+pub struct Choice<'a> {
     /// The dist.
     pub dist: &'a Dist,
     /// What the user ought to know about the choice.
     pub message: Option<String>,
 }
 
-/// See [`super::Catalog::dists_for`].
+/// See [`super::Catalog::choices`]; `all` with the oldest glibc first.
 pub(super) fn dists<'a>(
     all: impl Iterator<Item = &'a Dist>,
-    target: &Target,
-) -> Result<Vec<DistChoice<'a>>, CatalogError> {
-    let (mut maintained, mut others): (Vec<&Dist>, Vec<&Dist>) = all
-        .filter(|dist| suits(dist, target))
-        .partition(|dist| dist.maintained_until >= target.today);
-    maintained.sort_by_key(|dist| (dist.glibc, &dist.name));
-    others.sort_by_key(|dist| Reverse((dist.glibc, &dist.name)));
+    arch: Arch,
+    host: Option<&HostFacts>,
+    today: &str,
+) -> Result<Vec<Choice<'a>>, CatalogError> {
+    let has_packages = |dist: &&Dist| dist.repositories_for(arch).next().is_some();
+    let (maintained, others): (Vec<&Dist>, Vec<&Dist>) = all
+        .filter(has_packages)
+        .filter(|dist| host.is_none_or(|host| runs_on(dist, host)))
+        .partition(|dist| dist.maintained_until.as_str() >= today);
     let choices: Vec<_> = if maintained.is_empty() {
-        let with_message = |dist| DistChoice { dist, message: Some(warning(dist, target)) };
-        others.into_iter().map(with_message).collect()
+        let reason = reason(arch, host);
+        let with_message = |dist| Choice { dist, message: Some(message(dist, &reason)) };
+        others.into_iter().rev().map(with_message).collect()
     } else {
-        maintained.into_iter().map(|dist| DistChoice { dist, message: None }).collect()
+        maintained.into_iter().map(|dist| Choice { dist, message: None }).collect()
     };
     if choices.is_empty() {
-        return Err(CatalogError::NothingSuits { arch: target.arch, glibc: target.glibc });
+        let glibc = host.and_then(HostFacts::glibc);
+        return Err(CatalogError::NothingSuits { arch, glibc });
     }
     Ok(choices)
 }
 
-fn suits(dist: &Dist, target: &Target) -> bool {
-    let glibc_fits = target.glibc.is_none_or(|glibc| dist.glibc <= glibc);
-    let level_fits = target.arch != Arch::X86_64
-        || target.x86_64_level == 0
-        || dist.x86_64_level <= target.x86_64_level;
-    glibc_fits && level_fits && dist.repositories_for(target.arch).next().is_some()
+/// Whether the programs of `dist` run on `host`, as far as glibc and processor are known.
+fn runs_on(dist: &Dist, host: &HostFacts) -> bool {
+    let glibc_fits = host.glibc().is_none_or(|glibc| dist.glibc <= glibc);
+    let level_fits = host.x86_64_level == 0 || dist.x86_64_level <= host.x86_64_level;
+    glibc_fits && level_fits
 }
 
-fn warning(dist: &Dist, target: &Target) -> String {
-    let until =
-        format!("{} is used, which nobody maintains since {}", dist.name, dist.maintained_until);
-    match target.glibc {
-        Some(glibc) => format!("{until}: no maintained dist runs on glibc {glibc}"),
-        None => format!("{until}: no maintained dist has packages for {}", target.arch),
+fn message(dist: &Dist, reason: &str) -> String {
+    let (name, until) = (&dist.name, &dist.maintained_until);
+    format!("{name} is used, which has not been maintained since {until}: {reason}")
+}
+
+fn reason(arch: Arch, host: Option<&HostFacts>) -> String {
+    match host.and_then(HostFacts::glibc) {
+        Some(glibc) => format!("no maintained dist runs on this machine's glibc {glibc}"),
+        None => format!("no maintained dist has packages for {arch}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Libc;
 
     fn dist(name: &str, glibc: &str, until: &str, level: u8) -> Dist {
         let text = format!(
@@ -80,27 +72,24 @@ mod tests {
 
     fn chosen(glibc: Option<&str>, level: u8, today: &str) -> Vec<String> {
         let all = [
-            dist("new", "2.39", "2035-05-31", 3),
-            dist("old", "2.17", "2024-06-30", 1),
             dist("older", "2.12", "2020-11-30", 1),
+            dist("old", "2.17", "2024-06-30", 1),
             dist("usual", "2.28", "2029-05-31", 1),
+            dist("new", "2.39", "2035-05-31", 3),
         ];
-        let target = Target {
-            arch: Arch::X86_64,
-            glibc: glibc.map(|glibc| glibc.parse().unwrap()),
+        let host = HostFacts {
+            arch: Some(Arch::X86_64),
+            machine: "x86_64".to_owned(),
+            libc: glibc.map_or(Libc::Unknown, |glibc| Libc::Glibc(glibc.parse().unwrap())),
+            distribution: String::new(),
             x86_64_level: level,
-            today: today.to_owned(),
         };
-        dists(all.iter(), &target).map_or_else(
-            |_| Vec::new(),
-            |choices| {
-                let mark = |choice: &DistChoice| if choice.message.is_some() { "!" } else { "" };
-                choices
-                    .iter()
-                    .map(|choice| format!("{}{}", choice.dist.name, mark(choice)))
-                    .collect()
-            },
-        )
+        let choices = dists(all.iter(), Arch::X86_64, Some(&host), today).unwrap_or_default();
+        let show = |choice: &Choice| match choice.message {
+            Some(_) => format!("{}!", choice.dist.name),
+            None => choice.dist.name.clone(),
+        };
+        choices.iter().map(show).collect()
     }
 
     #[test]
@@ -126,5 +115,20 @@ mod tests {
     #[test]
     fn a_glibc_older_than_all_suits_nothing() {
         assert!(chosen(Some("2.5"), 4, "2026-01-01").is_empty());
+    }
+
+    #[test]
+    fn the_message_says_what_is_used_and_why() {
+        let old = dist("el7", "2.17", "2024-06-30", 1);
+        let choices = dists([&old].into_iter(), Arch::X86_64, None, "2026-01-01").unwrap();
+        assert_eq!(
+            choices.first().and_then(|choice| choice.message.as_deref()),
+            Some(
+                "el7 is used, which has not been maintained since 2024-06-30: no maintained dist has \
+                 packages for x86_64"
+            )
+        );
+        let error = dists([&old].into_iter(), Arch::S390x, None, "2026-01-01").unwrap_err();
+        assert_eq!(error.to_string(), "no dist has packages for s390x");
     }
 }

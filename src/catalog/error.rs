@@ -75,7 +75,7 @@ pub enum CatalogError {
         because: String,
     },
     /// No dist suits a machine.
-    #[error("no dist has packages for {arch} that run on {}", describe_glibc(*glibc))]
+    #[error("no dist has packages for {arch}{}", on_glibc(*glibc))]
     NothingSuits {
         /// The architecture.
         arch: Arch,
@@ -108,8 +108,8 @@ impl CatalogError {
     }
 }
 
-fn describe_glibc(glibc: Option<GlibcVersion>) -> String {
-    glibc.map_or_else(|| "any glibc".to_owned(), |version| format!("glibc {version}"))
+fn on_glibc(glibc: Option<GlibcVersion>) -> String {
+    glibc.map_or_else(String::new, |version| format!(" that run on this machine's glibc {version}"))
 }
 
 /// The entry of `known` that `name` was probably meant to be: at most a third of it is different.

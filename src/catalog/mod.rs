@@ -11,10 +11,10 @@ mod names;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use choose::{DistChoice, Target};
+pub use choose::Choice;
 pub use error::CatalogError;
 
-use crate::model::{Dist, HostGives, Runtime};
+use crate::model::{Arch, Dist, HostFacts, HostGives, Runtime};
 use names::Names;
 
 /// Every definition: dists, runtimes, what hosts give, and other names of dists.
@@ -70,16 +70,17 @@ impl Catalog {
         })
     }
 
-    /// What counts as being on the host for `runtime`: what every host gives, and what the runtime's
-    /// own file adds.
+    /// What counts as being on the host for `runtimes` together: what every host gives, and what
+    /// their own files add.
     #[must_use]
-    pub fn host_gives(&self, runtime: &Runtime) -> HostGives {
-        let join = |general: &[String], own: &[String]| [general, own].concat();
-        HostGives {
-            packages: join(&self.host.packages, &runtime.host.packages),
-            capabilities: join(&self.host.capabilities, &runtime.host.capabilities),
-            libraries: join(&self.host.libraries, &runtime.host.libraries),
+    pub fn host_gives(&self, runtimes: &[&Runtime]) -> HostGives {
+        let mut all = self.host.clone();
+        for own in runtimes.iter().map(|runtime| &runtime.host) {
+            all.packages.extend_from_slice(&own.packages);
+            all.capabilities.extend_from_slice(&own.capabilities);
+            all.libraries.extend_from_slice(&own.libraries);
         }
+        all
     }
 
     /// Every dist, the oldest glibc first.
@@ -94,15 +95,23 @@ impl Catalog {
         self.runtimes.values()
     }
 
-    /// The dists that suit `target`, the best one first: of those that are maintained and whose glibc
-    /// is no newer than the target's, the oldest, because what runs on an old glibc also runs inside
-    /// containers with an old one. Where none is maintained, the newest of the others, with a message.
-    /// Whether a dist offers the wanted runtime is for the caller to find out: take the next if not.
+    /// The dists to choose from where the user names none, the best one first, at least one.
+    ///
+    /// Those that are maintained on `today` (`YYYY-MM-DD`), have packages for `arch`, and run on
+    /// `host` where that is given, that is, where the tree is made for this very machine. The oldest
+    /// comes first, because what runs on an old glibc also runs inside containers with an old one.
+    /// Where no maintained one is left, the newest of the others come, with a message. Whether a dist
+    /// offers the wanted runtime is for the caller to find out: take the next if not.
     ///
     /// # Errors
-    /// When no dist suits the target.
-    pub fn dists_for(&self, target: &Target) -> Result<Vec<DistChoice<'_>>, CatalogError> {
-        choose::dists(self.dists.values(), target)
+    /// When nothing is left.
+    pub fn choices(
+        &self,
+        arch: Arch,
+        host: Option<&HostFacts>,
+        today: &str,
+    ) -> Result<Vec<Choice<'_>>, CatalogError> {
+        choose::dists(self.dists(), arch, host, today)
     }
 }
 

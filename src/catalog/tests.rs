@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::model::GlibcVersion;
+use crate::model::Libc;
 
 fn embedded() -> Catalog {
     Catalog::load(&[]).unwrap()
@@ -209,15 +209,11 @@ fn a_misplaced_file_is_refused_and_others_are_left_alone() {
 fn what_the_host_gives_is_the_general_and_the_runtimes_own() {
     let catalog = embedded();
     let runtime = catalog.runtime("apptainer").unwrap();
-    let gives = catalog.host_gives(runtime);
+    let gives = catalog.host_gives(&[runtime]);
     assert!(gives.packages.contains(&"glibc".to_owned()));
     assert!(gives.packages.contains(&"fuse3".to_owned()));
-    assert!(
-        !catalog
-            .host_gives(catalog.runtime("crun").unwrap())
-            .packages
-            .contains(&"fuse3".to_owned())
-    );
+    let crun = catalog.host_gives(&[catalog.runtime("crun").unwrap()]);
+    assert!(!crun.packages.contains(&"fuse3".to_owned()));
     let never = ["libgcc_s.so.1", "libcrypt.so.1", "libcrypt.so.2", "libz.so.1", "libstdc++.so.6"];
     assert!(never.iter().all(|name| !gives.libraries.contains(&(*name).to_owned())));
 }
@@ -226,7 +222,7 @@ fn what_the_host_gives_is_the_general_and_the_runtimes_own() {
 fn loaders_of_every_architecture_are_the_hosts() {
     let host = embedded().host;
     let libraries: BTreeSet<_> = host.libraries.iter().map(String::as_str).collect();
-    for arch in crate::model::Arch::ALL {
+    for arch in Arch::ALL {
         let (_, name) = arch.loader().rsplit_once('/').unwrap();
         assert!(libraries.contains(name), "{name}");
     }
@@ -239,25 +235,35 @@ fn loaders_of_every_architecture_are_the_hosts() {
 #[test]
 fn defaults_are_el8_and_for_an_old_glibc_el7() {
     let catalog = embedded();
+    let host = |arch, glibc: &str| HostFacts {
+        arch: Some(arch),
+        machine: String::new(),
+        libc: Libc::Glibc(glibc.parse().unwrap()),
+        distribution: String::new(),
+        x86_64_level: 0,
+    };
     let first = |arch, glibc: &str, today: &str| {
-        let glibc = Some(glibc.parse::<GlibcVersion>().unwrap());
-        let target = Target { arch, glibc, x86_64_level: 4, today: today.to_owned() };
-        let choices = catalog.dists_for(&target).unwrap();
+        let choices = catalog.choices(arch, Some(&host(arch, glibc)), today).unwrap();
         let choice = choices.first().unwrap();
         (choice.dist.name.clone(), choice.message.is_some())
     };
-    for arch in crate::model::Arch::ALL {
+    for arch in Arch::ALL {
         assert_eq!(first(arch, "2.36", "2026-11-20"), ("el8".to_owned(), false));
         assert_eq!(first(arch, "2.36", "2029-06-01"), ("el9".to_owned(), false));
     }
-    let x86_64 = crate::model::Arch::X86_64;
-    assert_eq!(first(x86_64, "2.27", "2026-11-20"), ("el7".to_owned(), true));
-    let s390x = Target {
-        arch: crate::model::Arch::S390x,
-        glibc: Some("2.17".parse().unwrap()),
-        x86_64_level: 0,
-        today: "2026-11-20".to_owned(),
-    };
-    let error = catalog.dists_for(&s390x).unwrap_err().to_string();
-    assert_eq!(error, "no dist has packages for s390x that run on glibc 2.17");
+    assert_eq!(first(Arch::X86_64, "2.27", "2026-11-20"), ("el7".to_owned(), true));
+    let old = host(Arch::S390x, "2.17");
+    let error = catalog.choices(Arch::S390x, Some(&old), "2026-11-20").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no dist has packages for s390x that run on this machine's glibc 2.17"
+    );
+}
+
+#[test]
+fn for_other_machines_nothing_is_ruled_out() {
+    let catalog = embedded();
+    let choices = catalog.choices(Arch::Aarch64, None, "2026-11-20").unwrap();
+    let names: Vec<_> = choices.iter().map(|choice| choice.dist.name.as_str()).collect();
+    assert_eq!(names, ["el8", "el9", "el10", "fc43", "fc44", "fc45"]);
 }

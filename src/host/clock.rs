@@ -1,25 +1,20 @@
-//! The day and the time.
+//! The time and its date.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_PER_DAY: u64 = 86_400;
-
-/// Today in UTC, `YYYY-MM-DD`.
-#[must_use]
-pub fn today() -> String {
-    date(seconds() / SECONDS_PER_DAY)
-}
 
 /// Seconds since 1970; 0 where the clock is set to an earlier time.
 pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The date of a day that is counted from 1970-01-01.
-fn date(days: u64) -> String {
+/// The day, `YYYY-MM-DD` in UTC, of a time in seconds since 1970.
+#[must_use]
+pub fn date(seconds: u64) -> String {
     // Years that begin in March put the leap day at their end; 719,468 days lie between 0000-03-01
     // and 1970-01-01, and every 400 years have 146,097 days.
-    let days = days + 719_468;
+    let days = seconds / SECONDS_PER_DAY + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;
     let year_of_era =
@@ -38,14 +33,14 @@ mod tests {
 
     #[test]
     fn days_have_dates() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(58), "1970-02-28");
-        assert_eq!(date(59), "1970-03-01");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(date(11_017), "2000-03-01");
-        assert_eq!(date(19_782), "2024-02-29");
-        assert_eq!(date(20_453), "2025-12-31");
-        assert_eq!(date(47_541), "2100-03-01");
+        let day = |days: u64| date(days * SECONDS_PER_DAY);
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(59), "1970-03-01");
+        assert_eq!(day(11_016), "2000-02-29");
+        assert_eq!(day(47_541), "2100-03-01");
+        assert_eq!(date(1_735_689_599), "2024-12-31");
+        assert_eq!(date(1_735_689_600), "2025-01-01");
+        assert!(date(u64::MAX).ends_with(|last: char| last.is_ascii_digit()));
     }
 
     #[test]
@@ -55,7 +50,7 @@ mod tests {
         };
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..73_000 {
-            assert_eq!(date(days), format!("{year:04}-{month:02}-{day:02}"));
+            assert_eq!(date(days * SECONDS_PER_DAY), format!("{year:04}-{month:02}-{day:02}"));
             let length = match month {
                 2 if leap(year) => 29,
                 2 => 28,

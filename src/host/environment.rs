@@ -1,11 +1,8 @@
-//! Environment variables, and the directories that follow from them.
+//! Environment variables: which have an effect, and their values.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
-
-use super::clock;
-use crate::model::escape;
 
 /// Every environment variable that has an effect, and which.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -23,94 +20,63 @@ pub const VARIABLES: &[(&str, &str)] = &[
 
 /// The variables of [`VARIABLES`] that are set, read once.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<&'static str, OsString>);
+pub(super) struct Environment(BTreeMap<&'static str, OsString>);
 
 impl Environment {
     /// Reads the process's environment. Empty variables count as unset.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
-    pub fn read() -> Self {
+    pub(super) fn read() -> Self {
         Self::with(|name| std::env::var_os(name))
     }
 
     /// The environment in which `value` gives the variables.
-    pub fn with(value: impl Fn(&str) -> Option<OsString>) -> Self {
+    fn with(value: impl Fn(&str) -> Option<OsString>) -> Self {
         let names = VARIABLES.iter().map(|(name, _)| *name);
         let set = names.filter_map(|name| Some((name, value(name)?)));
         Self(set.filter(|(_, value)| !value.is_empty()).collect())
     }
 
-    /// Where downloads are kept unless the user says otherwise.
+    /// `ELSEWHERE_MIRROR`.
     ///
     /// # Errors
-    /// When neither `XDG_CACHE_HOME` nor `HOME` is set to an absolute path.
-    pub fn cache_directory(&self) -> Result<PathBuf, HostError> {
-        self.below("XDG_CACHE_HOME", ".cache").ok_or(HostError::NoCacheDirectory)
-    }
-
-    /// The user's own definitions, where there are any.
-    #[must_use]
-    pub fn definitions_directory(&self) -> Option<PathBuf> {
-        let directory = self.below("XDG_CONFIG_HOME", ".config")?.join("repos");
-        directory.is_dir().then_some(directory)
-    }
-
-    /// Where scratch directories are made.
-    #[must_use]
-    pub fn temporary_directory(&self) -> PathBuf {
-        self.absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"))
-    }
-
-    /// The mirror that is used for everything.
-    ///
-    /// # Errors
-    /// When the variable is not UTF-8.
-    pub fn mirror(&self) -> Result<Option<&str>, HostError> {
+    /// When it is not UTF-8.
+    pub(super) fn mirror(&self) -> Result<Option<&str>, HostError> {
         self.text("ELSEWHERE_MIRROR", "a URL")
     }
 
-    /// The file of certificates that the user names.
-    #[must_use]
-    pub fn certificate_file(&self) -> Option<PathBuf> {
-        self.0.get("SSL_CERT_FILE").map(PathBuf::from)
-    }
-
-    /// The time that receipts state, in seconds since 1970: `SOURCE_DATE_EPOCH`, or now.
+    /// `SOURCE_DATE_EPOCH`.
     ///
     /// # Errors
-    /// When the variable is no number.
-    pub fn time(&self) -> Result<u64, HostError> {
-        const EXPECTED: &str = "a number of seconds since 1970";
-        let Some(text) = self.text("SOURCE_DATE_EPOCH", EXPECTED)? else {
-            return Ok(clock::seconds());
+    /// When it is no number. The specification asks that such a run fail.
+    pub(super) fn source_date_epoch(&self) -> Result<Option<u64>, HostError> {
+        let (name, expected) = ("SOURCE_DATE_EPOCH", "a number of seconds since 1970");
+        let number = |text: &str| {
+            let invalid = |_| HostError { name, value: text.to_owned(), expected };
+            text.parse().map_err(invalid)
         };
-        text.parse().map_err(|_| HostError::Variable {
-            name: "SOURCE_DATE_EPOCH",
-            value: text.to_owned(),
-            expected: EXPECTED,
-        })
+        self.text(name, expected)?.map(number).transpose()
     }
 
-    /// Whether the user minds neither colours nor a terminal's control sequences.
-    #[must_use]
-    pub fn allows_color(&self) -> bool {
-        !self.0.contains_key("NO_COLOR") && self.allows_progress_bars()
+    /// Whether `NO_COLOR` is set, or the terminal is dumb.
+    pub(super) fn no_colour(&self) -> bool {
+        self.0.contains_key("NO_COLOR") || self.is_dumb_terminal()
     }
 
-    /// Whether the terminal, if there is one, can redraw lines.
-    #[must_use]
-    pub fn allows_progress_bars(&self) -> bool {
-        self.0.get("TERM").map(OsString::as_os_str) != Some(OsStr::new("dumb"))
+    /// Whether `TERM` is `dumb`.
+    pub(super) fn is_dumb_terminal(&self) -> bool {
+        self.0.get("TERM").is_some_and(|term| term == "dumb")
     }
 
     /// This program's directory below a base directory of the XDG specification, which says that
     /// relative values are to be ignored.
-    fn below(&self, variable: &str, default: &str) -> Option<PathBuf> {
+    pub(super) fn below(&self, variable: &str, default: &str) -> Option<PathBuf> {
         let in_home = || Some(self.absolute("HOME")?.join(default));
         Some(self.absolute(variable).or_else(in_home)?.join("elsewhere"))
     }
 
-    fn absolute(&self, variable: &str) -> Option<PathBuf> {
+    /// The value of `variable`, where that is an absolute path.
+    pub(super) fn absolute(&self, variable: &str) -> Option<PathBuf> {
         self.0.get(variable).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
@@ -118,7 +84,7 @@ impl Environment {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };
-        value.to_str().map(Some).ok_or_else(|| HostError::Variable {
+        value.to_str().map(Some).ok_or_else(|| HostError {
             name,
             value: value.to_string_lossy().into_owned(),
             expected,
@@ -126,32 +92,23 @@ impl Environment {
     }
 }
 
-/// What the process's surroundings lack.
+/// An environment variable whose value makes no sense.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum HostError {
-    /// There is no place for the cache.
-    #[error("no place for the cache: neither XDG_CACHE_HOME nor HOME is set to an absolute path")]
-    NoCacheDirectory,
-    /// A variable's value makes no sense.
-    #[error("the environment variable {name} is {:?}, not {expected}", escape(value))]
-    Variable {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What would be right.
-        expected: &'static str,
-    },
+#[error("the environment variable {name} is {value:?}, not {expected}")]
+pub struct HostError {
+    /// The variable.
+    name: &'static str,
+    /// Its value.
+    value: String,
+    /// What would be right.
+    expected: &'static str,
 }
 
 impl HostError {
     /// What to type or do next.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoCacheDirectory => Some("say where with `--cache-dir DIR`".to_owned()),
-            Self::Variable { name, .. } => Some(format!("correct it, or `unset {name}`")),
-        }
+        Some(format!("correct it, or `unset {}`", self.name))
     }
 }
 
@@ -167,40 +124,32 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_follows_the_xdg_specification() {
-        let cache = |variables: &[(&str, &str)]| environment(variables).cache_directory();
+    fn directories_follow_the_xdg_specification() {
+        let cache = |set: &[(&str, &str)]| environment(set).below("XDG_CACHE_HOME", ".cache");
         let home = ("HOME", "/home/u");
-        assert_eq!(cache(&[home]), Ok("/home/u/.cache/elsewhere".into()));
-        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "/c")]), Ok("/c/elsewhere".into()));
-        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "c")]), cache(&[home]));
-        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "")]), cache(&[home]));
+        let by_default = Some(PathBuf::from("/home/u/.cache/elsewhere"));
+        assert_eq!(cache(&[home]), by_default);
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "/c")]), Some("/c/elsewhere".into()));
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "/c")]), Some("/c/elsewhere".into()));
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "c")]), by_default);
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "")]), by_default);
         for nowhere in [&[][..], &[("HOME", "")], &[("HOME", "u")]] {
-            assert_eq!(cache(nowhere), Err(HostError::NoCacheDirectory));
+            assert_eq!(cache(nowhere), None);
         }
     }
 
     #[test]
-    fn definitions_count_only_where_there_are_some() {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/definitions");
-        let _ = std::fs::remove_dir_all(root);
-        let with_root = environment(&[("XDG_CONFIG_HOME", root)]);
-        assert_eq!(with_root.definitions_directory(), None);
-        let directory = PathBuf::from(root).join("elsewhere/repos");
-        std::fs::create_dir_all(&directory).unwrap();
-        assert_eq!(with_root.definitions_directory(), Some(directory));
-        assert_eq!(environment(&[]).definitions_directory(), None);
-    }
-
-    #[test]
     fn the_time_can_be_given() {
-        assert_eq!(environment(&[("SOURCE_DATE_EPOCH", "17")]).time(), Ok(17));
-        assert!(environment(&[]).time().unwrap() > 1_700_000_000);
-        let error = environment(&[("SOURCE_DATE_EPOCH", "soon")]).time().unwrap_err();
+        let epoch = |value| environment(&[("SOURCE_DATE_EPOCH", value)]).source_date_epoch();
+        assert_eq!(epoch("17"), Ok(Some(17)));
+        assert_eq!(epoch(""), Ok(None));
+        assert!(epoch("-1").is_err());
+        let error = epoch("so\x1bon").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the environment variable SOURCE_DATE_EPOCH is \"soon\", not a number of seconds since 1970"
+            "the environment variable SOURCE_DATE_EPOCH is \"so\\u{1b}on\", \
+             not a number of seconds since 1970"
         );
-        assert!(environment(&[("SOURCE_DATE_EPOCH", "-1")]).time().is_err());
     }
 
     #[test]
@@ -214,11 +163,22 @@ mod tests {
 
     #[test]
     fn colours_can_be_forbidden() {
-        assert!(environment(&[("TERM", "xterm")]).allows_color());
-        assert!(environment(&[("NO_COLOR", "")]).allows_color());
-        assert!(!environment(&[("NO_COLOR", "1")]).allows_color());
-        assert!(environment(&[("NO_COLOR", "1")]).allows_progress_bars());
-        assert!(!environment(&[("TERM", "dumb")]).allows_color());
-        assert!(!environment(&[("TERM", "dumb")]).allows_progress_bars());
+        assert!(!environment(&[("TERM", "xterm")]).no_colour());
+        assert!(!environment(&[("NO_COLOR", "")]).no_colour());
+        assert!(environment(&[("NO_COLOR", "1")]).no_colour());
+        assert!(!environment(&[("NO_COLOR", "1")]).is_dumb_terminal());
+        assert!(environment(&[("TERM", "dumb")]).no_colour());
+        assert!(environment(&[("TERM", "dumb")]).is_dumb_terminal());
+    }
+
+    #[test]
+    fn only_variables_that_are_listed_are_read() {
+        let environment = Environment::with(|name| Some(OsString::from(name)));
+        let read: Vec<_> = environment.0.keys().copied().collect();
+        assert_eq!(read.len(), VARIABLES.len());
+        for name in ["ELSEWHERE_MIRROR", "HOME", "NO_COLOR", "SOURCE_DATE_EPOCH", "TERM", "TMPDIR"]
+        {
+            assert!(read.contains(&name), "{name}");
+        }
     }
 }

@@ -14,17 +14,9 @@ const LIBC_LIMIT: u64 = 32 << 20;
 const BANNER: &[u8] = b"GNU C Library ";
 
 /// What this machine is.
-#[must_use]
-pub fn facts() -> HostFacts {
+pub(super) fn facts() -> HostFacts {
     let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
     facts_below(Path::new("/"), machine)
-}
-
-/// Why unprivileged users cannot make user namespaces here, as far as the kernel's settings tell;
-/// `None` when they may.
-#[must_use]
-pub fn user_namespaces_refused() -> Option<String> {
-    refused_below(Path::new("/"))
 }
 
 /// The facts of the system whose root directory is `root`, on a kernel for `machine`.
@@ -95,9 +87,13 @@ fn version_in_banner(rest: &[u8]) -> Option<GlibcVersion> {
     String::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The position of `wanted` in `bytes`.
+/// The position of `wanted` in `bytes`. Looks for its first byte first: a libc is large.
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    let first = *wanted.first()?;
+    let begins = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+    begins
+        .map(|(start, _)| start)
+        .find(|start| bytes.get(*start..).is_some_and(|rest| rest.starts_with(wanted)))
 }
 
 /// `ID` and `VERSION_ID` of os-release(5), joined; empty when there are none.
@@ -127,9 +123,9 @@ fn os_release_value(text: &str, name: &str) -> Option<String> {
     Some(plain)
 }
 
-/// See [`user_namespaces_refused`]. The settings are documented in user_namespaces(7), and in
-/// Debian's and Ubuntu's kernels.
-fn refused_below(root: &Path) -> Option<String> {
+/// Why the kernel of the system below `root` does not let unprivileged users make user namespaces.
+/// The settings are those of namespaces(7), of Debian's kernels and of Ubuntu's.
+pub(super) fn user_namespaces_refused(root: &Path) -> Option<String> {
     if !at(root, "/proc/self/ns/user").exists() {
         return Some("the kernel has no user namespaces".to_owned());
     }
@@ -282,7 +278,7 @@ mod tests {
 
     #[test]
     fn settings_that_forbid_user_namespaces_are_named() {
-        let refused = |test, files: &[(&str, &[u8])]| refused_below(&root(test, files));
+        let refused = |test, files: &[(&str, &[u8])]| user_namespaces_refused(&root(test, files));
         let ns = ("/proc/self/ns/user", &b""[..]);
         let maximum = "/proc/sys/user/max_user_namespaces";
         assert_eq!(refused("allowed", &[ns, (maximum, b"100\n")]), None);
