@@ -1,0 +1,3 @@
+//! Calls the stages in order, side by side where that is faster; decides nothing itself.
+
+pub mod metadata;
