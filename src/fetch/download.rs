@@ -115,11 +115,14 @@ impl Fetcher<'_> {
             partial.write(&chunk)?;
             meter.reach(partial.length);
         }
-        match wanted.size {
-            Some(expected) if partial.length < expected => {
-                Err(Reason::Truncated { got: partial.length, expected }.into())
+        // A body that breaks off was an error above: this one is whole, and another file.
+        match wanted.size.filter(|&expected| partial.length < expected) {
+            Some(expected) => {
+                let got = partial.length;
+                partial.restart()?;
+                Err(Reason::Size { got, expected }.into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

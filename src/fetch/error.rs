@@ -81,14 +81,6 @@ pub enum Reason {
     /// The connection broke.
     #[error("the connection broke: {}", escape(.0))]
     Broken(String),
-    /// The body ended early.
-    #[error("ended after {got} of {expected} bytes")]
-    Truncated {
-        /// Bytes that came.
-        got: u64,
-        /// Bytes that were to come.
-        expected: u64,
-    },
     /// More came than may come.
     #[error("sends more than the {0} bytes that it should have")]
     TooLong(u64),
@@ -161,8 +153,7 @@ impl Reason {
     /// Whether the same request may succeed a little later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) => true,
-            Self::Broken(_) | Self::Truncated { .. } => true,
+            Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) | Self::Broken(_) => true,
             Self::Status { code, .. } => matches!(code, 408 | 429 | 500..=599),
             _ => false,
         }

@@ -206,7 +206,8 @@ impl Body<'_> {
         if self.waited < timeout {
             return Ok(());
         }
-        if self.bytes <= self.http.minimum_rate.saturating_mul(timeout.as_secs()) {
+        let least = u128::from(self.http.minimum_rate).saturating_mul(timeout.as_millis()) / 1000;
+        if u128::from(self.bytes) <= least {
             return Err(Reason::Stalled(timeout));
         }
         (self.waited, self.bytes) = (Duration::ZERO, 0);
@@ -301,7 +302,8 @@ fn reason(error: &reqwest::Error, host: String) -> Reason {
     {
         return Reason::Redirect(last);
     }
-    if chain(error).any(|cause| tls_error(cause).is_some()) {
+    let is_tls = |cause| tls_error(cause).is_some();
+    if chain(error).any(is_tls) || last.starts_with("tls handshake") {
         return Reason::Tls(last);
     }
     if messages.iter().any(|text| text.contains("dns error")) {
