@@ -1,0 +1,14 @@
+//! What tests and the demo share.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "test support: each program uses a part of it, and a failure here should stop the test"
+)]
+
+pub mod scratch;
+pub mod server;
