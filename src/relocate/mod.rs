@@ -12,8 +12,6 @@ mod layout;
 mod links;
 mod programs;
 mod run_path;
-#[cfg(test)]
-mod tests;
 mod tree;
 
 use std::io;
