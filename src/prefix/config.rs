@@ -246,10 +246,11 @@ impl Carrier<'_> {
         let is_blocked = there.is_none() && self.to.symlink_metadata(path).is_ok();
         if is_blocked || there.is_none() && is_packaged {
             let saved = beside(path, ".rpmsave")?;
-            return match self.put(path, &saved)? {
-                true => Ok(self.report.rpmsave.push(saved)),
-                false => Ok(self.report.skipped.push(path.to_string())),
-            };
+            match self.put(path, &saved)? {
+                true => self.report.rpmsave.push(saved),
+                false => self.report.skipped.push(path.to_string()),
+            }
+            return Ok(());
         }
         if there.is_some() && there.as_ref() != self.pristine.get(path) {
             let new = beside(path, ".rpmnew")?;
