@@ -23,5 +23,7 @@ pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source
 pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
 pub use request::{Request, RuntimeRequest};
-pub use runtime::{Command, Edit, Extra, HostGives, Link, Runtime, SmokeTest, VersionBound};
+pub use runtime::{
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
+};
 pub use text::escape;

@@ -148,6 +148,9 @@ pub struct HostGives {
     pub libraries: Vec<String>,
 }
 
+/// Opens the second line of every launcher. A file in `PREFIX/bin` that holds it is ours to replace.
+pub const LAUNCHER_MARKER: &str = "# Launcher written by elsewhere: ";
+
 /// A program that gets a launcher in `PREFIX/bin`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
