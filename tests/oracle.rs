@@ -1,0 +1,1 @@
+//! Compares the resolver with dnf.
