@@ -1,0 +1,15 @@
+//! What the end-to-end tests and the demo share: real programs as EL-shaped packages.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "test support: each program uses a part of it, and a failure here should stop the test"
+)]
+
+pub mod deb;
+pub mod mirror;
+pub mod tools;
