@@ -158,21 +158,14 @@ impl Spec {
     }
 
     fn add_dependencies(&self, builder: &mut PackageBuilder) {
-        let evr = self.evr();
+        // The builder itself adds the package's name, with and without the architecture, and
+        // `config(NAME)`.
         let (requires, provides) = self.generated();
         for name in requires {
             builder.requires(generated(name, DependencyFlags::FIND_REQUIRES));
         }
         for name in provides {
             builder.provides(generated(name, DependencyFlags::FIND_PROVIDES));
-        }
-        builder.provides(Dependency::eq(&self.name, &evr));
-        if let Some(isa) = isa(&self.arch) {
-            builder.provides(Dependency::eq(format!("{}({isa})", self.name), &evr));
-        }
-        if self.entries.iter().any(|entry| entry.role == Role::Config) {
-            builder.provides(Dependency::config(&self.name, &evr));
-            builder.requires(Dependency::config(&self.name, &evr));
         }
         for text in &self.requires {
             builder.requires(relation(text));

@@ -60,6 +60,7 @@ pub const RECIPES: &[Recipe] = &[
         take: &["/usr/lib64/*.so*", "/usr/lib/ld-linux*"],
         license: "LGPLv2+",
         summary: "The GNU libc libraries",
+        provides: &["rtld(GNU_HASH)"],
         release: "251",
         ..PLAIN
     },
