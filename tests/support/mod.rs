@@ -11,5 +11,7 @@
 )]
 
 pub mod deb;
+pub mod image;
 pub mod mirror;
+pub mod session;
 pub mod tools;
