@@ -10,5 +10,10 @@
     reason = "test support: each program uses a part of it, and a failure here should stop the test"
 )]
 
+pub mod deb;
+pub mod image;
+pub mod mirror;
 pub mod scratch;
 pub mod server;
+pub mod session;
+pub mod tools;

@@ -1,0 +1,141 @@
+//! The Apptainer-shaped package: programs compiled from `tests/support/apptainer`, which obey
+//! upstream's rules about where things are, in a package laid out as EPEL's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use elsewhere::model::Arch;
+
+use super::package::{Content, Entry, Role, Spec};
+use crate::support::deb::{Debs, multiarch};
+use crate::support::tools::{need, run};
+
+/// The versions that the mirror holds. By text the last would not be the newest; the first is of
+/// the time before helpers were bundled.
+pub const VERSIONS: [&str; 4] = ["1.2.5", "1.3.6", "1.4.5", "1.4.10"];
+
+/// The newest of [`VERSIONS`].
+pub const NEWEST: &str = "1.4.10";
+
+/// The architectures for which the package is built: Debian has cross compilers for all, but two
+/// show what there is to show.
+pub const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+
+const CONFIGURATION: &str = "\
+# Configuration of the Apptainer-shaped test program.
+allow setuid = no
+";
+
+const RUN_SINGULARITY: &str = "#!/bin/sh
+# Runs an image whose first line names this script.
+exec env apptainer run \"$@\"
+";
+
+/// The package of `version` for `arch`, compiled below `scratch`.
+pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -> Spec {
+    let bundles_helpers = version != VERSIONS[0];
+    let mut requires = vec!["fakeroot".to_owned(), "(fuse3-libs or fuse-libs)".to_owned()];
+    if !bundles_helpers {
+        requires.extend(["squashfuse", "fuse-overlayfs", "squashfs-tools"].map(str::to_owned));
+    }
+    let mut spec = Spec {
+        name: "apptainer".to_owned(),
+        epoch: 0,
+        version: version.to_owned(),
+        release: format!("1{tag}"),
+        arch: arch.as_str().to_owned(),
+        summary: "Application and environment virtualization, in shape".to_owned(),
+        license: "BSD".to_owned(),
+        entries: entries(),
+        requires,
+        provides: vec!["sif-runtime".to_owned(), format!("singularity = {version}")],
+        conflicts: vec!["sif-runtime".to_owned()],
+        obsoletes: vec!["singularity < 3.8".to_owned()],
+        recommends: vec!["apptainer-suid".to_owned()],
+        post: None,
+    };
+    for program in ["apptainer", "starter"] {
+        let path = if program == "starter" { "/usr/libexec/apptainer/bin" } else { "/usr/bin" };
+        let bytes = compile(debs, arch, program, version, scratch);
+        spec.entries.push(Entry::file(&format!("{path}/{program}"), 0o755, bytes));
+    }
+    if bundles_helpers {
+        for (package, program) in [("squashfuse", "squashfuse_ll"), ("fuse-overlayfs", "fuse-overlayfs")] {
+            let file = debs.package(arch, package).root.join("usr/bin").join(program);
+            let path = format!("/usr/libexec/apptainer/bin/{program}");
+            spec.entries.push(Entry::file(&path, 0o755, fs::read(file).unwrap()));
+        }
+    }
+    spec.add_build_ids();
+    spec
+}
+
+/// What is the same for every architecture and version.
+fn entries() -> Vec<Entry> {
+    let directory = |path| Entry::new(path, 0o755, Content::Directory, Role::Plain);
+    let link = |path, target: &str| {
+        Entry::new(path, 0o777, Content::Symlink(target.to_owned()), Role::Plain)
+    };
+    let config = |path, text: &str| {
+        Entry::new(path, 0o644, Content::File(text.into()), Role::Config)
+    };
+    let completion = |path| {
+        let text = "complete -W 'exec run buildcfg' apptainer singularity\n";
+        Entry::new(path, 0o644, Content::HardLink(text.into(), "completion"), Role::Plain)
+    };
+    vec![
+        link("/usr/bin/singularity", "apptainer"),
+        Entry::file("/usr/bin/run-singularity", 0o755, RUN_SINGULARITY),
+        directory("/etc/apptainer"),
+        config("/etc/apptainer/apptainer.conf", CONFIGURATION),
+        config("/etc/apptainer/ecl.toml", "activated = false\n"),
+        directory("/usr/libexec/apptainer"),
+        directory("/usr/libexec/apptainer/bin"),
+        directory("/var/lib/apptainer"),
+        directory("/var/lib/apptainer/mnt"),
+        directory("/var/lib/apptainer/mnt/session"),
+        completion("/usr/share/bash-completion/completions/apptainer"),
+        completion("/usr/share/bash-completion/completions/singularity"),
+        Entry::new("/usr/share/apptainer", 0o555, Content::Directory, Role::Plain),
+        Entry::file("/usr/share/apptainer/read-only-directory", 0o444, "0555 above\n"),
+        link("/usr/share/apptainer/apptainer.conf", "/etc/apptainer/apptainer.conf"),
+        directory("/usr/share/licenses/apptainer"),
+        Entry::new(
+            "/usr/share/licenses/apptainer/LICENSE.md",
+            0o644,
+            Content::File("Apache-2.0, as the repository that it is part of.\n".into()),
+            Role::License,
+        ),
+    ]
+}
+
+/// Compiles one of the programs, linked with Debian's libseccomp of the architecture.
+fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path) -> Vec<u8> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/apptainer");
+    let library = debs
+        .package(arch, "libseccomp2")
+        .root
+        .join("usr/lib")
+        .join(multiarch(arch))
+        .join("libseccomp.so.2");
+    let output = scratch.join(format!("{program}-{version}-{arch}"));
+    run(Command::new(compiler(arch))
+        .args(["-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-Wl,-z,relro,-z,now,--build-id"])
+        .arg(format!("-DVERSION=\"{version}\""))
+        .arg("-o")
+        .arg(&output)
+        .arg(format!("{program}.c"))
+        .arg(library)
+        .current_dir(sources));
+    fs::read(output).unwrap()
+}
+
+/// The C compiler for `arch` on this machine.
+fn compiler(arch: Arch) -> PathBuf {
+    if arch.as_str() == std::env::consts::ARCH {
+        return need("cc", "gcc libc6-dev");
+    }
+    let package = format!("gcc-{}", multiarch(arch).replace('_', "-"));
+    need(&format!("{}-gcc", multiarch(arch)), &package)
+}

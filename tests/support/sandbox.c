@@ -1,0 +1,110 @@
+/* Runs a command as an ordinary user, in mounts of its own where things can be hidden.
+ *
+ *   sandbox [--user ID] [--root] [--hide FILE]... [--] COMMAND...
+ *
+ * Started by root: --user says as whom the command runs. Started by anyone else: the mounts are
+ * made in a user namespace, and the command runs as the caller. --hide puts an empty file over
+ * FILE. With --root the command is root of a user namespace of its own, as `unshare -Urm` makes it.
+ * Where /dev/fuse is for root alone (in some containers), a private node that everyone may open
+ * is put over it. Needs nothing but libc, so that any other library can be hidden. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static void check(int bad, const char *what) {
+	if (bad) {
+		fprintf(stderr, "sandbox: %s: %s\n", what, strerror(errno));
+		exit(125);
+	}
+}
+
+static void write_file(const char *name, const char *text) {
+	int file = open(name, O_WRONLY | O_CLOEXEC);
+	check(file < 0 || write(file, text, strlen(text)) < 0, name);
+	close(file);
+}
+
+/* Enters a new user namespace in which this process's user and group are `user` and `group`. */
+static void enter(unsigned user, unsigned group, int more) {
+	unsigned outside_user = geteuid(), outside_group = getegid();
+	char line[64];
+	check(unshare(CLONE_NEWUSER | more) != 0, "user namespace");
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(line, sizeof line, "%u %u 1", user, outside_user);
+	write_file("/proc/self/uid_map", line);
+	snprintf(line, sizeof line, "%u %u 1", group, outside_group);
+	write_file("/proc/self/gid_map", line);
+}
+
+/* Makes /dev/fuse usable for everyone in these mounts, where this is real root. */
+static void open_fuse(void) {
+	struct stat node;
+	const char *scratch = "/mnt";
+	if (stat("/dev/fuse", &node) == 0 && (node.st_mode & 0666) == 0666)
+		return;
+	check(mount("none", scratch, "tmpfs", 0, "size=64k,mode=755") != 0, "tmpfs on /mnt");
+	umask(0);
+	check(mknod("/mnt/fuse", S_IFCHR | 0666, makedev(10, 229)) != 0, "mknod /mnt/fuse");
+	check(mount("/mnt/fuse", "/dev/fuse", NULL, MS_BIND, NULL) != 0, "bind over /dev/fuse");
+	check(umount2(scratch, MNT_DETACH) != 0, "unmount /mnt");
+}
+
+static void hide(const char *file, const char *empty) {
+	check(mount(empty, file, NULL, MS_BIND, NULL) != 0, file);
+}
+
+int main(int count, char **arguments) {
+	unsigned user = geteuid(), group = getegid();
+	char empty[] = "/tmp/sandbox-empty-XXXXXX";
+	int is_root = geteuid() == 0, wants_root = 0, next = 1;
+
+	if (is_root)
+		check(unshare(CLONE_NEWNS) != 0, "mount namespace");
+	else
+		enter(0, 0, CLONE_NEWNS);
+	check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0, "private mounts");
+	if (is_root)
+		open_fuse();
+	int file = mkstemp(empty);
+	check(file < 0, empty);
+	close(file);
+	for (; next < count && strncmp(arguments[next], "--", 2) == 0; next++) {
+		const char *option = arguments[next];
+		if (strcmp(option, "--") == 0) {
+			next++;
+			break;
+		} else if (strcmp(option, "--root") == 0) {
+			wants_root = 1;
+		} else if (strcmp(option, "--hide") == 0 && next + 1 < count) {
+			hide(arguments[++next], empty);
+		} else if (strcmp(option, "--user") == 0 && next + 1 < count) {
+			if (is_root)
+				user = group = strtoul(arguments[++next], NULL, 10);
+			else
+				next++;
+		}
+	}
+	unlink(empty);
+	if (is_root && user != 0) {
+		check(setgroups(0, NULL) != 0 || setgid(group) != 0 || setuid(user) != 0, "setuid");
+		/* A change of user closes /proc/self to the process itself. */
+		check(prctl(PR_SET_DUMPABLE, 1) != 0, "prctl");
+		if (wants_root)
+			enter(0, 0, CLONE_NEWNS);
+	} else if (!is_root && !wants_root) {
+		enter(user, group, 0);
+	}
+	check(next >= count, "no command");
+	execvp(arguments[next], arguments + next);
+	check(1, arguments[next]);
+}

@@ -1,0 +1,310 @@
+//! What a user does with an installed prefix, step by step: each returns what was printed. The
+//! demo shows it, the end-to-end tests judge it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use elsewhere::model::Arch;
+
+use super::deb::{Debs, multiarch};
+use super::image;
+use super::tools::{need, run};
+
+/// The user as whom everything runs when root starts the tests: nobody has this number.
+const USER: u32 = 54_321;
+
+/// A user's directory, tools and way of running things. Removed when dropped.
+pub struct Session {
+    /// The user's own directory: `home`, `bin` and what the steps make.
+    pub work: PathBuf,
+    /// The architecture of this machine.
+    pub arch: Arch,
+    sandbox: PathBuf,
+}
+
+/// How a script is run.
+#[derive(Clone, Default)]
+pub struct Run {
+    /// As root of a user namespace of its own, with mounts of its own.
+    pub as_root: bool,
+    /// Files that are empty while it runs.
+    pub hidden: Vec<PathBuf>,
+    /// `LD_LIBRARY_PATH`.
+    pub library_path: Option<PathBuf>,
+}
+
+impl Session {
+    /// A session in a new directory, with a copy of the program `elsewhere` at `work/elsewhere` and
+    /// of the definitions at `work/repos`.
+    pub fn new(debs: &Debs, name: &str, elsewhere: &Path, definitions: &Path) -> Self {
+        let arch: Arch = std::env::consts::ARCH.parse().unwrap();
+        let work = std::env::temp_dir().join(format!("elsewhere-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(work.join("home")).unwrap();
+        let work = work.canonicalize().unwrap();
+        let sandbox = work.join("sandbox");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/sandbox.c");
+        run(Command::new(need("cc", "gcc libc6-dev")).arg("-O2").arg(source).arg("-o").arg(&sandbox));
+        let session = Self { work, arch, sandbox };
+        fs::copy(elsewhere, session.work.join("elsewhere")).unwrap_or_else(|error| {
+            panic!("{}: {error}: type: cargo build", elsewhere.display())
+        });
+        run(Command::new("cp").arg("-r").arg(definitions).arg(session.work.join("repos")));
+        session.make_tools(debs);
+        image::write(debs, arch, &session.work.join("image"));
+        for place in ["", "home"] {
+            if is_root() {
+                chown(session.work.join(place), Some(USER), Some(USER)).unwrap();
+            }
+        }
+        session
+    }
+
+    /// Static tools, first on the user's `PATH`: they work whatever library is hidden.
+    fn make_tools(&self, debs: &Debs) {
+        let tools = self.work.join("bin");
+        fs::create_dir(&tools).unwrap();
+        let busybox = debs.package(self.arch, "busybox-static").root.join("bin/busybox");
+        fs::copy(busybox, tools.join("busybox")).unwrap();
+        for applet in [
+            "cat", "chroot", "cp", "cut", "echo", "getopt", "id", "kill", "ls", "mkdir", "mount", "mv",
+            "printf", "rm", "sed", "sleep", "touch", "umount", "uname", "grep", "dirname", "ln",
+        ] {
+            symlink("busybox", tools.join(applet)).unwrap();
+        }
+    }
+
+    /// Runs a script as the user, in `work`.
+    pub fn output(&self, how: &Run, script: &str) -> Output {
+        let mut command = Command::new(&self.sandbox);
+        if is_root() {
+            command.arg("--user").arg(USER.to_string());
+        }
+        if how.as_root {
+            command.arg("--root");
+        }
+        for file in &how.hidden {
+            command.arg("--hide").arg(file);
+        }
+        let path = format!("{}/bin:/usr/bin:/bin:/usr/sbin:/sbin", self.work.display());
+        command.args(["--", "/bin/sh", "-c", script]).current_dir(&self.work).env_clear();
+        command.env("PATH", path).env("HOME", self.work.join("home")).env("LANG", "C.UTF-8");
+        command.env("USER", "traveller");
+        if let Some(directory) = &how.library_path {
+            command.env("LD_LIBRARY_PATH", directory);
+        }
+        command.output().unwrap()
+    }
+
+    /// Runs a script as [`Session::output`] does, and returns what it printed on both streams.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn script(&self, how: &Run, script: &str) -> String {
+        let output = self.output(how, script);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+        assert!(output.status.success(), "{script}\nended with {}:\n{text}", output.status);
+        text
+    }
+
+    /// The architectures that the prefix has trees of.
+    fn libraries(&self, prefix: &Path) -> BTreeSet<String> {
+        let directory = prefix.join(self.arch.as_str()).join("lib64");
+        fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .filter(|name| name.contains(".so"))
+            .collect()
+    }
+
+    /// The machine's own copies of the libraries that `prefix` bundles.
+    pub fn system_copies(&self, prefix: &Path) -> Vec<PathBuf> {
+        let mut found = BTreeSet::new();
+        for name in self.libraries(prefix) {
+            for start in ["/lib", "/usr/lib", "/usr/local/lib"] {
+                let usual = Path::new(start).join(multiarch(self.arch)).join(&name);
+                let other = Path::new(&format!("{start}64")).join(&name);
+                found.extend([usual, other].iter().filter_map(|path| path.canonicalize().ok()));
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// A directory with garbage under the name of each library that `prefix` bundles.
+    pub fn poison(&self, prefix: &Path) -> PathBuf {
+        let directory = self.work.join("poison");
+        fs::create_dir_all(&directory).unwrap();
+        for name in self.libraries(prefix) {
+            fs::write(directory.join(name), "no library at all\n").unwrap();
+        }
+        directory
+    }
+
+    /// Packs the image with the prefix's own `mksquashfs`.
+    pub fn make_image(&self, how: &Run, prefix: &Path) -> String {
+        let tree = self.tree(prefix);
+        self.script(
+            how,
+            &format!("{tree}/bin/mksquashfs image image.sqsh -noappend -all-root -quiet -no-progress && ls -l image.sqsh"),
+        )
+    }
+
+    /// Mounts the image, lays a writable layer over it, writes, reads back, deletes, unmounts.
+    pub fn mount_and_overlay(&self, how: &Run, prefix: &Path) -> String {
+        let tree = self.tree(prefix);
+        let script = format!(
+            "set -e; rm -rf m; mkdir -p m/lower m/upper m/work m/merged; cd m
+             {tree}/bin/squashfuse ../image.sqsh lower
+             cat lower/etc/os-release
+             if touch lower/new 2>/dev/null; then echo the image is writable; exit 1; fi
+             {tree}/bin/fuse-overlayfs -o lowerdir=lower,upperdir=upper,workdir=work merged
+             echo written through the overlay > merged/etc/new
+             cat merged/etc/new upper/etc/new
+             rm merged/etc/passwd
+             if cat merged/etc/passwd 2>/dev/null; then echo still there; exit 1; fi
+             umount merged; umount lower
+             cat upper/etc/new; echo unmounted"
+        );
+        self.script(&Run { as_root: true, ..how.clone() }, &script)
+    }
+
+    /// Owns a file of root's, as fakeroot tells it: prints `root: yes` inside, `root: no` outside.
+    pub fn fakeroot(&self, how: &Run, prefix: &Path) -> String {
+        let tree = self.tree(prefix);
+        // dash's `-O` compares the effective user with the file's owner, and needs libc only.
+        let question = "if [ -O /etc/passwd ]; then echo root: yes; else echo root: no; fi";
+        self.script(
+            how,
+            &format!("{tree}/bin/fakeroot-sysv /bin/sh -c '{question}'; /bin/sh -c '{question}'"),
+        )
+    }
+
+    /// Runs a container from the image's directory with `ch-run`.
+    pub fn ch_run(&self, how: &Run, prefix: &Path) -> String {
+        let launcher = prefix.join("bin/ch-run");
+        let launcher = launcher.display();
+        self.script(how, &format!("{launcher} ./image -- sh -c 'cat /etc/os-release; id -u'"))
+    }
+
+    /// Runs a container from the image's directory with `crun`. It refuses machines with both
+    /// versions of cgroups: there it sees an empty `/sys/fs/cgroup`.
+    pub fn crun(&self, how: &Run, prefix: &Path) -> String {
+        let bundle = self.work.join("bundle");
+        fs::create_dir_all(&bundle).unwrap();
+        fs::write(bundle.join("config.json"), self.crun_configuration()).unwrap();
+        let launcher = prefix.join("bin/crun");
+        let launcher = launcher.display();
+        let script = format!(
+            "if [ -e /sys/fs/cgroup/unified ]; then mount -t tmpfs none /sys/fs/cgroup; fi
+             mkdir -p home/crun
+             {launcher} --root $PWD/home/crun --cgroup-manager=disabled run --bundle bundle demo-$$"
+        );
+        self.script(&Run { as_root: true, ..how.clone() }, &script)
+    }
+
+    /// An OCI configuration: user and mount namespaces only, so that it runs inside containers too.
+    fn crun_configuration(&self) -> String {
+        let root = self.work.join("image");
+        format!(
+            r#"{{
+  "ociVersion": "1.0.0",
+  "process": {{
+    "user": {{ "uid": 0, "gid": 0 }},
+    "args": ["sh", "-c", "cat /etc/os-release; id -u"],
+    "env": ["PATH=/bin"],
+    "cwd": "/"
+  }},
+  "root": {{ "path": {root:?}, "readonly": true }},
+  "mounts": [{{ "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"] }}],
+  "linux": {{
+    "uidMappings": [{{ "containerID": 0, "hostID": 0, "size": 1 }}],
+    "gidMappings": [{{ "containerID": 0, "hostID": 0, "size": 1 }}],
+    "namespaces": [{{ "type": "user" }}, {{ "type": "mount" }}]
+  }}
+}}
+"#
+        )
+    }
+
+    /// Runs a command in the packed image with the Apptainer-shaped program.
+    pub fn apptainer(&self, how: &Run, prefix: &Path) -> String {
+        let launcher = prefix.join("bin/apptainer");
+        let launcher = launcher.display();
+        self.script(
+            how,
+            &format!("{launcher} --version; {launcher} exec image.sqsh sh -c 'cat /etc/os-release; id -u'"),
+        )
+    }
+
+    /// Runs the aarch64 tree through the same launchers, in a root directory of that architecture:
+    /// versions, and an image packed and mounted. No container, because programs under qemu-user
+    /// have a second thread, and such a process cannot make a user namespace.
+    pub fn aarch64(&self, debs: &Debs, prefix: &Path) -> String {
+        let root = self.work.join("root-aarch64");
+        if !root.exists() {
+            image::write(debs, Arch::Aarch64, &root);
+            let glibc = debs.package(Arch::Aarch64, "libc6").root.join("lib");
+            run(Command::new("cp").arg("-a").arg(glibc).arg(root.join("lib")));
+            fs::create_dir(root.join("opt")).unwrap();
+            image::write(debs, Arch::Aarch64, &root.join("mnt/image"));
+        }
+        debs.fetch(self.arch, &["qemu-user-static"]);
+        let qemu = debs.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
+        fs::copy(qemu, self.work.join("qemu-aarch64")).unwrap();
+        let script = format!(
+            "set -e; {REGISTER}
+             mount -o bind {prefix} {root}/opt; mount -o rbind /proc {root}/proc; mount -o rbind /dev {root}/dev
+             chroot {root} /bin/sh -c '
+                set -e
+                uname -m; cd /tmp
+                for command in apptainer singularity ch-run crun; do /opt/bin/$command --version; done
+                /opt/bin/apptainer buildcfg
+                /opt/aarch64/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
+                /opt/aarch64/libexec/apptainer/bin/squashfuse_ll image.sqsh /mnt
+                cat /mnt/etc/os-release; umount /mnt'",
+            prefix = prefix.display(),
+            root = root.display(),
+        );
+        self.script(&Run { as_root: true, ..Run::default() }, &script)
+    }
+
+    /// The tree of this machine's architecture, quoted for a script.
+    fn tree(&self, prefix: &Path) -> String {
+        format!("'{}'", prefix.join(self.arch.as_str()).display())
+    }
+}
+
+/// Makes the kernel run aarch64 programs with `work/qemu-aarch64`: in this user namespace alone
+/// (Linux 6.7 or newer), unless the machine does so already.
+const REGISTER: &str = r#"
+if ! [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
+    mkdir -p binfmt
+    if ! mount -t binfmt_misc none binfmt 2>/dev/null; then
+        echo "cannot run aarch64 programs: as root, type: apt-get install qemu-user-static" >&2
+        exit 1
+    fi
+    echo ":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$PWD/qemu-aarch64:PF" > binfmt/register
+fi
+"#;
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&self.work).output();
+        let _ = fs::remove_dir_all(&self.work);
+    }
+}
+
+/// Whether this process is root, who gives up that power for every step.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// `path` for a script.
+pub fn quoted(path: &OsStr) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
