@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
-use crate::fetch::FetchError;
-use crate::model::Arch;
+use crate::fetch::{FetchError, Reason};
+use crate::host::HostError;
+use crate::model::{Arch, LockError};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
 use crate::relocate::RelocateError;
@@ -26,8 +27,11 @@ pub const EXIT_STATUSES: [(u8, &str); 10] = [
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (7, "this host: what was installed does not run here"),
     (9, "busy: another run works on the prefix"),
-    (130, "interrupted"),
+    (INTERRUPTED, "interrupted"),
 ];
+
+/// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
+pub const INTERRUPTED: u8 = 130;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,18 @@ pub enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A variable of the environment makes no sense.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals {
+        /// Why.
+        source: io::Error,
+    },
     /// A definition is wrong or missing.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -125,6 +141,97 @@ pub enum Error {
     /// A thread panicked: a bug.
     #[error("internal error: a thread panicked; please report this")]
     Panicked,
+}
+
+impl Error {
+    /// The process's exit status: one of [`EXIT_STATUSES`].
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            error if error.is_cancelled() => INTERRUPTED,
+            Self::Panicked | Self::Signals { .. } | Self::Relocate(_) => 1,
+            Self::Usage(_)
+            | Self::Catalog(_)
+            | Self::Host(_)
+            | Self::Lock(_)
+            | Self::TrustKeyFile { .. }
+            | Self::NoDist { .. } => 2,
+            Self::Fetch(error) => fetch_status(error),
+            Self::Metadata(error) => error.fetch_error().map_or(4, fetch_status),
+            Self::Trust(_) | Self::Untrusted { .. } => 4,
+            Self::Unpack(UnpackError::Write { .. }) => 6,
+            Self::Unpack(_) => 4,
+            Self::Resolve(_) => 5,
+            Self::Prefix(PrefixError::Held { .. }) => 9,
+            Self::Prefix(_)
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Audit(_) => 6,
+            Self::Gaps { .. } | Self::Smoke(_) => 7,
+            Self::Cancelled => INTERRUPTED,
+        }
+    }
+
+    /// What to do next, where there is something useful to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage(_) => Some("see elsewhere --help".to_owned()),
+            Self::Host(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Metadata(error) => error.hint(),
+            Self::Trust(error) | Self::Untrusted { source: error, .. } => error.hint(),
+            Self::Resolve(error) => error.hint(),
+            Self::Unpack(error) => error.hint(),
+            Self::Relocate(error) => error.hint(),
+            Self::Audit(error) => error.hint(),
+            Self::Smoke(error) => error.hint(),
+            Self::Prefix(error) => error.hint(),
+            Self::Gaps { .. } => Some(
+                "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
+                 before still is"
+                    .to_owned(),
+            ),
+            Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
+            Self::TrustKeyFile { .. }
+            | Self::Signals { .. }
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Cancelled
+            | Self::Panicked => None,
+        }
+    }
+
+    /// Whether the user, not a fault, ended the run.
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Fetch(error) => matches!(error, FetchError::Cancelled),
+            Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
+            Self::Unpack(error) => matches!(error, UnpackError::Cancelled),
+            Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
+            Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
+            Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            error => matches!(error, Self::Cancelled),
+        }
+    }
+}
+
+/// Network, unless what came was refused for what it is, or the cache is at fault.
+fn fetch_status(error: &FetchError) -> u8 {
+    let is_wrong = |reason: &Reason| {
+        matches!(reason, Reason::Digest { .. } | Reason::Size { .. } | Reason::Refused(_))
+    };
+    match error {
+        FetchError::Cache { .. } | FetchError::Full { .. } => 6,
+        FetchError::Cancelled => INTERRUPTED,
+        FetchError::Unavailable(attempts) => {
+            if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
+        }
+    }
 }
 
 fn missing(reasons: &[String]) -> String {

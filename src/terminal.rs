@@ -113,7 +113,8 @@ impl Terminal {
     pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
         let causes = causes(error);
         if self.form == Form::Json {
-            let value = serde_json::json!({"event": "error", "message": causes.join(": "), "hint": hint});
+            let value =
+                serde_json::json!({"event": "error", "message": causes.join(": "), "hint": hint});
             self.output(value);
             return;
         }

@@ -145,9 +145,8 @@ fn launcher_directories(dir: &Dir, location: &RelPath) -> Result<Vec<String>, Au
         return Ok(Vec::new());
     };
     let mut text = String::new();
-    let file = dir.open(&launcher).and_then(|file| {
-        file.take(LARGEST_LAUNCHER).read_to_string(&mut text)
-    });
+    let file =
+        dir.open(&launcher).and_then(|file| file.take(LARGEST_LAUNCHER).read_to_string(&mut text));
     file.map_err(|source| AuditError::File { path: launcher, source })?;
     let entries = text.lines().find_map(|line| line.strip_prefix("LD_LIBRARY_PATH="));
     let entries = entries.unwrap_or_default().split(':');

@@ -65,7 +65,7 @@ impl Install {
         let options = Options {
             wait: !self.no_wait,
             allow_unsigned: request.allow_unsigned,
-            now: host.now(),
+            now: host.now()?,
         };
         let prefix = Prefix::create(&path)?;
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
@@ -86,11 +86,8 @@ impl Install {
                 .map_err(|source| Error::File { path: lock.clone(), source })?;
             return Ok(Plan::from_lock(&text)?);
         }
-        let present = if path.exists() {
-            pipeline::present(&Prefix::open(path)?)?
-        } else {
-            Present::new()
-        };
+        let present =
+            if path.exists() { pipeline::present(&Prefix::open(path)?)? } else { Present::new() };
         pipeline::plan(context, keys, request, &present)
     }
 
@@ -104,7 +101,8 @@ impl Install {
         }
         let native = installed.trees.iter().any(|tree| Some(tree.arch) == host.facts().arch);
         if let (true, Some(launcher)) = (native, installed.launchers.first()) {
-            terminal.line(format_args!("try: {} --version", path.join("bin").join(launcher).display()));
+            terminal
+                .line(format_args!("try: {} --version", path.join("bin").join(launcher).display()));
         }
     }
 }
@@ -112,13 +110,18 @@ impl Install {
 /// One line about a tree.
 fn sentence(tree: &InstalledTree) -> String {
     let state = if tree.unchanged { "nothing to do" } else { "installed" };
-    let glibc = tree.glibc_needed.map_or(String::new(), |glibc| format!("; runs on glibc {glibc} or newer"));
+    let glibc = tree
+        .glibc_needed
+        .map_or(String::new(), |glibc| format!("; runs on glibc {glibc} or newer"));
     let level = match (tree.arch, tree.x86_64_level) {
         (Arch::X86_64, level) if level > 1 => format!(" and x86-64-v{level}"),
         _ => String::new(),
     };
     format!(
         "{}: {state}: {} packages of {}, {}{glibc}{level}",
-        tree.arch, tree.packages, tree.dist, HumanBytes(tree.size)
+        tree.arch,
+        tree.packages,
+        tree.dist,
+        HumanBytes(tree.size)
     )
 }

@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Dist, escape};
 use crate::pipeline::{self, Context, Keys, Offer};
-use crate::report::Reporter;
 use crate::terminal::Terminal;
 
 /// List runtimes, their versions, and the dists that they come from
@@ -78,16 +77,11 @@ impl List {
     }
 
     /// The dist whose versions are shown.
-    fn dist<'a>(
-        &self,
-        context: Context<'a>,
-        host: &Host,
-        arch: Arch,
-    ) -> Result<&'a Dist, Error> {
+    fn dist<'a>(&self, context: Context<'a>, host: &Host, arch: Arch) -> Result<&'a Dist, Error> {
         if let Some(typed) = &self.dist {
             return Ok(context.catalog.dist(typed)?);
         }
-        let choices = context.catalog.choices(arch, host.facts().glibc(), host.today());
+        let choices = context.catalog.choices(arch, Some(host.facts()), context.today)?;
         Ok(choices.into_iter().next().ok_or(Error::NoDist { arch })?.dist)
     }
 
@@ -97,8 +91,7 @@ impl List {
         match pipeline::offers(context, &keys, dist, arch) {
             Err(error) if self.dist.is_none() => {
                 context.reporter.warning(format!("versions are not known: {error}"));
-                let unknown =
-                    |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
+                let unknown = |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
                 Ok(context.catalog.runtimes().map(|runtime| unknown(&runtime.name)).collect())
             }
             outcome => outcome,
@@ -125,10 +118,12 @@ fn dists(catalog: &Catalog) -> Vec<DistLine<'_>> {
 const SHOWN_VERSIONS: usize = 4;
 
 fn table(catalog: &Catalog, listing: &Listing<'_>) -> String {
-    let mut text = format!("Runtimes, and their versions in {} for {}:\n", listing.dist, listing.arch);
+    let mut text =
+        format!("Runtimes, and their versions in {} for {}:\n", listing.dist, listing.arch);
     for offer in &listing.runtimes {
         let title = catalog.runtime(&offer.runtime).map_or("", |runtime| &runtime.title);
-        let versions: Vec<_> = offer.versions.iter().take(SHOWN_VERSIONS).map(|text| escape(text)).collect();
+        let versions: Vec<_> =
+            offer.versions.iter().take(SHOWN_VERSIONS).map(|text| escape(text)).collect();
         let versions = if versions.is_empty() { "-".to_owned() } else { versions.join(" ") };
         let _ = writeln!(text, "  {:<15} {versions}\n  {:<15} {title}", offer.runtime, "");
     }
@@ -138,7 +133,10 @@ fn table(catalog: &Catalog, listing: &Listing<'_>) -> String {
         let _ = writeln!(
             text,
             "  {:<5} glibc {:<5} until {}  {}",
-            dist.name, dist.glibc, dist.maintained_until, arches.join(" ")
+            dist.name,
+            dist.glibc,
+            dist.maintained_until,
+            arches.join(" ")
         );
     }
     text

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{EXIT_STATUSES, Error};
+use crate::error::Error;
 use crate::host::Host;
 use crate::terminal::Terminal;
 
@@ -74,8 +74,8 @@ pub fn run() -> ExitCode {
     };
     let cancelled = Arc::new(AtomicBool::new(false));
     let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
-    let outcome = session::catch_signals(&cancelled)
-        .and_then(|()| cli.command.execute(&host, &terminal));
+    let outcome =
+        session::catch_signals(&cancelled).and_then(|()| cli.command.execute(&host, &terminal));
     terminal.finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,6 +109,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::EXIT_STATUSES;
     use clap::CommandFactory;
 
     #[test]

@@ -43,7 +43,8 @@ pub(super) struct Wanted {
 #[derive(Debug, Args)]
 pub(super) struct Sources {
     /// Fetch https://HOST/PATH from BASE/HOST/PATH: a URL (http is allowed here) or a directory
-    #[arg(long, value_name = "BASE", env = "ELSEWHERE_MIRROR")]
+    /// [also: ELSEWHERE_MIRROR]
+    #[arg(long, value_name = "BASE")]
     pub(super) mirror: Option<String>,
     /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
     #[arg(long, value_name = "DIR")]
@@ -123,6 +124,24 @@ impl Wanted {
     }
 }
 
+impl Sources {
+    /// The mirror as an absolute URL or path; the option wins over the variable.
+    ///
+    /// # Errors
+    /// When the variable is not UTF-8.
+    pub(super) fn mirror(&self, host: &Host) -> Result<Option<String>, Error> {
+        let base = match &self.mirror {
+            Some(base) => Some(base.as_str()),
+            None => host.mirror()?,
+        };
+        let is_url = |base: &str| base.contains("://") || base.starts_with("file:");
+        Ok(base.map(|base| match is_url(base) {
+            true => base.to_owned(),
+            false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),
+        }))
+    }
+}
+
 impl Output {
     /// The terminal that these options ask for.
     pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>) -> Terminal {
@@ -174,9 +193,6 @@ mod tests {
 
     #[test]
     fn one_version_for_two_runtimes_is_a_usage_error() {
-        assert!(matches!(
-            requests(&["-r", "crun,apptainer", "-v", "1"]),
-            Err(Error::Usage(_))
-        ));
+        assert!(matches!(requests(&["-r", "crun,apptainer", "-v", "1"]), Err(Error::Usage(_))));
     }
 }

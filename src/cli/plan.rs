@@ -76,7 +76,10 @@ fn table(tree: &TreePlan) -> String {
         let _ = writeln!(
             text,
             "{} {} from {} for {}",
-            escape(&runtime.name), escape(&runtime.version), tree.dist, tree.arch
+            escape(&runtime.name),
+            escape(&runtime.version),
+            tree.dist,
+            tree.arch
         );
     }
     let rows: Vec<[String; 4]> = tree

@@ -31,6 +31,7 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
 /// The parts of a [`Context`], owned.
 pub(super) struct Session<'a> {
     host: &'a Host,
+    today: String,
     catalog: Catalog,
     fetcher: Fetcher<'a>,
     terminal: &'a Terminal,
@@ -47,15 +48,17 @@ impl<'a> Session<'a> {
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
         let mut directories = sources.repos.clone();
-        directories.extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
+        directories
+            .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
         let catalog = Catalog::load(&directories)?;
-        let cache_dir = sources.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
-            Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
-        })?;
+        let cache_dir =
+            sources.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
+                Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
+            })?;
         let mut options = Options::new(cache_dir);
-        options.mirror.clone_from(&sources.mirror);
+        options.mirror = sources.mirror(host)?;
         let fetcher = Fetcher::new(options, terminal)?;
-        Ok(Self { host, catalog, fetcher, terminal })
+        Ok(Self { host, today: host.today(), catalog, fetcher, terminal })
     }
 
     /// What stages are given.
@@ -64,6 +67,7 @@ impl<'a> Session<'a> {
             catalog: &self.catalog,
             host: self.host.facts(),
             fetcher: &self.fetcher,
+            today: &self.today,
             reporter: self.terminal,
         }
     }

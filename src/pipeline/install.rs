@@ -1,14 +1,14 @@
 //! From a plan to a live prefix.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::launcher;
-use crate::model::{Arch, Command, GlibcVersion, Plan, Receipt, Runtime, TreePlan};
-use crate::prefix::{Generation, Lock, Prefix};
-use crate::smoke;
+use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
+use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
+use crate::smoke::{self, Trial};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ pub fn install(
     options: Options,
 ) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
-    prefix.clean(&lock)?;
+    prefix.clean(&lock, context.reporter)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {
@@ -74,7 +74,7 @@ pub fn install(
             None => wanted.push(tree),
         }
     }
-    prefix.require_space(wanted.iter().map(|tree| tree.installed_size()).sum())?;
+    prefix.check_space(wanted.iter().map(|tree| tree.installed_size()).sum())?;
     let mut makings = Vec::new();
     for tree in wanted {
         makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);
@@ -83,7 +83,7 @@ pub fn install(
     make::fill(context, keys, rules, &makings)?;
     let mut receipts = Vec::new();
     for making in &makings {
-        let scratch = prefix.scratch(&lock)?;
+        let scratch = prefix.stage(&lock, making.arch())?;
         let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
         making.staging.write_receipt(&receipt)?;
         receipts.push(receipt);
@@ -107,30 +107,29 @@ fn go_live(
         making.staging.sync()?;
         generations.push(making.staging.commit(lock)?);
     }
-    let commands = commands(context, prefix, receipts)?;
-    let texts: Vec<(String, String)> = commands
-        .iter()
-        .map(|command| (command.name.clone(), launcher::text(command)))
-        .collect();
-    prefix.write_launchers(lock, &texts)?;
+    let launchers = launchers(context, prefix, receipts)?;
+    prefix.write_launchers(lock, &launchers)?;
     for (generation, receipt) in generations.iter().zip(receipts) {
         let before = prefix.live(receipt.arch)?;
-        prefix.activate(lock, receipt.arch, generation.number)?;
-        if let Err(error) = try_launchers(context, prefix, receipt) {
-            prefix.put_back(lock, receipt.arch, before.as_ref())?;
+        if let Some(live) = &before {
+            tell_config(context, prefix.carry_config(lock, live, &generation.path)?);
+        }
+        prefix.activate(lock, generation)?;
+        if let Err(error) = try_launchers(context, prefix, lock, generation, receipt) {
+            prefix.deactivate(lock, generation, before.as_ref())?;
             return Err(error);
         }
         trees.push(summary(context, receipt, generation.number, false));
     }
-    Ok(commands.into_iter().map(|command| command.name).collect())
+    Ok(launchers.into_iter().map(|(name, _)| name).collect())
 }
 
-/// The commands of every runtime that is live in the prefix or about to be, each name once.
-fn commands(
+/// Names and texts of the launchers of every runtime that is live in the prefix or about to be.
+fn launchers(
     context: Context<'_>,
     prefix: &Prefix,
     receipts: &[Receipt],
-) -> Result<Vec<Command>, Error> {
+) -> Result<Vec<(String, String)>, Error> {
     let mut runtimes: Vec<String> = Vec::new();
     for arch in prefix.arches()? {
         if let Some(generation) = prefix.live(arch)? {
@@ -140,26 +139,57 @@ fn commands(
     }
     let new = receipts.iter().flat_map(|receipt| &receipt.runtimes);
     runtimes.extend(new.map(|runtime| runtime.name.clone()));
-    let mut commands: Vec<Command> = Vec::new();
+    let mut launchers = BTreeMap::new();
     for name in runtimes {
-        let runtime: &Runtime = context.catalog.runtime(&name)?;
-        commands.extend(runtime.commands.iter().cloned());
+        let runtime = context.catalog.runtime(&name)?;
+        for command in &runtime.commands {
+            launchers.insert(command.name.clone(), launcher::text(runtime, command));
+        }
     }
-    commands.sort_by(|a, b| a.name.cmp(&b.name));
-    commands.dedup_by(|a, b| a.name == b.name);
-    Ok(commands)
+    Ok(launchers.into_iter().collect())
 }
 
 /// Runs the smoke tests once more, through the launchers that users will call.
-fn try_launchers(context: Context<'_>, prefix: &Prefix, receipt: &Receipt) -> Result<(), Error> {
+fn try_launchers(
+    context: Context<'_>,
+    prefix: &Prefix,
+    lock: &Lock,
+    generation: &Generation,
+    receipt: &Receipt,
+) -> Result<(), Error> {
     if context.host.arch != Some(receipt.arch) {
         return Ok(());
     }
+    let mut runtimes = Vec::new();
     for runtime in &receipt.runtimes {
-        let definition = context.catalog.runtime(&runtime.name)?;
-        smoke::try_launchers(&prefix.bin(), definition, &runtime.version)?;
+        runtimes.push((context.catalog.runtime(&runtime.name)?, runtime.version.as_str()));
     }
+    let scratch = prefix.stage(lock, receipt.arch)?;
+    let trial = Trial {
+        tree: &generation.path,
+        arch: receipt.arch,
+        files: &receipt.files,
+        runtimes: &runtimes,
+        scratch: scratch.path(),
+    };
+    smoke::run_launchers(&trial, &prefix.bin(), context.reporter)?;
     Ok(())
+}
+
+/// Says what became of the user's configuration.
+fn tell_config(context: Context<'_>, report: ConfigReport) {
+    for path in report.kept {
+        context.reporter.note(format!("{path}: your edited version stays"));
+    }
+    for path in report.rpmnew {
+        context.reporter.note(format!("{path}: the new version lies beside yours"));
+    }
+    for path in report.rpmsave {
+        context.reporter.note(format!("{path}: your edits of a file that is no longer used"));
+    }
+    for path in report.skipped {
+        context.reporter.warning(format!("{path}: not carried into the new tree"));
+    }
 }
 
 /// The live generation, where it is what `tree` asks for.

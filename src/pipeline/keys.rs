@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Error;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Proof};
 use crate::model::{Fingerprint, KeyPin};
 use crate::report::Reporter;
 use crate::trust::{Keyring, SignedBy, TrustError};
@@ -71,7 +71,7 @@ impl<'a> Keys<'a> {
             if self.read().pins.contains_key(&pin.fingerprint) {
                 continue;
             }
-            let failure = self.fetch(pin).err();
+            let failure = self.fetch(pin).err().map(|error| error.to_string());
             if let Some(reason) = &failure {
                 self.reporter.detail(format!("key {} is not at hand: {reason}", pin.fingerprint));
             }
@@ -106,20 +106,33 @@ impl<'a> Keys<'a> {
         use_it(&self.read().keyring)
     }
 
-    /// Fetches one key from the first place that has it.
-    fn fetch(&self, pin: &KeyPin) -> Result<(), String> {
-        let mut reasons = Vec::new();
-        for url in std::iter::once(&pin.url).chain(&pin.alternates) {
-            let accept = |bytes: &[u8]| {
-                let mut state = self.write();
-                state.keyring.add_pinned(bytes, &pin.fingerprint).map_err(|error| error.to_string())
-            };
-            match self.fetcher.kept_document(url, KEY_FILE_LIMIT, &accept) {
-                Ok(()) => return Ok(()),
-                Err(error) => reasons.push(error.to_string()),
-            }
+    /// Adds one key: from the cache, or from the first place that serves it.
+    fn fetch(&self, pin: &KeyPin) -> Result<(), Error> {
+        let note = format!("key-{}", pin.fingerprint);
+        if let Some(kept) = self.fetcher.recall(&note)
+            && self.add(kept.as_bytes(), &pin.fingerprint).is_ok()
+        {
+            return Ok(());
         }
-        Err(reasons.join("; "))
+        let urls: Vec<String> = std::iter::once(&pin.url).chain(&pin.alternates).cloned().collect();
+        let bytes = self.fetcher.document_from(
+            &urls,
+            KEY_FILE_LIMIT,
+            Proof::Caller,
+            |_, bytes| match self.add(&bytes, &pin.fingerprint) {
+                Ok(()) => Ok(bytes),
+                Err(error) => Err(error.into()),
+            },
+        )?;
+        // A binary key file is fetched again by the next run; distributions publish armoured ones.
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            self.fetcher.remember(&note, text)?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, file: &[u8], fingerprint: &Fingerprint) -> Result<(), TrustError> {
+        self.write().keyring.add_pinned(file, fingerprint)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -16,13 +16,13 @@ use crate::audit::{self, Audit};
 use crate::error::Error;
 use crate::fetch;
 use crate::model::{
-    HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Runtime,
+    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Runtime,
     Source, TreePlan,
 };
 use crate::prefix::Staging;
 use crate::relocate;
 use crate::report::{Event, Phase};
-use crate::smoke;
+use crate::smoke::{self, Trial};
 use crate::trust::{self, Policy};
 use crate::unpack::{self, Claims, Destination, Unpacked};
 
@@ -73,6 +73,11 @@ impl<'a> Making<'a> {
         Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked })
     }
 
+    /// The tree's architecture.
+    pub(super) fn arch(&self) -> Arch {
+        self.plan.arch
+    }
+
     /// Relocates, audits, tries out and accounts for the tree.
     ///
     /// # Errors
@@ -89,7 +94,13 @@ impl<'a> Making<'a> {
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
         let relocated = relocate::relocate(
-            tree, arch, &mut files, &self.runtimes, libraries, context.reporter)?;
+            tree,
+            arch,
+            &mut files,
+            &self.runtimes,
+            libraries,
+            context.reporter,
+        )?;
         relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
         let native = context.host.arch == Some(arch);
         let target = context.host.glibc().filter(|_| native);
@@ -100,8 +111,12 @@ impl<'a> Making<'a> {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
         }
         let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
-        let tests: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
-        smoke::run(tree, arch, &files, &tests, native, scratch, context.reporter)?;
+        let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
+        let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
+        let report = smoke::run(&trial, native, context.reporter)?;
+        for test in report.passed_over {
+            context.reporter.note(format!("not tried, because user namespaces are off: {test}"));
+        }
         let receipt = Receipt {
             format: RECEIPT_FORMAT,
             arch,
@@ -124,7 +139,12 @@ impl<'a> Making<'a> {
         let mut files: Vec<ReceiptFile> = Vec::new();
         for (position, package) in unpacked.drain(..) {
             if let Some(planned) = self.plan.packages.get(position) {
-                packages.push(receipt_of(planned, self.plan.source(&planned.source), &package, keys));
+                packages.push(receipt_of(
+                    planned,
+                    self.plan.source(&planned.source),
+                    &package,
+                    keys,
+                ));
             }
             files.extend(package.files);
         }
@@ -157,7 +177,8 @@ pub(super) fn fill(
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<(), Error> {
-        while let Some(&(tree, position, package)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(&(tree, position, package)) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
+        {
             if failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -204,22 +225,25 @@ fn bring(
     keys.ensure(pins);
     let urls = urls(source, package);
     let fetched = context.fetcher.content(
-        &urls, &package.checksum, Some(package.size), Some(Phase::Download))?;
-    let file = File::open(&fetched.path)
-        .map_err(|source| Error::Cache { path: fetched.path.clone(), source })?;
+        &urls,
+        &package.checksum,
+        Some(package.size),
+        Some(Phase::Download),
+    )?;
+    let file = File::open(fetched.path())
+        .map_err(|source| Error::Cache { path: fetched.path().to_owned(), source })?;
     let allowed = keys.allowed(pins);
     let verified = keys.with_keyring(|keyring| {
-        let policy =
-            Policy { keyring, allowed: &allowed, allow_unsigned: rules.allow_unsigned };
+        let policy = Policy { keyring, allowed: &allowed, allow_unsigned: rules.allow_unsigned };
         trust::open(BufReader::with_capacity(1 << 16, file), package, &policy)
     });
-    let verified = verified.map_err(|source| Error::Untrusted {
-        source,
-        missing_keys: keys.failures(pins),
-    })?;
+    let verified = verified
+        .map_err(|source| Error::Untrusted { source, missing_keys: keys.failures(pins) })?;
+    if let Some(warning) = verified.warning() {
+        context.reporter.warning(warning.to_owned());
+    }
     let destination = Destination { tree: &tree.directory, claims: &tree.claims };
     let unpacked = unpack::unpack(verified, &package.files, &destination, context.reporter)?;
-    unpacked.warnings.iter().for_each(|warning| context.reporter.warning(warning.clone()));
     Ok(unpacked)
 }
 
@@ -238,8 +262,7 @@ fn receipt_of(
     unpacked: &Unpacked,
     keys: &Keys<'_>,
 ) -> PackageReceipt {
-    let header = &unpacked.header;
-    let signed_by = header.signed_by.as_ref();
+    let signed_by = unpacked.proof.signed_by.as_ref();
     PackageReceipt {
         nevra: planned.nevra.clone(),
         url: urls(source, planned).into_iter().next().unwrap_or_default(),
@@ -248,8 +271,8 @@ fn receipt_of(
         signed_by: signed_by.map(|by| by.fingerprint.clone()),
         signed_at: signed_by.and_then(|by| by.signed_at),
         trusted_by_user: signed_by.is_some_and(|by| keys.is_trusted_by_user(&by.fingerprint)),
-        license: header.license.clone(),
-        source_rpm: header.source_rpm.clone(),
+        license: unpacked.license.clone(),
+        source_rpm: unpacked.source_rpm.clone(),
         reason: planned.reason.clone(),
     }
 }

@@ -10,7 +10,7 @@ mod plan;
 
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
-pub use plan::{Offer, offers, plan};
+pub use plan::{Offer, Present, PresentTree, offers, plan, present};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub host: &'a HostFacts,
     /// The way to the network and the cache.
     pub fetcher: &'a Fetcher<'a>,
+    /// Today, `YYYY-MM-DD`: dists are maintained until a day.
+    pub today: &'a str,
     /// Where events go.
     pub reporter: &'a dyn Reporter,
 }

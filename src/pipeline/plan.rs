@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use super::{Context, Keys, local, metadata};
-use crate::catalog::Choice;
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime,
-    RuntimeRequest, TreePlan,
+    Arch, Dist, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime, RuntimeRequest,
+    TreePlan,
 };
+use crate::prefix::Prefix;
 use crate::resolve::{self, Target, Wanted};
 
 /// What is installed already, per architecture: it stays, at its version where that is still to
@@ -23,6 +23,21 @@ pub struct PresentTree {
     pub dist: String,
     /// Its runtimes.
     pub runtimes: Vec<PlannedRuntime>,
+}
+
+/// What is live in `prefix`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn present(prefix: &Prefix) -> Result<Present, Error> {
+    let mut present = Present::new();
+    for arch in prefix.arches()? {
+        if let Some(generation) = prefix.live(arch)? {
+            let receipt = prefix.receipt(&generation)?;
+            present.insert(arch, PresentTree { dist: receipt.dist, runtimes: receipt.runtimes });
+        }
+    }
+    Ok(present)
 }
 
 /// Makes the plan for `request`.
@@ -90,7 +105,7 @@ fn plan_tree(
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }
     let runtimes = with_present(&request.runtimes, present);
-    resolve_in(context, keys, request, &runtimes, dist, arch)
+    resolve_in(context, keys, &runtimes, dist, arch)
 }
 
 /// Tries the dists that the catalog proposes until one offers the runtimes.
@@ -100,30 +115,24 @@ fn plan_default(
     request: &Request,
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let native = context.host.arch == Some(arch);
-    let glibc = context.host.glibc().filter(|_| native);
-    let mut choices: Vec<Choice<'_>> = context.catalog.choices(arch, glibc);
-    let last = choices.pop().ok_or(Error::NoDist { arch })?;
+    let host = Some(context.host).filter(|host| host.arch == Some(arch));
+    let choices = context.catalog.choices(arch, host, context.today)?;
+    let mut first_error = None;
     for choice in choices {
-        match resolve_in(context, keys, request, &request.runtimes, choice.dist, arch) {
+        choice.message.into_iter().for_each(|message| context.reporter.note(message));
+        match resolve_in(context, keys, &request.runtimes, choice.dist, arch) {
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
-                context.reporter.note(format!("{arch}: {error}; trying the next dist"));
+                context.reporter.detail(format!("{}: {error}", choice.dist.name));
+                first_error.get_or_insert(Error::Resolve(error));
             }
-            outcome => {
-                choice.message.into_iter().for_each(|message| context.reporter.note(message));
-                return outcome;
-            }
+            outcome => return outcome,
         }
     }
-    last.message.into_iter().for_each(|message| context.reporter.note(message));
-    resolve_in(context, keys, request, &request.runtimes, last.dist, arch)
+    Err(first_error.unwrap_or(Error::NoDist { arch }))
 }
 
 /// The runtimes asked for, and those that the prefix has already, at their versions.
-fn with_present(
-    asked: &[RuntimeRequest],
-    present: Option<&PresentTree>,
-) -> Vec<RuntimeRequest> {
+fn with_present(asked: &[RuntimeRequest], present: Option<&PresentTree>) -> Vec<RuntimeRequest> {
     let mut runtimes = asked.to_vec();
     for runtime in present.map_or(&[][..], |tree| &tree.runtimes) {
         if asked.iter().all(|asked| asked.name != runtime.name) {
@@ -140,7 +149,6 @@ fn with_present(
 fn resolve_in(
     context: Context<'_>,
     keys: &Keys<'_>,
-    request: &Request,
     runtimes: &[RuntimeRequest],
     dist: &Dist,
     arch: Arch,
@@ -165,8 +173,7 @@ fn resolve_in(
         })
         .collect();
     let host = context.catalog.host_gives(&definitions);
-    let target =
-        Target { arch, dist: &dist.name, runtimes: &wanted, host: &host, sources: loaded.sources };
+    let target = Target { arch, dist, runtimes: &wanted, host: &host, sources: loaded.sources };
     Ok(resolve::resolve(&loaded.index, &target)?)
 }
 
@@ -177,8 +184,9 @@ fn load(
     arch: Arch,
 ) -> Result<metadata::Loaded, Error> {
     let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
-        keys.verify_detached(&repository.keys, data, signature).map(drop).map_err(Into::into)
+        keys.verify_detached(&repository.keys, data, signature)
+            .map(drop)
+            .map_err(|error| metadata::TrustFailure(Box::new(error)))
     };
     Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter)?)
 }
-

@@ -2,9 +2,9 @@
 
 use object::elf::{
     DT_FINI, DT_FINI_ARRAY, DT_INIT, DT_INIT_ARRAY, DT_JMPREL, DT_PLTGOT, DT_PREINIT_ARRAY, DT_REL,
-    DT_RELA, DT_RELR, DynamicTag, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHT_DYNSYM, SHT_GNU_HASH,
-    SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_NULL,
-    SHT_STRTAB, SectionType,
+    DT_RELA, DT_RELR, DynamicTag, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR,
+    SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH,
+    SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_STRTAB, SectionType,
 };
 
 use super::layout::{TABLES, Unchangeable};
@@ -177,9 +177,10 @@ fn is_free_between<S: Source + ?Sized>(
     end: u64,
 ) -> Result<bool, Unchangeable> {
     let bytes = source.bytes(start, end - start, SEGMENT_SIZE)?;
-    Ok(bytes.iter().zip(start..).all(|(byte, at)| {
-        *byte == 0 || pieces.iter().any(|piece| piece.overlaps(at, at + 1))
-    }))
+    Ok(bytes
+        .iter()
+        .zip(start..)
+        .all(|(byte, at)| *byte == 0 || pieces.iter().any(|piece| piece.overlaps(at, at + 1))))
 }
 
 /// The smallest range of whole pieces that frees `start..end`.

@@ -115,7 +115,13 @@ pub enum ResolveError {
 }
 
 impl ResolveError {
-    /// What to type next, where there is something useful to say.
+    /// Whether the dist simply does not have the runtime.
+    #[must_use]
+    pub fn is_runtime_missing(&self) -> bool {
+        matches!(self, Self::NotOffered { .. })
+    }
+
+    /// What to type or do next, where there is something useful to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

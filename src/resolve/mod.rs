@@ -22,7 +22,7 @@ mod solve;
 mod tree;
 mod universe;
 
-use crate::model::{Arch, Dist, HostGives, Index, Runtime, Source, TreePlan};
+use crate::model::{Arch, Dist, Evr, HostGives, Index, Runtime, Source, TreePlan};
 
 pub use error::{Link, ResolveError};
 
@@ -53,6 +53,21 @@ pub struct Wanted<'a> {
     pub version: Option<&'a str>,
     /// Whether its own package comes from the repository [`LOCAL`] instead of the dist's.
     pub local: bool,
+}
+
+/// The versions of the packages called `name`, without epoch and release, newest first.
+#[must_use]
+pub fn versions(index: &Index, name: &str) -> Vec<String> {
+    let mut found: Vec<&Evr> = index
+        .packages
+        .iter()
+        .filter(|package| index.text(package.name) == name)
+        .map(|package| &package.evr)
+        .collect();
+    found.sort();
+    let mut versions: Vec<String> = found.iter().rev().map(|evr| evr.version.clone()).collect();
+    versions.dedup();
+    versions
 }
 
 /// Chooses the packages of a tree. The same arguments give the same plan.

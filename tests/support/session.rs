@@ -48,11 +48,14 @@ impl Session {
         let work = work.canonicalize().unwrap();
         let sandbox = work.join("sandbox");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/sandbox.c");
-        run(Command::new(need("cc", "gcc libc6-dev")).arg("-O2").arg(source).arg("-o").arg(&sandbox));
+        run(Command::new(need("cc", "gcc libc6-dev"))
+            .arg("-O2")
+            .arg(source)
+            .arg("-o")
+            .arg(&sandbox));
         let session = Self { work, arch, sandbox };
-        fs::copy(elsewhere, session.work.join("elsewhere")).unwrap_or_else(|error| {
-            panic!("{}: {error}: type: cargo build", elsewhere.display())
-        });
+        fs::copy(elsewhere, session.work.join("elsewhere"))
+            .unwrap_or_else(|error| panic!("{}: {error}: type: cargo build", elsewhere.display()));
         run(Command::new("cp").arg("-r").arg(definitions).arg(session.work.join("repos")));
         session.make_tools(debs);
         image::write(debs, arch, &session.work.join("image"));
@@ -71,8 +74,9 @@ impl Session {
         let busybox = debs.package(self.arch, "busybox-static").root.join("bin/busybox");
         fs::copy(busybox, tools.join("busybox")).unwrap();
         for applet in [
-            "cat", "chroot", "cp", "cut", "echo", "getopt", "id", "kill", "ls", "mkdir", "mount", "mv",
-            "printf", "rm", "sed", "sleep", "touch", "umount", "uname", "grep", "dirname", "ln",
+            "cat", "chroot", "cp", "cut", "echo", "getopt", "id", "kill", "ls", "mkdir", "mount",
+            "mv", "printf", "rm", "sed", "sleep", "touch", "umount", "uname", "grep", "dirname",
+            "ln",
         ] {
             symlink("busybox", tools.join(applet)).unwrap();
         }
@@ -254,7 +258,8 @@ impl Session {
             image::write(debs, Arch::Aarch64, &root.join("mnt/image"));
         }
         debs.fetch(self.arch, &["qemu-user-static"]);
-        let qemu = debs.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
+        let qemu =
+            debs.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
         fs::copy(qemu, self.work.join("qemu-aarch64")).unwrap();
         let script = format!(
             "set -e; {REGISTER}

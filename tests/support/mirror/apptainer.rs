@@ -61,7 +61,9 @@ pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -
         spec.entries.push(Entry::file(&format!("{path}/{program}"), 0o755, bytes));
     }
     if bundles_helpers {
-        for (package, program) in [("squashfuse", "squashfuse_ll"), ("fuse-overlayfs", "fuse-overlayfs")] {
+        for (package, program) in
+            [("squashfuse", "squashfuse_ll"), ("fuse-overlayfs", "fuse-overlayfs")]
+        {
             let file = debs.package(arch, package).root.join("usr/bin").join(program);
             let path = format!("/usr/libexec/apptainer/bin/{program}");
             spec.entries.push(Entry::file(&path, 0o755, fs::read(file).unwrap()));
@@ -77,9 +79,8 @@ fn entries() -> Vec<Entry> {
     let link = |path, target: &str| {
         Entry::new(path, 0o777, Content::Symlink(target.to_owned()), Role::Plain)
     };
-    let config = |path, text: &str| {
-        Entry::new(path, 0o644, Content::File(text.into()), Role::Config)
-    };
+    let config =
+        |path, text: &str| Entry::new(path, 0o644, Content::File(text.into()), Role::Config);
     let completion = |path| {
         let text = "complete -W 'exec run buildcfg' apptainer singularity\n";
         Entry::new(path, 0o644, Content::HardLink(text.into(), "completion"), Role::Plain)

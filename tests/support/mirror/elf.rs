@@ -24,7 +24,8 @@ pub fn read(bytes: &[u8], file_name: &str) -> Option<ElfDependencies> {
     let mut found = ElfDependencies::default();
     found.build_id = file.build_id().ok().flatten().map(hexadecimal);
     let Ok(table) = file.elf_dynamic_table() else { return Some(found) };
-    let text = |entry| String::from_utf8_lossy(table.string(entry).unwrap_or_default()).into_owned();
+    let text =
+        |entry| String::from_utf8_lossy(table.string(entry).unwrap_or_default()).into_owned();
 
     let mut soname = file_name.to_owned();
     let mut hashes = (false, false);

@@ -166,8 +166,7 @@ impl Mirror {
         let parent = directory.parent().unwrap();
         fs::create_dir_all(parent).unwrap();
         let debs = Debs::open(&parent.join("debs"));
-        let mirror =
-            Self { root: directory.join("mirror"), repos: directory.join("repos"), debs };
+        let mirror = Self { root: directory.join("mirror"), repos: directory.join("repos"), debs };
         let lock = fs::File::create(directory.with_extension("lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let stamp = format!("{options:?} {}", sources_digest());
@@ -213,7 +212,12 @@ impl Mirror {
     }
 
     /// Builds one architecture's repositories, and says the highest glibc that a package asks for.
-    fn build_arch(&self, release: Release, arch: Arch, scratch: &Path) -> (Vec<Place>, GlibcVersion) {
+    fn build_arch(
+        &self,
+        release: Release,
+        arch: Arch,
+        scratch: &Path,
+    ) -> (Vec<Place>, GlibcVersion) {
         let specs = all_specs(&self.debs, release, arch, scratch);
         let mut glibc = GlibcVersion { major: 2, minor: 17 };
         for (_, spec) in specs.iter().filter(|(_, spec)| spec.name != "glibc") {
@@ -378,7 +382,9 @@ fn sources_digest() -> String {
         .iter()
         .flat_map(|name| fs::read_dir(directory.join(name)).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "rs" || kind == "c" || kind == "h"))
+        .filter(|path| {
+            path.extension().is_some_and(|kind| kind == "rs" || kind == "c" || kind == "h")
+        })
         .collect();
     files.sort();
     let mut text = FORMAT.as_bytes().to_vec();
