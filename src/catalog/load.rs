@@ -27,7 +27,7 @@ pub(super) fn catalog(directories: &[PathBuf]) -> Result<Catalog, CatalogError> 
         let definition = Definition { file: format!("repos/{path}"), text: (*text).to_owned() };
         place((*path).to_owned(), definition, &mut files, &mut name_tables);
     }
-    build(files, &name_tables)
+    build(&files, &name_tables)
 }
 
 /// Adds the definitions below `directory`. What is in `files` already is more important and stays.
@@ -90,7 +90,7 @@ fn toml_files(directory: &Path) -> Result<Vec<PathBuf>, CatalogError> {
 }
 
 fn build(
-    files: BTreeMap<String, Definition>,
+    files: &BTreeMap<String, Definition>,
     name_tables: &[Definition],
 ) -> Result<Catalog, CatalogError> {
     let mut catalog = Catalog {
@@ -99,18 +99,17 @@ fn build(
         host: HostGives::default(),
         names: Names::default(),
     };
-    for (relative, definition) in &files {
+    // In the order of their names: every dist before any runtime, which may name dists.
+    for (relative, definition) in files {
         if let Some(file_name) = relative.strip_prefix("dists/") {
             let dist: Dist = parse(definition)?;
-            check(
-                definition,
-                named_as_file(&dist.name, file_name).or_else(|| dist_problem(&dist)),
-            )?;
+            let problem = named_as_file(&dist.name, file_name);
+            check(definition, problem.or_else(|| dist_problem(&dist)))?;
             catalog.dists.insert(dist.name.clone(), dist);
         } else if let Some(file_name) = relative.strip_prefix("runtimes/") {
             let runtime: Runtime = parse(definition)?;
             let problem = named_as_file(&runtime.name, file_name);
-            check(definition, problem.or_else(|| runtime_problem(&runtime)))?;
+            check(definition, problem.or_else(|| runtime_problem(&runtime, &catalog.dists)))?;
             catalog.runtimes.insert(runtime.name.clone(), runtime);
         } else {
             catalog.host = parse(definition)?;
@@ -120,13 +119,6 @@ fn build(
         let names: Names = parse(definition)?;
         check(definition, names.problem(&catalog.dists))?;
         catalog.names.append(names);
-    }
-    for (relative, definition) in files.iter().filter(|(path, _)| path.starts_with("runtimes/")) {
-        let name = relative.trim_start_matches("runtimes/").trim_end_matches(".toml");
-        let dists = catalog.runtimes.get(name).into_iter().flat_map(|it| &it.extras);
-        let unknown =
-            dists.flat_map(|extra| &extra.dists).find(|dist| !catalog.dists.contains_key(*dist));
-        check(definition, unknown.map(|dist| format!("there is no dist {dist:?}")))?;
     }
     Ok(catalog)
 }
@@ -221,12 +213,15 @@ fn is_date(text: &str) -> bool {
     parts.iter().map(|part| part.len()).eq([4, 2, 2]) && parts.into_iter().all(digits)
 }
 
-fn runtime_problem(runtime: &Runtime) -> Option<String> {
+fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<String> {
     let mut names: Vec<_> = runtime.commands.iter().map(|command| &command.name).collect();
     if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
         return Some(format!("{name:?} cannot be a command's name"));
     }
     names.sort();
-    let twice = names.windows(2).find(|pair| pair.first() == pair.last());
-    twice.and_then(|pair| pair.first()).map(|name| format!("command {name:?} stands twice"))
+    if let Some([name, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Some(format!("command {name:?} stands twice"));
+    }
+    let mut named = runtime.extras.iter().flat_map(|extra| &extra.dists);
+    named.find(|dist| !dists.contains_key(*dist)).map(|dist| format!("there is no dist {dist:?}"))
 }
