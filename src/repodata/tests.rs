@@ -440,7 +440,7 @@ fn modules_in_another_style_are_refused() {
         "line 50 is not understood: \"    rpms: [a, b]\""
     );
     assert!(message("  name: tools", "  name: *anchor").contains("line 5"));
-    assert!(message("  version: 8100", "  version: x").contains("line 30"));
+    assert!(message("  version: 8100", "  version: x").ends_with("\"  version: x\""));
     assert!(message("data:\n", "data: {a: b}\n").contains("not understood"));
     assert!(message("document: modulemd\n", "{document: modulemd}\n").contains("not understood"));
 }
