@@ -1,5 +1,7 @@
 //! Fetching from a server that fails in every way that mirrors do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 use std::fs::{self, File};

@@ -13,7 +13,7 @@
 //! Everything here may be deleted at any time.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,11 @@ use serde::{Deserialize, Serialize};
 use super::FetchError;
 use crate::model::{Checksum, Digester};
 
-/// A partial file that nothing was added to for this long belongs to no living run.
+/// A partial file that nothing was added to for this long belongs to no living run: another one may
+/// go on with it.
 const ABANDONED: Duration = Duration::from_secs(120);
+/// After this long, nobody will.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most bytes of a `seen` file or a document's first line.
 const SMALL: u64 = 64 * 1024;
 
@@ -40,7 +43,25 @@ impl Cache {
         for name in ["objects", "documents", "seen", "partial"] {
             create_directory(&root.join(name))?;
         }
-        Ok(Self { root })
+        let cache = Self { root };
+        cache.sweep();
+        Ok(cache)
+    }
+
+    /// Removes partial files that nobody came back for.
+    fn sweep(&self) {
+        for (path, age) in self.partial_files() {
+            if age > FORGOTTEN {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    /// The partial files that can be looked at, and how long ago each was written to.
+    fn partial_files(&self) -> Vec<(PathBuf, Duration)> {
+        let age = |entry: &DirEntry| entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let entries = fs::read_dir(self.root.join("partial")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.path(), age(&entry)?))).collect()
     }
 
     /// The file with this digest, if it is here and still whole, and its size. A damaged one is
@@ -65,7 +86,7 @@ impl Cache {
     pub(super) fn begin(&self, checksum: &Checksum) -> Result<Partial, FetchError> {
         let prefix = format!("{}.", checksum.hex());
         let path = self.root.join("partial").join(format!("{prefix}{:016x}", random()));
-        if self.take_over(&prefix, &path).is_some()
+        if self.take_over(&prefix, &path)
             && let Ok(partial) = Partial::resume(&path, checksum)
         {
             return Ok(partial);
@@ -73,20 +94,15 @@ impl Cache {
         Partial::create(path, checksum)
     }
 
-    /// Renames an abandoned partial file to `path`. rename(2) lets one run win.
-    fn take_over(&self, prefix: &str, path: &Path) -> Option<()> {
-        let entries = fs::read_dir(self.root.join("partial")).ok()?;
-        for entry in entries.flatten() {
-            let is_ours = entry.file_name().to_string_lossy().starts_with(prefix);
-            let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-            if is_ours
-                && age().is_some_and(|age| age > ABANDONED)
-                && fs::rename(entry.path(), path).is_ok()
-            {
-                return Some(());
-            }
-        }
-        None
+    /// Renames an abandoned partial file, whose name begins with `prefix`, to `path`. rename(2)
+    /// lets one run win.
+    fn take_over(&self, prefix: &str, path: &Path) -> bool {
+        let is_wanted = |(found, age): &(PathBuf, Duration)| {
+            let name = found.file_name().unwrap_or_default().to_string_lossy();
+            *age > ABANDONED && name.starts_with(prefix)
+        };
+        let mut candidates = self.partial_files().into_iter().filter(is_wanted);
+        candidates.any(|(found, _)| fs::rename(found, path).is_ok())
     }
 
     /// Makes a finished partial file an object. Its digest must have been compared.

@@ -7,6 +7,8 @@ pub mod metalink;
 pub mod modules;
 pub mod primary;
 pub mod repomd;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 use std::io;

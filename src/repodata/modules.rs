@@ -122,6 +122,11 @@ impl Document {
         match indent {
             0 => {
                 let (key, value) = key_value(content)?;
+                let is_flow =
+                    key.starts_with(['{', '[', '"']) || (key == "data" && !value.is_empty());
+                if is_flow {
+                    return Err(NotUnderstood);
+                }
                 key.clone_into(&mut self.section);
                 self.field.clear();
                 if key == "document" {
