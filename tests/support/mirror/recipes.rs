@@ -25,6 +25,8 @@ pub struct Recipe {
     pub provides: &'static [&'static str],
     /// Recommends: these are not followed.
     pub recommends: &'static [&'static str],
+    /// Generated Requires that the package's spec file filters out.
+    pub filtered: &'static [&'static str],
 }
 
 const PLAIN: Recipe = Recipe {
@@ -39,6 +41,7 @@ const PLAIN: Recipe = Recipe {
     requires: &[],
     provides: &[],
     recommends: &[],
+    filtered: &[],
 };
 
 /// A library of BaseOS: everything in the library directory.
@@ -121,7 +124,18 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { epoch: 2, ..library("shadow-utils-subid", &["libsubid4"], "BSD", "Subordinate id library") },
     library("pam", &["libpam0g"], "BSD and GPLv2+", "Pluggable authentication modules"),
     Recipe { repo: Repo::AppStream, ..library("yajl", &["libyajl2"], "ISC", "Yet Another JSON Library") },
+    library("e2fsprogs-libs", &["libext2fs2"], "GPLv2 and LGPLv2", "Libraries for ext2, ext3 and ext4"),
+    library("libcom_err", &["libcom-err2"], "MIT", "Common error description library"),
+    library("libuuid", &["libuuid1"], "BSD", "Universally unique ID library"),
     // Programs.
+    Recipe {
+        name: "e2fsprogs",
+        from: &["fuse2fs"],
+        take: &["/usr/bin/*"],
+        license: "GPLv2",
+        summary: "Utilities for managing ext2, ext3, and ext4 file systems",
+        ..PLAIN
+    },
     Recipe {
         name: "squashfs-tools",
         from: &["squashfs-tools"],
@@ -195,17 +209,18 @@ pub const RECIPES: &[Recipe] = &[
         from: &["charliecloud-runtime", "charliecloud-common", "charliecloud-builders"],
         take: &[
             "/usr/bin/ch-run",
+            "/usr/bin/ch-run-oci",
             "/usr/bin/ch-ssh",
             "/usr/bin/ch-checkns",
             "/usr/bin/ch-convert",
             "/usr/bin/ch-fromhost",
-            "/usr/lib/charliecloud/*.sh",
-            "/usr/lib/charliecloud/version.txt",
+            "/usr/lib/charliecloud/*",
             "/usr/share/man/man1/ch-run.1*",
         ],
         license: "ASL 2.0",
         summary: "Lightweight user-defined software stacks for high-performance computing",
         recommends: &["charliecloud-builder"],
+        filtered: &["/usr/bin/python3"],
         ..PLAIN
     },
 ];
