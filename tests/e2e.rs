@@ -1,1 +1,18 @@
-//! e2e
+//! End to end with real programs (`make test`): Debian's, packaged as Enterprise Linux packages
+//! them, installed as an ordinary user, and run where nothing but the prefix can be what works.
+//!
+//! A tool that is missing is an error that names Debian's package.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails should stop its test"
+)]
+
+mod support;
+
+#[path = "e2e/installed.rs"]
+mod installed;
+#[path = "e2e/mirror.rs"]
+mod mirror;
+#[path = "e2e/user.rs"]
+mod user;

@@ -116,7 +116,7 @@ impl Session {
         text
     }
 
-    /// The architectures that the prefix has trees of.
+    /// The names of the libraries that the prefix bundles for this machine.
     fn libraries(&self, prefix: &Path) -> BTreeSet<String> {
         let directory = prefix.join(self.arch.as_str()).join("lib64");
         fs::read_dir(&directory)
@@ -151,24 +151,23 @@ impl Session {
 
     /// Packs the image with the prefix's own `mksquashfs`.
     pub fn make_image(&self, how: &Run, prefix: &Path) -> String {
-        let tree = self.tree(prefix);
-        self.script(
-            how,
-            &format!("{tree}/bin/mksquashfs image image.sqsh -noappend -all-root -quiet -no-progress && ls -l image.sqsh"),
-        )
+        let pack = launcher(prefix, "mksquashfs");
+        let options = "-noappend -all-root -quiet -no-progress";
+        self.script(how, &format!("{pack} image image.sqsh {options} && ls -l image.sqsh"))
     }
 
     /// Mounts the image, lays a writable layer over it, writes, reads back, deletes, unmounts.
     pub fn mount_and_overlay(&self, how: &Run, prefix: &Path) -> String {
-        let tree = self.tree(prefix);
+        let (squashfuse, overlay) =
+            (launcher(prefix, "squashfuse"), launcher(prefix, "fuse-overlayfs"));
         let script = format!(
             "set -e; rm -rf m; mkdir -p m/lower m/upper m/work m/merged; cd m
-             {tree}/bin/squashfuse ../image.sqsh lower
+             {squashfuse} ../image.sqsh lower
              cat lower/etc/os-release
              if touch lower/new 2>/dev/null; then echo the image is writable; exit 1; fi
-             {tree}/bin/fuse-overlayfs -o lowerdir=lower,upperdir=upper,workdir=work merged
+             {overlay} -o lowerdir=lower,upperdir=upper,workdir=work merged 2>/dev/null
              echo written through the overlay > merged/etc/new
-             cat merged/etc/new upper/etc/new
+             cat merged/etc/new
              rm merged/etc/passwd
              if cat merged/etc/passwd 2>/dev/null; then echo still there; exit 1; fi
              umount merged; umount lower
@@ -179,7 +178,7 @@ impl Session {
 
     /// Owns a file of root's, as fakeroot tells it: prints `root: yes` inside, `root: no` outside.
     pub fn fakeroot(&self, how: &Run, prefix: &Path) -> String {
-        let tree = self.tree(prefix);
+        let tree = quoted(prefix.join(self.arch.as_str()).as_os_str());
         // dash's `-O` compares the effective user with the file's owner, and needs libc only.
         let question = "if [ -O /etc/passwd ]; then echo root: yes; else echo root: no; fi";
         self.script(
@@ -190,9 +189,8 @@ impl Session {
 
     /// Runs a container from the image's directory with `ch-run`.
     pub fn ch_run(&self, how: &Run, prefix: &Path) -> String {
-        let launcher = prefix.join("bin/ch-run");
-        let launcher = launcher.display();
-        self.script(how, &format!("{launcher} ./image -- sh -c 'cat /etc/os-release; id -u'"))
+        let run = launcher(prefix, "ch-run");
+        self.script(how, &format!("{run} ./image -- sh -c 'cat /etc/os-release; id -u'"))
     }
 
     /// Runs a container from the image's directory with `crun`. It refuses machines with both
@@ -201,12 +199,11 @@ impl Session {
         let bundle = self.work.join("bundle");
         fs::create_dir_all(&bundle).unwrap();
         fs::write(bundle.join("config.json"), self.crun_configuration()).unwrap();
-        let launcher = prefix.join("bin/crun");
-        let launcher = launcher.display();
+        let crun = launcher(prefix, "crun");
         let script = format!(
             "if [ -e /sys/fs/cgroup/unified ]; then mount -t tmpfs none /sys/fs/cgroup; fi
              mkdir -p home/crun
-             {launcher} --root $PWD/home/crun --cgroup-manager=disabled run --bundle bundle demo-$$"
+             {crun} --root $PWD/home/crun --cgroup-manager=disabled run --bundle bundle demo-$$"
         );
         self.script(&Run { as_root: true, ..how.clone() }, &script)
     }
@@ -237,11 +234,11 @@ impl Session {
 
     /// Runs a command in the packed image with the Apptainer-shaped program.
     pub fn apptainer(&self, how: &Run, prefix: &Path) -> String {
-        let launcher = prefix.join("bin/apptainer");
-        let launcher = launcher.display();
+        let apptainer = launcher(prefix, "apptainer");
+        let question = "sh -c 'cat /etc/os-release; id -u'";
         self.script(
             how,
-            &format!("{launcher} --version; {launcher} exec image.sqsh sh -c 'cat /etc/os-release; id -u'"),
+            &format!("set -e; {apptainer} --version; {apptainer} exec image.sqsh {question}"),
         )
     }
 
@@ -269,18 +266,13 @@ impl Session {
                 uname -m; cd /tmp
                 for command in apptainer singularity ch-run crun; do /opt/bin/$command --version; done
                 /opt/bin/apptainer buildcfg
-                /opt/aarch64/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
-                /opt/aarch64/libexec/apptainer/bin/squashfuse_ll image.sqsh /mnt
+                /opt/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
+                /opt/bin/squashfuse image.sqsh /mnt
                 cat /mnt/etc/os-release; umount /mnt'",
-            prefix = prefix.display(),
+            prefix = quoted(prefix.as_os_str()),
             root = root.display(),
         );
         self.script(&Run { as_root: true, ..Run::default() }, &script)
-    }
-
-    /// The tree of this machine's architecture, quoted for a script.
-    fn tree(&self, prefix: &Path) -> String {
-        format!("'{}'", prefix.join(self.arch.as_str()).display())
     }
 }
 
@@ -307,6 +299,11 @@ impl Drop for Session {
 /// Whether this process is root, who gives up that power for every step.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// The launcher `name` of `prefix`, for a script.
+pub fn launcher(prefix: &Path, name: &str) -> String {
+    quoted(prefix.join("bin").join(name).as_os_str())
 }
 
 /// `path` for a script.

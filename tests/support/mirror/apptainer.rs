@@ -34,9 +34,8 @@ exec env apptainer run \"$@\"
 
 /// The package of `version` for `arch`, compiled below `scratch`.
 pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -> Spec {
-    let bundles_helpers = version != VERSIONS[0];
     let mut requires = vec!["fakeroot".to_owned(), "(fuse3-libs or fuse-libs)".to_owned()];
-    if !bundles_helpers {
+    if bundled(version).is_empty() {
         requires.extend(["squashfuse", "fuse-overlayfs", "squashfs-tools"].map(str::to_owned));
     }
     let mut spec = Spec {
@@ -53,6 +52,7 @@ pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -
         conflicts: vec!["sif-runtime".to_owned()],
         obsoletes: vec!["singularity < 3.8".to_owned()],
         recommends: vec!["apptainer-suid".to_owned()],
+        filtered: Vec::new(),
         post: None,
     };
     for program in ["apptainer", "starter"] {
@@ -60,17 +60,29 @@ pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -
         let bytes = compile(debs, arch, program, version, scratch);
         spec.entries.push(Entry::file(&format!("{path}/{program}"), 0o755, bytes));
     }
-    if bundles_helpers {
-        for (package, program) in
-            [("squashfuse", "squashfuse_ll"), ("fuse-overlayfs", "fuse-overlayfs")]
-        {
-            let file = debs.package(arch, package).root.join("usr/bin").join(program);
-            let path = format!("/usr/libexec/apptainer/bin/{program}");
-            spec.entries.push(Entry::file(&path, 0o755, fs::read(file).unwrap()));
-        }
+    for (package, program) in bundled(version) {
+        let file = debs.package(arch, package).root.join("usr/bin").join(program);
+        let path = format!("/usr/libexec/apptainer/bin/{program}");
+        spec.entries.push(Entry::file(&path, 0o755, fs::read(file).unwrap()));
     }
     spec.add_build_ids();
     spec
+}
+
+/// The helpers that `version` brings itself, with Debian's packages that hold them.
+fn bundled(version: &str) -> &'static [(&'static str, &'static str)] {
+    const ALL: &[(&str, &str)] = &[
+        ("squashfuse", "squashfuse_ll"),
+        ("fuse-overlayfs", "fuse-overlayfs"),
+        ("fuse2fs", "fuse2fs"),
+        ("squashfs-tools", "mksquashfs"),
+        ("squashfs-tools", "unsquashfs"),
+    ];
+    match version {
+        "1.2.5" => &[],
+        "1.3.6" => &ALL[..3],
+        _ => ALL,
+    }
 }
 
 /// What is the same for every architecture and version.
@@ -79,8 +91,9 @@ fn entries() -> Vec<Entry> {
     let link = |path, target: &str| {
         Entry::new(path, 0o777, Content::Symlink(target.to_owned()), Role::Plain)
     };
-    let config =
-        |path, text: &str| Entry::new(path, 0o644, Content::File(text.into()), Role::Config);
+    let config = |path, text: &str| {
+        Entry::new(path, 0o644, Content::File(text.into()), Role::Config)
+    };
     let completion = |path| {
         let text = "complete -W 'exec run buildcfg' apptainer singularity\n";
         Entry::new(path, 0o644, Content::HardLink(text.into(), "completion"), Role::Plain)

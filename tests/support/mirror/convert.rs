@@ -26,7 +26,8 @@ pub fn spec(recipe: &Recipe, debs: &Debs, arch: Arch, tag: &str) -> Spec {
         provides: Vec::new(),
         conflicts: Vec::new(),
         obsoletes: Vec::new(),
-        recommends: recipe.recommends.iter().map(|&text| text.to_owned()).collect(),
+        recommends: owned(recipe.recommends),
+        filtered: owned(recipe.filtered),
         post: None,
     };
     for (deb, name) in sources.iter().zip(recipe.from) {
@@ -37,6 +38,7 @@ pub fn spec(recipe: &Recipe, debs: &Debs, arch: Arch, tag: &str) -> Spec {
     match recipe.name {
         "bash" => spec.entries.push(symlink("/usr/bin/sh", "bash")),
         "fakeroot" => make_fakeroot(&mut spec),
+        "squashfs-tools" => move_to_sbin(&mut spec),
         _ => {}
     }
     spec.entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -48,6 +50,10 @@ pub fn spec(recipe: &Recipe, debs: &Debs, arch: Arch, tag: &str) -> Spec {
         (recipe.requires.iter().map(fill).collect(), recipe.provides.iter().map(fill).collect());
     spec.add_build_ids();
     spec
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }
 
 /// Adds the files below `directory` that the recipe takes.
@@ -137,6 +143,13 @@ fn make_fakeroot(spec: &mut Spec) {
         "/usr/sbin/alternatives --install /usr/bin/fakeroot fakeroot /usr/bin/fakeroot-sysv 100",
         "/usr/sbin/alternatives",
     ));
+}
+
+/// EL has these programs among those of administrators.
+fn move_to_sbin(spec: &mut Spec) {
+    for entry in &mut spec.entries {
+        entry.path = entry.path.replace("/usr/bin/", "/usr/sbin/");
+    }
 }
 
 /// Whether `text` matches `pattern`, where `*` stands for any characters.

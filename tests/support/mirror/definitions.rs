@@ -128,3 +128,45 @@ pub fn write_dist(
     let text = toml::to_string(&dist).unwrap();
     write(&directory.join(format!("dists/{}.toml", release.name())), text.as_bytes());
 }
+
+/// A runtime of its own, as a user may add one: the tools that make and mount images.
+const IMAGE_TOOLS: &str = r#"name = "image-tools"
+title = "squashfuse, fuse-overlayfs and squashfs-tools"
+package = "squashfuse"
+
+[[extra]]
+package = "fuse-overlayfs"
+
+[[extra]]
+package = "squashfs-tools"
+
+# glibc loads libgcc_s.so.1 when a thread ends: mksquashfs has many.
+[[extra]]
+package = "libgcc"
+
+[[command]]
+name = "squashfuse"
+path = "bin/squashfuse"
+
+[[command]]
+name = "fuse-overlayfs"
+path = "bin/fuse-overlayfs"
+
+[[command]]
+name = "mksquashfs"
+path = "sbin/mksquashfs"
+
+[[command]]
+name = "unsquashfs"
+path = "sbin/unsquashfs"
+
+[[smoke]]
+path = "bin/fuse-overlayfs"
+arguments = ["--version"]
+expect = "fuse-overlayfs"
+"#;
+
+/// Writes `runtimes/image-tools.toml`.
+pub fn write_runtime(directory: &Path) {
+    write(&directory.join("runtimes/image-tools.toml"), IMAGE_TOOLS.as_bytes());
+}

@@ -17,7 +17,7 @@ use elsewhere::model::{Arch, Checksum, GlibcVersion};
 use rpm::CompressionWithLevel;
 use rpmrepo_metadata::CompressionType;
 
-use self::definitions::{Place, key_url, write_dist};
+use self::definitions::{Place, key_url, write_dist, write_runtime};
 use self::keys::Key;
 use self::package::{Entry, Spec};
 use self::recipes::{RECIPES, debian_packages};
@@ -181,6 +181,7 @@ impl Mirror {
         for &release in &options.releases {
             mirror.build_release(release, options, &directory.join("scratch"));
         }
+        write_runtime(&mirror.repos);
         write(&directory.join("stamp"), stamp.as_bytes());
         mirror
     }
@@ -348,6 +349,7 @@ fn plain_spec(name: &str, version: &str, tag: &str, arch: &str, entries: Vec<Ent
         conflicts: Vec::new(),
         obsoletes: Vec::new(),
         recommends: Vec::new(),
+        filtered: Vec::new(),
         post: None,
     }
 }

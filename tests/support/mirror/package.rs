@@ -83,6 +83,8 @@ pub struct Spec {
     pub conflicts: Vec<String>,
     pub obsoletes: Vec<String>,
     pub recommends: Vec<String>,
+    /// Generated Requires that are left out.
+    pub filtered: Vec<String>,
     /// The `%post` script; its interpreter and programs are required for it.
     pub post: Option<(&'static str, &'static str)>,
 }
@@ -202,6 +204,7 @@ impl Spec {
                 requires.insert(interpreter);
             }
         }
+        requires.retain(|name| !self.filtered.contains(name));
         (requires, provides)
     }
 

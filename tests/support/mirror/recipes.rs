@@ -25,6 +25,8 @@ pub struct Recipe {
     pub provides: &'static [&'static str],
     /// Recommends: these are not followed.
     pub recommends: &'static [&'static str],
+    /// Generated Requires that the package's spec file filters out.
+    pub filtered: &'static [&'static str],
 }
 
 const PLAIN: Recipe = Recipe {
@@ -39,6 +41,7 @@ const PLAIN: Recipe = Recipe {
     requires: &[],
     provides: &[],
     recommends: &[],
+    filtered: &[],
 };
 
 /// A library of BaseOS: everything in the library directory.
@@ -91,34 +94,19 @@ pub const RECIPES: &[Recipe] = &[
         release: "42",
         ..PLAIN
     },
-    library(
-        "libsmartcols",
-        &["libsmartcols1"],
-        "LGPLv2+",
-        "Formatting library for ls-like programs",
-    ),
+    library("libsmartcols", &["libsmartcols1"], "LGPLv2+", "Formatting library for ls-like programs"),
     library("libmount", &["libmount1"], "LGPLv2+", "Device mounting library"),
     library("libblkid", &["libblkid1"], "LGPLv2+", "Block device ID library"),
     // Libraries.
     library("libgcc", &["libgcc-s1"], "GPLv3+ with exceptions", "GCC's shared support library"),
     library("zlib", &["zlib1g"], "zlib and Boost", "The compression and decompression library"),
     library("xz-libs", &["liblzma5"], "Public Domain", "Libraries for decoding LZMA compression"),
-    library(
-        "lzo",
-        &["liblzo2-2"],
-        "GPLv2+",
-        "Data compression library with very fast decompression",
-    ),
+    library("lzo", &["liblzo2-2"], "GPLv2+", "Data compression library with very fast decompression"),
     library("lz4-libs", &["liblz4-1"], "GPLv2+ and BSD", "Libraries for lz4"),
     library("libzstd", &["libzstd1"], "BSD and GPLv2", "Zstd shared library"),
     library("bzip2-libs", &["libbz2-1.0"], "BSD", "Libraries for applications using bzip2"),
     library("fuse-libs", &["libfuse2"], "LGPLv2+", "File System in Userspace (FUSE) v2 libraries"),
-    library(
-        "fuse3-libs",
-        &["libfuse3-3"],
-        "LGPLv2+",
-        "File System in Userspace (FUSE) v3 libraries",
-    ),
+    library("fuse3-libs", &["libfuse3-3"], "LGPLv2+", "File System in Userspace (FUSE) v3 libraries"),
     library("libseccomp", &["libseccomp2"], "LGPLv2", "Enhanced seccomp library"),
     library("libcap", &["libcap2"], "BSD or GPLv2", "Library for POSIX.1e capabilities"),
     library("libcap-ng", &["libcap-ng0"], "LGPLv2+", "Alternate POSIX capabilities library"),
@@ -126,28 +114,28 @@ pub const RECIPES: &[Recipe] = &[
     library("libgpg-error", &["libgpg-error0"], "LGPLv2+", "Library for error values of GnuPG"),
     library("systemd-libs", &["libsystemd0"], "LGPLv2+ and MIT", "systemd libraries"),
     library("libselinux", &["libselinux1"], "Public Domain", "SELinux library"),
-    library(
-        "libsemanage",
-        &["libsemanage2"],
-        "LGPLv2+",
-        "SELinux binary policy manipulation library",
-    ),
+    library("libsemanage", &["libsemanage2"], "LGPLv2+", "SELinux binary policy manipulation library"),
     library("libsepol", &["libsepol2"], "LGPLv2+", "SELinux binary policy manipulation library"),
     library("audit-libs", &["libaudit1"], "LGPLv2+", "Dynamic library for libaudit"),
     library("pcre2", &["libpcre2-8-0"], "BSD", "Perl-compatible regular expression library"),
     library("libxcrypt", &["libcrypt1"], "LGPLv2+", "Extended crypt library"),
     library("libattr", &["libattr1"], "LGPLv2+", "Dynamic library for extended attributes"),
     library("libacl", &["libacl1"], "LGPLv2+", "Dynamic library for access control lists"),
-    Recipe {
-        epoch: 2,
-        ..library("shadow-utils-subid", &["libsubid4"], "BSD", "Subordinate id library")
-    },
+    Recipe { epoch: 2, ..library("shadow-utils-subid", &["libsubid4"], "BSD", "Subordinate id library") },
     library("pam", &["libpam0g"], "BSD and GPLv2+", "Pluggable authentication modules"),
-    Recipe {
-        repo: Repo::AppStream,
-        ..library("yajl", &["libyajl2"], "ISC", "Yet Another JSON Library")
-    },
+    Recipe { repo: Repo::AppStream, ..library("yajl", &["libyajl2"], "ISC", "Yet Another JSON Library") },
+    library("e2fsprogs-libs", &["libext2fs2"], "GPLv2 and LGPLv2", "Libraries for ext2, ext3 and ext4"),
+    library("libcom_err", &["libcom-err2"], "MIT", "Common error description library"),
+    library("libuuid", &["libuuid1"], "BSD", "Universally unique ID library"),
     // Programs.
+    Recipe {
+        name: "e2fsprogs",
+        from: &["fuse2fs"],
+        take: &["/usr/bin/*"],
+        license: "GPLv2",
+        summary: "Utilities for managing ext2, ext3, and ext4 file systems",
+        ..PLAIN
+    },
     Recipe {
         name: "squashfs-tools",
         from: &["squashfs-tools"],
@@ -221,17 +209,18 @@ pub const RECIPES: &[Recipe] = &[
         from: &["charliecloud-runtime", "charliecloud-common", "charliecloud-builders"],
         take: &[
             "/usr/bin/ch-run",
+            "/usr/bin/ch-run-oci",
             "/usr/bin/ch-ssh",
             "/usr/bin/ch-checkns",
             "/usr/bin/ch-convert",
             "/usr/bin/ch-fromhost",
-            "/usr/lib/charliecloud/*.sh",
-            "/usr/lib/charliecloud/version.txt",
+            "/usr/lib/charliecloud/*",
             "/usr/share/man/man1/ch-run.1*",
         ],
         license: "ASL 2.0",
         summary: "Lightweight user-defined software stacks for high-performance computing",
         recommends: &["charliecloud-builder"],
+        filtered: &["/usr/bin/python3"],
         ..PLAIN
     },
 ];
