@@ -26,8 +26,12 @@ fn tree(name: &str, program_flags: &[&str], library_flags: &[&str]) -> Scratch {
     let private = scratch.path("t/lib64/private").display().to_string();
     let inner = format!("{private}/libinner.so.1");
     let outer = [
-        "-shared", "-fPIC", "-Wl,-soname,libouter.so.1", "-Wl,--enable-new-dtags",
-        "-Wl,-rpath,/usr/lib64/private", &inner,
+        "-shared",
+        "-fPIC",
+        "-Wl,-soname,libouter.so.1",
+        "-Wl,--enable-new-dtags",
+        "-Wl,-rpath,/usr/lib64/private",
+        &inner,
     ];
     scratch.compile("t/lib64/libouter.so.1.0", OUTER, &[&outer, library_flags].concat());
     scratch.link("t/lib64/libouter.so.1", "/usr/lib64/libouter.so.1.0");
@@ -159,7 +163,9 @@ fn equal_trees_become_equal() {
     let scratch = tree("equal", &[], &[]);
     let copy = |to: &str| {
         let mut cp = Command::new("cp");
-        assert!(cp.arg("-a").args([scratch.path("t"), scratch.path(to)]).status().unwrap().success());
+        assert!(
+            cp.arg("-a").args([scratch.path("t"), scratch.path(to)]).status().unwrap().success()
+        );
     };
     copy("a");
     copy("b");
@@ -200,15 +206,15 @@ fn a_run_path_that_leads_nowhere_goes_away() {
 #[test]
 fn hard_links_stay_one_file_and_run_in_both_places() {
     let scratch = tree("hard", &[], &[]);
-    let (first, second) = (scratch.path("t/bin/program"), scratch.path("t/libexec/deep/er/program"));
+    let (first, second) =
+        (scratch.path("t/bin/program"), scratch.path("t/libexec/deep/er/program"));
     fs::create_dir_all(second.parent().unwrap()).unwrap();
     fs::hard_link(&first, &second).unwrap();
     let (done, files) = relocated(&scratch.path("t"), &[]);
     assert_eq!(done.rewritten, 2);
     assert_eq!(fs::metadata(&first).unwrap().ino(), fs::metadata(&second).unwrap().ino());
-    let packaged = files.iter().filter(|file| {
-        matches!(&file.kind, FileKind::File { packaged: Some(_), .. })
-    });
+    let packaged =
+        files.iter().filter(|file| matches!(&file.kind, FileKind::File { packaged: Some(_), .. }));
     assert_eq!(packaged.count(), 3);
     let place = moved(&scratch);
     assert_eq!(printed(&place.join("bin/program"), &[]), "42\n");
@@ -400,8 +406,14 @@ fn nothing_outside_the_tree_is_touched() {
     scratch.link("t/bin", "../outside");
     let silent = elsewhere::report::Silent::default();
     let globs = relocation::host_libraries();
-    let result =
-        elsewhere::relocate::relocate(&scratch.path("t"), native(), &mut files, &[], &globs, &silent);
+    let result = elsewhere::relocate::relocate(
+        &scratch.path("t"),
+        native(),
+        &mut files,
+        &[],
+        &globs,
+        &silent,
+    );
     assert!(matches!(result, Err(RelocateError::File { .. })), "{result:?}");
     assert!(before == fs::read(scratch.path("outside/program")).unwrap());
 }

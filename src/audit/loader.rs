@@ -90,9 +90,8 @@ impl<'a> Loader<'a> {
         let hit = directories
             .into_iter()
             .find_map(|directory| Some((self.survey.find(&directory, name)?, directory)));
-        let hit = hit.and_then(|(index, origin)| {
-            Some((index, self.survey.objects.get(index)?, origin))
-        });
+        let hit =
+            hit.and_then(|(index, origin)| Some((index, self.survey.objects.get(index)?, origin)));
         let Some((index, object, origin)) = hit else {
             return if host_has(self.host_libraries, name) { Found::Host } else { Found::Nowhere };
         };

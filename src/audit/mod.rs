@@ -145,9 +145,8 @@ fn launcher_directories(dir: &Dir, location: &RelPath) -> Result<Vec<String>, Au
         return Ok(Vec::new());
     };
     let mut text = String::new();
-    let file = dir.open(&launcher).and_then(|file| {
-        file.take(LARGEST_LAUNCHER).read_to_string(&mut text)
-    });
+    let file =
+        dir.open(&launcher).and_then(|file| file.take(LARGEST_LAUNCHER).read_to_string(&mut text));
     file.map_err(|source| AuditError::File { path: launcher, source })?;
     let entries = text.lines().find_map(|line| line.strip_prefix("LD_LIBRARY_PATH="));
     let entries = entries.unwrap_or_default().split(':');
@@ -193,4 +192,18 @@ fn ask_glibc(
 fn glibc_version(name: &str) -> Option<GlibcVersion> {
     let marker = ABI_VERSIONS.iter().find(|(marker, _)| *marker == name);
     marker.map(|(_, version)| *version).or_else(|| GlibcVersion::from_symbol_version(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_relocations_need_glibc_2_36() {
+        let version = |minor| Some(GlibcVersion { major: 2, minor });
+        assert_eq!(glibc_version("GLIBC_ABI_DT_RELR"), version(36));
+        assert_eq!(glibc_version("GLIBC_2.38"), version(38));
+        assert_eq!(glibc_version("GLIBC_ABI_NEWER"), None);
+        assert_eq!(glibc_version("GLIBC_PRIVATE"), None);
+    }
 }

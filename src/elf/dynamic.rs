@@ -52,7 +52,8 @@ impl Dynamic {
             d_tag: I64::new(endian, entry.tag),
             d_val: U64::new(endian, entry.value),
         };
-        let raw: Vec<Dyn64<Endianness>> = entries.iter().copied().chain(nulls).map(encode).collect();
+        let raw: Vec<Dyn64<Endianness>> =
+            entries.iter().copied().chain(nulls).map(encode).collect();
         Some(pod::bytes_of_slice(&raw).to_vec())
     }
 }

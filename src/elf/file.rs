@@ -161,7 +161,8 @@ impl Elf {
 
     fn read_strings<S: Source + ?Sized>(&self, source: &S) -> Result<Vec<u8>, ElfError> {
         let Some(dynamic) = &self.dynamic else { return Ok(Vec::new()) };
-        let (Some(address), Some(size)) = (dynamic.value(DT_STRTAB), dynamic.value(DT_STRSZ)) else {
+        let (Some(address), Some(size)) = (dynamic.value(DT_STRTAB), dynamic.value(DT_STRSZ))
+        else {
             return Ok(Vec::new());
         };
         let offset = self
@@ -181,13 +182,16 @@ impl Elf {
         linkage.soname = text(DT_SONAME)?;
         linkage.rpath = text(DT_RPATH)?;
         linkage.runpath = text(DT_RUNPATH)?;
-        linkage.needed =
-            dynamic.values(DT_NEEDED).map(|offset| self.string(offset)).collect::<Result<_, _>>()?;
+        linkage.needed = dynamic
+            .values(DT_NEEDED)
+            .map(|offset| self.string(offset))
+            .collect::<Result<_, _>>()?;
         linkage.required = read_required(source, self, dynamic)?;
         linkage.provided = read_provided(source, self, dynamic)?;
-        linkage.may_load_libgcc = self.strings.split(|byte| *byte == 0).any(|name| {
-            LIBGCC_CALLERS.iter().any(|caller| caller.as_bytes() == name)
-        });
+        linkage.may_load_libgcc = self
+            .strings
+            .split(|byte| *byte == 0)
+            .any(|name| LIBGCC_CALLERS.iter().any(|caller| caller.as_bytes() == name));
         Ok(linkage)
     }
 

@@ -35,7 +35,8 @@ fn needed_isa(note: &[u8]) -> Option<u32> {
             return word(properties, 8);
         }
         // Every property is padded to 8 bytes.
-        properties = properties.get(8 + size.checked_next_multiple_of(8)?..)?;
+        let padded = size.checked_next_multiple_of(8)?.checked_add(8)?;
+        properties = properties.get(padded..)?;
     }
 }
 

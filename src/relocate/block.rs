@@ -2,9 +2,9 @@
 
 use object::elf::{
     DT_FINI, DT_FINI_ARRAY, DT_INIT, DT_INIT_ARRAY, DT_JMPREL, DT_PLTGOT, DT_PREINIT_ARRAY, DT_REL,
-    DT_RELA, DT_RELR, DynamicTag, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHT_DYNSYM, SHT_GNU_HASH,
-    SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_NULL,
-    SHT_STRTAB, SectionType,
+    DT_RELA, DT_RELR, DynamicTag, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR,
+    SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH,
+    SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_STRTAB, SectionType,
 };
 
 use super::layout::{TABLES, Unchangeable};
@@ -124,9 +124,10 @@ fn pieces(elf: &Elf, sections: &[Section]) -> Vec<Piece> {
     pieces.extend(segments.filter_map(segment_piece));
     for (tags, is_table) in [(TABLES.as_slice(), true), (CODE.as_slice(), false)] {
         for start in tags.iter().filter_map(|tag| table_start(elf, *tag)) {
-            let is_covered = pieces.iter().any(|piece| piece.overlaps(start, start + 1));
+            let is_covered =
+                pieces.iter().any(|piece| piece.overlaps(start, start.saturating_add(1)));
             if !is_table || !is_covered {
-                pieces.push(Piece { start, end: start + 1, is_movable: false });
+                pieces.push(Piece { start, end: start.saturating_add(1), is_movable: false });
             }
         }
     }
@@ -177,9 +178,10 @@ fn is_free_between<S: Source + ?Sized>(
     end: u64,
 ) -> Result<bool, Unchangeable> {
     let bytes = source.bytes(start, end - start, SEGMENT_SIZE)?;
-    Ok(bytes.iter().zip(start..).all(|(byte, at)| {
-        *byte == 0 || pieces.iter().any(|piece| piece.overlaps(at, at + 1))
-    }))
+    Ok(bytes
+        .iter()
+        .zip(start..)
+        .all(|(byte, at)| *byte == 0 || pieces.iter().any(|piece| piece.overlaps(at, at + 1))))
 }
 
 /// The smallest range of whole pieces that frees `start..end`.

@@ -47,8 +47,7 @@ fn check_segments(elf: &Elf, length: u64) -> Result<(), Unchangeable> {
     }
     let headers = elf.segments.len() as u64 * SEGMENT_SIZE;
     let holds_headers = |head: &&&Segment| {
-        head.offset <= elf.segments_at
-            && elf.segments_at.saturating_add(headers) <= head.file_end()
+        head.offset <= elf.segments_at && elf.segments_at.saturating_add(headers) <= head.file_end()
     };
     match loaded.first().filter(holds_headers) {
         Some(_) => Ok(()),

@@ -27,8 +27,10 @@ pub(super) fn launch(
 fn text(path: &RelPath, program: &RelPath, directories: &[String]) -> String {
     let up = "/..".repeat(path.depth() - 1);
     let program = quoted(program.as_str());
-    let libraries: Vec<String> =
-        directories.iter().map(|directory| format!("{LAUNCHER_ROOT}/{}", quoted(directory))).collect();
+    let libraries: Vec<String> = directories
+        .iter()
+        .map(|directory| format!("{LAUNCHER_ROOT}/{}", quoted(directory)))
+        .collect();
     let libraries = libraries.join(":");
     format!(
         r#"#!/bin/sh

@@ -55,11 +55,7 @@ pub(super) fn plan<S: Source + ?Sized>(
         None => vec![dynamic_patch(elf, kept_entries(elf))?],
         Some(rpath) => Growth::new(source, elf, abi)?.patches(source, rpath)?,
     };
-    let wanted = Linkage {
-        rpath: rpath.map(str::to_owned),
-        runpath: None,
-        ..elf.linkage.clone()
-    };
+    let wanted = Linkage { rpath: rpath.map(str::to_owned), runpath: None, ..elf.linkage.clone() };
     check::check(&Overlay::new(source, &patches), abi, &wanted)?;
     Ok(patches)
 }
@@ -145,16 +141,19 @@ impl<'a> Growth<'a> {
         let size = self.block.size() + strings_size;
         let mut segments: Vec<Segment> = old.iter().map(|old| self.moved_segment(old)).collect();
         let place = old.iter().rposition(Segment::is_loaded).map_or(0, |last| last + 1);
-        segments.insert(place, Segment {
-            kind: PT_LOAD,
-            flags: PF_R,
-            offset: self.offset,
-            address: self.address,
-            physical: self.address,
-            file_size: size,
-            memory_size: size,
-            alignment: self.page,
-        });
+        segments.insert(
+            place,
+            Segment {
+                kind: PT_LOAD,
+                flags: PF_R,
+                offset: self.offset,
+                address: self.address,
+                physical: self.address,
+                file_size: size,
+                memory_size: size,
+                alignment: self.page,
+            },
+        );
         let count = u16::try_from(segments.len())
             .map_err(|_| Unchangeable::NoRoom("it has too many segments"))?;
         let bytes = segments.iter().flat_map(|segment| segment.encode(self.elf.endian)).collect();
@@ -169,8 +168,8 @@ impl<'a> Growth<'a> {
     fn moved_segment(&self, old: &Segment) -> Segment {
         let mut segment = *old;
         if old.kind == PT_PHDR {
-            segment.file_size += SEGMENT_SIZE;
-            segment.memory_size += SEGMENT_SIZE;
+            segment.file_size = segment.file_size.saturating_add(SEGMENT_SIZE);
+            segment.memory_size = segment.memory_size.saturating_add(SEGMENT_SIZE);
         } else if !old.is_loaded() && old.file_size > 0 && self.block.holds(old.offset) {
             segment.offset = self.moved_offset(old.offset);
             segment.address = self.moved_address(old.address);
@@ -203,7 +202,8 @@ impl<'a> Growth<'a> {
             if !section.allocated {
                 None
             } else if section.kind == SHT_STRTAB && Some(section.address) == strings {
-                let (address, offset) = (self.strings_at(self.address), self.strings_at(self.offset));
+                let (address, offset) =
+                    (self.strings_at(self.address), self.strings_at(self.offset));
                 Some((section, address, offset, strings_size))
             } else if self.block.holds(section.offset) {
                 let address = self.moved_address(section.address);
@@ -213,8 +213,8 @@ impl<'a> Growth<'a> {
             }
         });
         let patch = |(section, address, offset, size): (&Section, u64, u64, u64)| {
-            let fields = [address, offset, size]
-                .map(|value| U64::<Endianness>::new(self.elf.endian, value));
+            let fields =
+                [address, offset, size].map(|value| U64::<Endianness>::new(self.elf.endian, value));
             Patch { offset: section.place_field(), bytes: pod::bytes_of(&fields).to_vec() }
         };
         moved.map(patch).collect()

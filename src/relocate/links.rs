@@ -37,13 +37,14 @@ pub(super) fn settle(tree: &mut Tree, warnings: &mut Vec<String>) -> Result<(), 
         match fate {
             Fate::Kept => {}
             Fate::Rewritten(text) => tree.make_link(&path, &text)?,
-            Fate::Dangling => warnings.push(format!(
-                "{path} leads to {}, which the tree does not have",
-                escape(&text)
-            )),
+            Fate::Dangling => warnings
+                .push(format!("{path} leads to {}, which the tree does not have", escape(&text))),
             Fate::Removed => {
                 tree.remove(&path)?;
-                warnings.push(format!("{path} was left out: it leads out of the tree, to {}", escape(&text)));
+                warnings.push(format!(
+                    "{path} was left out: it leads out of the tree, to {}",
+                    escape(&text)
+                ));
             }
         }
     }
@@ -58,10 +59,10 @@ fn fate(places: &Places, path: &RelPath, text: &str) -> Fate {
         // Of the host's files, such as /proc/mounts, nothing is known.
         Led::Nowhere if is_absolute => Fate::Dangling,
         Led::Nowhere if path.resolve_link(text).is_some() => Fate::Dangling,
-        Led::Nowhere | Led::Out => from_usr(places, path, text).map_or(
-            if is_absolute { Fate::Dangling } else { Fate::Removed },
-            |target| Fate::Rewritten(path.link_text_to(&target)),
-        ),
+        Led::Nowhere | Led::Out => from_usr(places, path, text)
+            .map_or(if is_absolute { Fate::Dangling } else { Fate::Removed }, |target| {
+                Fate::Rewritten(path.link_text_to(&target))
+            }),
     }
 }
 
@@ -70,9 +71,8 @@ fn fate(places: &Places, path: &RelPath, text: &str) -> Fate {
 fn is_plain(path: &RelPath, text: &str) -> bool {
     let target = path.resolve_link(text);
     !text.starts_with('/')
-        && target.is_none_or(|target| {
-            target.as_str() != "usr" && !target.as_str().starts_with("usr/")
-        })
+        && target
+            .is_none_or(|target| target.as_str() != "usr" && !target.as_str().starts_with("usr/"))
 }
 
 /// The place that the text names, when it leads to `real`; else `real` itself. A chain of links

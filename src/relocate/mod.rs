@@ -130,9 +130,8 @@ fn drop_build_ids(tree: &mut tree::Tree) -> Result<(), RelocateError> {
     const BUILD_IDS: &str = "lib/.build-id";
     let Ok(path) = RelPath::new(BUILD_IDS) else { return Ok(()) };
     let inside = format!("{BUILD_IDS}/");
-    let is_there = tree.files().any(|file| {
-        file.path == path || file.path.as_str().starts_with(&inside)
-    });
+    let is_there =
+        tree.files().any(|file| file.path == path || file.path.as_str().starts_with(&inside));
     match is_there {
         true => tree.remove_directory(&path),
         false => Ok(()),

@@ -57,8 +57,8 @@ fn plan(
     host_libraries: &[String],
     relocated: &mut Relocated,
 ) -> Result<BTreeMap<RelPath, Task>, RelocateError> {
-    let survey = Survey::of(&tree.dir, tree.files(), abi)
-        .map_err(|unopened| at(&unopened.0)(unopened.1))?;
+    let survey =
+        Survey::of(&tree.dir, tree.files(), abi).map_err(|unopened| at(&unopened.0)(unopened.1))?;
     for path in &survey.foreign {
         relocated.notes.push(format!("{path} is for another architecture and was left as it is"));
     }

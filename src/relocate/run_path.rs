@@ -106,7 +106,10 @@ mod tests {
             Some("$ORIGIN/../../../lib64")
         );
         assert_eq!(rpath(&[path("lib64/x.so")], &lib64).as_deref(), Some("$ORIGIN"));
-        assert_eq!(rpath(&[path("lib64/x")], &["lib64/y".to_owned()]).as_deref(), Some("$ORIGIN/y"));
+        assert_eq!(
+            rpath(&[path("lib64/x")], &["lib64/y".to_owned()]).as_deref(),
+            Some("$ORIGIN/y")
+        );
         assert_eq!(rpath(&[path("bin/x")], &[]), None);
     }
 

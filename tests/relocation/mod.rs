@@ -79,8 +79,18 @@ pub(crate) fn native() -> Arch {
 /// The glibc family, as the definitions shipped name it.
 pub(crate) fn host_libraries() -> Vec<String> {
     let globs = [
-        "ld-linux*", "ld64.so.*", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0",
-        "librt.so.1", "libresolv.so.2", "libutil.so.1", "libanl.so.1", "libmvec.so.1", "libnss_*",
+        "ld-linux*",
+        "ld64.so.*",
+        "libc.so.6",
+        "libm.so.6",
+        "libdl.so.2",
+        "libpthread.so.0",
+        "librt.so.1",
+        "libresolv.so.2",
+        "libutil.so.1",
+        "libanl.so.1",
+        "libmvec.so.1",
+        "libnss_*",
     ];
     globs.map(str::to_owned).to_vec()
 }
@@ -135,9 +145,9 @@ pub(crate) fn try_relocate(
     for file in &files {
         if let FileKind::File { checksum, packaged: Some(packaged), .. } = &file.kind {
             assert_ne!(checksum, packaged);
-            let was = before.iter().any(|old| {
-                matches!(&old.kind, FileKind::File { checksum, .. } if checksum == packaged)
-            });
+            let was = before.iter().any(
+                |old| matches!(&old.kind, FileKind::File { checksum, .. } if checksum == packaged),
+            );
             assert!(was, "{}: the packaged digest is no file's", file.path);
         }
     }
