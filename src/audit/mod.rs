@@ -193,3 +193,17 @@ fn glibc_version(name: &str) -> Option<GlibcVersion> {
     let marker = ABI_VERSIONS.iter().find(|(marker, _)| *marker == name);
     marker.map(|(_, version)| *version).or_else(|| GlibcVersion::from_symbol_version(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_relocations_need_glibc_2_36() {
+        let version = |minor| Some(GlibcVersion { major: 2, minor });
+        assert_eq!(glibc_version("GLIBC_ABI_DT_RELR"), version(36));
+        assert_eq!(glibc_version("GLIBC_2.38"), version(38));
+        assert_eq!(glibc_version("GLIBC_ABI_NEWER"), None);
+        assert_eq!(glibc_version("GLIBC_PRIVATE"), None);
+    }
+}

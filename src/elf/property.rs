@@ -20,7 +20,7 @@ pub(super) fn x86_64_level<S: Source + ?Sized>(source: &S, elf: &Elf) -> Result<
     let note = elf.segments.iter().find(|segment| segment.kind == PT_GNU_PROPERTY);
     let Some(note) = note.filter(|_| is_x86) else { return Ok(0) };
     let bytes = source.bytes(note.offset, note.file_size, LARGEST_NOTE)?;
-    Ok(needed_isa(&bytes).map_or(0, |bits| level(bits)))
+    Ok(needed_isa(&bytes).map_or(0, level))
 }
 
 /// The bits of the `X86_ISA_1_NEEDED` property in a note of kind `GNU`.
@@ -35,7 +35,8 @@ fn needed_isa(note: &[u8]) -> Option<u32> {
             return word(properties, 8);
         }
         // Every property is padded to 8 bytes.
-        properties = properties.get(8 + size.checked_next_multiple_of(8)?..)?;
+        let padded = size.checked_next_multiple_of(8)?.checked_add(8)?;
+        properties = properties.get(padded..)?;
     }
 }
 

@@ -124,9 +124,10 @@ fn pieces(elf: &Elf, sections: &[Section]) -> Vec<Piece> {
     pieces.extend(segments.filter_map(segment_piece));
     for (tags, is_table) in [(TABLES.as_slice(), true), (CODE.as_slice(), false)] {
         for start in tags.iter().filter_map(|tag| table_start(elf, *tag)) {
-            let is_covered = pieces.iter().any(|piece| piece.overlaps(start, start + 1));
+            let is_covered =
+                pieces.iter().any(|piece| piece.overlaps(start, start.saturating_add(1)));
             if !is_table || !is_covered {
-                pieces.push(Piece { start, end: start + 1, is_movable: false });
+                pieces.push(Piece { start, end: start.saturating_add(1), is_movable: false });
             }
         }
     }

@@ -168,8 +168,8 @@ impl<'a> Growth<'a> {
     fn moved_segment(&self, old: &Segment) -> Segment {
         let mut segment = *old;
         if old.kind == PT_PHDR {
-            segment.file_size += SEGMENT_SIZE;
-            segment.memory_size += SEGMENT_SIZE;
+            segment.file_size = segment.file_size.saturating_add(SEGMENT_SIZE);
+            segment.memory_size = segment.memory_size.saturating_add(SEGMENT_SIZE);
         } else if !old.is_loaded() && old.file_size > 0 && self.block.holds(old.offset) {
             segment.offset = self.moved_offset(old.offset);
             segment.address = self.moved_address(old.address);

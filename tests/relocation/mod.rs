@@ -1,5 +1,6 @@
 //! What the tests of relocation and audit share: scratch trees, a C compiler, listings.
 #![allow(dead_code, reason = "every test program uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
