@@ -35,17 +35,20 @@ impl Keyring {
     /// When the file does not hold that key, or the key has not signed itself.
     pub fn add_pinned(&mut self, file: &[u8], pin: &Fingerprint) -> Result<(), TrustError> {
         let (keys, problem) = parse(file)?;
-        let mut found = Vec::new();
+        let (mut is_there, mut others) = (false, Vec::new());
         for key in keys {
-            let Some(print) = fingerprint(&key.primary_key) else { continue };
-            if print == *pin {
-                return self.add(key).map(drop);
+            match fingerprint(&key.primary_key) {
+                Some(print) if print == *pin => {
+                    self.add(key)?;
+                    is_there = true;
+                }
+                other => others.extend(other),
             }
-            found.push(print);
         }
         match problem {
-            Some(source) if found.is_empty() => Err(source),
-            _ => Err(TrustError::PinMissing { pin: pin.clone(), found }),
+            _ if is_there => Ok(()),
+            Some(problem) if others.is_empty() => Err(problem),
+            _ => Err(TrustError::PinMissing { pin: pin.clone(), found: others }),
         }
     }
 

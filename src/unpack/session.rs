@@ -194,8 +194,9 @@ impl<'a> Session<'a> {
     /// Every file that the header lists must have come, and have had its data.
     fn check_complete(&self) -> Result<(), UnpackError> {
         for (number, file) in self.header.files.iter().enumerate() {
-            let is_filled = self.filled[number] || file.file_type() != FileType::Regular;
-            if !file.flags.is_ghost() && !(self.seen[number] && is_filled) {
+            let has_data = self.filled[number] || file.file_type() != FileType::Regular;
+            let is_whole = self.seen[number] && has_data;
+            if !file.flags.is_ghost() && !is_whole {
                 return Err(self.refuse(number, FileProblem::Missing));
             }
         }

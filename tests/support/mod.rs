@@ -12,7 +12,10 @@
 
 pub mod deb;
 pub mod image;
+pub mod jail;
+pub mod keys;
 pub mod mirror;
+pub mod rpms;
 pub mod scratch;
 pub mod server;
 pub mod session;
