@@ -1,6 +1,6 @@
 //! Smoke tests on small real trees: programs and libraries that a C compiler made.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

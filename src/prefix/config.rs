@@ -117,7 +117,10 @@ impl Prefix {
         let mut carrier =
             Carrier { from: &from.path, pristine, to: dir, to_path: to, temporary, report };
         for (path, state) in &current {
-            if base.get(path) != Some(state) {
+            // An older `.rpmnew` gives way to the one that was just written, which sorts before it.
+            let is_replaced =
+                carrier.report.rpmnew.contains(path) || carrier.report.rpmsave.contains(path);
+            if base.get(path) != Some(state) && !is_replaced {
                 carrier.carry(path, state)?;
             }
         }
