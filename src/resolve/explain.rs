@@ -95,16 +95,6 @@ fn near(rules: &Rules, relation: &Relation) -> Vec<String> {
     names.into_iter().take(3).collect()
 }
 
-impl Origin {
-    fn relation(&self) -> Relation {
-        match *self {
-            Self::Requires(relation) | Self::Conflicts(relation) | Self::Obsoletes(relation) => {
-                relation
-            }
-        }
-    }
-}
-
 /// What keeps a package out.
 #[derive(Clone, Copy)]
 enum Exclusion {

@@ -24,6 +24,17 @@ pub(super) enum Origin {
     Obsoletes(Relation),
 }
 
+impl Origin {
+    /// The dependency itself.
+    pub(super) fn relation(self) -> Relation {
+        match self {
+            Self::Requires(relation) | Self::Conflicts(relation) | Self::Obsoletes(relation) => {
+                relation
+            }
+        }
+    }
+}
+
 /// Where the package that it belongs to is in, one of `any_of` must be in or one of `absent`
 /// must not be. The host's packages stand in neither.
 #[derive(Clone, Debug)]
@@ -64,9 +75,14 @@ impl<'a> Rules<'a> {
             rules.extend(self.rules(id, Origin::Requires(relation), clauses));
         }
         for &relation in &package.conflicts {
-            // A conflict with what the host gives concerns the host, not the tree.
             let clauses = self.clauses(&relation, false).unwrap_or_default();
-            let inside = clauses.into_iter().filter(|clause| clause.iter().any(|l| l.0 != id));
+            // A package may conflict with itself, and with what the host gives: that is not in the
+            // tree. A rich conflict that nothing can avoid keeps the package out.
+            let is_rich = rich::is_rich(self.universe.index.text(relation.name));
+            let inside = clauses.into_iter().filter(|clause| match clause.as_slice() {
+                [] => is_rich,
+                clause => clause.iter().any(|&(other, _)| other != id),
+            });
             rules.extend(self.rules(id, Origin::Conflicts(relation), inside.collect()));
         }
         for &relation in &package.obsoletes {

@@ -6,7 +6,7 @@ use crate::model::{PlannedPackage, Reason, Source, TreePlan};
 
 use super::Target;
 use super::roots::Roots;
-use super::rules::{Origin, Rules};
+use super::rules::Rules;
 use super::universe::{PackageId, Universe};
 
 /// The plan of a tree of `chosen` packages; those that nothing leads to are left out.
@@ -73,18 +73,18 @@ fn reasons(
     reasons
 }
 
-/// What a chosen package requires of others, given what is chosen, in the order of its text.
+/// What a chosen package needs of others, given what is chosen, in the order of its text. Not only
+/// Requires: `Conflicts: (a unless b)` needs `b` beside `a`.
 fn demands(
     rules: &Rules,
     by: PackageId,
     chosen: &BTreeSet<PackageId>,
 ) -> Vec<(String, Vec<PackageId>)> {
     let mut demands = Vec::new();
-    for rule in rules.of(by).iter() {
-        if let Origin::Requires(relation) = rule.origin
-            && rule.absent.iter().all(|id| chosen.contains(id))
-        {
-            demands.push((rules.universe.index.display(&relation), rule.any_of.clone()));
+    for rule in rules.of(by).iter().filter(|rule| !rule.any_of.is_empty()) {
+        if rule.absent.iter().all(|id| chosen.contains(id)) {
+            let text = rules.universe.index.display(&rule.origin.relation());
+            demands.push((text, rule.any_of.clone()));
         }
     }
     demands.sort();

@@ -1,1 +1,0 @@
-//! Compares the resolver with dnf.
