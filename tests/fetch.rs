@@ -131,7 +131,8 @@ fn plain_http_needs_a_proof() {
     let digests = [world.checksum()];
     let take = |_: &str, bytes: Vec<u8>| Ok(bytes);
     for proof in [Proof::Caller, Proof::Digest(&digests)] {
-        let bytes = fetcher.document_from(&[url.clone()], 1 << 20, proof, take).unwrap();
+        let bytes =
+            fetcher.document_from(std::slice::from_ref(&url), 1 << 20, proof, take).unwrap();
         assert_eq!(bytes, world.content);
     }
     let size = Some(world.content.len() as u64);
@@ -491,9 +492,11 @@ fn files_are_read_where_they_lie() {
     assert_eq!(fetcher.document(&url, 1 << 20).unwrap(), world.content);
     let error = fetcher.document(&url, 1000).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::TooLong(1000)));
-    let fetched = fetcher.content(&[url.clone()], &world.checksum(), None, None).unwrap();
+    let fetched =
+        fetcher.content(std::slice::from_ref(&url), &world.checksum(), None, None).unwrap();
     assert_eq!(fetched.path(), path);
-    let error = fetcher.content(&[url.clone()], &world.checksum(), Some(7), None).unwrap_err();
+    let error =
+        fetcher.content(std::slice::from_ref(&url), &world.checksum(), Some(7), None).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Size { got: 300_000, expected: 7 }));
     let error = fetcher.content(&[url], &Checksum::of(b""), None, None).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Digest { .. }));
