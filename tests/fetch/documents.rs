@@ -1,7 +1,6 @@
 //! Documents: revalidated, judged, and refused.
 
 use std::fs;
-use std::time::Duration;
 
 use elsewhere::fetch::{FetchError, Fetcher, Options, Proof, Reason};
 use elsewhere::model::Checksum;
