@@ -15,7 +15,7 @@ pub enum FetchError {
     #[error("{}", list(.0))]
     Unavailable(Vec<Attempt>),
     /// The cache cannot be used as it must be.
-    #[error("cannot {action} {} in the cache", escape(&.path.to_string_lossy()))]
+    #[error("cannot {action} {} in the cache: {source}", escape(&.path.to_string_lossy()))]
     Cache {
         /// `write`, `read`, …
         action: &'static str,
@@ -262,5 +262,32 @@ fn list(attempts: &[Attempt]) -> String {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", escape(&self.url), self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_closed_one() {
+        let error = |kind: io::ErrorKind| {
+            FetchError::cache("write", Path::new("/c/x\n"), io::Error::from(kind)).to_string()
+        };
+        let full = "no space left for the cache at /c/x\\n";
+        assert_eq!(error(io::ErrorKind::StorageFull), full);
+        assert_eq!(error(io::ErrorKind::QuotaExceeded), full);
+        let closed = "cannot write /c/x\\n in the cache: permission denied";
+        assert_eq!(error(io::ErrorKind::PermissionDenied), closed);
+    }
+
+    #[test]
+    fn what_a_fetch_inside_a_judgement_ends_with_is_not_hidden() {
+        let failure = Failure::from(Refusal::from(FetchError::Cancelled));
+        assert!(matches!(failure, Failure::Fatal(FetchError::Cancelled)));
+        let failure = Failure::from(Refusal::from(FetchError::Unavailable(Vec::new())));
+        assert!(matches!(failure, Failure::Here(Reason::Refused(_))));
+        let failure = Failure::from(Refusal::from("no"));
+        assert!(matches!(failure, Failure::Here(Reason::Refused(_))));
     }
 }

@@ -325,11 +325,12 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-/// The TLS error in `error`: `io::Error` does not name what it wraps as its source.
+/// The TLS error in `error`, however often wrapped: `io::Error` does not name what it wraps as its
+/// source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     match wrapped {
-        Some(inner) => inner.downcast_ref(),
+        Some(inner) => tls_error(inner),
         None => error.downcast_ref(),
     }
 }
@@ -366,6 +367,14 @@ mod tests {
         assert!(refused(&["http://a/", "https://b/"], "http://c/"));
         assert!(refused(&["http://a/"], "file:///etc/passwd"));
         assert!(refused(&["https://a/"; REDIRECTS + 1], "https://b/"));
+    }
+
+    #[test]
+    fn tls_errors_are_found_however_wrapped() {
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::other(error));
+        assert!(tls_error(&wrapped).is_some());
+        assert!(tls_error(&std::io::Error::other("x")).is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use super::{Checksum, Evr};
 
@@ -19,8 +19,26 @@ pub struct Interner {
     spans: Vec<(u32, u32)>,
     /// Hash of a string → its number; the strings themselves are in `text`. When another string
     /// has the same hash, the next free number after the hash is the key.
-    by_hash: HashMap<u64, u32>,
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
+}
+
+/// The hasher of keys that are hashes already, by a hasher that nobody outside can predict.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Interner {

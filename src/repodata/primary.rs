@@ -312,11 +312,11 @@ impl Entry {
         }
         self.is_for_scriptlet = false;
         element.attributes(|key, value| match key {
-            "name" => self.name.replace_range(.., value),
-            "flags" => self.flags.replace_range(.., value),
-            "epoch" => self.epoch.replace_range(.., value),
-            "ver" => self.version.replace_range(.., value),
-            "rel" => self.release.replace_range(.., value),
+            "name" => value.clone_into(&mut self.name),
+            "flags" => value.clone_into(&mut self.flags),
+            "epoch" => value.clone_into(&mut self.epoch),
+            "ver" => value.clone_into(&mut self.version),
+            "rel" => value.clone_into(&mut self.release),
             "pre" => self.is_for_scriptlet = !matches!(value, "0" | "false"),
             _ => {}
         })
