@@ -35,10 +35,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape};
-
-/// Where a tree keeps the libraries that a program of `library_path` needs.
-const LIBRARY_DIRECTORY: &str = "lib64";
+use crate::model::{Arch, Command, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Runtime, escape};
 
 /// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
 /// prefix and every generation.

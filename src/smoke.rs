@@ -16,7 +16,9 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
+use crate::model::{
+    Arch, FileKind, LIBRARY_DIRECTORY, ReceiptFile, RelPath, Runtime, SmokeTest, escape,
+};
 use crate::report::{Event, Phase, Reporter};
 use process::{End, Finished};
 
@@ -28,9 +30,6 @@ const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where tests find the host's programs.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Where a tree keeps the libraries that a program of `library_path` needs.
-const LIBRARY_DIRECTORY: &str = "lib64";
 
 /// More threads than this would wait for the disk only.
 const THREADS: usize = 4;

@@ -140,6 +140,7 @@ fn a_tree_goes_live_in_one_step() {
     assert_eq!((live(&prefix), prefix.arches().unwrap()), (None, vec![]));
     assert_eq!(prefix.activate(&lock, &first).unwrap(), None);
     assert_eq!(prefix.arches().unwrap(), [ARCH]);
+    assert!(matches!(prefix.discard(&lock, &first), Err(PrefixError::InUse { .. })));
     let link = place.join("p/x86_64");
     assert_eq!(fs::read_link(&link).unwrap(), Path::new(".elsewhere/x86_64/1"));
     let second = commit(&prefix, &lock, &[("bin/x", "2")]);

@@ -93,8 +93,16 @@ impl Prefix {
         Ok(())
     }
 
-    /// Deletes a generation: renamed away first, so that it is never there in part.
-    pub(super) fn discard(&self, _: &Lock, generation: &Generation) -> Result<(), PrefixError> {
+    /// Deletes a generation that is not live, such as one that was committed and must not become
+    /// so. It is renamed away first, so that it is never there in part.
+    ///
+    /// # Errors
+    /// When it is live, or the prefix cannot be written.
+    pub fn discard(&self, _: &Lock, generation: &Generation) -> Result<(), PrefixError> {
+        let Generation { arch, number, .. } = *generation;
+        if self.layout.linked_number(arch) == Some(number) {
+            return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
+        }
         // Renaming a directory rewrites its `..`, which needs write permission on it.
         files::set_directory_mode(&generation.path, 0o755)?;
         let stem = format!("{}-{}", generation.arch, generation.number);

@@ -138,7 +138,7 @@ impl PrefixError {
                     .to_owned(),
             ),
             Self::Held { owner: Some(owner), .. } => Some(format!(
-                "this file system has no locks; if that run is dead, delete {}",
+                "try again later; this file system has no locks, so if that run is dead, delete {}",
                 shown(owner)
             )),
             Self::Held { .. } => Some("try again later, or without --no-wait".to_owned()),

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
 use super::{Prefix, files};
+use crate::model::{Arch, escape};
 use crate::report::Reporter;
 
 /// How often a waiting run tries again.
@@ -221,7 +222,7 @@ impl Holder {
     fn shown(&self) -> String {
         match self.pid {
             0 => "another run".to_owned(),
-            pid => format!("process {pid} on {}", crate::model::escape(&self.host)),
+            pid => format!("process {pid} on {}", escape(&self.host)),
         }
     }
 
@@ -233,38 +234,38 @@ impl Holder {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        remove_skeleton_if_empty(&self.layout, &self.made);
-        if matches!(self.hold, Hold::Owner) {
+        // Only once: the owner's file may be another run's a moment later.
+        let is_removed = remove_skeleton_if_empty(&self.layout, &self.made);
+        if matches!(self.hold, Hold::Owner) && !is_removed {
             let _ = fs::remove_file(self.layout.owner());
         }
     }
 }
 
 /// Removes a prefix in which nothing is installed: `rmdir` refuses whatever is not empty. The
-/// prefix's own directory and those above it go only if this run made them.
-fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) {
-    let installed = |arch: crate::model::Arch| layout.arch(arch).exists();
-    if crate::model::Arch::ALL.into_iter().any(installed) {
-        return;
+/// prefix's own directory and those above it go only if this run made them. Whether it gave up the
+/// lock on the way.
+fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
+    if Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
+        return false;
     }
     let rooms = [layout.staging(), layout.trash()];
-    if rooms.iter().any(|room| fs::remove_dir(room).is_err_and(|error| room_remains(&error))) {
-        return;
+    let remains = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+    if rooms.iter().any(|room| fs::remove_dir(room).is_err_and(remains)) {
+        return false;
     }
-    let _ = fs::remove_file(layout.owner());
-    let _ = fs::remove_file(layout.lock());
-    let _ = fs::remove_dir(layout.hidden());
     // A `bin` that was there before the prefix was is not ours.
     if made.contains(&layout.bin()) || !made.contains(&layout.hidden()) {
         let _ = fs::remove_dir(layout.bin());
     }
+    // From here on another run may begin: whatever it makes keeps `rmdir` from succeeding.
+    let _ = fs::remove_file(layout.owner());
+    let _ = fs::remove_file(layout.lock());
+    let _ = fs::remove_dir(layout.hidden());
     for directory in made.iter().rev() {
         let _ = fs::remove_dir(directory);
     }
-}
-
-fn room_remains(error: &io::Error) -> bool {
-    error.kind() != io::ErrorKind::NotFound
+    true
 }
 
 #[cfg(test)]

@@ -290,14 +290,13 @@ pub fn choice_of_architecture(shell: &Path) {
     for (loaders, kernel, uname, expected) in cases {
         let scratch = Scratch::new();
         let launcher = scratch.join("bin/apptainer");
-        let has = ["x86_64", "aarch64", "ppc64le", "s390x"].map(|arch| {
+        for arch in ["x86_64", "aarch64", "ppc64le", "s390x"] {
             let tree = scratch.join(arch).join("bin");
             fs::create_dir_all(&tree).unwrap();
             let program = tree.join("apptainer");
             fs::write(&program, format!("#!/bin/sh\necho {arch}")).unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        });
-        assert_eq!(has.len(), 4);
+        }
         for directory in ["bin", "lib", "lib64", "fake"] {
             fs::create_dir_all(scratch.join(directory)).unwrap();
         }
