@@ -28,8 +28,7 @@ use crate::terminal::Terminal;
                   directory of your own: without root, on any distribution. Every package's origin \
                   is proved by its OpenPGP signature; the tree can be moved, copied or published.",
     after_long_help = AFTER_HELP,
-    disable_help_subcommand = true,
-    propagate_version = true
+    disable_help_subcommand = true
 )]
 struct Cli {
     #[command(subcommand)]
