@@ -30,7 +30,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// # Panics
 /// When it cannot be started or fails: with what it printed.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let output =
+        command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     assert!(
         output.status.success(),
         "{command:?} ended with {}\n{}{}",

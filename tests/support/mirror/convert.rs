@@ -86,7 +86,9 @@ fn el_target(root: &Path, path: &Path, place: &str, arch: Arch) -> String {
     let target = fs::read_link(path).unwrap();
     let there = match target.is_absolute() {
         true => target,
-        false => Path::new("/").join(path.strip_prefix(root).unwrap().parent().unwrap()).join(target),
+        false => {
+            Path::new("/").join(path.strip_prefix(root).unwrap().parent().unwrap()).join(target)
+        }
     };
     let there = el_path(&there.to_string_lossy(), arch);
     match (there.rsplit_once('/'), place.rsplit_once('/')) {
@@ -155,7 +157,9 @@ fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((start, rest)) => text.strip_prefix(start).is_some_and(|tail| {
-            rest.is_empty() || (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
+            rest.is_empty()
+                || (0..=tail.len())
+                    .any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
         }),
     }
 }

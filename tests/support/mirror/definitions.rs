@@ -44,10 +44,9 @@ impl Place {
             Vendor::Rocky => format!(
                 "https://mirrors.rockylinux.org/mirrorlist?arch={arch}&repo={name}-{number}"
             ),
-            Vendor::Alma => format!(
-                "https://mirrors.almalinux.org/mirrorlist/{number}/{}",
-                name.to_lowercase()
-            ),
+            Vendor::Alma => {
+                format!("https://mirrors.almalinux.org/mirrorlist/{number}/{}", name.to_lowercase())
+            }
             Vendor::Epel => {
                 format!("https://mirrors.fedoraproject.org/metalink?repo=epel-{number}&arch={arch}")
             }

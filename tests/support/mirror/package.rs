@@ -105,8 +105,13 @@ impl Spec {
 
     /// Builds and signs the package; `vendor` is what its header says.
     pub fn build(&self, compression: CompressionWithLevel, vendor: &str, key: &Key) -> Vec<u8> {
-        let mut builder =
-            PackageBuilder::new(&self.name, &self.version, &self.license, &self.arch, &self.summary);
+        let mut builder = PackageBuilder::new(
+            &self.name,
+            &self.version,
+            &self.license,
+            &self.arch,
+            &self.summary,
+        );
         builder
             .using_config(BuildConfig::v4().compression(compression).source_date(MADE))
             .release(self.release.clone())
@@ -207,8 +212,11 @@ impl Spec {
     pub fn add_build_ids(&mut self) {
         let mut links = Vec::new();
         for entry in &self.entries {
-            let Some(found) = entry.bytes().and_then(|bytes| elf::read(bytes, "")) else { continue };
-            let Some((start, rest)) = found.build_id.as_deref().and_then(|id| id.split_at_checked(2))
+            let Some(found) = entry.bytes().and_then(|bytes| elf::read(bytes, "")) else {
+                continue;
+            };
+            let Some((start, rest)) =
+                found.build_id.as_deref().and_then(|id| id.split_at_checked(2))
             else {
                 continue;
             };
