@@ -54,7 +54,8 @@ fn describe(root: &Path) -> BTreeSet<String> {
 
 fn facts(package: &Package) -> Vec<String> {
     let relation = |kind: &str, it: &Requirement| {
-        let version = [it.epoch(), it.version(), it.release()].map(Option::unwrap_or_default).join("|");
+        let version =
+            [it.epoch(), it.version(), it.release()].map(Option::unwrap_or_default).join("|");
         let flags = it.flags().map_or("", |flags| flags.as_str());
         format!("{kind} {} {flags} {version} pre={}", it.name(), it.preinstall())
     };
@@ -83,7 +84,11 @@ fn rpm_accepts_every_signature_and_digest() {
         "dl.rockylinux.org/pub/rocky/RPM-GPG-KEY-rockyofficial",
         "dl.fedoraproject.org/pub/epel/RPM-GPG-KEY-EPEL-8",
     ] {
-        run(Command::new(&rpmkeys).arg("--dbpath").arg(&database).arg("--import").arg(root.join(key)));
+        run(Command::new(&rpmkeys)
+            .arg("--dbpath")
+            .arg(&database)
+            .arg("--import")
+            .arg(root.join(key)));
     }
     let packages = packages(root);
     assert!(packages.len() > 80, "only {} packages", packages.len());
@@ -128,7 +133,8 @@ fn gpg_accepts_the_signed_metadata() {
 
 #[test]
 fn dnf_resolves_every_runtime() {
-    let text = dnf(mirror(), "8", Arch::Aarch64, &["apptainer", "charliecloud", "crun", "squashfuse"]);
+    let text =
+        dnf(mirror(), "8", Arch::Aarch64, &["apptainer", "charliecloud", "crun", "squashfuse"]);
     for line in ["apptainer aarch64 1.4.10-1.el8", "fakeroot-libs aarch64 1.31-1.el8"] {
         assert!(text.contains(line), "{text}");
     }
@@ -146,7 +152,8 @@ fn dnf(mirror: &Mirror, release: &str, arch: Arch, wanted: &[&str]) -> String {
     for (number, place) in repositories(&mirror.root).iter().enumerate() {
         let text = place.to_string_lossy();
         if text.contains(&format!("/{arch}")) && text.contains(&format!("/{release}/")) {
-            configuration.push_str(&format!("[r{number}]\nname=r{number}\nbaseurl=file://{text}\n"));
+            configuration
+                .push_str(&format!("[r{number}]\nname=r{number}\nbaseurl=file://{text}\n"));
         }
     }
     let file = root.join("dnf.conf");
@@ -202,7 +209,9 @@ fn the_same_mirror_has_the_same_bytes() {
         let mirror = Mirror::build(&place, &options);
         let digests: Vec<_> = repositories(&mirror.root)
             .iter()
-            .map(|root| elsewhere::model::Checksum::of(&fs::read(root.join("repodata/repomd.xml")).unwrap()))
+            .map(|root| {
+                elsewhere::model::Checksum::of(&fs::read(root.join("repodata/repomd.xml")).unwrap())
+            })
             .collect();
         fs::remove_dir_all(place).unwrap();
         digests

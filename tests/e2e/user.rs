@@ -59,11 +59,14 @@ fn the_other_architecture_runs_through_the_same_launchers() {
 #[test]
 fn apptainer_finds_its_own_configuration_helpers_and_libraries() {
     let traveller = Traveller::new("buildcfg");
+    // So that a library that it finds can only be the tree's.
+    let hidden = traveller.session.system_copies(&traveller.prefix);
+    let how = Run { hidden, ..Run::default() };
     let tree = traveller.prefix.join("x86_64");
     let tree = tree.canonicalize().unwrap();
     for name in ["apptainer", "singularity"] {
         let command = format!("{} buildcfg", launcher(&traveller.prefix, name));
-        let text = traveller.session.script(&Run::default(), &command);
+        let text = traveller.session.script(&how, &command);
         let libexec = tree.join("libexec/apptainer");
         assert!(text.contains(&format!("LIBEXECDIR={}\n", libexec.display())), "{text}");
         for helper in ["squashfuse_ll", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs"] {
@@ -151,12 +154,16 @@ fn take_every_step(traveller: &Traveller, how: &Run) {
 fn assert_unrelocated_programs_fail(traveller: &Traveller, how: &Run) {
     let Traveller { session, prefix, .. } = traveller;
     for (name, package, path, argument) in PROGRAMS {
-        let original = crate::installed::mirror().debs.package(session.arch, package).root.join(path);
+        let original =
+            crate::installed::mirror().debs.package(session.arch, package).root.join(path);
         let copy = session.work.join(format!("unrelocated-{name}"));
         fs::copy(original, &copy).unwrap();
         let control = format!("{} {argument}", quoted(copy.as_os_str()));
         assert!(starts(traveller, &Run::default(), &control), "{name} does not run at all");
-        assert!(!starts(traveller, how, &control), "{name} runs unrelocated too: nothing is proved");
+        assert!(
+            !starts(traveller, how, &control),
+            "{name} runs unrelocated too: nothing is proved"
+        );
         let relocated = format!("{} {argument}", launcher(prefix, name));
         assert!(starts(traveller, how, &relocated), "{name} does not start relocated");
     }

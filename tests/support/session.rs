@@ -67,7 +67,7 @@ impl Session {
         session
     }
 
-    /// Static tools, first on the user's `PATH`: they work whatever library is hidden.
+    /// Static tools, first on `PATH` where libraries are hidden or poisoned: they need none.
     fn make_tools(&self, debs: &Debs) {
         let tools = self.work.join("bin");
         fs::create_dir(&tools).unwrap();
@@ -84,6 +84,19 @@ impl Session {
 
     /// Runs a script as the user, in `work`.
     pub fn output(&self, how: &Run, script: &str) -> Output {
+        self.command(how, script).output().unwrap()
+    }
+
+    /// Runs a script as the user, where whoever looks at this program sees what it prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn show(&self, script: &str) {
+        let status = self.command(&Run::default(), script).status().unwrap();
+        assert!(status.success(), "{script}\nended with {status}");
+    }
+
+    fn command(&self, how: &Run, script: &str) -> Command {
         let mut command = Command::new(&self.sandbox);
         if is_root() {
             command.arg("--user").arg(USER.to_string());
@@ -94,14 +107,17 @@ impl Session {
         for file in &how.hidden {
             command.arg("--hide").arg(file);
         }
-        let path = format!("{}/bin:/usr/bin:/bin:/usr/sbin:/sbin", self.work.display());
+        let mut path = "/usr/bin:/bin:/usr/sbin:/sbin".to_owned();
+        if !how.hidden.is_empty() || how.library_path.is_some() {
+            path = format!("{}/bin:{path}", self.work.display());
+        }
         command.args(["--", "/bin/sh", "-c", script]).current_dir(&self.work).env_clear();
         command.env("PATH", path).env("HOME", self.work.join("home")).env("LANG", "C.UTF-8");
-        command.env("USER", "traveller");
+        command.env("USER", "traveller").env("TERM", std::env::var_os("TERM").unwrap_or_default());
         if let Some(directory) = &how.library_path {
             command.env("LD_LIBRARY_PATH", directory);
         }
-        command.output().unwrap()
+        command
     }
 
     /// Runs a script as [`Session::output`] does, and returns what it printed on both streams.
@@ -244,7 +260,8 @@ impl Session {
 
     /// Runs the aarch64 tree through the same launchers, in a root directory of that architecture:
     /// versions, and an image packed and mounted. No container, because programs under qemu-user
-    /// have a second thread, and such a process cannot make a user namespace.
+    /// have a second thread, and such a process cannot make a user namespace; no crun, because what
+    /// it copies to run again, `/proc/self/exe`, is qemu.
     pub fn aarch64(&self, debs: &Debs, prefix: &Path) -> String {
         let root = self.work.join("root-aarch64");
         if !root.exists() {
@@ -264,7 +281,7 @@ impl Session {
              chroot {root} /bin/sh -c '
                 set -e
                 uname -m; cd /tmp
-                for command in apptainer singularity ch-run crun; do /opt/bin/$command --version; done
+                for command in apptainer singularity ch-run; do /opt/bin/$command --version; done
                 /opt/bin/apptainer buildcfg
                 /opt/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
                 /opt/bin/squashfuse image.sqsh /mnt

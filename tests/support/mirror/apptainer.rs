@@ -91,9 +91,8 @@ fn entries() -> Vec<Entry> {
     let link = |path, target: &str| {
         Entry::new(path, 0o777, Content::Symlink(target.to_owned()), Role::Plain)
     };
-    let config = |path, text: &str| {
-        Entry::new(path, 0o644, Content::File(text.into()), Role::Config)
-    };
+    let config =
+        |path, text: &str| Entry::new(path, 0o644, Content::File(text.into()), Role::Config);
     let completion = |path| {
         let text = "complete -W 'exec run buildcfg' apptainer singularity\n";
         Entry::new(path, 0o644, Content::HardLink(text.into(), "completion"), Role::Plain)

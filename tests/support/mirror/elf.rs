@@ -1,7 +1,7 @@
 //! What RPM's own generator (`elfdeps`) would read out of an ELF file: the sonames and symbol
 //! versions that it requires and provides.
 
-use object::elf::{self, FileHeader64};
+use object::elf;
 use object::endian::Endianness;
 use object::read::Object;
 use object::read::elf::{ElfFile64, FileHeader};
@@ -21,8 +21,8 @@ pub struct ElfDependencies {
 /// soname where a library has none.
 pub fn read(bytes: &[u8], file_name: &str) -> Option<ElfDependencies> {
     let file = ElfFile64::<Endianness>::parse(bytes).ok()?;
-    let mut found = ElfDependencies::default();
-    found.build_id = file.build_id().ok().flatten().map(hexadecimal);
+    let build_id = file.build_id().ok().flatten().map(hexadecimal);
+    let mut found = ElfDependencies { build_id, ..ElfDependencies::default() };
     let Ok(table) = file.elf_dynamic_table() else { return Some(found) };
     let text =
         |entry| String::from_utf8_lossy(table.string(entry).unwrap_or_default()).into_owned();
@@ -102,11 +102,6 @@ pub fn highest_glibc<'a>(requires: impl Iterator<Item = &'a str>) -> Option<(u16
             Some((parts.next()?, parts.next()?))
         })
         .max()
-}
-
-/// Whether the file is for a machine with this 64-bit ELF header.
-pub fn is_elf(bytes: &[u8]) -> bool {
-    FileHeader64::<Endianness>::parse(bytes).is_ok()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

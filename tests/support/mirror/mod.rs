@@ -2,6 +2,7 @@
 //! metadata, keys, metalinks and mirror lists, at the paths that the real hosts have.
 
 pub mod apptainer;
+mod contents;
 mod convert;
 mod definitions;
 pub mod elf;
@@ -9,125 +10,20 @@ pub mod keys;
 pub mod package;
 pub mod recipes;
 pub mod repository;
+mod shape;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use elsewhere::model::{Arch, Checksum, GlibcVersion};
-use rpm::CompressionWithLevel;
-use rpmrepo_metadata::CompressionType;
 
+use self::contents::{all_specs, modules_yaml};
 use self::definitions::{Place, key_url, write_dist, write_runtime};
-use self::keys::Key;
-use self::package::{Entry, Spec};
-use self::recipes::{RECIPES, debian_packages};
+use self::package::Spec;
+use self::recipes::debian_packages;
 use self::repository::{RepositoryBuilder, metalink, write};
+pub use self::shape::{Release, Repo, Vendor};
 use super::deb::Debs;
-
-/// A release of Enterprise Linux.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
-    /// xz payloads, gz metadata (EPEL: xz), modules.
-    El8,
-    /// zstd payloads, gz metadata (EPEL: xz), no modules that matter.
-    El9,
-    /// zstd payloads, gz metadata (EPEL: zst).
-    El10,
-}
-
-impl Release {
-    fn number(self) -> u8 {
-        match self {
-            Self::El8 => 8,
-            Self::El9 => 9,
-            Self::El10 => 10,
-        }
-    }
-
-    /// `el8`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::El8 => "el8",
-            Self::El9 => "el9",
-            Self::El10 => "el10",
-        }
-    }
-
-    fn maintained_until(self) -> &'static str {
-        match self {
-            Self::El8 => "2029-05-31",
-            Self::El9 => "2032-05-31",
-            Self::El10 => "2035-05-31",
-        }
-    }
-
-    fn has_modules(self) -> bool {
-        self == Self::El8
-    }
-
-    fn payload(self) -> CompressionWithLevel {
-        match self {
-            Self::El8 => CompressionWithLevel::Xz(2),
-            Self::El9 | Self::El10 => CompressionWithLevel::Zstd(9),
-        }
-    }
-
-    fn metadata(self, vendor: Vendor) -> CompressionType {
-        match (vendor, self) {
-            (Vendor::Rocky | Vendor::Alma, _) => CompressionType::Gzip,
-            (Vendor::Epel, Self::El10) => CompressionType::Zstd,
-            (Vendor::Epel, _) => CompressionType::Xz,
-        }
-    }
-}
-
-/// Who signs and publishes packages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vendor {
-    Rocky,
-    /// Instead of Rocky, for the architectures that Rocky lacks.
-    Alma,
-    Epel,
-}
-
-impl Vendor {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rocky => "Rocky Enterprise Software Foundation (test)",
-            Self::Alma => "AlmaLinux (test)",
-            Self::Epel => "Fedora Project (test)",
-        }
-    }
-
-    /// The vendor's throwaway key.
-    pub fn key(self) -> Key {
-        match self {
-            Self::Rocky => Key::new("Test key in place of Rocky's <rocky@example.org>", 8_101),
-            Self::Alma => Key::new("Test key in place of AlmaLinux's <alma@example.org>", 8_102),
-            Self::Epel => Key::new("Test key in place of EPEL's <epel@example.org>", 8_103),
-        }
-    }
-}
-
-/// A repository of a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repo {
-    BaseOs,
-    AppStream,
-    /// AppStream, in the module container-tools where the release has it.
-    Module,
-    Epel,
-}
-
-impl Repo {
-    fn directory(self) -> &'static str {
-        match self {
-            Self::BaseOs => "BaseOS",
-            Self::AppStream | Self::Module => "AppStream",
-            Self::Epel => "Everything",
-        }
-    }
-}
 
 /// What a mirror holds.
 #[derive(Clone, Debug)]
@@ -280,101 +176,6 @@ impl Mirror {
 /// The mirror that the tests and the demo share, below `target/`.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/el-mirror/default")
-}
-
-/// Every package of a release for an architecture, with those that must never be chosen.
-fn all_specs(debs: &Debs, release: Release, arch: Arch, scratch: &Path) -> Vec<(Repo, Spec)> {
-    let tag = format!(".{}", release.name());
-    let mut specs: Vec<(Repo, Spec)> = Vec::new();
-    for recipe in RECIPES {
-        let in_module = recipe.repo == Repo::Module && release.has_modules();
-        let tag = if in_module { MODULE_TAG } else { &tag };
-        specs.push((recipe.repo, convert::spec(recipe, debs, arch, tag)));
-        if in_module {
-            // Another stream's, which is newer by version.
-            let mut other = convert::spec(recipe, debs, arch, OTHER_STREAM_TAG);
-            other.version = format!("9{}", other.version);
-            specs.push((recipe.repo, other));
-        }
-        if matches!(recipe.name, "zlib" | "squashfs-tools") {
-            let mut older = convert::spec(recipe, debs, arch, &tag);
-            older.release = format!("0{tag}");
-            specs.push((recipe.repo, older));
-        }
-    }
-    if apptainer::ARCHES.contains(&arch) {
-        for version in apptainer::VERSIONS {
-            specs.push((Repo::Epel, apptainer::spec(debs, arch, version, &tag, scratch)));
-        }
-    }
-    specs.push((Repo::BaseOs, alternatives(&tag)));
-    if arch == Arch::X86_64 {
-        specs.push((Repo::BaseOs, zlib_i686(&specs)));
-    }
-    specs
-}
-
-const MODULE_TAG: &str = ".module_el8.10.0+1948+22ea8a3c";
-const OTHER_STREAM_TAG: &str = ".module_el8.9.0+1777+11aa7b2b";
-
-/// The program that scriptlets call, for dnf; a package without an architecture.
-fn alternatives(tag: &str) -> Spec {
-    let script = "#!/bin/sh\necho 'alternatives: scriptlets do not run here' >&2\nexit 1\n";
-    let entries = vec![Entry::file("/usr/sbin/alternatives", 0o755, script)];
-    plain_spec("alternatives", "1.19", tag, "noarch", entries)
-}
-
-/// The 32-bit twin of zlib: the same version, and another soname's marker.
-fn zlib_i686(specs: &[(Repo, Spec)]) -> Spec {
-    let (_, zlib) = specs.iter().find(|(_, spec)| spec.name == "zlib").unwrap();
-    let entries = vec![Entry::file("/usr/lib/libz.so.1", 0o755, "no 64-bit library\n")];
-    let mut twin = plain_spec("zlib", &zlib.version, "", "i686", entries);
-    twin.release = zlib.release.clone();
-    twin.provides = vec!["libz.so.1".to_owned()];
-    twin
-}
-
-fn plain_spec(name: &str, version: &str, tag: &str, arch: &str, entries: Vec<Entry>) -> Spec {
-    Spec {
-        name: name.to_owned(),
-        epoch: 0,
-        version: version.to_owned(),
-        release: format!("1{tag}"),
-        arch: arch.to_owned(),
-        summary: format!("{name} in shape"),
-        license: "ASL 2.0".to_owned(),
-        entries,
-        requires: Vec::new(),
-        provides: Vec::new(),
-        conflicts: Vec::new(),
-        obsoletes: Vec::new(),
-        recommends: Vec::new(),
-        filtered: Vec::new(),
-        post: None,
-    }
-}
-
-/// modules.yaml: container-tools with its default stream `rhel8` and a stream `4.0`.
-fn modules_yaml(arch: Arch, members: &[&(Repo, Spec)]) -> String {
-    let mut text = String::new();
-    for (stream, tag) in [("rhel8", MODULE_TAG), ("4.0", OTHER_STREAM_TAG)] {
-        text.push_str(&format!(
-            "---\ndocument: modulemd\nversion: 2\ndata:\n  name: container-tools\n  \
-             stream: \"{stream}\"\n  version: 8100020240101000000\n  context: 22ea8a3c\n  \
-             arch: {arch}\n  summary: Container tools\n  description: >-\n    Container tools.\n  \
-             license:\n    module:\n    - MIT\n  artifacts:\n    rpms:\n"
-        ));
-        for (_, spec) in members.iter().filter(|(_, spec)| spec.release.ends_with(tag)) {
-            let Spec { name, epoch, version, release, arch, .. } = spec;
-            text.push_str(&format!("    - {name}-{epoch}:{version}-{release}.{arch}\n"));
-        }
-        text.push_str("...\n");
-    }
-    text.push_str(
-        "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: container-tools\n  \
-         stream: \"rhel8\"\n  profiles:\n    rhel8: [common]\n...\n",
-    );
-    text
 }
 
 /// The digest of everything that decides what a mirror holds, beside its options.

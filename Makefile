@@ -1,0 +1,52 @@
+# Two commands, each of which does all of its own set-up from a clean clone on Debian:
+#
+#   make demo    build, install from a mirror of real programs, and run what was installed
+#   make test    every test, with the real programs too
+#
+# As root they install the Debian packages that are missing; otherwise they name them.
+
+.POSIX:
+.PHONY: all demo test setup-demo setup-test clean
+
+# A compiler for the other architecture of the demo.
+MACHINE != uname -m
+CROSS_aarch64 = gcc-x86-64-linux-gnu libc6-dev-amd64-cross
+CROSS_x86_64 = gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+
+DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyring ca-certificates
+TEST_PACKAGES = $(DEMO_PACKAGES) bash busybox createrepo-c dash dnf gnupg qemu-user rpm shellcheck
+
+INSTALL_MISSING = \
+	missing=; \
+	for package in $$PACKAGES; do \
+		dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q ' installed$$' \
+			|| missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing"; \
+		apt-get -q update && apt-get -qy install --no-install-recommends $$missing; \
+	else \
+		echo "These Debian packages are missing. As root, type:" >&2; \
+		echo "    apt-get install --no-install-recommends$$missing" >&2; \
+		exit 1; \
+	fi
+
+all:
+	cargo build --locked
+
+demo: setup-demo
+	cargo build --locked --example demo --bin elsewhere
+	target/debug/examples/demo
+
+test: setup-test
+	cargo test --locked --features real-tools
+
+setup-demo:
+	@PACKAGES="$(DEMO_PACKAGES)"; $(INSTALL_MISSING)
+
+setup-test:
+	@PACKAGES="$(TEST_PACKAGES)"; $(INSTALL_MISSING)
+
+clean:
+	cargo clean
