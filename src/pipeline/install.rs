@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
@@ -107,7 +108,7 @@ fn go_live(
         making.staging.sync()?;
         generations.push(making.staging.commit(lock)?);
     }
-    let launchers = launchers(context, prefix, receipts)?;
+    let launchers = launchers(context.catalog, prefix, receipts)?;
     prefix.write_launchers(lock, &launchers)?;
     for (generation, receipt) in generations.iter().zip(receipts) {
         let before = prefix.live(receipt.arch)?;
@@ -125,8 +126,8 @@ fn go_live(
 }
 
 /// Names and texts of the launchers of every runtime that is live in the prefix or about to be.
-fn launchers(
-    context: Context<'_>,
+pub(super) fn launchers(
+    catalog: &Catalog,
     prefix: &Prefix,
     receipts: &[Receipt],
 ) -> Result<Vec<(String, String)>, Error> {
@@ -141,7 +142,7 @@ fn launchers(
     runtimes.extend(new.map(|runtime| runtime.name.clone()));
     let mut launchers = BTreeMap::new();
     for name in runtimes {
-        let runtime = context.catalog.runtime(&name)?;
+        let runtime = catalog.runtime(&name)?;
         for command in &runtime.commands {
             launchers.insert(command.name.clone(), launcher::text(runtime, command));
         }
