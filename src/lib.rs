@@ -37,6 +37,7 @@ pub mod relocate;
 pub mod repodata;
 pub mod report;
 pub mod resolve;
+pub mod sandbox;
 pub mod smoke;
 pub mod terminal;
 pub mod trust;
