@@ -18,6 +18,9 @@
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
 //! 12. [`verify`] holds it against its receipt, any time later.
 //!
+//! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
+//! prefix consists of.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -38,6 +41,7 @@ pub mod repodata;
 pub mod report;
 pub mod resolve;
 pub mod sandbox;
+pub mod sbom;
 pub mod smoke;
 pub mod terminal;
 pub mod trust;

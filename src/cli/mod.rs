@@ -5,6 +5,7 @@ mod install;
 mod list;
 mod options;
 mod plan;
+mod sbom;
 mod session;
 mod status;
 mod verify;
@@ -44,6 +45,7 @@ enum Command {
     List(list::List),
     Status(status::Status),
     Verify(verify::Verify),
+    Sbom(sbom::Sbom),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -96,6 +98,7 @@ impl Command {
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
+            Self::Sbom(command) => &command.output,
         }
     }
 
@@ -106,6 +109,7 @@ impl Command {
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
+            Self::Sbom(command) => command.execute(terminal),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
 use super::{Context, Keys, Verification, install};
+use crate::elf::LAUNCHED;
 use crate::error::Error;
 use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::prefix::{Generation, Lock, Prefix};
@@ -86,7 +87,7 @@ impl Repair<'_> {
             }
         }
         let plan = pinned(self.context, self.receipt);
-        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| file.package.as_deref()).collect();
+        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| self.owner(file)).collect();
         let mut owned = plan.clone();
         owned.packages.retain(|package| owners.contains(package.nevra.name.as_str()));
         for (plan, is_whole) in [(owned, false), (plan, true)] {
@@ -95,6 +96,15 @@ impl Repair<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The package that `file` is made from. A launcher in a program's place comes with the program.
+    fn owner(&self, file: &'_ ReceiptFile) -> Option<&str> {
+        let launched = format!("{LAUNCHED}/{}", file.path);
+        let is_it =
+            |other: &&ReceiptFile| other.path == file.path || other.path.as_str() == launched;
+        let mut files = self.receipt.files.iter().filter(is_it);
+        files.find_map(|file| file.package.as_deref())
     }
 
     /// Makes the packages of `plan` anew, puts back what of `lost` that gives, and returns the
