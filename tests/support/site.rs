@@ -204,17 +204,27 @@ impl Site {
     }
 
     /// Every path of the prefix and the cache, with its kind, mode, inode, time and content; but
-    /// the lock, which says who had it last, and documents, which are asked for anew each time.
+    /// the lock, which says who had it last, documents, which are asked for anew each time, and
+    /// what [`Site::seen`] tells.
     pub fn state(&self) -> BTreeMap<PathBuf, String> {
         let mut state = BTreeMap::new();
         for root in [self.prefix(), self.cache()] {
             look(&root, &mut state);
         }
-        let is_counted = |path: &PathBuf| {
-            !path.ends_with(".elsewhere/lock") && !path.starts_with(self.cache().join("documents"))
-        };
-        state.retain(|path, _| is_counted(path));
+        let ignored = [self.cache().join("documents"), self.cache().join("seen")];
+        state.retain(|path, _| {
+            let is_ignored = ignored.iter().any(|directory| path.starts_with(directory));
+            !path.ends_with(".elsewhere/lock") && !is_ignored
+        });
         state
+    }
+
+    /// The newest metadata of `base` that was believed, as the cache notes it.
+    pub fn seen(&self) -> String {
+        let is_base = |path: &PathBuf| path.to_str().unwrap().contains("lab-base-");
+        let notes = fs::read_dir(self.cache().join("seen")).unwrap();
+        let note = notes.map(|entry| entry.unwrap().path()).find(is_base).unwrap();
+        fs::read_to_string(note).unwrap()
     }
 }
 
