@@ -9,7 +9,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use elsewhere::model::{Checksum, Receipt, RelPath};
 use serde_json::Value;
+use support::keys::{MADE, SignOptions};
 use support::rpms::Package;
 use support::server::Server;
 use support::site::{Outcome, Site, data, hello};
@@ -35,6 +37,12 @@ fn findings(outcome: &Outcome) -> BTreeMap<String, String> {
     outcome.out.lines().filter_map(line).collect()
 }
 
+/// The result among what `--json` prints: before it come events, behind it may come an error.
+fn result(outcome: &Outcome) -> Value {
+    let documents = serde_json::Deserializer::from_str(&outcome.out).into_iter::<Value>();
+    documents.map(Result::unwrap).find(|document| document.get("trees").is_some()).unwrap()
+}
+
 /// Damages the tree in every way that there is.
 fn damage(site: &Site) {
     fs::write(path(site, "share/hello/text"), "text of 6.6\n").unwrap();
@@ -42,7 +50,9 @@ fn damage(site: &Site) {
     set_mode(&path(site, "share/hello-data/two"), 0o4755);
     fs::remove_file(path(site, "bin/hi")).unwrap();
     symlink("/etc/passwd", path(site, "bin/hi")).unwrap();
-    fs::write(site.prefix().join("bin/hello"), "#!/bin/sh\nexit 1\n").unwrap();
+    let launcher = site.prefix().join("bin/hello");
+    let text = fs::read_to_string(&launcher).unwrap();
+    fs::write(launcher, text.replace("exec ", "exec strace ")).unwrap();
 }
 
 /// The user's own changes.
@@ -61,7 +71,7 @@ fn a_whole_prefix_is_whole_and_looking_changes_nothing() {
     assert_eq!(outcome.out, "");
     assert!(outcome.err.contains("files of 2 packages as they were made"), "{}", outcome.err);
     assert_eq!(site.state(), before);
-    let json: Value = serde_json::from_str(&site.run("verify", &["--json"]).ok().out).unwrap();
+    let json = result(&site.run("verify", &["--json"]).ok());
     assert_eq!(json["trees"][0]["findings"], serde_json::json!([]));
     assert_eq!(json["trees"][0]["live"], true);
 }
@@ -83,9 +93,7 @@ fn every_kind_of_damage_is_named() {
     ];
     let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
     assert_eq!(findings(&outcome), BTreeMap::from(expected));
-    let json = site.run("verify", &["--json"]).out;
-    let json = json.split("\n{\"event\"").next().unwrap_or_default().to_owned();
-    let json: Value = serde_json::Deserializer::from_str(&json).into_iter().next().unwrap().unwrap();
+    let json = result(&site.run("verify", &["--json"]));
     let mode = &json["trees"][0]["findings"][3];
     assert_eq!(mode["problem"], "mode", "{json:#}");
     assert_eq!((&mode["expected"], &mode["found"]), (&0o644.into(), &0o4755.into()));
@@ -192,6 +200,46 @@ fn repair_does_not_write_through_links_out_of_the_tree() {
     assert!(path(&site, "bin/hello").is_file());
 }
 
+#[test]
+fn a_file_of_the_users_own_in_a_launchers_place_stays() {
+    let site = installed("verify-wrapper");
+    let wrapper = site.prefix().join("bin/hello");
+    fs::write(&wrapper, "#!/bin/sh\n# my own\n").unwrap();
+    site.run("verify", &[]).refused(8, "is damaged: 1 finding");
+    site.run("verify", &["--repair"]).refused(6, "was not made by elsewhere");
+    assert!(fs::read_to_string(&wrapper).unwrap().contains("my own"));
+}
+
+#[test]
+fn a_receipt_tells_the_truth() {
+    let site = Site::new("verify-truth");
+    let by_subkey = SignOptions { by_subkey: true, time: MADE + 4321, ..SignOptions::default() };
+    let bytes = hello("1.0").signed_so(&site.key, &by_subkey);
+    site.publish(2000, &[site.forged(hello("1.0"), bytes.clone()), site.good(data())]);
+    site.install(&[]).ok();
+    let receipt: Receipt =
+        serde_json::from_slice(&fs::read(path(&site, ".elsewhere.json")).unwrap()).unwrap();
+    let package = &receipt.packages[0];
+    assert_eq!(package.nevra, hello("1.0").nevra());
+    assert_eq!(package.url, "https://forged.example/base/Packages/hello-1.0-1.el9.x86_64.rpm");
+    assert_eq!((package.size, &package.checksum), (bytes.len() as u64, &Checksum::of(&bytes)));
+    // The primary key's, though a subkey signed.
+    assert_eq!(package.signed_by, Some(site.key.fingerprint()));
+    assert_eq!(package.signed_at, Some(u64::from(MADE + 4321)));
+    assert_eq!(package.source_rpm, "hello-1.0-1.el9.src.rpm");
+    for file in hello("1.0").files.iter().filter(|file| file.mode & 0o170_000 == 0o100_000) {
+        let name = String::from_utf8(file.path.clone()).unwrap();
+        let place = RelPath::in_tree(&name).unwrap().unwrap();
+        let listed = receipt.files.iter().find(|listed| listed.path == place).unwrap();
+        assert_eq!(listed.packaged_checksum(), Some(&Checksum::of(&file.data)));
+        assert_eq!(listed.package.as_deref(), Some("hello"));
+        assert_eq!(listed.config, file.flags & 1 != 0);
+    }
+    let plan = receipt.plan();
+    assert_eq!(plan.packages.len(), 2);
+    assert_eq!(plan.source("base").unwrap().keys.len(), 3);
+}
+
 /// Changes the receipt by hand.
 fn forge_receipt(site: &Site, change: impl Fn(&mut Value)) {
     let file = path(site, ".elsewhere.json");
@@ -205,7 +253,7 @@ fn a_forged_receipt_is_found_by_looking_deep() {
     let site = installed("verify-deep");
     site.run("verify", &["--deep"]).ok();
     fs::write(path(&site, "share/hello/text"), "text of 6.6\n").unwrap();
-    let forged = elsewhere::model::Checksum::of(b"text of 6.6\n").to_string();
+    let forged = Checksum::of(b"text of 6.6\n").to_string();
     forge_receipt(&site, |receipt| {
         for file in receipt["files"].as_array_mut().unwrap() {
             if file["path"] == "share/hello/text" {

@@ -26,7 +26,7 @@ pub(super) struct Sbom {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Write to this file instead of standard output
-    #[arg(short, long = "output", value_name = "FILE")]
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: Output,
