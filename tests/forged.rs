@@ -96,7 +96,8 @@ fn a_signature_stripped_behind_the_metadatas_back_is_another_file() {
 
 #[test]
 fn an_expired_key_signs_nothing_new() {
-    let late = |site: &Site, package: Package| package.signed_so(&site.expired, &signed_after(2000));
+    let late =
+        |site: &Site, package: Package| package.signed_so(&site.expired, &signed_after(2000));
     refuse_package(late, &[], "is refused");
     let again = |site: &Site, package: Package| resign(&package.signed(&site.key), &site.expired);
     // `resign` signs at the last second that counts no more.
@@ -113,7 +114,11 @@ fn what_a_key_signed_before_it_expired_counts() {
 
 #[test]
 fn a_revoked_key_is_refused() {
-    refuse_package(|site, package| resign(&package.signed(&site.key), &site.revoked), &[], "revoked");
+    refuse_package(
+        |site, package| resign(&package.signed(&site.key), &site.revoked),
+        &[],
+        "revoked",
+    );
     let early = |site: &Site, package: Package| package.signed_so(&site.revoked, &signed_after(10));
     refuse_package(early, &["--allow-unsigned"], "revoked");
 }
@@ -221,10 +226,7 @@ fn allowing_unsigned_packages_is_loud_and_recorded() {
     assert!(status.contains("hello-2.0-1.el9.x86_64  UNSIGNED"), "{status}");
     assert!(status.contains("hello-data-1.0-1.el9.x86_64  signed by"), "{status}");
     // For one run only.
-    site.publish(3000, &[
-        site.forged(hello("3.0"), hello("3.0").unsigned()),
-        site.good(data()),
-    ]);
+    site.publish(3000, &[site.forged(hello("3.0"), hello("3.0").unsigned()), site.good(data())]);
     refuse(&site, &[], 4, "is refused");
 }
 

@@ -65,8 +65,10 @@ fn spdx_relates_every_package() {
     site.install(&[]).ok();
     let document = sbom(&site, "spdx");
     let packages = document["packages"].as_array().unwrap();
-    let purls: Vec<&Value> =
-        packages[1..].iter().map(|package| &package["externalRefs"][0]["referenceLocator"]).collect();
+    let purls: Vec<&Value> = packages[1..]
+        .iter()
+        .map(|package| &package["externalRefs"][0]["referenceLocator"])
+        .collect();
     assert_eq!(purls, [&json!(DATA), &json!(HELLO)]);
     assert_eq!(packages[2]["licenseDeclared"], "MIT");
     let relations = document["relationships"].as_array().unwrap();

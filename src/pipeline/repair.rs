@@ -54,9 +54,10 @@ pub fn repair(
         return Ok(before);
     }
     for (generation, _) in generations(prefix, all)? {
-        let findings = before.trees.iter().find(|tree| {
-            (tree.arch, tree.generation) == (generation.arch, generation.number)
-        });
+        let findings = before
+            .trees
+            .iter()
+            .find(|tree| (tree.arch, tree.generation) == (generation.arch, generation.number));
         let findings = findings.map_or(&[][..], |tree| &tree.findings);
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let (lock, generation) = (&lock, &generation);
@@ -78,8 +79,7 @@ impl Repair<'_> {
             let problem = findings.iter().find(is_its).map(|finding| &finding.problem);
             let Some(problem) = problem.filter(|problem| problem.is_damage()) else { continue };
             match (problem, &file.kind) {
-                (Problem::Mode { .. }, _)
-                | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
+                (Problem::Mode { .. }, _) | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
                     self.prefix.restore(self.lock, self.generation, file, None)?;
                 }
                 (Problem::Gap { .. }, _) => {}

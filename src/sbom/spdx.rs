@@ -41,9 +41,7 @@ pub(super) fn write(material: &Material<'_>) -> Value {
 }
 
 fn relationships(material: &Material<'_>, runtimes: &[RuntimeEntry<'_>]) -> Vec<Value> {
-    let relation = |from: &str, kind: &str, to: &str| {
-        json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to})
-    };
+    let relation = |from: &str, kind: &str, to: &str| json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to});
     let mut relations = Vec::new();
     for runtime in runtimes {
         let from = reference(&runtime.reference);
@@ -84,9 +82,10 @@ fn describe(purl: &str, package: &PackageReceipt, others: &mut BTreeMap<String, 
         }
     };
     let is_web = package.url.starts_with("https://") || package.url.starts_with("http://");
-    let signer = package.signed_by.as_ref().map_or("not signed".to_owned(), |key| {
-        format!("signed by {key}")
-    });
+    let signer = package
+        .signed_by
+        .as_ref()
+        .map_or("not signed".to_owned(), |key| format!("signed by {key}"));
     let source = source_rpm(package).map_or(String::new(), |name| format!("; built from {name}"));
     json!({
         "SPDXID": reference(purl),

@@ -80,8 +80,7 @@ impl Site {
 
     /// Key files and definitions.
     fn define(&self) {
-        let keys =
-            [("key", &self.key), ("expired", &self.expired), ("revoked", &self.revoked)];
+        let keys = [("key", &self.key), ("expired", &self.expired), ("revoked", &self.revoked)];
         let mut pins = String::new();
         for (name, key) in keys {
             self.write(&format!("keys/{name}"), key.public_file());
