@@ -1,4 +1,5 @@
 //! Keys, signatures and headers: what is believed, and what is not.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
