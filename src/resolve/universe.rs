@@ -7,7 +7,6 @@ use std::rc::Rc;
 use crate::model::{Comparison, HostGives, Index, Nevra, Package, Relation, StrId};
 
 use super::capability::{Bound, glob};
-use super::policy;
 use super::{LOCAL, Target};
 
 /// A package, by its position in [`Index::packages`].
@@ -155,9 +154,10 @@ impl<'a> Universe<'a> {
                 && self.index.strings.find(name).is_none_or(|id| self.named(id).next().is_none()))
     }
 
-    /// Puts candidates into the order in which they are tried, best first.
-    pub(super) fn order(&self, candidates: Vec<PackageId>) -> Vec<PackageId> {
-        policy::order(self, candidates)
+    /// Where a package stands in the repositories' metadata, which lists packages by path.
+    pub(super) fn place(&self, id: PackageId) -> (u16, &'a str) {
+        let package = self.package(id);
+        (package.repository, self.index.text(package.location))
     }
 
     /// The repositories, as a message lists them.

@@ -49,7 +49,7 @@ fn dnf_chooses_the_same_packages_or_accepts_ours() {
     println!("{counts:#?}");
     assert_eq!(contradictions, 0, "one side solves what the other cannot");
     features::check(&cases, &ours);
-    assert!(counts.equal >= CASES as usize / 2, "too few cases with an answer");
+    assert!(counts.equal >= 200, "too few cases with an answer");
     assert!(counts.accepted <= counts.equal / 20, "the choices differ too often");
 }
 
