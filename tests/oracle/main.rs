@@ -9,6 +9,7 @@ mod scenario;
 mod dnf;
 mod features;
 mod random;
+mod real;
 
 use std::path::Path;
 
