@@ -1,6 +1,9 @@
 //! What the resolver chooses, and what it says where it cannot: a test for each feature and each
 //! error.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
+
 mod scenario;
 
 use scenario::{package, scenario};

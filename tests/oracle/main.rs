@@ -3,6 +3,9 @@
 //! Where the two choose differently, each must accept the other's choice: each resolves again
 //! with nothing but the other's packages.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 #[path = "../scenario/mod.rs"]
 mod scenario;
 
