@@ -55,16 +55,17 @@ fn install(session: &Session, mirror: &Mirror) -> PathBuf {
     let words = "install -r apptainer -r charliecloud -r crun -r image-tools -a x86_64,aarch64";
     println!("   $ elsewhere {words} --mirror … --repos … PREFIX\n");
     let clock = Instant::now();
-    session.show(&format!(
+    let memory = session.show(&format!(
         "./elsewhere {words} -d el8 --cache-dir home/cache --repos repos --mirror {} {}",
         quoted(mirror_url(mirror).as_ref()),
         quoted(prefix.as_os_str()),
     ));
     println!();
+    done(clock, &format!("at most {} of memory", size(memory)));
     for arch in ["x86_64", "aarch64"] {
         let tree = prefix.join(arch).canonicalize().unwrap();
         let (count, bytes) = measure(&tree, "");
-        done(clock, &format!("{arch}: {count} files, {}", size(bytes)));
+        println!("     {arch}: {count} files, {}", size(bytes));
     }
     prefix
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::Arch;
+use elsewhere::model::{Arch, Dist, GlibcVersion, Runtime};
 use rpmrepo_metadata::{Package, Repository, Requirement};
 
 use crate::installed::mirror;
@@ -129,6 +129,20 @@ fn gpg_accepts_the_signed_metadata() {
         }
     }
     assert_eq!(signed, 4, "BaseOS and AppStream of two architectures");
+}
+
+#[test]
+fn the_program_reads_the_definitions() {
+    let read = |name| fs::read_to_string(mirror().repos.join(name)).unwrap();
+    let dist: Dist = toml::from_str(&read("dists/el8.toml")).unwrap();
+    let arm: Vec<_> = dist.repositories_for(Arch::Aarch64).map(|it| it.id.as_str()).collect();
+    assert_eq!(arm, ["baseos", "appstream", "epel"]);
+    assert!(dist.glibc >= GlibcVersion { major: 2, minor: 34 }, "{}", dist.glibc);
+    let epel = &dist.repositories.last().unwrap().keys[0];
+    assert_eq!(epel.fingerprint, Vendor::Epel.key().fingerprint());
+    assert!(mirror().file(&epel.url).exists());
+    let runtime: Runtime = toml::from_str(&read("runtimes/image-tools.toml")).unwrap();
+    assert_eq!(runtime.package, "squashfuse");
 }
 
 #[test]

@@ -162,7 +162,9 @@ impl Mirror {
         let size = fs::metadata(self.file(&format!("{base}repodata/repomd.xml"))).unwrap().len();
         let text = match place.vendor {
             Vendor::Epel => metalink(repomd, size, &[base.to_owned()]),
-            Vendor::Rocky | Vendor::Alma => format!("{base}\n"),
+            Vendor::Rocky => format!("{base}\n"),
+            // One list for every architecture.
+            Vendor::Alma => format!("{}\n", place.base("$basearch")),
         };
         write(&self.file(&place.list(place.arch.as_str())), text.as_bytes());
     }
@@ -181,7 +183,7 @@ pub fn directory() -> PathBuf {
 /// The digest of everything that decides what a mirror holds, beside its options.
 fn sources_digest() -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
-    let mut files: Vec<PathBuf> = ["", "mirror", "apptainer"]
+    let mut files: Vec<PathBuf> = ["mirror", "apptainer"]
         .iter()
         .flat_map(|name| fs::read_dir(directory.join(name)).unwrap())
         .map(|entry| entry.unwrap().path())
