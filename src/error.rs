@@ -1,1 +1,253 @@
-//! (to be written)
+//! Every failure of a run: its exit status, and what to do next.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::audit::{AuditError, Gap};
+use crate::catalog::CatalogError;
+use crate::fetch::{FetchError, Reason};
+use crate::host::HostError;
+use crate::model::{Arch, LockError};
+use crate::pipeline::metadata::MetadataError;
+use crate::prefix::PrefixError;
+use crate::relocate::RelocateError;
+use crate::resolve::ResolveError;
+use crate::smoke::SmokeError;
+use crate::trust::TrustError;
+use crate::unpack::UnpackError;
+
+/// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
+pub const EXIT_STATUSES: [(u8, &str); 10] = [
+    (0, "done"),
+    (1, "internal error: a bug of this program"),
+    (2, "usage: the command line or a definition is wrong"),
+    (3, "network: a source could not be reached or read"),
+    (4, "trust: something is not what its digest or signature says"),
+    (5, "resolution: no set of packages fits"),
+    (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
+    (7, "this host: what was installed does not run here"),
+    (9, "busy: another run works on the prefix"),
+    (INTERRUPTED, "interrupted"),
+];
+
+/// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A variable of the environment makes no sense.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals {
+        /// Why.
+        source: io::Error,
+    },
+    /// A definition is wrong or missing.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// No dist is defined for an architecture.
+    #[error("no dist offers packages for {arch}")]
+    NoDist {
+        /// The architecture.
+        arch: Arch,
+    },
+    /// A file of `--trust-key` cannot be read.
+    #[error("cannot read the key file {}", path.display())]
+    TrustKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Repository metadata could not be had.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// A signature or key is not good.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A package's signature is not good, or its key could not be had.
+    #[error("{source}{}", missing(missing_keys))]
+    Untrusted {
+        /// What is wrong.
+        source: TrustError,
+        /// Why pinned keys are not at hand.
+        missing_keys: Vec<String>,
+    },
+    /// No set of packages fits.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A package could not be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The tree could not be made relocatable.
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
+    /// The tree could not be audited.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Programs of the tree lack something.
+    #[error("the tree for {arch} is not complete: {}", list(gaps))]
+    Gaps {
+        /// The architecture.
+        arch: Arch,
+        /// What is missing.
+        gaps: Vec<Gap>,
+    },
+    /// A program of the tree does not run.
+    #[error(transparent)]
+    Smoke(#[from] SmokeError),
+    /// The prefix cannot be used or written.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// A staging directory cannot be opened.
+    #[error("cannot open the staging directory {}", path.display())]
+    Staging {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the cache cannot be read.
+    #[error("cannot read {} in the cache", path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that the user named cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error("interrupted: nothing was changed")]
+    Cancelled,
+    /// A thread panicked: a bug.
+    #[error("internal error: a thread panicked; please report this")]
+    Panicked,
+}
+
+impl Error {
+    /// The process's exit status: one of [`EXIT_STATUSES`].
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            error if error.is_cancelled() => INTERRUPTED,
+            Self::Panicked | Self::Signals { .. } | Self::Relocate(_) => 1,
+            Self::Usage(_)
+            | Self::Catalog(_)
+            | Self::Host(_)
+            | Self::Lock(_)
+            | Self::TrustKeyFile { .. }
+            | Self::NoDist { .. } => 2,
+            Self::Fetch(error) => fetch_status(error),
+            Self::Metadata(error) => error.fetch_error().map_or(4, fetch_status),
+            Self::Trust(_) | Self::Untrusted { .. } => 4,
+            Self::Unpack(UnpackError::Write { .. }) => 6,
+            Self::Unpack(_) => 4,
+            Self::Resolve(_) => 5,
+            Self::Prefix(PrefixError::Held { .. }) => 9,
+            Self::Prefix(_)
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Audit(_) => 6,
+            Self::Gaps { .. } | Self::Smoke(_) => 7,
+            Self::Cancelled => INTERRUPTED,
+        }
+    }
+
+    /// What to do next, where there is something useful to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage(_) => Some("see elsewhere --help".to_owned()),
+            Self::Host(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Metadata(error) => error.hint(),
+            Self::Trust(error) | Self::Untrusted { source: error, .. } => error.hint(),
+            Self::Resolve(error) => error.hint(),
+            Self::Unpack(error) => error.hint(),
+            Self::Relocate(error) => error.hint(),
+            Self::Audit(error) => error.hint(),
+            Self::Smoke(error) => error.hint(),
+            Self::Prefix(error) => error.hint(),
+            Self::Gaps { .. } => Some(
+                "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
+                 before still is"
+                    .to_owned(),
+            ),
+            Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
+            Self::TrustKeyFile { .. }
+            | Self::Signals { .. }
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Cancelled
+            | Self::Panicked => None,
+        }
+    }
+
+    /// Whether the user, not a fault, ended the run.
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Fetch(error) => matches!(error, FetchError::Cancelled),
+            Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
+            Self::Unpack(error) => matches!(error, UnpackError::Cancelled),
+            Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
+            Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
+            Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            error => matches!(error, Self::Cancelled),
+        }
+    }
+}
+
+/// Network, unless what came was refused for what it is, or the cache is at fault.
+fn fetch_status(error: &FetchError) -> u8 {
+    let is_wrong = |reason: &Reason| {
+        matches!(reason, Reason::Digest { .. } | Reason::Size { .. } | Reason::Refused(_))
+    };
+    match error {
+        FetchError::Cache { .. } | FetchError::Full { .. } => 6,
+        FetchError::Cancelled => INTERRUPTED,
+        FetchError::Unavailable(attempts) => {
+            if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
+        }
+    }
+}
+
+fn missing(reasons: &[String]) -> String {
+    match reasons {
+        [] => String::new(),
+        reasons => format!(" (keys that could not be fetched: {})", reasons.join("; ")),
+    }
+}
+
+/// At most this many gaps are named in one message.
+const SHOWN_GAPS: usize = 5;
+
+fn list(gaps: &[Gap]) -> String {
+    let mut lines: Vec<String> = gaps.iter().take(SHOWN_GAPS).map(Gap::to_string).collect();
+    if gaps.len() > SHOWN_GAPS {
+        lines.push(format!("and {} more", gaps.len() - SHOWN_GAPS));
+    }
+    lines.join("; ")
+}

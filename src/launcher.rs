@@ -1,1 +1,164 @@
-//! (to be written)
+//! The text of launchers: `PREFIX/bin/apptainer` and its like. Pure.
+//!
+//! A launcher finds its own directory, tells this machine's architecture by the glibc loader that
+//! exists, and replaces itself with `../ARCH/PROGRAM` beside that directory. It depends on nothing
+//! else of a prefix's layout, so the same text serves a tree published as `BASE/1.4.5/{bin,x86_64}`.
+//!
+//! # Forks
+//!
+//! None, unless the launcher is reached through a symlink to the file itself (one `readlink` per
+//! link), as `sh NAME` found in `PATH` (one subshell), or where no loader or several exist and the
+//! kernel is older than 6.1 (`uname -m`). Symlinked directories cost nothing: `DIR/../ARCH` is
+//! resolved by the kernel.
+//!
+//! # Environment
+//!
+//! The launcher sets nothing, except `LD_LIBRARY_PATH` for the programs that a runtime's file names
+//! in `library_path`. Its shell variables begin with `elsewhere_` and are not exported. What shells
+//! change by themselves cannot be helped, and `tests/launcher_shells.rs` holds them to this list:
+//!
+//! | shell | changes, beside setting `PWD` where it was unset or wrong |
+//! |---|---|
+//! | dash | drops names that are no shell names (`a.b`, bash's exported functions) |
+//! | bash, as `sh` too | writes exported functions anew; `SHLVL` becomes 0 where it was unset |
+//! | busybox ash | as dash; adds one to `SHLVL`; sets `PATH` where it was unset |
+//! | ksh93 | sets `_`, and `A__z` unless it runs as `sh` |
+//! | mksh | as dash; sets `_`, and `PATH` where it was unset |
+//! | yash | nothing; but paths and arguments that are not valid in the locale become empty |
+//! | zsh | sets `_`, `OLDPWD`, `LOGNAME`, and `HOME` unless it runs as `sh` |
+//!
+//! # Exit status
+//!
+//! The program's own. 127 when there is no tree for this machine; 126 when a symlink on the way to
+//! the launcher cannot be read, or the program cannot be started.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::model::{Arch, Command, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Runtime, escape};
+
+/// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
+/// prefix and every generation.
+#[must_use]
+pub fn text(runtime: &Runtime, command: &Command) -> String {
+    let program = quote(command.path.as_str());
+    let mut text = String::with_capacity(2048);
+    text.push_str("#!/bin/sh -\n");
+    text.push_str(LAUNCHER_MARKER);
+    let _ = writeln!(text, "runs ../ARCHITECTURE/{}", escape(command.path.as_str()));
+    text.push_str(FIND_SELF);
+    text.push_str(&find_arch());
+    let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
+    // An empty architecture would make the program the launcher itself, which would run for ever.
+    text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
+    if runtime.library_path.contains(&command.path) {
+        text.push_str(&set_library_path());
+    }
+    text.push_str("    exec \"$elsewhere_program\"");
+    for argument in &command.arguments {
+        let _ = write!(text, " {}", quote(argument));
+    }
+    text.push_str(" \"$@\"\nfi\n");
+    text.push_str(&explain(&quote(&command.name), &program, &quote(&runtime.name)));
+    text
+}
+
+/// Sets `elsewhere_bin` to the directory of the launcher's own file. `$0` has no slash when `PATH`
+/// has an empty entry (then the file is in the working directory) and after `sh NAME`.
+const FIND_SELF: &str = r#"elsewhere_self=$0
+case $elsewhere_self in
+*/*) ;;
+*) [ -f "./$elsewhere_self" ] || elsewhere_self=$(command -v "$elsewhere_self") ;;
+esac
+case $elsewhere_self in
+/* | ./* | ../*) ;;
+*) elsewhere_self=./$elsewhere_self ;;
+esac
+while [ -h "$elsewhere_self" ]; do
+    elsewhere_link=$(readlink "$elsewhere_self" && echo .) || exit 126
+    elsewhere_link=${elsewhere_link%??}
+    case $elsewhere_link in
+    /*) elsewhere_self=$elsewhere_link ;;
+    *) elsewhere_self=${elsewhere_self%/*}/$elsewhere_link ;;
+    esac
+done
+elsewhere_bin=${elsewhere_self%/*}
+"#;
+
+/// Sets `elsewhere_arch`. The loader tells the userland's architecture rightly where the kernel does
+/// not: under qemu-user, and in a container of another architecture.
+fn find_arch() -> String {
+    let mut text = String::from("elsewhere_arch=\n");
+    for arch in Arch::ALL {
+        let loader = arch.loader();
+        let _ = writeln!(text, "[ ! -e {loader} ] || elsewhere_arch=$elsewhere_arch.{arch}");
+    }
+    text.push_str(
+        r#"case $elsewhere_arch in
+'' | .*.*)
+    { read -r elsewhere_arch </proc/sys/kernel/arch; } 2>/dev/null ||
+        elsewhere_arch=$(uname -m)
+    ;;
+*) ;;
+esac
+elsewhere_arch=${elsewhere_arch#.}
+"#,
+    );
+    text
+}
+
+/// Exports the tree's library directory, as an absolute path: a relative or empty entry would be
+/// looked up in whatever directory the program changes to.
+fn set_library_path() -> String {
+    format!(
+        r#"    elsewhere_library=$elsewhere_bin/../$elsewhere_arch/{LIBRARY_DIRECTORY}
+    case $elsewhere_library in
+    /*) ;;
+    *) elsewhere_library=$PWD/$elsewhere_library ;;
+    esac
+    LD_LIBRARY_PATH=$elsewhere_library${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
+    export LD_LIBRARY_PATH
+"#
+    )
+}
+
+/// Says on standard error what is missing, what there is, and what to type. `name`, `program` and
+/// `runtime` are quoted for the shell.
+fn explain(name: &str, program: &str, runtime: &str) -> String {
+    let arches = Arch::ALL.map(Arch::as_str).join(" ");
+    format!(
+        r#"elsewhere_has=
+for elsewhere_other in {arches}; do
+    [ ! -x "$elsewhere_bin/../$elsewhere_other/"{program} ] ||
+        elsewhere_has="$elsewhere_has $elsewhere_other"
+done
+elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+printf "%s: '%s' has no %s for %s; it has it for:%s\nTo add it: elsewhere install -a %s -r %s '%s'\n" \
+    {name} "$elsewhere_prefix" {name} "${{elsewhere_arch:-this machine}}" "${{elsewhere_has:- nothing}}" \
+    "${{elsewhere_arch:-ARCH}}" {runtime} "$elsewhere_prefix" >&2
+exit 127
+"#
+    )
+}
+
+/// `word` as one word of a shell's command line.
+fn quote(word: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+,:@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quote("bin/ch-run"), "bin/ch-run");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

@@ -24,6 +24,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub(crate) mod elf;
 pub mod error;
 pub mod fetch;
 pub mod host;

@@ -1,3 +1,5 @@
 //! The program `elsewhere`: hands the process over to [`elsewhere::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    elsewhere::cli::run()
+}

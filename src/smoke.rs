@@ -1,1 +1,421 @@
-//! (to be written)
+//! Runs what was made, before and after it goes live. Only trees of this machine's architecture can
+//! be run; for others there is the audit.
+//!
+//! First the host's glibc loader lists the libraries of every program and library of the tree, which
+//! finds what is missing or too new without running it. Then the tests of the runtimes' files run,
+//! each in an empty directory, with an empty environment but for `PATH`, `HOME` and `TMPDIR`.
+
+mod elf;
+mod process;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::model::{
+    Arch, FileKind, LIBRARY_DIRECTORY, ReceiptFile, RelPath, Runtime, SmokeTest, escape,
+};
+use crate::report::{Event, Phase, Reporter};
+use process::{End, Finished};
+
+/// How long a test may take.
+const TEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the loader may take for one file: network file systems can be slow.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where tests find the host's programs.
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// More threads than this would wait for the disk only.
+const THREADS: usize = 4;
+
+/// What is to be tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    /// The tree's root: staged, or live.
+    pub tree: &'a Path,
+    /// Its architecture.
+    pub arch: Arch,
+    /// Its files.
+    pub files: &'a [ReceiptFile],
+    /// Its runtimes, with their versions.
+    pub runtimes: &'a [(&'a Runtime, &'a str)],
+    /// An existing directory for what the tests write. Emptied by the caller.
+    pub scratch: &'a Path,
+}
+
+/// What was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmokeReport {
+    /// Programs and libraries whose libraries the loader found.
+    pub loaded: usize,
+    /// Tests that ran.
+    pub ran: usize,
+    /// Tests that could not run here, as command lines for people.
+    pub passed_over: Vec<String>,
+}
+
+/// Why a tree must not go live.
+#[derive(Debug, thiserror::Error)]
+pub enum SmokeError {
+    /// The loader does not find a library, or a version of a symbol.
+    #[error("{path} cannot be loaded on this machine:{}", indented(.output))]
+    Unloadable {
+        /// The program or library.
+        path: RelPath,
+        /// What the loader said.
+        output: String,
+    },
+    /// A test failed.
+    #[error("`{command}` failed ({status}):{}", indented(.output))]
+    Failed {
+        /// The command line, for people.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of its output.
+        output: String,
+    },
+    /// A test took too long.
+    #[error("`{command}` did not end within {} seconds:{}", TEST_LIMIT.as_secs(), indented(.output))]
+    TimedOut {
+        /// The command line, for people.
+        command: String,
+        /// The end of its output.
+        output: String,
+    },
+    /// A test ended well and did not say what it should.
+    #[error("`{command}` did not say {expected:?}:{}", indented(.output))]
+    Unexpected {
+        /// The command line, for people.
+        command: String,
+        /// What was expected.
+        expected: String,
+        /// The end of its output.
+        output: String,
+    },
+    /// A program could not be started.
+    #[error("cannot start `{command}`")]
+    Start {
+        /// The command line, for people.
+        command: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of the tree or of the scratch directory could not be read or written.
+    #[error("cannot {action} {}", escape(&.path.to_string_lossy()))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl SmokeError {
+    /// What to type or do next, where there is something useful to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unloadable { .. } => Some(
+                "this machine's C library or processor may be too old for these packages: try an older dist with -d"
+                    .to_owned(),
+            ),
+            Self::Failed { .. } | Self::TimedOut { .. } | Self::Unexpected { .. } => {
+                Some("what was installed before is untouched; --verbose shows every step".to_owned())
+            }
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                "the file system may be mounted noexec: choose a directory where programs may run"
+                    .to_owned(),
+            ),
+            Self::Start { .. } | Self::Io { .. } | Self::Cancelled => None,
+        }
+    }
+}
+
+/// Tries a tree. With `host_can_run` false says so once and tries nothing.
+///
+/// # Errors
+/// When something does not load or run: the tree must not go live.
+pub fn run(
+    trial: &Trial<'_>,
+    host_can_run: bool,
+    reporter: &dyn Reporter,
+) -> Result<SmokeReport, SmokeError> {
+    if !host_can_run {
+        let arch = trial.arch;
+        reporter.note(format!("the {arch} tree was not run: this machine cannot run {arch}"));
+        return Ok(SmokeReport::default());
+    }
+    let programs = dynamic_files(trial)?;
+    let tests = trial.runtimes.iter().map(|(runtime, _)| runtime.smoke_tests.len()).sum::<usize>();
+    let total = Some((programs.len() + tests) as u64);
+    reporter.event(Event::Started { phase: Phase::Test, total });
+    let loaded = list_all(trial, &programs, reporter)?;
+    let mut report = SmokeReport { loaded, ..SmokeReport::default() };
+    for (runtime, version) in trial.runtimes {
+        for test in &runtime.smoke_tests {
+            let program = trial.tree.join(&test.path);
+            try_test(trial, runtime, version, test, &program, &mut report, reporter)?;
+            reporter.advanced(Phase::Test, 1);
+        }
+    }
+    reporter.event(Event::Finished { phase: Phase::Test });
+    Ok(report)
+}
+
+/// Tries the launchers in `bin` once the tree is live: those of commands without arguments of their
+/// own whose program has a test.
+///
+/// # Errors
+/// When one does not run: what was live before should be live again.
+pub fn run_launchers(
+    trial: &Trial<'_>,
+    bin: &Path,
+    reporter: &dyn Reporter,
+) -> Result<SmokeReport, SmokeError> {
+    let mut report = SmokeReport::default();
+    for (runtime, version) in trial.runtimes {
+        for command in runtime.commands.iter().filter(|command| command.arguments.is_empty()) {
+            let test = runtime.smoke_tests.iter().find(|test| test.path == command.path);
+            if let Some(test) = test {
+                let launcher = bin.join(&command.name);
+                try_test(trial, runtime, version, test, &launcher, &mut report, reporter)?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// The programs and libraries of the tree that the loader can load.
+fn dynamic_files<'a>(trial: &Trial<'a>) -> Result<Vec<&'a RelPath>, SmokeError> {
+    let mut found = Vec::new();
+    for file in trial.files.iter().filter(|file| matches!(file.kind, FileKind::File { .. })) {
+        let path = trial.tree.join(&file.path);
+        let is_dynamic = elf::is_dynamic(&path, trial.arch).map_err(|source| SmokeError::Io {
+            action: "read",
+            path,
+            source,
+        })?;
+        if is_dynamic {
+            found.push(&file.path);
+        }
+    }
+    Ok(found)
+}
+
+/// Has the loader list the libraries of every file, several at a time. Returns how many there were.
+fn list_all(
+    trial: &Trial<'_>,
+    programs: &[&RelPath],
+    reporter: &dyn Reporter,
+) -> Result<usize, SmokeError> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), SmokeError> {
+        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = list(trial, program, reporter) {
+                // The other threads need not go on.
+                next.store(programs.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+            reporter.advanced(Phase::Test, 1);
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS));
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(programs.len())
+}
+
+/// Has the loader list one file's libraries.
+fn list(trial: &Trial<'_>, path: &RelPath, reporter: &dyn Reporter) -> Result<(), SmokeError> {
+    let mut command = Command::new(trial.arch.loader());
+    command.arg("--list").arg(trial.tree.join(path)).env_clear().current_dir(trial.scratch);
+    let shown = format!("{} --list {path}", trial.arch.loader());
+    let finished = start(command, &shown, LIST_LIMIT, reporter)?;
+    let is_found = !finished.output.contains("not found");
+    match finished.end {
+        End::Exited(status) if status.success() && is_found => Ok(()),
+        End::Cancelled => Err(SmokeError::Cancelled),
+        _ => {
+            let lines =
+                finished.output.lines().filter(|line| is_found || line.contains("not found"));
+            let output = lines.collect::<Vec<_>>().join("\n");
+            Err(SmokeError::Unloadable { path: path.clone(), output: process::tail(&output) })
+        }
+    }
+}
+
+/// Runs one test of a runtime, by `program`: the tree's own or a launcher.
+fn try_test(
+    trial: &Trial<'_>,
+    runtime: &Runtime,
+    version: &str,
+    test: &SmokeTest,
+    program: &Path,
+    report: &mut SmokeReport,
+    reporter: &dyn Reporter,
+) -> Result<(), SmokeError> {
+    let shown = command_line(&test.path, &test.arguments);
+    if test.needs_user_namespaces && !has_user_namespaces(reporter)? {
+        reporter.note(format!("passed over `{shown}`: user namespaces are off on this machine"));
+        report.passed_over.push(shown);
+        return Ok(());
+    }
+    reporter.detail(format!("running `{shown}`"));
+    let places = Places::make(trial.scratch)?;
+    let mut command = Command::new(program);
+    for argument in &test.arguments {
+        command.arg(expand(argument, version, trial.tree, &places.temporary));
+    }
+    command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", &places.home);
+    command.env("TMPDIR", &places.home).current_dir(&places.home);
+    let is_launcher = !program.starts_with(trial.tree);
+    if runtime.library_path.contains(&test.path) && !is_launcher {
+        command.env("LD_LIBRARY_PATH", trial.tree.join(LIBRARY_DIRECTORY));
+    }
+    let finished = start(command, &shown, TEST_LIMIT, reporter)?;
+    let expected = test.expect.replace("{version}", version);
+    judge(finished, shown, expected)?;
+    report.ran += 1;
+    Ok(())
+}
+
+/// Whether a test's end and output are what they should be.
+fn judge(finished: Finished, command: String, expected: String) -> Result<(), SmokeError> {
+    let output = process::tail(&finished.output);
+    match finished.end {
+        End::Cancelled => Err(SmokeError::Cancelled),
+        End::TimedOut => Err(SmokeError::TimedOut { command, output }),
+        End::Exited(status) if !status.success() => {
+            Err(SmokeError::Failed { command, status, output })
+        }
+        End::Exited(_) if !finished.output.contains(&expected) => {
+            Err(SmokeError::Unexpected { command, expected, output })
+        }
+        End::Exited(_) => Ok(()),
+    }
+}
+
+/// Whether this user may make user namespaces: tried by the host's `unshare`; where that is missing,
+/// as far as the kernel's settings tell.
+fn has_user_namespaces(reporter: &dyn Reporter) -> Result<bool, SmokeError> {
+    let mut command = Command::new("unshare");
+    command.args(["-U", "-r", "true"]).env_clear().env("PATH", SYSTEM_PATH);
+    match process::run(command, TEST_LIMIT, reporter) {
+        Ok(Finished { end: End::Exited(status), .. }) => Ok(status.success()),
+        Ok(Finished { end: End::Cancelled, .. }) => Err(SmokeError::Cancelled),
+        Ok(_) => Ok(false),
+        Err(_) => {
+            let is_on = |setting: &str| fs::read_to_string(setting).map(|text| text.trim() != "0");
+            Ok(is_on("/proc/sys/user/max_user_namespaces").unwrap_or(false)
+                && is_on("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or(true))
+        }
+    }
+}
+
+fn start(
+    command: Command,
+    shown: &str,
+    limit: Duration,
+    reporter: &dyn Reporter,
+) -> Result<Finished, SmokeError> {
+    process::run(command, limit, reporter)
+        .map_err(|source| SmokeError::Start { command: shown.to_owned(), source })
+}
+
+/// The directories of one test.
+struct Places {
+    /// Home, working directory, and place for temporary files.
+    home: PathBuf,
+    /// What `{tmp}` stands for.
+    temporary: PathBuf,
+}
+
+impl Places {
+    /// New and empty, below `scratch`.
+    fn make(scratch: &Path) -> Result<Self, SmokeError> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let places = Self {
+            home: scratch.join(&name).join("home"),
+            temporary: scratch.join(&name).join("tmp"),
+        };
+        for path in [&places.home, &places.temporary] {
+            fs::create_dir_all(path).map_err(|source| SmokeError::Io {
+                action: "make the directory",
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(places)
+    }
+}
+
+/// An argument with `{tmp}`, `{tree}` and `{version}` replaced.
+fn expand(argument: &str, version: &str, tree: &Path, temporary: &Path) -> OsString {
+    let words: [(&str, &OsStr); 3] = [
+        ("{tmp}", temporary.as_os_str()),
+        ("{tree}", tree.as_os_str()),
+        ("{version}", OsStr::new(version)),
+    ];
+    let mut expanded = OsString::new();
+    let mut rest = argument;
+    let first = |rest: &str| {
+        words.into_iter().filter_map(|(word, by)| Some((rest.find(word)?, word, by))).min()
+    };
+    while let Some((at, word, by)) = first(rest) {
+        let (before, from) = rest.split_at(at);
+        expanded.push(before);
+        expanded.push(by);
+        rest = from.strip_prefix(word).unwrap_or_default();
+    }
+    expanded.push(rest);
+    expanded
+}
+
+/// A command line for people.
+fn command_line(path: &RelPath, arguments: &[String]) -> String {
+    let mut line = path.to_string();
+    for argument in arguments {
+        line.push(' ');
+        line.push_str(&escape(argument));
+    }
+    line
+}
+
+/// Output below a message, a little to the right; nothing when there is none.
+fn indented(output: &str) -> String {
+    match output.is_empty() {
+        true => " it said nothing".to_owned(),
+        false => output.lines().map(|line| format!("\n    {line}")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_braces_are_replaced_once() {
+        let expand = |text| expand(text, "1.4", Path::new("/t{tmp}"), Path::new("/s"));
+        assert_eq!(expand("a={tree}/b,{tmp},{version}{x}"), "a=/t{tmp}/b,/s,1.4{x}");
+        assert_eq!(expand(""), "");
+    }
+}

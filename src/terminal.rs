@@ -1,1 +1,330 @@
-//! (to be written)
+//! Draws: progress bars on a terminal, plain lines in a log, a JSON object per line for programs.
+//! The only room that writes to standard output and standard error.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::model::escape;
+use crate::report::{Event, Phase, Reporter};
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// What happens.
+    Normal,
+    /// And every decision.
+    Verbose,
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Bars, for a terminal.
+    Bars,
+    /// Lines, for a log.
+    Lines,
+    /// A JSON object per line on standard output.
+    Json,
+}
+
+/// The user's screen.
+pub struct Terminal {
+    verbosity: Verbosity,
+    form: Form,
+    /// Whether failed requests are told as they happen (`-e`).
+    show_retries: bool,
+    /// Whether colours may be used on standard error.
+    colour: bool,
+    bars: MultiProgress,
+    state: Mutex<State>,
+    cancelled: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    phases: HashMap<Phase, Progress>,
+    warnings: Vec<String>,
+}
+
+/// Where a phase stands.
+struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    /// When a JSON line last told of it.
+    told: Instant,
+    done: u64,
+    total: u64,
+}
+
+/// JSON lines about progress come no more often than this.
+const JSON_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Terminal {
+    /// A screen. `cancelled` is set by the signal handler.
+    #[must_use]
+    pub fn new(
+        verbosity: Verbosity,
+        form: Form,
+        show_retries: bool,
+        colour: bool,
+        cancelled: Arc<AtomicBool>,
+    ) -> Self {
+        let target = match form {
+            Form::Bars if verbosity > Verbosity::Quiet => ProgressDrawTarget::stderr(),
+            _ => ProgressDrawTarget::hidden(),
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        Self { verbosity, form, show_retries, colour, bars, state: Mutex::default(), cancelled }
+    }
+
+    /// Writes `text`, a result, to standard output; a line end is added. A reader that went away
+    /// (`| head`) is no error.
+    pub fn output(&self, text: impl Display) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stdout().lock(), "{text}");
+        });
+    }
+
+    /// Writes a result as one JSON document, indented, to standard output.
+    pub fn output_json(&self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.output(text),
+            Err(error) => self.error(&error, None),
+        }
+    }
+
+    /// Writes a line for people to standard error, unless quiet or JSON was asked for.
+    pub fn line(&self, text: impl Display) {
+        if self.verbosity > Verbosity::Quiet && self.form != Form::Json {
+            self.write_line(text);
+        }
+    }
+
+    /// Shows an error with its causes and, behind them, what to do next.
+    pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
+        let causes = causes(error);
+        if self.form == Form::Json {
+            let value =
+                serde_json::json!({"event": "error", "message": causes.join(": "), "hint": hint});
+            self.output(value);
+            return;
+        }
+        self.write_line(format_args!("{} {}", self.painted("error:", "1;31"), causes.join(": ")));
+        if let Some(hint) = hint {
+            self.write_line(format_args!("{} {hint}", self.painted("hint:", "1;36")));
+        }
+    }
+
+    /// Clears the bars and shows the warnings of the run again, once each, in one place.
+    pub fn finish(&self) {
+        let warnings = std::mem::take(&mut self.state().warnings);
+        let _ = self.bars.clear();
+        if self.form == Form::Json || self.verbosity == Verbosity::Quiet {
+            return;
+        }
+        for warning in warnings {
+            self.write_line(format_args!("{} {warning}", self.painted("warning:", "1;33")));
+        }
+    }
+
+    fn write_line(&self, text: impl Display) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+
+    fn painted(&self, text: &str, colour: &str) -> String {
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self, event: Event) {
+        match event {
+            Event::Started { phase, total } => self.start(phase, total),
+            Event::Advanced { phase, by } => self.advance(phase, by),
+            Event::Finished { phase } => self.end(phase),
+            Event::Note { message } => self.line(message),
+            Event::Warning { message } => {
+                let warnings = &mut self.state().warnings;
+                if !warnings.contains(&message) {
+                    warnings.push(message);
+                }
+            }
+            Event::Retry { url, reason } => {
+                if self.show_retries || self.verbosity == Verbosity::Verbose {
+                    self.line(format_args!("retry: {}: {}", escape(&url), escape(&reason)));
+                }
+            }
+            Event::Detail { message } => {
+                if self.verbosity == Verbosity::Verbose {
+                    self.line(message);
+                }
+            }
+        }
+    }
+
+    /// Begins a phase, or adds to one that another architecture has begun.
+    fn start(&self, phase: Phase, total: Option<u64>) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let progress = state.phases.entry(phase).or_insert_with(|| {
+            let bar = (self.form == Form::Bars).then(|| {
+                let bar = self.bars.add(ProgressBar::new(0).with_style(style(phase)));
+                bar.set_message(label(phase));
+                bar.enable_steady_tick(Duration::from_millis(100));
+                bar
+            });
+            Progress { bar, started: now, told: now, done: 0, total: 0 }
+        });
+        progress.total += total.unwrap_or(0);
+        if let Some(bar) = &progress.bar {
+            bar.set_length(progress.total);
+        }
+    }
+
+    fn advance(&self, phase: Phase, by: u64) {
+        let mut state = self.state();
+        let Some(progress) = state.phases.get_mut(&phase) else { return };
+        progress.done += by;
+        if let Some(bar) = &progress.bar {
+            bar.set_position(progress.done);
+        }
+    }
+
+    /// Ends a phase: its bar gives way to one line that says what was done.
+    fn end(&self, phase: Phase) {
+        let Some(progress) = self.state().phases.remove(&phase) else { return };
+        if let Some(bar) = &progress.bar {
+            bar.finish_and_clear();
+            self.bars.remove(bar);
+        }
+        let seconds = progress.started.elapsed().as_secs_f64();
+        let amount = amount(phase, progress.done);
+        self.line(format_args!("{:<10} {amount} in {seconds:.1} s", label(phase)));
+    }
+
+    /// Tells of an event as a JSON line; progress only now and then.
+    fn tell(&self, event: &Event) {
+        if let Event::Advanced { phase, by } = event {
+            let mut state = self.state();
+            let Some(progress) = state.phases.get_mut(phase) else { return };
+            progress.done += by;
+            if progress.told.elapsed() < JSON_INTERVAL {
+                return;
+            }
+            progress.told = Instant::now();
+            let (done, total) = (progress.done, progress.total);
+            let value = serde_json::json!(
+                {"event": "progress", "phase": phase, "done": done, "total": total});
+            return self.output(value);
+        }
+        match event {
+            Event::Started { phase, total } => self.start(*phase, *total),
+            Event::Finished { phase } => drop(self.state().phases.remove(phase)),
+            _ => {}
+        }
+        if let Ok(text) = serde_json::to_string(event) {
+            self.output(text);
+        }
+    }
+}
+
+impl Reporter for Terminal {
+    fn event(&self, event: Event) {
+        match self.form {
+            Form::Json => self.tell(&event),
+            Form::Bars | Form::Lines => self.draw(event),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// The messages of an error and of its sources, outermost first, without repetition.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
+    let mut current = Some(error);
+    while let Some(error) = current {
+        let message = error.to_string();
+        if !messages.last().is_some_and(|last| last.contains(&message)) {
+            messages.push(message);
+        }
+        current = error.source();
+    }
+    messages
+}
+
+/// What a phase is called.
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Metadata => "metadata",
+        Phase::Download => "download",
+        Phase::Unpack => "unpack",
+        Phase::Relocate => "relocate",
+        Phase::Test => "test",
+    }
+}
+
+/// An amount of a phase's work, with its unit.
+fn amount(phase: Phase, done: u64) -> String {
+    match phase {
+        Phase::Metadata => format!("{done} repositories"),
+        Phase::Download | Phase::Unpack => HumanBytes(done).to_string(),
+        Phase::Relocate => format!("{done} files"),
+        Phase::Test => format!("{done} programs"),
+    }
+}
+
+/// The look of a phase's bar.
+fn style(phase: Phase) -> ProgressStyle {
+    let template = match phase {
+        Phase::Download | Phase::Unpack => {
+            "{msg:<10} {wide_bar} {bytes:>10}/{total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}"
+        }
+        Phase::Metadata | Phase::Relocate | Phase::Test => "{msg:<10} {wide_bar} {pos:>5}/{len:<5}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: inner")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_cause_that_is_already_told_is_not_repeated() {
+        assert_eq!(causes(&Outer(io::Error::other("inner"))), ["outer: inner"]);
+        assert_eq!(causes(&Outer(io::Error::other("disk"))), ["outer: inner", "disk"]);
+    }
+
+    #[test]
+    fn warnings_are_kept_once() {
+        let terminal = Terminal::new(
+            Verbosity::Quiet,
+            Form::Lines,
+            false,
+            false,
+            Arc::new(AtomicBool::new(false)),
+        );
+        terminal.warning("twice".into());
+        terminal.warning("twice".into());
+        assert_eq!(terminal.state().warnings, ["twice"]);
+    }
+}

@@ -1,1 +1,125 @@
-//! (to be written)
+//! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
+//! One file per command.
+
+mod install;
+mod list;
+mod options;
+mod plan;
+mod session;
+mod status;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::terminal::Terminal;
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "elsewhere",
+    version,
+    about = "Container runtimes from Enterprise Linux RPMs, in any directory, for any user",
+    long_about = "Installs container runtimes (Apptainer first) from Enterprise Linux RPMs into a \
+                  directory of your own: without root, on any distribution. Every package's origin \
+                  is proved by its OpenPGP signature; the tree can be moved, copied or published.",
+    after_long_help = AFTER_HELP,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Install(install::Install),
+    Plan(plan::PlanCommand),
+    List(list::List),
+    Status(status::Status),
+}
+
+/// Closes `--help`: examples, exit statuses.
+const AFTER_HELP: &str = "\
+Examples:
+  elsewhere install ~/apptainer                     Apptainer for this machine
+  elsewhere install -a x86_64,aarch64 ~/apptainer   one prefix for two architectures
+  elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
+  elsewhere plan -r charliecloud                    what would be installed, and why
+  elsewhere status ~/apptainer                      what is installed
+
+Exit statuses:
+  0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
+  6 disk   7 this host        9 prefix busy            130 interrupted
+
+Environment variables, configuration and formats: see the documentation in docs/.";
+
+/// Runs the program: the whole of `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    let host = Host::read();
+    let cli = match Cli::try_parse_from(host.arguments()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // clap's own statuses: 0 for --help and --version, 2 for usage.
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
+    let outcome =
+        session::catch_signals(&cancelled).and_then(|()| cli.command.execute(&host, &terminal));
+    terminal.finish();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal.error(&error, error.hint().as_deref());
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+impl Command {
+    fn output(&self) -> &options::Output {
+        match self {
+            Self::Install(command) => &command.output,
+            Self::Plan(command) => &command.output,
+            Self::List(command) => &command.output,
+            Self::Status(command) => &command.output,
+        }
+    }
+
+    fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        match self {
+            Self::Install(command) => command.execute(host, terminal),
+            Self::Plan(command) => command.execute(host, terminal),
+            Self::List(command) => command.execute(host, terminal),
+            Self::Status(command) => command.execute(terminal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::EXIT_STATUSES;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_exit_status() {
+        for (status, _) in EXIT_STATUSES {
+            assert!(AFTER_HELP.contains(&format!("{status} ")), "{status}");
+        }
+    }
+}

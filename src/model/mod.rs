@@ -4,6 +4,7 @@ mod arch;
 mod digest;
 mod dist;
 mod host;
+mod lock;
 mod nevra;
 mod package;
 mod plan;
@@ -17,11 +18,15 @@ pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
+pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
 pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
 pub use request::{Request, RuntimeRequest};
-pub use runtime::{Command, Edit, Extra, HostGives, Link, Runtime, SmokeTest, VersionBound};
+pub use runtime::{
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Link, Runtime, SmokeTest,
+    VersionBound,
+};
 pub use text::escape;

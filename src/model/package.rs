@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use super::{Checksum, Evr};
 
@@ -17,9 +17,28 @@ pub struct Interner {
     text: String,
     /// `(start, length)` of each string in `text`.
     spans: Vec<(u32, u32)>,
-    /// Hash of a string → its candidates. Hashes only: the strings themselves are in `text`.
-    by_hash: HashMap<u64, Vec<u32>>,
+    /// Hash of a string → its number; the strings themselves are in `text`. When another string
+    /// has the same hash, the next free number after the hash is the key.
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
+}
+
+/// The hasher of keys that are hashes already, by a hasher that nobody outside can predict.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Interner {
@@ -28,23 +47,40 @@ impl Interner {
     /// # Panics
     /// When all strings together exceed 4 GiB, which no accepted repository can.
     pub fn intern(&mut self, string: &str) -> StrId {
-        if let Some(id) = self.find(string) {
-            return id;
-        }
+        let key = match self.seek(string) {
+            Ok(id) => return id,
+            Err(key) => key,
+        };
         let fits =
             |value: usize| u32::try_from(value).unwrap_or_else(|_| panic!("index too large"));
         let id = fits(self.spans.len());
         self.spans.push((fits(self.text.len()), fits(string.len())));
         self.text.push_str(string);
-        self.by_hash.entry(self.hasher.hash_one(string)).or_default().push(id);
+        self.by_hash.insert(key, id);
         StrId(id)
     }
 
     /// The number of `string`, if it is there.
     #[must_use]
     pub fn find(&self, string: &str) -> Option<StrId> {
-        let candidates = self.by_hash.get(&self.hasher.hash_one(string))?;
-        candidates.iter().map(|&id| StrId(id)).find(|&id| self.resolve(id) == string)
+        self.seek(string).ok()
+    }
+
+    /// The number of `string`, or the key under which it would have to be added.
+    fn seek(&self, string: &str) -> Result<StrId, u64> {
+        let mut key = self.hasher.hash_one(string);
+        while let Some(&id) = self.by_hash.get(&key) {
+            if self.resolve(StrId(id)) == string {
+                return Ok(StrId(id));
+            }
+            key = key.wrapping_add(1);
+        }
+        Err(key)
+    }
+
+    /// Every string, in the order of the numbers.
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0_u32..).take(self.spans.len()).map(|id| self.resolve(StrId(id)))
     }
 
     /// The string with number `id`.
@@ -134,6 +170,30 @@ pub struct Package {
     pub files: Box<[StrId]>,
 }
 
+impl Package {
+    /// Replaces the number of every string.
+    fn renumber(&mut self, new: &impl Fn(StrId) -> StrId) {
+        for id in [&mut self.name, &mut self.arch, &mut self.location] {
+            *id = new(*id);
+        }
+        for relations in [
+            &mut self.requires,
+            &mut self.provides,
+            &mut self.conflicts,
+            &mut self.obsoletes,
+            &mut self.recommends,
+        ] {
+            for relation in relations.iter_mut() {
+                relation.name = new(relation.name);
+                relation.evr = relation.evr.map(new);
+            }
+        }
+        for file in &mut self.files {
+            *file = new(*file);
+        }
+    }
+}
+
 /// A module stream (modulemd) of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleStream {
@@ -167,6 +227,22 @@ impl Index {
         self.strings.resolve(id)
     }
 
+    /// Adds another index, whose repositories come after those that are here.
+    pub fn append(&mut self, other: Self) {
+        let Self { strings, repositories, packages, modules } = other;
+        let ids: Vec<StrId> = strings.iter().map(|string| self.strings.intern(string)).collect();
+        drop(strings);
+        let first = u16::try_from(self.repositories.len()).unwrap_or(u16::MAX);
+        self.repositories.extend(repositories);
+        self.packages.reserve(packages.len());
+        for mut package in packages {
+            package.repository = package.repository.saturating_add(first);
+            package.renumber(&|id| ids.get(id.0 as usize).copied().unwrap_or(id));
+            self.packages.push(package);
+        }
+        self.modules.extend(modules);
+    }
+
     /// A relation as RPM writes it: `name >= evr`.
     #[must_use]
     pub fn display(&self, relation: &Relation) -> String {
@@ -190,5 +266,49 @@ mod tests {
         assert_eq!(glibc, strings.intern("glibc"));
         assert_eq!(strings.resolve(glibc), "glibc");
         assert_eq!(strings.find("zsh"), None);
+    }
+
+    /// An index of one package, `name`, which requires `needs >= 1`.
+    fn index(repository: &str, name: &str, needs: &str) -> Index {
+        let mut index = Index { repositories: vec![repository.into()], ..Index::default() };
+        let mut intern = |string: &str| index.strings.intern(string);
+        let requires = Relation {
+            name: intern(needs),
+            comparison: Comparison::GreaterOrEqual,
+            evr: Some(intern("1")),
+        };
+        let package = Package {
+            name: intern(name),
+            arch: intern("noarch"),
+            evr: Evr::parse("1-1"),
+            repository: 0,
+            location: intern(&format!("{name}.rpm")),
+            size: 1,
+            installed_size: 1,
+            checksum: Checksum::of(b""),
+            requires: [requires].into(),
+            provides: [].into(),
+            conflicts: [].into(),
+            obsoletes: [].into(),
+            recommends: [].into(),
+            files: [intern(&format!("/bin/{name}"))].into(),
+        };
+        index.packages.push(package);
+        index
+    }
+
+    #[test]
+    fn an_appended_index_keeps_its_meaning() {
+        let mut all = Index::default();
+        all.append(index("one", "a", "b"));
+        all.append(index("two", "b", "c"));
+        assert_eq!(all.repositories, ["one", "two"]);
+        let b = &all.packages[1];
+        assert_eq!(b.repository, 1);
+        assert_eq!(all.text(b.name), "b");
+        assert_eq!(all.packages[0].requires[0].name, b.name, "one string, one number");
+        assert_eq!(all.text(b.location), "b.rpm");
+        assert_eq!(all.text(b.files[0]), "/bin/b");
+        assert_eq!(all.display(&b.requires[0]), "c >= 1");
     }
 }

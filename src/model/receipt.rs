@@ -31,6 +31,18 @@ pub struct Receipt {
     pub files: Vec<ReceiptFile>,
 }
 
+impl Receipt {
+    /// Bytes of all regular files.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let size = |file: &ReceiptFile| match file.kind {
+            FileKind::File { size, .. } => size,
+            FileKind::Directory | FileKind::Symlink { .. } => 0,
+        };
+        self.files.iter().map(size).sum()
+    }
+}
+
 /// What is known of one installed package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageReceipt {

@@ -148,6 +148,12 @@ pub struct HostGives {
     pub libraries: Vec<String>,
 }
 
+/// Opens the second line of every launcher. A file in `PREFIX/bin` that holds it is ours to replace.
+pub const LAUNCHER_MARKER: &str = "# Launcher written by elsewhere: ";
+
+/// Where in a tree the library path of a program of [`Runtime::library_path`] leads.
+pub const LIBRARY_DIRECTORY: &str = "lib64";
+
 /// A program that gets a launcher in `PREFIX/bin`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

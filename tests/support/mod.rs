@@ -1,4 +1,4 @@
-//! What the end-to-end tests and the demo share: real programs as EL-shaped packages.
+//! What tests and the demo share.
 #![allow(
     dead_code,
     missing_docs,
@@ -12,6 +12,11 @@
 
 pub mod deb;
 pub mod image;
+pub mod jail;
+pub mod keys;
 pub mod mirror;
+pub mod rpms;
+pub mod scratch;
+pub mod server;
 pub mod session;
 pub mod tools;

@@ -1,0 +1,167 @@
+//! What can be wrong with definitions and with names of them.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::{Arch, GlibcVersion, escape};
+
+/// Why a definition cannot be read or found.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A file or directory of definitions cannot be read.
+    #[error("cannot read definitions from {}", escape(&path.to_string_lossy()))]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that no definition is called.
+    #[error("{} is no definition: {expected}", escape(&path.to_string_lossy()))]
+    UnexpectedFile {
+        /// The file.
+        path: PathBuf,
+        /// What may be there.
+        expected: &'static str,
+    },
+    /// A file is no TOML, or has a field that its format does not know, or lacks one.
+    #[error("{}, line {line}: {}", escape(file), escape(message))]
+    Syntax {
+        /// The file.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A definition is well-formed and makes no sense.
+    #[error("{}: {}", escape(file), escape(problem))]
+    Invalid {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No runtime has this name.
+    #[error("unknown runtime {:?}: there are {}", name, known.join(", "))]
+    UnknownRuntime {
+        /// As it was typed.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// No dist has this name, and no distribution of this name is known.
+    #[error(
+        "unknown dist {:?}: choose from {}, or name a distribution such as {}",
+        name,
+        known.join(", "),
+        examples.join(", ")
+    )]
+    UnknownDist {
+        /// As it was typed.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+        /// Names of distributions that would do.
+        examples: Vec<String>,
+    },
+    /// A distribution that nothing here can run on.
+    #[error("no dist fits {:?}: {because}", name)]
+    RefusedDist {
+        /// As it was typed.
+        name: String,
+        /// Why.
+        because: String,
+    },
+    /// No dist suits a machine.
+    #[error("no dist has packages for {arch}{}", on_glibc(*glibc))]
+    NothingSuits {
+        /// The architecture.
+        arch: Arch,
+        /// The machine's glibc, where known.
+        glibc: Option<GlibcVersion>,
+    },
+}
+
+impl CatalogError {
+    /// What to type or do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownRuntime { name, known } => {
+                let near = nearest(name, known)?;
+                Some(format!("did you mean `-r {near}`?"))
+            }
+            Self::UnknownDist { name, known, .. } => match nearest(name, known) {
+                Some(near) => Some(format!("did you mean `-d {near}`?")),
+                None => Some("leave `-d` out to let elsewhere choose".to_owned()),
+            },
+            Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
+                Some("docs/definitions.md describes the format of definitions".to_owned())
+            }
+            Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
+                "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
+            ),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+fn on_glibc(glibc: Option<GlibcVersion>) -> String {
+    glibc.map_or_else(String::new, |version| format!(" that run on this machine's glibc {version}"))
+}
+
+/// The entry of `known` that `name` was probably meant to be: at most a third of it is different.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .iter()
+        .map(|candidate| (edit_distance(&name, candidate), candidate))
+        .filter(|(distance, candidate)| 3 * distance <= candidate.chars().count().max(3))
+        .min()
+        .map(|(_, candidate)| candidate.as_str())
+}
+
+/// Levenshtein's distance: insertions, deletions and replacements of one character.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, a) in left.chars().enumerate() {
+        let mut diagonal = line;
+        let mut beside = line + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(&right) {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = *cell;
+            beside = replaced.min(beside + 1).min(diagonal + 1);
+            *cell = beside;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", ""), 3);
+        assert_eq!(edit_distance("same", "same"), 0);
+        assert_eq!(edit_distance("flaw", "lawn"), 2);
+    }
+
+    #[test]
+    fn only_near_names_are_proposed() {
+        let known = ["apptainer".to_owned(), "crun".to_owned(), "el8".to_owned()];
+        assert_eq!(nearest("aptainer", &known), Some("apptainer"));
+        assert_eq!(nearest("Crun", &known), Some("crun"));
+        assert_eq!(nearest("el6", &known), Some("el8"));
+        assert_eq!(nearest("docker", &known), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! Reading definitions, and refusing those that make no sense.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::names::Names;
+use super::{Catalog, CatalogError, embedded};
+use crate::model::{Dist, HostGives, Repository, Runtime};
+
+/// A definition's text, and where it stands, for messages.
+struct Definition {
+    file: String,
+    text: String,
+}
+
+/// See [`Catalog::load`].
+pub(super) fn catalog(directories: &[PathBuf]) -> Result<Catalog, CatalogError> {
+    let mut files = BTreeMap::new();
+    let mut name_tables = Vec::new();
+    for directory in directories {
+        collect(directory, &mut files, &mut name_tables)?;
+    }
+    for (path, text) in embedded::FILES {
+        let definition = Definition { file: format!("repos/{path}"), text: (*text).to_owned() };
+        place((*path).to_owned(), definition, &mut files, &mut name_tables);
+    }
+    build(&files, &name_tables)
+}
+
+/// Adds the definitions below `directory`. What is in `files` already is more important and stays.
+fn collect(
+    directory: &Path,
+    files: &mut BTreeMap<String, Definition>,
+    name_tables: &mut Vec<Definition>,
+) -> Result<(), CatalogError> {
+    for path in toml_files(directory)? {
+        let relative = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
+        let is_definition = relative == "host.toml"
+            || relative == "names.toml"
+            || relative.starts_with("dists/")
+            || relative.starts_with("runtimes/");
+        if !is_definition {
+            let expected = "there may be dists/, runtimes/, host.toml and names.toml";
+            return Err(CatalogError::UnexpectedFile { path, expected });
+        }
+        let text = fs::read_to_string(&path)
+            .map_err(|source| CatalogError::Unreadable { path: path.clone(), source })?;
+        let definition = Definition { file: path.to_string_lossy().into_owned(), text };
+        place(relative, definition, files, name_tables);
+    }
+    Ok(())
+}
+
+fn place(
+    relative: String,
+    definition: Definition,
+    files: &mut BTreeMap<String, Definition>,
+    name_tables: &mut Vec<Definition>,
+) {
+    if relative == "names.toml" {
+        name_tables.push(definition);
+    } else {
+        files.entry(relative).or_insert(definition);
+    }
+}
+
+/// The files called `*.toml` in `directory` and in its `dists` and `runtimes`, sorted.
+fn toml_files(directory: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+    let mut found = Vec::new();
+    for place in [directory.to_owned(), directory.join("dists"), directory.join("runtimes")] {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(_) if place != directory && !place.exists() => continue,
+            Err(source) => return Err(CatalogError::Unreadable { path: place, source }),
+        };
+        for entry in entries {
+            let entry =
+                entry.map_err(|source| CatalogError::Unreadable { path: place.clone(), source })?;
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn build(
+    files: &BTreeMap<String, Definition>,
+    name_tables: &[Definition],
+) -> Result<Catalog, CatalogError> {
+    let mut catalog = Catalog {
+        dists: BTreeMap::new(),
+        runtimes: BTreeMap::new(),
+        host: HostGives::default(),
+        names: Names::default(),
+    };
+    // In the order of their names: every dist before any runtime, which may name dists.
+    for (relative, definition) in files {
+        if let Some(file_name) = relative.strip_prefix("dists/") {
+            let dist: Dist = parse(definition)?;
+            let problem = named_as_file(&dist.name, file_name);
+            check(definition, problem.or_else(|| dist_problem(&dist)))?;
+            catalog.dists.insert(dist.name.clone(), dist);
+        } else if let Some(file_name) = relative.strip_prefix("runtimes/") {
+            let runtime: Runtime = parse(definition)?;
+            let problem = named_as_file(&runtime.name, file_name);
+            check(definition, problem.or_else(|| runtime_problem(&runtime, &catalog.dists)))?;
+            catalog.runtimes.insert(runtime.name.clone(), runtime);
+        } else {
+            catalog.host = parse(definition)?;
+        }
+    }
+    for definition in name_tables {
+        let names: Names = parse(definition)?;
+        check(definition, names.problem(&catalog.dists))?;
+        catalog.names.append(names);
+    }
+    Ok(catalog)
+}
+
+fn parse<T: DeserializeOwned>(definition: &Definition) -> Result<T, CatalogError> {
+    toml::from_str(&definition.text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = definition.text.get(..start).unwrap_or_default();
+        CatalogError::Syntax {
+            file: definition.file.clone(),
+            line: 1 + before.matches('\n').count(),
+            message: error.message().to_owned(),
+        }
+    })
+}
+
+fn check(definition: &Definition, problem: Option<String>) -> Result<(), CatalogError> {
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(CatalogError::Invalid { file: definition.file.clone(), problem }),
+    }
+}
+
+fn named_as_file(name: &str, file_name: &str) -> Option<String> {
+    let plain = file_name.strip_suffix(".toml").unwrap_or(file_name);
+    if !is_plain_name(name) {
+        return Some(format!("{name:?} is no name: use letters, digits, `.`, `_`, `+` and `-`"));
+    }
+    (plain != name).then(|| format!("`name` is {name:?}, and the file is called {file_name:?}"))
+}
+
+/// Whether `name` can be a file's name, and a word on a command line that is no option.
+fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+    name.bytes().all(plain) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+fn dist_problem(dist: &Dist) -> Option<String> {
+    if !is_date(&dist.maintained_until) {
+        return Some(format!("`maintained_until` {:?} is no YYYY-MM-DD", dist.maintained_until));
+    }
+    if !(1..=4).contains(&dist.x86_64_level) {
+        return Some(format!("`x86_64_level` {} is not 1, 2, 3 or 4", dist.x86_64_level));
+    }
+    for (position, repository) in dist.repositories.iter().enumerate() {
+        let earlier = dist.repositories.iter().take(position);
+        let twin = earlier
+            .into_iter()
+            .filter(|other| other.id == repository.id)
+            .any(|other| repository.arches.iter().any(|arch| other.arches.contains(arch)));
+        if twin {
+            return Some(format!(
+                "repository {:?} stands twice for one architecture",
+                repository.id
+            ));
+        }
+        if let Some(problem) = repository_problem(repository) {
+            return Some(format!("repository {:?} {problem}", repository.id));
+        }
+    }
+    None
+}
+
+fn repository_problem(repository: &Repository) -> Option<String> {
+    let lists = repository.metalink.iter().chain(&repository.mirrorlist);
+    let sources: Vec<_> = lists.chain(&repository.base).collect();
+    if !is_plain_name(&repository.id) {
+        return Some("has no plain `id`".to_owned());
+    }
+    if repository.arches.is_empty() {
+        return Some("has no `arches`".to_owned());
+    }
+    if sources.is_empty() {
+        return Some("has no `metalink`, `mirrorlist` or `base`".to_owned());
+    }
+    if repository.keys.is_empty() {
+        return Some("has no `key`: without one, no package of it can be accepted".to_owned());
+    }
+    let keys = repository.keys.iter().flat_map(|key| key.alternates.iter().chain([&key.url]));
+    let schemes = ["https://", "http://", "file:"];
+    sources
+        .into_iter()
+        .chain(keys)
+        .find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme)))
+        .map(|url| format!("has a URL that is not https, http or file: {url:?}"))
+}
+
+/// Whether `text` has the form of a date. Dates are only compared, as texts.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.iter().map(|part| part.len()).eq([4, 2, 2]) && parts.into_iter().all(digits)
+}
+
+fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<String> {
+    let mut names: Vec<_> = runtime.commands.iter().map(|command| &command.name).collect();
+    if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
+        return Some(format!("{name:?} cannot be a command's name"));
+    }
+    names.sort();
+    if let Some([name, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Some(format!("command {name:?} stands twice"));
+    }
+    let mut named = runtime.extras.iter().flat_map(|extra| &extra.dists);
+    named.find(|dist| !dists.contains_key(*dist)).map(|dist| format!("there is no dist {dist:?}"))
+}

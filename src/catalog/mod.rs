@@ -1,0 +1,119 @@
+//! What can be installed and from where: `repos/` as data. The definitions are embedded in the
+//! program, and directories of the user's own add to them; `docs/definitions.md` describes the
+//! format.
+
+mod choose;
+mod embedded;
+mod error;
+mod load;
+mod names;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use choose::Choice;
+pub use error::CatalogError;
+
+use crate::model::{Arch, Dist, HostFacts, HostGives, Runtime};
+use names::Names;
+
+/// Every definition: dists, runtimes, what hosts give, and other names of dists.
+#[derive(Debug)]
+pub struct Catalog {
+    dists: BTreeMap<String, Dist>,
+    runtimes: BTreeMap<String, Runtime>,
+    host: HostGives,
+    names: Names,
+}
+
+impl Catalog {
+    /// Reads the embedded definitions and those of `directories`, the most important one first. A
+    /// file replaces the one of the same name in later directories and in the program; `names.toml`
+    /// is put before theirs instead.
+    ///
+    /// # Errors
+    /// When a directory cannot be read or a definition does not hold what its format asks for.
+    pub fn load(directories: &[PathBuf]) -> Result<Self, CatalogError> {
+        load::catalog(directories)
+    }
+
+    /// The runtime of this name.
+    ///
+    /// # Errors
+    /// When there is none; the error lists those that there are.
+    pub fn runtime(&self, name: &str) -> Result<&Runtime, CatalogError> {
+        self.runtimes.get(name).ok_or_else(|| CatalogError::UnknownRuntime {
+            name: name.to_owned(),
+            known: self.runtimes.keys().cloned().collect(),
+        })
+    }
+
+    /// The dist that `name` stands for: its own name, or that of a distribution that it fits
+    /// (`debian12`, `rocky9`, `opensuse-leap15.6`).
+    ///
+    /// # Errors
+    /// When it stands for none, or for one that nothing here can run on.
+    pub fn dist(&self, name: &str) -> Result<&Dist, CatalogError> {
+        let plain = names::normalize(name);
+        if let Some(dist) = self.dists.get(&plain) {
+            return Ok(dist);
+        }
+        if let Some(because) = self.names.refusal(&plain) {
+            return Err(CatalogError::RefusedDist { name: name.to_owned(), because });
+        }
+        self.names.dist(&plain).and_then(|dist| self.dists.get(dist)).ok_or_else(|| {
+            CatalogError::UnknownDist {
+                name: name.to_owned(),
+                known: self.dists().map(|dist| dist.name.clone()).collect(),
+                examples: self.names.examples().to_vec(),
+            }
+        })
+    }
+
+    /// What counts as being on the host for `runtimes` together: what every host gives, and what
+    /// their own files add.
+    #[must_use]
+    pub fn host_gives(&self, runtimes: &[&Runtime]) -> HostGives {
+        let mut all = self.host.clone();
+        for own in runtimes.iter().map(|runtime| &runtime.host) {
+            all.packages.extend_from_slice(&own.packages);
+            all.capabilities.extend_from_slice(&own.capabilities);
+            all.libraries.extend_from_slice(&own.libraries);
+        }
+        all
+    }
+
+    /// Every dist, the oldest glibc first.
+    pub fn dists(&self) -> impl Iterator<Item = &Dist> {
+        let mut dists: Vec<_> = self.dists.values().collect();
+        dists.sort_by_key(|dist| (dist.glibc, &dist.name));
+        dists.into_iter()
+    }
+
+    /// Every runtime, by name.
+    pub fn runtimes(&self) -> impl Iterator<Item = &Runtime> {
+        self.runtimes.values()
+    }
+
+    /// The dists to choose from where the user names none, the best one first, at least one.
+    ///
+    /// Those that are maintained on `today` (`YYYY-MM-DD`), have packages for `arch`, and run on
+    /// `host` where that is given, that is, where the tree is made for this very machine. The oldest
+    /// comes first, because what runs on an old glibc also runs inside containers with an old one.
+    /// Where no maintained one is left, the newest of the others come, with a message. Whether a dist
+    /// offers the wanted runtime is for the caller to find out: take the next if not.
+    ///
+    /// # Errors
+    /// When nothing is left.
+    pub fn choices(
+        &self,
+        arch: Arch,
+        host: Option<&HostFacts>,
+        today: &str,
+    ) -> Result<Vec<Choice<'_>>, CatalogError> {
+        choose::dists(self.dists(), arch, host, today)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! `elsewhere install`: plan, fetch, verify, unpack, relocate, audit, try, swap in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::HumanBytes;
+
+use super::options::{Output, Sources, Wanted};
+use super::plan;
+use super::session::Session;
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::{Arch, Plan, Request};
+use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Install a runtime into a directory
+///
+/// Resolves the runtime and what it needs from Enterprise Linux repositories, proves where every
+/// package comes from, unpacks without root into PREFIX/ARCH, makes the tree relocatable, tries it
+/// out, and writes launchers into PREFIX/bin. What was installed before stays live until the new
+/// tree is whole.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere install ~/apptainer
+  elsewhere install -v 1.4 -d el9 -a x86_64,aarch64 ~/apptainer
+  elsewhere install -r charliecloud --mirror https://mirror.example.org/el ~/ch
+  elsewhere install -v ./apptainer-1.4.5-1.x86_64.rpm --allow-unsigned ~/apptainer")]
+pub(super) struct Install {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dist", "arches"])]
+    lock: Option<PathBuf>,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Directory to install into; made if it does not exist
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+impl Install {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let request = self.wanted.request(host, terminal)?;
+        let path = host.absolute(&self.prefix);
+        let session = Session::open(host, &self.sources, terminal)?;
+        let context = session.context();
+        let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
+        let plan = self.plan(context, &keys, &request, &path)?;
+        if self.dry_run {
+            plan::show(&plan, self.output.json, terminal);
+            return Ok(());
+        }
+        let options = Options {
+            wait: !self.no_wait,
+            allow_unsigned: request.allow_unsigned,
+            now: host.now()?,
+        };
+        let prefix = Prefix::create(&path)?;
+        let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
+        self.tell(&installed, &path, host, terminal);
+        Ok(())
+    }
+
+    /// The plan in the lock file, or a new one for the request and what the prefix holds.
+    fn plan(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        request: &Request,
+        path: &PathBuf,
+    ) -> Result<Plan, Error> {
+        if let Some(lock) = &self.lock {
+            let text = std::fs::read_to_string(lock)
+                .map_err(|source| Error::File { path: lock.clone(), source })?;
+            return Ok(Plan::from_lock(&text)?);
+        }
+        let present =
+            if path.exists() { pipeline::present(&Prefix::open(path)?)? } else { Present::new() };
+        pipeline::plan(context, keys, request, &present)
+    }
+
+    /// Says what is installed now, and what to type next.
+    fn tell(&self, installed: &Installed, path: &PathBuf, host: &Host, terminal: &Terminal) {
+        if self.output.json {
+            return terminal.output_json(installed);
+        }
+        for tree in &installed.trees {
+            terminal.line(sentence(tree));
+        }
+        let native = installed.trees.iter().any(|tree| Some(tree.arch) == host.facts().arch);
+        if let (true, Some(launcher)) = (native, installed.launchers.first()) {
+            terminal
+                .line(format_args!("try: {} --version", path.join("bin").join(launcher).display()));
+        }
+    }
+}
+
+/// One line about a tree.
+fn sentence(tree: &InstalledTree) -> String {
+    let state = if tree.unchanged { "nothing to do" } else { "installed" };
+    let glibc = tree
+        .glibc_needed
+        .map_or(String::new(), |glibc| format!("; runs on glibc {glibc} or newer"));
+    let level = match (tree.arch, tree.x86_64_level) {
+        (Arch::X86_64, level) if level > 1 => format!(" and x86-64-v{level}"),
+        _ => String::new(),
+    };
+    format!(
+        "{}: {state}: {} packages of {}, {}{glibc}{level}",
+        tree.arch,
+        tree.packages,
+        tree.dist,
+        HumanBytes(tree.size)
+    )
+}

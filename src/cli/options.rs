@@ -1,0 +1,198 @@
+//! Options that several commands share.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::{Arch, Request, RuntimeRequest};
+use crate::terminal::{Form, Terminal, Verbosity};
+
+/// What is wanted.
+#[derive(Debug, Args)]
+pub(super) struct Wanted {
+    /// Runtime to install; several may share a prefix (see `elsewhere list`)
+    #[arg(short, long = "runtime", value_name = "NAME", value_delimiter = ',')]
+    pub(super) runtimes: Vec<String>,
+    /// Version of the runtime: 1.4.5, or a prefix such as 1.4; or a path or URL ending in .rpm
+    #[arg(short = 'v', long, value_name = "VERSION")]
+    version: Option<String>,
+    /// Where packages come from: el7 el8 el9 el10, fc43, or a distribution's own name (debian12,
+    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it
+    #[arg(short, long, value_name = "DIST")]
+    dist: Option<String>,
+    /// Architectures: x86_64 aarch64 ppc64le s390x [default: this machine's]
+    #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
+    arches: Vec<Arch>,
+    /// Accepted for the sake of old scripts: EL packages serve SUSE too
+    #[arg(short = 'o')]
+    opensuse: bool,
+    /// Let packages in that carry no signature, for this run; their digests are still checked
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// Accept packages signed by the OpenPGP keys in this file too
+    #[arg(long, value_name = "FILE")]
+    trust_key: Vec<PathBuf>,
+}
+
+/// Where things are fetched from and kept.
+#[derive(Debug, Args)]
+pub(super) struct Sources {
+    /// Fetch https://HOST/PATH from BASE/HOST/PATH: a URL (http is allowed here) or a directory
+    /// [also: ELSEWHERE_MIRROR]
+    #[arg(long, value_name = "BASE")]
+    pub(super) mirror: Option<String>,
+    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
+    #[arg(long, value_name = "DIR")]
+    pub(super) repos: Vec<PathBuf>,
+    /// Where downloads are kept [default: $XDG_CACHE_HOME/elsewhere]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+}
+
+/// How much is shown, and in which form.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// Tell every decision
+    #[arg(long, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Tell errors only
+    #[arg(short, long)]
+    quiet: bool,
+    /// Tell as JSON, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show download errors and retries as they happen
+    #[arg(short = 'e')]
+    show_retries: bool,
+}
+
+/// The runtime that is meant when none is named.
+const DEFAULT_RUNTIME: &str = "apptainer";
+
+impl Wanted {
+    /// The validated request.
+    ///
+    /// # Errors
+    /// When the words contradict each other, or this machine's architecture is not known.
+    pub(super) fn request(&self, host: &Host, terminal: &Terminal) -> Result<Request, Error> {
+        if self.opensuse {
+            terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
+        }
+        let mut arches = self.arches.clone();
+        if arches.is_empty() {
+            arches.push(host.facts().arch.ok_or_else(|| {
+                Error::Usage(format!(
+                    "no packages exist for this machine's architecture ({}): name one with --arch",
+                    host.facts().machine
+                ))
+            })?);
+        }
+        arches.sort_unstable();
+        arches.dedup();
+        Ok(Request {
+            runtimes: self.runtime_requests()?,
+            dist: self.dist.clone(),
+            arches,
+            trust_keys: self.trust_key.clone(),
+            allow_unsigned: self.allow_unsigned,
+        })
+    }
+
+    fn runtime_requests(&self) -> Result<Vec<RuntimeRequest>, Error> {
+        let mut names = self.runtimes.clone();
+        if names.is_empty() {
+            names.push(DEFAULT_RUNTIME.to_owned());
+        }
+        names.sort_unstable();
+        names.dedup();
+        if self.version.is_some() && names.len() > 1 {
+            return Err(Error::Usage(
+                "--version belongs to one runtime: install the others by a second command".into(),
+            ));
+        }
+        let is_package = |text: &&String| text.ends_with(".rpm");
+        let package = self.version.as_ref().filter(is_package).cloned();
+        let version = self.version.as_ref().filter(|text| !is_package(text)).cloned();
+        let request =
+            |name| RuntimeRequest { name, version: version.clone(), package: package.clone() };
+        Ok(names.into_iter().map(request).collect())
+    }
+}
+
+impl Sources {
+    /// The mirror as an absolute URL or path; the option wins over the variable.
+    ///
+    /// # Errors
+    /// When the variable is not UTF-8.
+    pub(super) fn mirror(&self, host: &Host) -> Result<Option<String>, Error> {
+        let base = match &self.mirror {
+            Some(base) => Some(base.as_str()),
+            None => host.mirror()?,
+        };
+        let is_url = |base: &str| base.contains("://") || base.starts_with("file:");
+        Ok(base.map(|base| match is_url(base) {
+            true => base.to_owned(),
+            false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),
+        }))
+    }
+}
+
+impl Output {
+    /// The terminal that these options ask for.
+    pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>) -> Terminal {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        let tty = std::io::stderr().is_terminal() && !host.is_dumb_terminal();
+        let form = match (self.json, tty) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Bars,
+            _ => Form::Lines,
+        };
+        let colour = tty && !host.no_colour();
+        Terminal::new(verbosity, form, self.show_retries, colour, cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        wanted: Wanted,
+    }
+
+    fn requests(words: &[&str]) -> Result<Vec<RuntimeRequest>, Error> {
+        let line = Line::parse_from(["x"].iter().chain(words));
+        line.wanted.runtime_requests()
+    }
+
+    #[test]
+    fn apptainer_is_meant_when_no_runtime_is_named() {
+        let wanted = requests(&[]).unwrap();
+        assert_eq!(wanted[0].name, "apptainer");
+        assert_eq!(wanted[0].version, None);
+    }
+
+    #[test]
+    fn a_version_that_ends_in_rpm_is_a_package() {
+        let wanted = requests(&["-v", "./a-1.rpm"]).unwrap();
+        assert_eq!(wanted[0].package.as_deref(), Some("./a-1.rpm"));
+        assert_eq!(wanted[0].version, None);
+    }
+
+    #[test]
+    fn one_version_for_two_runtimes_is_a_usage_error() {
+        assert!(matches!(requests(&["-r", "crun,apptainer", "-v", "1"]), Err(Error::Usage(_))));
+    }
+}

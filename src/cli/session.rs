@@ -1,0 +1,74 @@
+//! What every command that reads repositories needs: the catalog, the way to the network, signals.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::options::Sources;
+use crate::catalog::Catalog;
+use crate::error::{Error, INTERRUPTED};
+use crate::fetch::{Fetcher, Options};
+use crate::host::Host;
+use crate::pipeline::Context;
+use crate::terminal::Terminal;
+
+/// Lets the first signal set `cancelled`, so that stages stop and clean up, and the second one end
+/// the process on the spot; the next run then cleans up.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(cancelled))
+            .and_then(|_| flag::register(signal, Arc::clone(cancelled)))
+            .map_err(|source| Error::Signals { source })?;
+    }
+    Ok(())
+}
+
+/// The parts of a [`Context`], owned.
+pub(super) struct Session<'a> {
+    host: &'a Host,
+    today: String,
+    catalog: Catalog,
+    fetcher: Fetcher<'a>,
+    terminal: &'a Terminal,
+}
+
+impl<'a> Session<'a> {
+    /// Loads the definitions and prepares the cache.
+    ///
+    /// # Errors
+    /// When a definition is wrong, or the cache directory is unknown or cannot be written.
+    pub(super) fn open(
+        host: &'a Host,
+        sources: &Sources,
+        terminal: &'a Terminal,
+    ) -> Result<Self, Error> {
+        let mut directories = sources.repos.clone();
+        directories
+            .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
+        let catalog = Catalog::load(&directories)?;
+        let cache_dir =
+            sources.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
+                Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
+            })?;
+        let mut options = Options::new(cache_dir);
+        options.mirror = sources.mirror(host)?;
+        let fetcher = Fetcher::new(options, terminal)?;
+        Ok(Self { host, today: host.today(), catalog, fetcher, terminal })
+    }
+
+    /// What stages are given.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            catalog: &self.catalog,
+            host: self.host.facts(),
+            fetcher: &self.fetcher,
+            today: &self.today,
+            reporter: self.terminal,
+        }
+    }
+}

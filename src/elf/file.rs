@@ -1,0 +1,213 @@
+//! One ELF file: its headers, and what it asks of the loader.
+
+use object::Endianness;
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, ELFCLASS64, ELFMAG, ET_DYN,
+    ET_EXEC, FileHeader64, PT_INTERP,
+};
+use object::pod;
+
+use super::segment::{SECTION_SIZE, SEGMENT_SIZE, read_sections, read_segments};
+use super::versions::{Required, read_provided, read_required};
+use super::{Abi, Dynamic, ElfError, Section, Segment, Source, dynamic, property};
+
+/// Bytes of string table that are read at most. The largest real one has about 10 MB.
+const LARGEST_STRINGS: u64 = 32 << 20;
+/// `PATH_MAX`: the kernel takes no longer interpreter.
+const LONGEST_INTERPRETER: u64 = 4096;
+/// The longest name or run path that is believed.
+const LONGEST_STRING: usize = 4096;
+/// glibc loads `libgcc_s` when one of these is called, without naming it in `DT_NEEDED`.
+const LIBGCC_CALLERS: [&str; 3] = ["pthread_exit", "pthread_cancel", "backtrace"];
+
+/// What a file turned out to be.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// No ELF file, or one that no loader loads (an object file, a core dump).
+    Other,
+    /// A program or library of another architecture.
+    Foreign,
+    /// A program or library of the architecture asked for.
+    Native(Box<Elf>),
+}
+
+/// A program or library.
+#[derive(Debug)]
+pub(crate) struct Elf {
+    /// Byte order.
+    pub(crate) endian: Endianness,
+    /// Position of the program headers.
+    pub(crate) segments_at: u64,
+    /// The program headers.
+    pub(crate) segments: Vec<Segment>,
+    /// Position of the section headers.
+    pub(crate) sections_at: u64,
+    /// Their number; 0 when they were stripped off.
+    pub(crate) section_count: u16,
+    /// The dynamic section; `None` in static programs.
+    pub(crate) dynamic: Option<Dynamic>,
+    /// The strings that the dynamic section refers to.
+    pub(crate) strings: Vec<u8>,
+    /// What it asks of the loader.
+    pub(crate) linkage: Linkage,
+}
+
+/// What a file asks of the loader, and gives to others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Linkage {
+    /// The loader: `PT_INTERP`. Programs have one.
+    pub(crate) interpreter: Option<String>,
+    /// `DT_SONAME`.
+    pub(crate) soname: Option<String>,
+    /// `DT_NEEDED`, in order.
+    pub(crate) needed: Vec<String>,
+    /// `DT_RPATH`.
+    pub(crate) rpath: Option<String>,
+    /// `DT_RUNPATH`.
+    pub(crate) runpath: Option<String>,
+    /// Symbol versions asked of others.
+    pub(crate) required: Vec<Required>,
+    /// Symbol versions defined.
+    pub(crate) provided: Vec<String>,
+    /// Whether glibc loads `libgcc_s.so.1` by itself when this file does what it can do.
+    pub(crate) may_load_libgcc: bool,
+    /// The x86-64 level (1 to 4) that the file says it needs; 0 when it says nothing.
+    pub(crate) x86_64_level: u8,
+}
+
+impl Elf {
+    /// Reads the headers, the dynamic section and the strings of `source`, for a tree of `abi`.
+    pub(crate) fn read<S: Source + ?Sized>(source: &S, abi: Abi) -> Result<Reading, ElfError> {
+        let header_size = size_of::<FileHeader64<Endianness>>() as u64;
+        let magic = source.bytes(0, source.len().min(4), 4)?;
+        if magic != ELFMAG {
+            return Ok(Reading::Other);
+        }
+        let Ok(bytes) = source.bytes(0, header_size, header_size) else {
+            return Ok(Reading::Other);
+        };
+        let (header, _) = pod::from_bytes::<FileHeader64<Endianness>>(&bytes)
+            .map_err(|()| ElfError::Malformed("the header is cut off"))?;
+        let is_native = header.e_ident.class == ELFCLASS64
+            && header.e_ident.data == data_encoding(abi.endian)
+            && header.e_machine.get(abi.endian) == abi.machine;
+        if !is_native {
+            return Ok(Reading::Foreign);
+        }
+        if ![ET_EXEC, ET_DYN].contains(&header.e_type.get(abi.endian)) {
+            return Ok(Reading::Other);
+        }
+        Self::read_native(source, header, abi.endian).map(|elf| Reading::Native(Box::new(elf)))
+    }
+
+    fn read_native<S: Source + ?Sized>(
+        source: &S,
+        header: &FileHeader64<Endianness>,
+        endian: Endianness,
+    ) -> Result<Self, ElfError> {
+        if u64::from(header.e_phentsize.get(endian)) != SEGMENT_SIZE {
+            return Err(ElfError::Malformed("the program headers have an unknown size"));
+        }
+        let segments_at = header.e_phoff.get(endian);
+        let segments = read_segments(source, endian, segments_at, header.e_phnum.get(endian))?;
+        let dynamic = dynamic::read_dynamic(source, endian, &segments)?;
+        let has_sections = u64::from(header.e_shentsize.get(endian)) == SECTION_SIZE;
+        let mut elf = Self {
+            endian,
+            segments_at,
+            segments,
+            sections_at: header.e_shoff.get(endian),
+            section_count: if has_sections { header.e_shnum.get(endian) } else { 0 },
+            dynamic,
+            strings: Vec::new(),
+            linkage: Linkage::default(),
+        };
+        elf.strings = elf.read_strings(source)?;
+        elf.linkage = elf.read_linkage(source)?;
+        Ok(elf)
+    }
+
+    /// The section headers; none when they were stripped off.
+    pub(crate) fn sections<S: Source + ?Sized>(
+        &self,
+        source: &S,
+    ) -> Result<Vec<Section>, ElfError> {
+        read_sections(source, self.endian, self.sections_at, self.section_count)
+    }
+
+    /// The position in the file of the byte that is at `address` in memory.
+    pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
+        let holder = self.segments.iter().find(|segment| {
+            segment.is_loaded()
+                && address >= segment.address
+                && address - segment.address < segment.file_size
+        })?;
+        (address - holder.address).checked_add(holder.offset)
+    }
+
+    /// The string at `offset` of the dynamic strings.
+    pub(crate) fn string(&self, offset: u64) -> Result<String, ElfError> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = self.strings.get(start..).unwrap_or_default();
+        let end = rest.iter().take(LONGEST_STRING).position(|byte| *byte == 0);
+        let bytes = end
+            .and_then(|end| rest.get(..end))
+            .ok_or(ElfError::Malformed("a name has no end, or lies outside the string table"))?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(ElfError::Malformed("a name is not UTF-8")),
+        }
+    }
+
+    fn read_strings<S: Source + ?Sized>(&self, source: &S) -> Result<Vec<u8>, ElfError> {
+        let Some(dynamic) = &self.dynamic else { return Ok(Vec::new()) };
+        let (Some(address), Some(size)) = (dynamic.value(DT_STRTAB), dynamic.value(DT_STRSZ))
+        else {
+            return Ok(Vec::new());
+        };
+        let offset = self
+            .offset_of(address)
+            .ok_or(ElfError::Malformed("the string table is in no segment"))?;
+        source.bytes(offset, size, LARGEST_STRINGS)
+    }
+
+    fn read_linkage<S: Source + ?Sized>(&self, source: &S) -> Result<Linkage, ElfError> {
+        let mut linkage = Linkage {
+            interpreter: self.read_interpreter(source)?,
+            x86_64_level: property::x86_64_level(source, self)?,
+            ..Linkage::default()
+        };
+        let Some(dynamic) = &self.dynamic else { return Ok(linkage) };
+        let text = |tag| dynamic.value(tag).map(|offset| self.string(offset)).transpose();
+        linkage.soname = text(DT_SONAME)?;
+        linkage.rpath = text(DT_RPATH)?;
+        linkage.runpath = text(DT_RUNPATH)?;
+        linkage.needed = dynamic
+            .values(DT_NEEDED)
+            .map(|offset| self.string(offset))
+            .collect::<Result<_, _>>()?;
+        linkage.required = read_required(source, self, dynamic)?;
+        linkage.provided = read_provided(source, self, dynamic)?;
+        linkage.may_load_libgcc = self
+            .strings
+            .split(|byte| *byte == 0)
+            .any(|name| LIBGCC_CALLERS.iter().any(|caller| caller.as_bytes() == name));
+        Ok(linkage)
+    }
+
+    fn read_interpreter<S: Source + ?Sized>(&self, source: &S) -> Result<Option<String>, ElfError> {
+        let Some(segment) = self.segments.iter().find(|segment| segment.kind == PT_INTERP) else {
+            return Ok(None);
+        };
+        let bytes = source.bytes(segment.offset, segment.file_size, LONGEST_INTERPRETER)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(Some(text.trim_end_matches('\0').to_owned()))
+    }
+}
+
+fn data_encoding(endian: Endianness) -> object::elf::DataEncoding {
+    match endian {
+        Endianness::Little => object::elf::ELFDATA2LSB,
+        Endianness::Big => object::elf::ELFDATA2MSB,
+    }
+}

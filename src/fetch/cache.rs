@@ -1,0 +1,303 @@
+//! The cache on disk. Many runs, on many machines, may share it, without locks: files appear by
+//! rename(2) and never change afterwards.
+//!
+//! ```text
+//! CACHE/
+//! ├── objects/sha256/ab/<hex>      files by their digest; checked again whenever they are used
+//! ├── documents/<sha256 of URL>    small files by URL: a line of JSON (ETag, Last-Modified, the
+//! │                                body's digest), then the body; revalidated by a request
+//! ├── seen/<repository>            the newest metadata that was accepted (see `pipeline::metadata`)
+//! └── partial/<hex>.<random>       files on their way; what a dead run left is taken over
+//! ```
+//!
+//! Everything here may be deleted at any time.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{self, DirEntry, File, OpenOptions};
+use std::hash::BuildHasher;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::FetchError;
+use crate::model::{Checksum, Digester};
+
+/// A partial file that nothing was added to for this long belongs to no living run: another one may
+/// go on with it.
+const ABANDONED: Duration = Duration::from_secs(120);
+/// After this long, nobody will.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Most bytes of a `seen` file or a document's first line.
+const SMALL: u64 = 64 * 1024;
+
+/// A cache directory.
+pub(super) struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// Opens the cache at `root`, making the directories that are missing.
+    pub(super) fn open(root: PathBuf) -> Result<Self, FetchError> {
+        for name in ["objects", "documents", "seen", "partial"] {
+            create_directory(&root.join(name))?;
+        }
+        let cache = Self { root };
+        cache.sweep();
+        Ok(cache)
+    }
+
+    /// Removes partial files that nobody came back for.
+    fn sweep(&self) {
+        for (path, age) in self.partial_files() {
+            if age > FORGOTTEN {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    /// The partial files that can be looked at, and how long ago each was written to.
+    fn partial_files(&self) -> Vec<(PathBuf, Duration)> {
+        let age = |entry: &DirEntry| entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let entries = fs::read_dir(self.root.join("partial")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.path(), age(&entry)?))).collect()
+    }
+
+    /// The file with this digest, if it is here and still whole, and its size. A damaged one is
+    /// removed.
+    pub(super) fn find(&self, checksum: &Checksum) -> Result<Option<(PathBuf, u64)>, FetchError> {
+        let path = self.object(checksum);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FetchError::cache("read", &path, error)),
+        };
+        let (digest, size) =
+            digest(&mut file, checksum).map_err(|error| FetchError::cache("read", &path, error))?;
+        if digest == *checksum {
+            return Ok(Some((path, size)));
+        }
+        remove(&path)?;
+        Ok(None)
+    }
+
+    /// Starts, or goes on with, a file that will have this digest.
+    pub(super) fn begin(&self, checksum: &Checksum) -> Result<Partial, FetchError> {
+        let prefix = format!("{}.", checksum.hex());
+        let path = self.root.join("partial").join(format!("{prefix}{:016x}", random()));
+        if self.take_over(&prefix, &path)
+            && let Ok(partial) = Partial::resume(&path, checksum)
+        {
+            return Ok(partial);
+        }
+        Partial::create(path, checksum)
+    }
+
+    /// Renames an abandoned partial file, whose name begins with `prefix`, to `path`. rename(2)
+    /// lets one run win.
+    fn take_over(&self, prefix: &str, path: &Path) -> bool {
+        let is_wanted = |(found, age): &(PathBuf, Duration)| {
+            let name = found.file_name().unwrap_or_default().to_string_lossy();
+            *age > ABANDONED && name.starts_with(prefix)
+        };
+        let mut candidates = self.partial_files().into_iter().filter(is_wanted);
+        candidates.any(|(found, _)| fs::rename(found, path).is_ok())
+    }
+
+    /// Makes a finished partial file an object. Its digest must have been compared.
+    pub(super) fn commit(
+        &self,
+        partial: Partial,
+        checksum: &Checksum,
+    ) -> Result<PathBuf, FetchError> {
+        let path = self.object(checksum);
+        if let Some(parent) = path.parent() {
+            create_directory(parent)?;
+        }
+        rename(&partial.path, &path)?;
+        Ok(path)
+    }
+
+    /// What was fetched from `url` the last time, at most `limit` bytes of it.
+    pub(super) fn document(&self, url: &str, limit: u64) -> Option<Document> {
+        let file = File::open(self.document_path(url)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(SMALL)).read_to_end(&mut bytes).ok()?;
+        let end = bytes.iter().position(|&byte| byte == b'\n')?;
+        let head: DocumentHead = serde_json::from_slice(bytes.get(..end)?).ok()?;
+        let body = bytes.split_off(end.checked_add(1)?);
+        let is_whole = head.url == url && Checksum::of(&body) == head.digest;
+        (is_whole && body.len() as u64 <= limit).then_some(Document { head, body })
+    }
+
+    /// Remembers what was fetched from a URL.
+    pub(super) fn remember_document(&self, document: &Document) -> Result<(), FetchError> {
+        let path = self.document_path(&document.head.url);
+        let mut bytes = serde_json::to_vec(&document.head)
+            .map_err(|error| FetchError::cache("write", &path, error.into()))?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&document.body);
+        self.replace(&path, &bytes)
+    }
+
+    /// Keeps `bytes`, whose digest was compared, as an object.
+    pub(super) fn store(&self, checksum: &Checksum, bytes: &[u8]) -> Result<(), FetchError> {
+        let path = self.object(checksum);
+        if let Some(parent) = path.parent() {
+            create_directory(parent)?;
+        }
+        self.replace(&path, bytes)
+    }
+
+    /// The note under `key` in `seen/`.
+    pub(super) fn recall(&self, key: &str) -> Option<String> {
+        let mut text = String::new();
+        let file = File::open(self.seen(key)).ok()?;
+        file.take(SMALL).read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    /// Replaces the note under `key` in `seen/`.
+    pub(super) fn remember(&self, key: &str, text: &str) -> Result<(), FetchError> {
+        self.replace(&self.seen(key), text.as_bytes())
+    }
+
+    /// Writes beside, then renames.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FetchError> {
+        let digest = Checksum::of(bytes);
+        let temporary = self.root.join("partial");
+        let temporary = temporary.join(format!("{}.{:016x}", digest.hex(), random()));
+        let mut partial = Partial::create(temporary, &digest)?;
+        if let Err(error) = partial.write(bytes) {
+            partial.discard();
+            return Err(error);
+        }
+        rename(&partial.path, path)
+    }
+
+    fn object(&self, checksum: &Checksum) -> PathBuf {
+        let hex = checksum.hex();
+        let shard = hex.get(..2).unwrap_or_default();
+        self.root.join("objects").join(checksum.algorithm().as_str()).join(shard).join(hex)
+    }
+
+    fn document_path(&self, url: &str) -> PathBuf {
+        self.root.join("documents").join(Checksum::of(url.as_bytes()).hex())
+    }
+
+    fn seen(&self, key: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+        let name: String = key.chars().map(plain).collect();
+        self.root.join("seen").join(format!("{}.json", name.trim_start_matches('.')))
+    }
+}
+
+/// A small file, and what lets its server say that it is still the same.
+pub(super) struct Document {
+    /// What is known about it.
+    pub(super) head: DocumentHead,
+    /// The content.
+    pub(super) body: Vec<u8>,
+}
+
+/// The first line of a file in `documents/`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DocumentHead {
+    /// Where it came from.
+    pub(super) url: String,
+    /// Its ETag.
+    pub(super) etag: Option<String>,
+    /// Its Last-Modified.
+    pub(super) last_modified: Option<String>,
+    /// Digest of the body.
+    pub(super) digest: Checksum,
+}
+
+/// A file on its way into the cache. Dropped, it stays for a later run to go on with.
+pub(super) struct Partial {
+    path: PathBuf,
+    file: File,
+    digester: Digester,
+    empty: Digester,
+    /// Bytes that are there.
+    pub(super) length: u64,
+}
+
+impl Partial {
+    fn create(path: PathBuf, checksum: &Checksum) -> Result<Self, FetchError> {
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| FetchError::cache("write", &path, error))?;
+        let empty = Digester::new(checksum.algorithm());
+        Ok(Self { path, file, digester: empty.clone(), empty, length: 0 })
+    }
+
+    fn resume(path: &Path, checksum: &Checksum) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+        let empty = Digester::new(checksum.algorithm());
+        let mut digester = empty.clone();
+        let length = io::copy(&mut file, &mut digester)?;
+        Ok(Self { path: path.to_owned(), file, digester, empty, length })
+    }
+
+    /// Adds a piece.
+    pub(super) fn write(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
+        let written = self.file.write_all(chunk);
+        written.map_err(|error| FetchError::cache("write", &self.path, error))?;
+        self.digester.update(chunk);
+        self.length = self.length.saturating_add(chunk.len() as u64);
+        Ok(())
+    }
+
+    /// The digest of what is there.
+    pub(super) fn digest(&self) -> Checksum {
+        self.digester.clone().finish()
+    }
+
+    /// Begins anew.
+    pub(super) fn restart(&mut self) -> Result<(), FetchError> {
+        use std::io::Seek;
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(|error| FetchError::cache("write", &self.path, error))?;
+        self.digester = self.empty.clone();
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Removes it.
+    pub(super) fn discard(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The digest of all that `reader` gives, by `like`'s algorithm, and how many bytes that was.
+pub(super) fn digest(reader: &mut impl Read, like: &Checksum) -> io::Result<(Checksum, u64)> {
+    let mut digester = Digester::new(like.algorithm());
+    let size = io::copy(reader, &mut digester)?;
+    Ok((digester.finish(), size))
+}
+
+fn create_directory(path: &Path) -> Result<(), FetchError> {
+    fs::create_dir_all(path).map_err(|error| FetchError::cache("create", path, error))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
+    fs::rename(from, to).map_err(|error| {
+        let _ = fs::remove_file(from);
+        FetchError::cache("write", to, error)
+    })
+}
+
+fn remove(path: &Path) -> Result<(), FetchError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(FetchError::cache("replace", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number that no other run has: standard hash maps are seeded by the system.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

@@ -1,0 +1,169 @@
+//! Documents: small files, read into memory within a limit and revalidated by their servers.
+
+use std::fs::File;
+use std::io::Read;
+
+use reqwest::Url;
+use reqwest::header::{
+    ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
+
+use super::cache::{Document, DocumentHead};
+use super::error::Failure;
+use super::location::Place;
+use super::{FetchError, Fetcher, Reason, Refusal};
+use crate::model::{Checksum, Digester};
+
+/// What proves that a document is the right one.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// That its server says so: over https, from `--mirror`, or from a file.
+    Server,
+    /// A digest: one of these, of which the first is the current one. Plain http will do, and a
+    /// copy of the current one in the cache is taken without asking anybody.
+    Digest(&'a [Checksum]),
+    /// What the caller checks before accepting it: a signature, a pinned fingerprint.
+    Caller,
+}
+
+impl<'a> Proof<'a> {
+    fn digests(self) -> &'a [Checksum] {
+        match self {
+            Self::Digest(digests) => digests,
+            Self::Server | Self::Caller => &[],
+        }
+    }
+}
+
+impl Fetcher<'_> {
+    /// The document at `url`, at most `limit` bytes long. It comes over https, from `--mirror` or
+    /// from a file: nothing else vouches for it. A copy in the cache is used only after the server
+    /// said that it is current.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    pub fn document(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        self.document_from(&[url.to_owned()], limit, Proof::Server, |_, bytes| Ok(bytes))
+    }
+
+    /// What `accept` makes of the first document in `urls` (best first) that it does not refuse.
+    /// It gets the URL and the bytes, whose digest has been compared, and may fetch.
+    ///
+    /// # Errors
+    /// When no URL serves a document that is accepted.
+    pub fn document_from<T>(
+        &self,
+        urls: &[String],
+        limit: u64,
+        proof: Proof<'_>,
+        accept: impl Fn(&str, Vec<u8>) -> Result<T, Refusal>,
+    ) -> Result<T, FetchError> {
+        if let Some((url, bytes)) = self.known(urls, limit, proof)?
+            && let Ok(value) = accept(url, bytes)
+        {
+            return Ok(value);
+        }
+        self.try_each(urls, |url, place| {
+            let bytes = match (place, proof) {
+                (Place::Web { is_authentic: false, .. }, Proof::Server) => {
+                    return Err(Reason::Insecure.into());
+                }
+                (Place::Web { url, .. }, _) => self.web_document(url, limit)?,
+                (Place::File(path), _) => read_file(path, limit)?,
+            };
+            self.check_digest(&bytes, proof.digests())?;
+            Ok(accept(url, bytes)?)
+        })
+    }
+
+    /// The current document, if its digest is known and it is in the cache, and the URL that it
+    /// would be asked from.
+    fn known<'u>(
+        &self,
+        urls: &'u [String],
+        limit: u64,
+        proof: Proof<'_>,
+    ) -> Result<Option<(&'u str, Vec<u8>)>, FetchError> {
+        let (Some(url), Some(checksum)) = (urls.first(), proof.digests().first()) else {
+            return Ok(None);
+        };
+        let Some((path, _)) = self.cache.find(checksum)?.filter(|(_, size)| *size <= limit) else {
+            return Ok(None);
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some((url, bytes))),
+            Err(error) => Err(FetchError::cache("read", &path, error)),
+        }
+    }
+
+    /// Compares a document with what it may be, and keeps it under its digest.
+    fn check_digest(&self, bytes: &[u8], expected: &[Checksum]) -> Result<(), Failure> {
+        let Some(first) = expected.first() else { return Ok(()) };
+        for checksum in expected {
+            if digest(bytes, checksum) == *checksum {
+                return Ok(self.cache.store(checksum, bytes)?);
+            }
+        }
+        let got = digest(bytes, first);
+        Err(Reason::Digest { expected: first.clone(), got }.into())
+    }
+
+    fn web_document(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
+        let known = self.cache.document(url.as_str(), limit);
+        let headers = known.as_ref().map(conditions).unwrap_or_default();
+        let mut answer = self.http.get(url, headers, self.reporter)?;
+        match (answer.status, known) {
+            (304, Some(known)) => return Ok(known.body),
+            (200..=299, _) => {}
+            (code, _) => return Err(Reason::Status { code, retry_after: None }.into()),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.next_chunk()? {
+            if body.len().saturating_add(chunk.len()) as u64 > limit {
+                return Err(Reason::TooLong(limit).into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let header = |name| answer.header(name).map(str::to_owned);
+        let head = DocumentHead {
+            url: url.to_string(),
+            etag: header(&ETAG),
+            last_modified: header(&LAST_MODIFIED),
+            digest: Checksum::of(&body),
+        };
+        let document = Document { head, body };
+        if document.head.etag.is_some() || document.head.last_modified.is_some() {
+            self.cache.remember_document(&document)?;
+        }
+        Ok(document.body)
+    }
+}
+
+/// The headers that ask whether a document has changed.
+fn conditions(known: &Document) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name, value: &Option<String>| {
+        let value = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok());
+        value.map(|value| headers.insert(name, value))
+    };
+    add(IF_NONE_MATCH, &known.head.etag);
+    add(IF_MODIFIED_SINCE, &known.head.last_modified);
+    headers
+}
+
+/// The digest of `bytes` by `like`'s algorithm.
+fn digest(bytes: &[u8], like: &Checksum) -> Checksum {
+    let mut digester = Digester::new(like.algorithm());
+    digester.update(bytes);
+    digester.finish()
+}
+
+fn read_file(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Reason> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Reason::File)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Reason::File)?;
+    if bytes.len() as u64 > limit {
+        return Err(Reason::TooLong(limit));
+    }
+    Ok(bytes)
+}

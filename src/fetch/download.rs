@@ -1,0 +1,189 @@
+//! Content: files of any size whose digest is known, streamed into the cache.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+
+use super::cache::{self, Partial};
+use super::error::Failure;
+use super::http::Answer;
+use super::location::Place;
+use super::{FetchError, Fetched, Fetcher, Reason};
+use crate::model::Checksum;
+use crate::report::{Phase, Reporter};
+
+/// Most bytes of a file whose size nobody declared.
+const UNDECLARED_LIMIT: u64 = 4 << 30;
+
+impl Fetcher<'_> {
+    /// The file with digest `checksum` (and `size`, where it is known), from the cache or from the
+    /// first of `urls` (best first) that serves it whole.
+    ///
+    /// A file in the cache is digested again before it is returned. A download that breaks is gone
+    /// on with, at any of the places, in this run or a later one. With `progress`, bytes are
+    /// reported in that phase, each once whatever the number of tries.
+    ///
+    /// # Errors
+    /// When no place serves it, the cache cannot hold it, or the run is cancelled.
+    pub fn content(
+        &self,
+        urls: &[String],
+        checksum: &Checksum,
+        size: Option<u64>,
+        progress: Option<Phase>,
+    ) -> Result<Fetched, FetchError> {
+        let wanted = Wanted { checksum, size };
+        let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
+        if let Some((path, size)) = self.cache.find(checksum)? {
+            meter.reach(size);
+            let url = urls.first().cloned().unwrap_or_default();
+            return Ok(wanted.fetched(path, size, url, true));
+        }
+        let mut partial = None;
+        let result = self.try_each(urls, |url, place| match place {
+            Place::File(path) => {
+                let size = wanted.check_file(path)?;
+                meter.reach(size);
+                Ok(wanted.fetched(path.clone(), size, url.to_owned(), false))
+            }
+            Place::Web { url: asked, .. } => {
+                let (path, size) = self.download(asked, &wanted, &mut partial, &mut meter)?;
+                Ok(wanted.fetched(path, size, url.to_owned(), false))
+            }
+        });
+        let is_useless = matches!(result, Err(FetchError::Cancelled | FetchError::Full { .. }));
+        if let Some(partial) = partial.filter(|partial| is_useless || partial.length == 0) {
+            partial.discard();
+        }
+        result
+    }
+
+    /// Brings one file into the cache. What came before a failure stays in `slot`.
+    fn download(
+        &self,
+        url: &Url,
+        wanted: &Wanted<'_>,
+        slot: &mut Option<Partial>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(PathBuf, u64), Failure> {
+        let partial = match slot {
+            Some(partial) => partial,
+            None => slot.insert(self.cache.begin(wanted.checksum)?),
+        };
+        let resumed_at = partial.length;
+        if wanted.size != Some(resumed_at) || resumed_at == 0 {
+            self.receive(url, wanted, partial, meter)?;
+        }
+        let got = partial.digest();
+        if got == *wanted.checksum {
+            let length = partial.length;
+            let finished = slot.take().ok_or_else(|| Reason::Broken("lost".into()))?;
+            return Ok((self.cache.commit(finished, wanted.checksum)?, length));
+        }
+        partial.restart()?;
+        if resumed_at > 0 {
+            // The fault may lie in what an earlier try, or another mirror, had brought.
+            return self.download(url, wanted, slot, meter);
+        }
+        Err(Reason::Digest { expected: wanted.checksum.clone(), got }.into())
+    }
+
+    /// Adds to `partial` what `url` has beyond it.
+    fn receive(
+        &self,
+        url: &Url,
+        wanted: &Wanted<'_>,
+        partial: &mut Partial,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Failure> {
+        let mut answer = self.http.get(url, range(partial.length), self.reporter)?;
+        if !continues(&answer, partial.length) {
+            partial.restart()?;
+        }
+        if !(200..=299).contains(&answer.status) {
+            // 416: the partial file is of no use here. Anew, at the next try.
+            return Err(Reason::Broken("the server has no such range".into()).into());
+        }
+        let limit = wanted.size.unwrap_or(UNDECLARED_LIMIT);
+        while let Some(chunk) = answer.next_chunk()? {
+            if partial.length.saturating_add(chunk.len() as u64) > limit {
+                partial.restart()?;
+                return Err(Reason::TooLong(limit).into());
+            }
+            partial.write(&chunk)?;
+            meter.reach(partial.length);
+        }
+        // A body that breaks off was an error above: this one is whole, and another file.
+        match wanted.size.filter(|&expected| partial.length < expected) {
+            Some(expected) => {
+                let got = partial.length;
+                partial.restart()?;
+                Err(Reason::Size { got, expected }.into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a file must be.
+struct Wanted<'a> {
+    checksum: &'a Checksum,
+    size: Option<u64>,
+}
+
+impl Wanted<'_> {
+    /// Checks a file that is read where it lies, and returns its size.
+    fn check_file(&self, path: &Path) -> Result<u64, Reason> {
+        let mut file = File::open(path).map_err(Reason::File)?;
+        let (got, size) = cache::digest(&mut file, self.checksum).map_err(Reason::File)?;
+        if let Some(expected) = self.size.filter(|&expected| expected != size) {
+            return Err(Reason::Size { got: size, expected });
+        }
+        if got != *self.checksum {
+            return Err(Reason::Digest { expected: self.checksum.clone(), got });
+        }
+        Ok(size)
+    }
+
+    fn fetched(&self, path: PathBuf, size: u64, url: String, from_cache: bool) -> Fetched {
+        Fetched { path, size, checksum: self.checksum.clone(), url, from_cache }
+    }
+}
+
+/// Reports progress, each byte once.
+struct Meter<'r> {
+    reporter: &'r dyn Reporter,
+    phase: Option<Phase>,
+    reported: u64,
+}
+
+impl Meter<'_> {
+    /// `total` bytes are there.
+    fn reach(&mut self, total: u64) {
+        if let Some(phase) = self.phase.filter(|_| total > self.reported) {
+            self.reporter.advanced(phase, total - self.reported);
+            self.reported = total;
+        }
+    }
+}
+
+/// The header that asks for all but the first `length` bytes.
+fn range(length: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if length > 0
+        && let Ok(value) = HeaderValue::from_str(&format!("bytes={length}-"))
+    {
+        headers.insert(RANGE, value);
+    }
+    headers
+}
+
+/// Whether the answer goes on after `length` bytes.
+fn continues(answer: &Answer<'_>, length: u64) -> bool {
+    let start = answer.header(&CONTENT_RANGE).and_then(|value| {
+        value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse::<u64>().ok()
+    });
+    answer.status == 206 && start == Some(length)
+}

@@ -1,0 +1,293 @@
+//! What can go wrong while fetching: [`FetchError`] ends a fetch, a [`Reason`] ends one try.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::{Checksum, escape};
+
+/// Why nothing was fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Every place was tried.
+    #[error("{}", list(.0))]
+    Unavailable(Vec<Attempt>),
+    /// The cache cannot be used as it must be.
+    #[error("cannot {action} {} in the cache: {source}", escape(&.path.to_string_lossy()))]
+    Cache {
+        /// `write`, `read`, …
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system of the cache, or the user's quota on it, is full.
+    #[error("no space left for the cache at {}", escape(&.path.to_string_lossy()))]
+    Full {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A place that was tried, and why it did not serve.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The URL as it was asked for, after `--mirror`.
+    pub url: String,
+    /// What happened there the last time.
+    pub reason: Reason,
+}
+
+/// Why one place did not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// No such host, or no name server was reached.
+    #[error("the name {} could not be resolved", escape(.host))]
+    Name {
+        /// The host's name.
+        host: String,
+    },
+    /// No connection was made.
+    #[error("cannot connect: {}", escape(.0))]
+    Connect(String),
+    /// Nothing, or next to nothing, came for this long.
+    #[error("no answer, or a far too slow one, for {} s", .0.as_secs_f32())]
+    Stalled(Duration),
+    /// No trusted connection was made.
+    #[error("no secure connection: {}", escape(.0))]
+    Tls(String),
+    /// The server has no such file.
+    #[error("not found (HTTP status {0})")]
+    NotFound(u16),
+    /// The server answered with an error.
+    #[error("HTTP status {code}")]
+    Status {
+        /// The status.
+        code: u16,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server sent elsewhere, where it is not safe to go.
+    #[error("redirect refused: {}", escape(.0))]
+    Redirect(String),
+    /// The connection broke.
+    #[error("the connection broke: {}", escape(.0))]
+    Broken(String),
+    /// More came than may come.
+    #[error("sends more than the {0} bytes that it should have")]
+    TooLong(u64),
+    /// A whole file of another size.
+    #[error("has {got} bytes instead of {expected}")]
+    Size {
+        /// Bytes that are there.
+        got: u64,
+        /// Bytes that were to be there.
+        expected: u64,
+    },
+    /// The content is not what was promised.
+    #[error("wrong content: its digest is {got}, expected was {expected}")]
+    Digest {
+        /// What was promised.
+        expected: Checksum,
+        /// What came.
+        got: Checksum,
+    },
+    /// The content was read and not accepted.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A `file:` source cannot be read.
+    #[error("cannot be read: {0}")]
+    File(io::Error),
+    /// No URL that can be fetched.
+    #[error("is no http:, https: or file: URL that can be fetched")]
+    Url,
+    /// Plain http for something that no digest or signature proves.
+    #[error("plain http proves nothing about who answers: https is needed here")]
+    Insecure,
+}
+
+/// Why a document that was fetched whole is not accepted.
+pub type Refusal = Box<dyn Error + Send + Sync>;
+
+/// What one try ended with, when it was not success.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No other place can help.
+    Fatal(FetchError),
+    /// Another try, or another place, may.
+    Here(Reason),
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self::Here(reason)
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    /// A refusal ends the try. But when a fetch inside was cancelled, or had no space, all ends.
+    fn from(refusal: Refusal) -> Self {
+        match refusal.downcast::<FetchError>() {
+            Ok(error) if !matches!(*error, FetchError::Unavailable(_)) => Self::Fatal(*error),
+            Ok(error) => Self::Here(Reason::Refused(error)),
+            Err(refusal) => Self::Here(Reason::Refused(refusal)),
+        }
+    }
+}
+
+impl Reason {
+    /// Whether the same request may succeed a little later.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) | Self::Broken(_) => true,
+            Self::Status { code, .. } => matches!(code, 408 | 429 | 500..=599),
+            _ => false,
+        }
+    }
+
+    /// Whether the host itself seems to be away.
+    pub(super) fn is_hosts_fault(&self) -> bool {
+        matches!(self, Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) | Self::Tls(_))
+    }
+
+    /// Whether something answered, and what it gave was not believed.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Digest { .. } | Self::Refused(_) | Self::TooLong(_) | Self::Size { .. }
+        )
+    }
+}
+
+impl FetchError {
+    /// An error of the file system under the cache.
+    pub(super) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { path, source }
+            }
+            _ => Self::Cache { action, path, source },
+        }
+    }
+
+    /// The places that were tried; empty when the fault is not theirs.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            Self::Unavailable(attempts) => attempts,
+            _ => &[],
+        }
+    }
+
+    /// Whether every place answered that it has no such file.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let missing = |attempt: &Attempt| match &attempt.reason {
+            Reason::NotFound(_) => true,
+            Reason::File(error) => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        };
+        !self.attempts().is_empty() && self.attempts().iter().all(missing)
+    }
+
+    /// Whether something was served and not believed: a matter of trust, not of the network.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.attempts().iter().any(|attempt| attempt.reason.is_refusal())
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let attempts = match self {
+            Self::Unavailable(attempts) => attempts,
+            Self::Cache { .. } => {
+                return Some("choose another place for the cache with --cache-dir".into());
+            }
+            Self::Full { .. } => {
+                return Some("free some space, or choose another place with --cache-dir".into());
+            }
+            Self::Cancelled => return None,
+        };
+        let reason = attempts.iter().map(|attempt| &attempt.reason).find_map(hint_for)?;
+        Some(reason.into())
+    }
+}
+
+/// What to do about the reason, where there is something.
+fn hint_for(reason: &Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Name { .. } | Reason::Connect(_) | Reason::Stalled(_) => {
+            Some("is there a network? behind a proxy, set https_proxy; without one, use --mirror")
+        }
+        Reason::Tls(_) => Some(
+            "check the clock and the CA certificates; SSL_CERT_FILE names another bundle of them",
+        ),
+        Reason::Digest { .. } | Reason::Size { .. } | Reason::TooLong(_) => Some(
+            "a mirror in the middle of an update looks like this for a while; if it stays so, \
+             something between here and the mirror changes files",
+        ),
+        Reason::Insecure => Some("give an https: URL, or name the server with --mirror"),
+        _ => None,
+    }
+}
+
+/// One line for one place, a list for several.
+fn list(attempts: &[Attempt]) -> String {
+    match attempts {
+        [] => "nowhere to fetch from".into(),
+        [one] => format!("cannot fetch {one}"),
+        several => {
+            let lines: String = several.iter().map(|one| format!("\n  {one}")).collect();
+            format!("cannot fetch from any of {} places:{lines}", several.len())
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", escape(&self.url), self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_closed_one() {
+        let error = |kind: io::ErrorKind| {
+            FetchError::cache("write", Path::new("/c/x\n"), io::Error::from(kind)).to_string()
+        };
+        let full = "no space left for the cache at /c/x\\n";
+        assert_eq!(error(io::ErrorKind::StorageFull), full);
+        assert_eq!(error(io::ErrorKind::QuotaExceeded), full);
+        let closed = "cannot write /c/x\\n in the cache: permission denied";
+        assert_eq!(error(io::ErrorKind::PermissionDenied), closed);
+    }
+
+    #[test]
+    fn what_a_fetch_inside_a_judgement_ends_with_is_not_hidden() {
+        let failure = Failure::from(Refusal::from(FetchError::Cancelled));
+        assert!(matches!(failure, Failure::Fatal(FetchError::Cancelled)));
+        let failure = Failure::from(Refusal::from(FetchError::Unavailable(Vec::new())));
+        assert!(matches!(failure, Failure::Here(Reason::Refused(_))));
+        let failure = Failure::from(Refusal::from("no"));
+        assert!(matches!(failure, Failure::Here(Reason::Refused(_))));
+    }
+}

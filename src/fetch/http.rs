@@ -1,0 +1,388 @@
+//! One HTTP request at a time: connection limits, redirects, stalls, and errors put into words.
+//!
+//! Every request runs in a thread of its own that hands over what arrives. The caller therefore
+//! never sits in a system call: it notices cancellation and stalls while a name server or a peer
+//! says nothing. Such a thread is left behind and ends when its call does; it owns nothing but
+//! the connection.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::Read;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::blocking::{Client, Request};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::redirect::Policy;
+
+use super::error::Failure;
+use super::{FetchError, Options, Reason};
+use crate::report::Reporter;
+
+/// Requests to one host at a time: mirrors are run by volunteers.
+const CONNECTIONS_PER_HOST: usize = 4;
+/// Redirects that are followed.
+const REDIRECTS: usize = 5;
+/// Bytes of a piece that a request's thread hands over.
+const CHUNK: usize = 128 * 1024;
+/// Pieces that may wait for the caller.
+const CHUNKS_AHEAD: usize = 4;
+/// How often a waiting caller looks up.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The HTTP side of a fetcher. The client is made when the first request needs it: reading the
+/// system's certificates takes longer than a run that fetches nothing.
+pub(super) struct Http {
+    client: OnceLock<Result<Client, String>>,
+    busy: Mutex<HashMap<String, usize>>,
+    freed: Condvar,
+    connect_timeout: Duration,
+    stall_timeout: Duration,
+    minimum_rate: u64,
+}
+
+impl Http {
+    /// Nothing is connected yet.
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            client: OnceLock::new(),
+            busy: Mutex::default(),
+            freed: Condvar::new(),
+            connect_timeout: options.connect_timeout,
+            stall_timeout: options.stall_timeout,
+            minimum_rate: options.minimum_rate,
+        }
+    }
+
+    /// Asks for `url` and returns the head of a successful answer (2xx, 304 or 416).
+    pub(super) fn get<'a>(
+        &'a self,
+        url: &Url,
+        headers: HeaderMap,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Answer<'a>, Failure> {
+        let client = self.client()?;
+        let permit = self.permit(&host(url), reporter)?;
+        let mut request = Request::new(reqwest::Method::GET, url.clone());
+        *request.headers_mut() = headers;
+        let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
+        let name = "request".to_owned();
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || serve(&client, request, &sender))
+            .map_err(|error| Reason::Broken(format!("no thread for the request: {error}")))?;
+        let mut body = Body { http: self, reporter, receiver, waited: Duration::ZERO, bytes: 0 };
+        match body.receive()? {
+            Message::Head(status, headers) => {
+                check_status(status, &headers)?;
+                Ok(Answer { status, headers, body, _permit: permit })
+            }
+            Message::Chunk(_) | Message::End => {
+                Err(Reason::Broken("an answer without a head".into()).into())
+            }
+            Message::Failed(reason) => Err(reason.into()),
+        }
+    }
+
+    /// The client, shared by all requests.
+    fn client(&self) -> Result<Client, Reason> {
+        let client = self.client.get_or_init(|| build_client(self.connect_timeout));
+        client.clone().map_err(Reason::Tls)
+    }
+
+    /// Waits until the host has a connection to spare.
+    fn permit(&self, host: &str, reporter: &dyn Reporter) -> Result<Permit<'_>, FetchError> {
+        let mut busy = self.lock();
+        loop {
+            if reporter.is_cancelled() {
+                return Err(FetchError::Cancelled);
+            }
+            let count = busy.entry(host.to_owned()).or_default();
+            if *count < CONNECTIONS_PER_HOST {
+                *count += 1;
+                return Ok(Permit { http: self, host: host.to_owned() });
+            }
+            let woken = self.freed.wait_timeout(busy, TICK);
+            busy = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among a host's connections.
+struct Permit<'a> {
+    http: &'a Http,
+    host: String,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.http.lock().get_mut(&self.host) {
+            *count = count.saturating_sub(1);
+        }
+        self.http.freed.notify_all();
+    }
+}
+
+/// The answer to a request: its head, and a body that is still coming.
+pub(super) struct Answer<'a> {
+    /// The HTTP status.
+    pub(super) status: u16,
+    headers: HeaderMap,
+    body: Body<'a>,
+    _permit: Permit<'a>,
+}
+
+impl Answer<'_> {
+    /// A header's value, where it is plain text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self.body.receive()? {
+            Message::Chunk(chunk) => Ok(Some(chunk)),
+            Message::End => Ok(None),
+            Message::Failed(reason) => Err(reason.into()),
+            Message::Head(..) => Err(Reason::Broken("a second head".into()).into()),
+        }
+    }
+}
+
+/// What a request's thread hands over.
+enum Message {
+    Head(u16, HeaderMap),
+    Chunk(Vec<u8>),
+    End,
+    Failed(Reason),
+}
+
+/// The caller's end of a request.
+struct Body<'a> {
+    http: &'a Http,
+    reporter: &'a dyn Reporter,
+    receiver: Receiver<Message>,
+    /// Time spent waiting for the network since the rate was last judged …
+    waited: Duration,
+    /// … and the bytes that came in it.
+    bytes: u64,
+}
+
+impl Body<'_> {
+    fn receive(&mut self) -> Result<Message, Failure> {
+        loop {
+            if self.reporter.is_cancelled() {
+                return Err(FetchError::Cancelled.into());
+            }
+            let start = Instant::now();
+            let message = self.receiver.recv_timeout(TICK);
+            self.waited += start.elapsed();
+            match message {
+                Ok(message) => {
+                    if let Message::Chunk(chunk) = &message {
+                        self.bytes += chunk.len() as u64;
+                    }
+                    self.judge_rate()?;
+                    return Ok(message);
+                }
+                Err(RecvTimeoutError::Timeout) => self.judge_rate()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Reason::Broken("the request ended without an answer".into()).into());
+                }
+            }
+        }
+    }
+
+    /// Once per stall time-out: enough must have come. A server that sends a byte now and then
+    /// is as good as a silent one.
+    fn judge_rate(&mut self) -> Result<(), Reason> {
+        let timeout = self.http.stall_timeout;
+        if self.waited < timeout {
+            return Ok(());
+        }
+        let least = u128::from(self.http.minimum_rate).saturating_mul(timeout.as_millis()) / 1000;
+        if u128::from(self.bytes) <= least {
+            return Err(Reason::Stalled(timeout));
+        }
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        Ok(())
+    }
+}
+
+/// A request's thread. It ends early when nobody listens any more.
+fn serve(client: &Client, request: Request, sender: &SyncSender<Message>) {
+    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let mut response = match client.execute(request) {
+        Ok(response) => response,
+        Err(error) => {
+            let _ = sender.send(Message::Failed(reason(&error, host)));
+            return;
+        }
+    };
+    let head = Message::Head(response.status().as_u16(), response.headers().clone());
+    let mut is_heard = sender.send(head).is_ok();
+    while is_heard {
+        let mut chunk = vec![0; CHUNK];
+        let message = match response.read(&mut chunk) {
+            Ok(0) => Message::End,
+            Ok(length) => {
+                chunk.truncate(length);
+                Message::Chunk(chunk)
+            }
+            Err(error) => Message::Failed(Reason::Broken(innermost(&error))),
+        };
+        let is_last = !matches!(message, Message::Chunk(_));
+        is_heard = sender.send(message).is_ok() && !is_last;
+    }
+}
+
+/// Turns a status that brings no content into a reason.
+fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
+    match status {
+        200..=299 | 304 | 416 => Ok(()),
+        300..=399 => Err(Reason::Redirect(format!("HTTP status {status} leads nowhere"))),
+        404 | 410 => Err(Reason::NotFound(status)),
+        code => {
+            let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = seconds.and_then(|value| value.trim().parse().ok());
+            Err(Reason::Status { code, retry_after: retry_after.map(Duration::from_secs) })
+        }
+    }
+}
+
+/// A client that speaks HTTP/2 where the server does, and checks certificates by the system's.
+fn build_client(connect_timeout: Duration) -> Result<Client, String> {
+    // Fails when another part of the process chose a provider already: then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = || {
+        Client::builder()
+            .user_agent(concat!("elsewhere/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(connect_timeout)
+            // Stalls are judged by the receiving side, whatever the size of the file.
+            .timeout(None)
+            .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
+            .redirect(Policy::custom(|attempt| {
+                match redirect_refusal(attempt.previous(), attempt.url()) {
+                    Some(refusal) => attempt.error(refusal),
+                    None => attempt.follow(),
+                }
+            }))
+    };
+    // A machine without any CA certificate can still fetch from a plain mirror; https then fails
+    // with a message about certificates.
+    builder()
+        .build()
+        .or_else(|_| builder().tls_certs_only([]).build())
+        .map_err(|error| innermost(&error))
+}
+
+/// Why a redirect is not followed, if it is not.
+fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
+    if previous.len() > REDIRECTS {
+        return Some(format!("more than {REDIRECTS} in a row"));
+    }
+    if !matches!(next.scheme(), "http" | "https") {
+        return Some(format!("to {next}, which is not on the web"));
+    }
+    let was_secure = previous.iter().any(|url| url.scheme() == "https");
+    (was_secure && next.scheme() != "https").then(|| format!("from https to {next}"))
+}
+
+/// Puts a request's failure into words.
+fn reason(error: &reqwest::Error, host: String) -> Reason {
+    let messages: Vec<String> = chain(error).map(ToString::to_string).collect();
+    let last = innermost(error);
+    if error.is_redirect() || messages.iter().any(|text| text.contains("URL scheme is not allowed"))
+    {
+        return Reason::Redirect(last);
+    }
+    let is_tls = |cause| tls_error(cause).is_some();
+    if chain(error).any(is_tls) || last.starts_with("tls handshake") {
+        return Reason::Tls(last);
+    }
+    if messages.iter().any(|text| text.contains("dns error")) {
+        return Reason::Name { host };
+    }
+    if error.is_connect() || error.is_timeout() {
+        return Reason::Connect(last);
+    }
+    Reason::Broken(last)
+}
+
+/// An error and its causes.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The TLS error in `error`, however often wrapped: `io::Error` does not name what it wraps as its
+/// source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(inner) => tls_error(inner),
+        None => error.downcast_ref(),
+    }
+}
+
+/// The message of the innermost cause, which says the most.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().unwrap_or(error).to_string()
+}
+
+/// Host and port: what connections are counted by.
+pub(super) fn host(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{}:{port}", url.host_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(texts: &[&str]) -> Vec<Url> {
+        texts.iter().map(|text| Url::parse(text).unwrap()).collect()
+    }
+
+    fn refused(previous: &[&str], next: &str) -> bool {
+        redirect_refusal(&urls(previous), &Url::parse(next).unwrap()).is_some()
+    }
+
+    #[test]
+    fn redirects_never_lose_security() {
+        assert!(!refused(&["https://a/"], "https://b/"));
+        assert!(!refused(&["http://a/"], "https://b/"));
+        assert!(!refused(&["http://a/"], "http://b/"));
+        assert!(refused(&["https://a/"], "http://a/"));
+        assert!(refused(&["http://a/", "https://b/"], "http://c/"));
+        assert!(refused(&["http://a/"], "file:///etc/passwd"));
+        assert!(refused(&["https://a/"; REDIRECTS + 1], "https://b/"));
+    }
+
+    #[test]
+    fn tls_errors_are_found_however_wrapped() {
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::other(error));
+        assert!(tls_error(&wrapped).is_some());
+        assert!(tls_error(&std::io::Error::other("x")).is_none());
+    }
+
+    #[test]
+    fn statuses_are_told_apart() {
+        let status = |code| check_status(code, &HeaderMap::new());
+        assert!(status(200).is_ok() && status(206).is_ok() && status(304).is_ok());
+        assert!(matches!(status(404), Err(Reason::NotFound(404))));
+        assert!(matches!(status(302), Err(Reason::Redirect(_))));
+        assert!(matches!(status(503), Err(Reason::Status { code: 503, .. })));
+    }
+}

@@ -1,0 +1,246 @@
+//! Brings bytes here: over HTTP(S) or from files, from the first of several places that serves
+//! them, with retries, resumption and a cache. It settles integrity (digests), never origin.
+//!
+//! [`Fetcher::document`] is for small things that nothing vouches for but the server itself,
+//! [`Fetcher::document_from`] for those that the caller judges, and [`Fetcher::content`] for files
+//! whose digest is known.
+
+mod cache;
+mod document;
+mod download;
+mod error;
+mod http;
+mod location;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use document::Proof;
+pub use error::{Attempt, FetchError, Reason, Refusal};
+pub use location::join;
+
+use cache::Cache;
+use error::Failure;
+use http::Http;
+use location::Place;
+
+use crate::model::Checksum;
+use crate::report::{Event, Reporter};
+
+/// The longest that a server's Retry-After is obeyed.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How to fetch.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the cache is; made when it is missing.
+    pub cache_dir: PathBuf,
+    /// `--mirror`: everything at `https://HOST/PATH` is read from `BASE/HOST/PATH`. An http, https
+    /// or file URL, or an absolute path.
+    pub mirror: Option<String>,
+    /// How often each place is tried.
+    pub attempts: u32,
+    /// The pause before the second try; it doubles for each further one.
+    pub pause: Duration,
+    /// The longest that making a connection may take.
+    pub connect_timeout: Duration,
+    /// A request that brings less than `minimum_rate` for this long is given up.
+    pub stall_timeout: Duration,
+    /// Bytes per second.
+    pub minimum_rate: u64,
+}
+
+impl Options {
+    /// What suits most networks, with the cache at `cache_dir`.
+    #[must_use]
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: cache_dir.into(),
+            mirror: None,
+            attempts: 3,
+            pause: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(20),
+            minimum_rate: 1024,
+        }
+    }
+}
+
+/// A file in the cache (or, for `file:` sources, where it lies) whose digest was compared with the
+/// one that was asked for. Only this module makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    path: PathBuf,
+    size: u64,
+    checksum: Checksum,
+    url: String,
+    from_cache: bool,
+}
+
+impl Fetched {
+    /// Where the bytes are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn checksum(&self) -> &Checksum {
+        &self.checksum
+    }
+
+    /// The URL that served it; from the cache, the first that could have.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether nothing was fetched for it now.
+    #[must_use]
+    pub fn is_from_cache(&self) -> bool {
+        self.from_cache
+    }
+}
+
+/// Fetches, for all threads of a run.
+pub struct Fetcher<'r> {
+    options: Options,
+    reporter: &'r dyn Reporter,
+    cache: Cache,
+    http: Http,
+    /// Hosts that did not answer in this run: they are asked last.
+    silent: Mutex<HashSet<String>>,
+}
+
+impl<'r> Fetcher<'r> {
+    /// A fetcher with its cache. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the cache's directories cannot be made.
+    pub fn new(options: Options, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
+        let cache = Cache::open(options.cache_dir.clone())?;
+        let http = Http::new(&options);
+        Ok(Self { options, reporter, cache, http, silent: Mutex::default() })
+    }
+
+    /// Whether `--mirror` replaces every host.
+    #[must_use]
+    pub fn has_mirror(&self) -> bool {
+        self.options.mirror.is_some()
+    }
+
+    /// The newest note that [`Self::remember`] left under `key`, in any run.
+    #[must_use]
+    pub fn recall(&self, key: &str) -> Option<String> {
+        self.cache.recall(key)
+    }
+
+    /// Leaves a note for later runs.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn remember(&self, key: &str, note: &str) -> Result<(), FetchError> {
+        self.cache.remember(key, note)
+    }
+
+    /// Tries `urls` in turn, and those that may yet recover again after a pause, until one serves.
+    fn try_each<T>(
+        &self,
+        urls: &[String],
+        mut attempt: impl FnMut(&str, &Place) -> Result<T, Failure>,
+    ) -> Result<T, FetchError> {
+        let mut tried: Vec<Attempt> = Vec::new();
+        let mut open: Vec<(&String, Result<Place, Reason>)> =
+            urls.iter().map(|url| (url, Place::of(url, self.options.mirror.as_deref()))).collect();
+        open.sort_by_key(|(_, place)| place.as_ref().is_ok_and(|place| self.is_silent(place)));
+        for round in 0..self.options.attempts.max(1) {
+            if round > 0 {
+                self.pause(round, &tried)?;
+            }
+            let mut again = Vec::new();
+            for (url, place) in open {
+                if self.reporter.is_cancelled() {
+                    return Err(FetchError::Cancelled);
+                }
+                let shown = place.as_ref().map_or_else(|_| url.clone(), Place::show);
+                let result = match &place {
+                    Ok(place) => attempt(url, place),
+                    Err(_) => Err(Reason::Url.into()),
+                };
+                match result {
+                    Ok(value) => return Ok(value),
+                    Err(Failure::Fatal(error)) => return Err(error),
+                    Err(Failure::Here(reason)) => {
+                        self.note_failure(&place, &shown, &reason);
+                        if reason.is_transient() {
+                            again.push((url, place));
+                        }
+                        record(&mut tried, shown, reason);
+                    }
+                }
+            }
+            open = again;
+            if open.is_empty() {
+                break;
+            }
+        }
+        Err(FetchError::Unavailable(tried))
+    }
+
+    /// Reports a failed try, and remembers hosts that do not answer.
+    fn note_failure(&self, place: &Result<Place, Reason>, url: &str, reason: &Reason) {
+        if let Ok(Place::Web { url, .. }) = place
+            && reason.is_hosts_fault()
+        {
+            self.silent().insert(http::host(url));
+        }
+        self.reporter.event(Event::Retry { url: url.to_owned(), reason: reason.to_string() });
+    }
+
+    /// Waits before a further round: longer each time, and as long as a server asked.
+    fn pause(&self, round: u32, tried: &[Attempt]) -> Result<(), FetchError> {
+        let asked = tried.iter().filter_map(|attempt| match attempt.reason {
+            Reason::Status { retry_after, .. } => retry_after,
+            _ => None,
+        });
+        let own = self.options.pause.saturating_mul(1 << (round - 1).min(6));
+        let wait = asked.min().unwrap_or_default().max(own).min(LONGEST_WAIT);
+        let end = Instant::now() + wait;
+        while !self.reporter.is_cancelled() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        Err(FetchError::Cancelled)
+    }
+
+    fn is_silent(&self, place: &Place) -> bool {
+        match place {
+            Place::Web { url, .. } => self.silent().contains(&http::host(url)),
+            Place::File(_) => false,
+        }
+    }
+
+    fn silent(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps each place's last reason.
+fn record(tried: &mut Vec<Attempt>, url: String, reason: Reason) {
+    match tried.iter_mut().find(|attempt| attempt.url == url) {
+        Some(attempt) => attempt.reason = reason,
+        None => tried.push(Attempt { url, reason }),
+    }
+}

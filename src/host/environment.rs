@@ -1,0 +1,184 @@
+//! Environment variables: which have an effect, and their values.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Every environment variable that has an effect, and which.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("ELSEWHERE_MIRROR", "fetch https://HOST/PATH from here/HOST/PATH, as --mirror does"),
+    ("XDG_CACHE_HOME", "downloads are kept in elsewhere/ below it (default: ~/.cache)"),
+    ("XDG_CONFIG_HOME", "elsewhere/repos/ below it holds more definitions (default: ~/.config)"),
+    ("HOME", "where the defaults of the two above lie"),
+    ("TMPDIR", "where smoke tests have their scratch directory (default: /tmp)"),
+    ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
+    ("NO_COLOR", "no colours, when it is set to anything"),
+    ("TERM", "no colours and no progress bars when it is `dumb`"),
+    ("HTTPS_PROXY", "proxy for https (also https_proxy, HTTP_PROXY, ALL_PROXY, NO_PROXY)"),
+    ("SSL_CERT_FILE", "certificates of the authorities to trust, instead of the system's"),
+];
+
+/// The variables of [`VARIABLES`] that are set, read once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(BTreeMap<&'static str, OsString>);
+
+impl Environment {
+    /// Reads the process's environment. Empty variables count as unset.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    pub(super) fn read() -> Self {
+        Self::with(|name| std::env::var_os(name))
+    }
+
+    /// The environment in which `value` gives the variables.
+    fn with(value: impl Fn(&str) -> Option<OsString>) -> Self {
+        let names = VARIABLES.iter().map(|(name, _)| *name);
+        let set = names.filter_map(|name| Some((name, value(name)?)));
+        Self(set.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// `ELSEWHERE_MIRROR`.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub(super) fn mirror(&self) -> Result<Option<&str>, HostError> {
+        self.text("ELSEWHERE_MIRROR", "a URL")
+    }
+
+    /// `SOURCE_DATE_EPOCH`.
+    ///
+    /// # Errors
+    /// When it is no number. The specification asks that such a run fail.
+    pub(super) fn source_date_epoch(&self) -> Result<Option<u64>, HostError> {
+        let (name, expected) = ("SOURCE_DATE_EPOCH", "a number of seconds since 1970");
+        let number = |text: &str| {
+            let invalid = |_| HostError { name, value: text.to_owned(), expected };
+            text.parse().map_err(invalid)
+        };
+        self.text(name, expected)?.map(number).transpose()
+    }
+
+    /// Whether `NO_COLOR` is set, or the terminal is dumb.
+    pub(super) fn no_colour(&self) -> bool {
+        self.0.contains_key("NO_COLOR") || self.is_dumb_terminal()
+    }
+
+    /// Whether `TERM` is `dumb`.
+    pub(super) fn is_dumb_terminal(&self) -> bool {
+        self.0.get("TERM").is_some_and(|term| term == "dumb")
+    }
+
+    /// This program's directory below a base directory of the XDG specification, which says that
+    /// relative values are to be ignored.
+    pub(super) fn below(&self, variable: &str, default: &str) -> Option<PathBuf> {
+        let in_home = || Some(self.absolute("HOME")?.join(default));
+        Some(self.absolute(variable).or_else(in_home)?.join("elsewhere"))
+    }
+
+    /// The value of `variable`, where that is an absolute path.
+    pub(super) fn absolute(&self, variable: &str) -> Option<PathBuf> {
+        self.0.get(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
+    fn text(&self, name: &'static str, expected: &'static str) -> Result<Option<&str>, HostError> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        value.to_str().map(Some).ok_or_else(|| HostError {
+            name,
+            value: value.to_string_lossy().into_owned(),
+            expected,
+        })
+    }
+}
+
+/// An environment variable whose value makes no sense.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the environment variable {name} is {value:?}, not {expected}")]
+pub struct HostError {
+    /// The variable.
+    name: &'static str,
+    /// Its value.
+    value: String,
+    /// What would be right.
+    expected: &'static str,
+}
+
+impl HostError {
+    /// What to type or do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(format!("correct it, or `unset {}`", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::with(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn directories_follow_the_xdg_specification() {
+        let cache = |set: &[(&str, &str)]| environment(set).below("XDG_CACHE_HOME", ".cache");
+        let home = ("HOME", "/home/u");
+        let by_default = Some(PathBuf::from("/home/u/.cache/elsewhere"));
+        assert_eq!(cache(&[home]), by_default);
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "/c")]), Some("/c/elsewhere".into()));
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "/c")]), Some("/c/elsewhere".into()));
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "c")]), by_default);
+        assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "")]), by_default);
+        for nowhere in [&[][..], &[("HOME", "")], &[("HOME", "u")]] {
+            assert_eq!(cache(nowhere), None);
+        }
+    }
+
+    #[test]
+    fn the_time_can_be_given() {
+        let epoch = |value| environment(&[("SOURCE_DATE_EPOCH", value)]).source_date_epoch();
+        assert_eq!(epoch("17"), Ok(Some(17)));
+        assert_eq!(epoch(""), Ok(None));
+        assert!(epoch("-1").is_err());
+        let error = epoch("so\x1bon").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the environment variable SOURCE_DATE_EPOCH is \"so\\u{1b}on\", \
+             not a number of seconds since 1970"
+        );
+    }
+
+    #[test]
+    fn values_that_are_not_utf_8_are_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = OsString::from_vec(b"http://\xff".to_vec());
+        let environment =
+            Environment::with(|name| (name == "ELSEWHERE_MIRROR").then(|| bytes.clone()));
+        assert!(environment.mirror().unwrap_err().to_string().contains("ELSEWHERE_MIRROR"));
+    }
+
+    #[test]
+    fn colours_can_be_forbidden() {
+        assert!(!environment(&[("TERM", "xterm")]).no_colour());
+        assert!(!environment(&[("NO_COLOR", "")]).no_colour());
+        assert!(environment(&[("NO_COLOR", "1")]).no_colour());
+        assert!(!environment(&[("NO_COLOR", "1")]).is_dumb_terminal());
+        assert!(environment(&[("TERM", "dumb")]).no_colour());
+        assert!(environment(&[("TERM", "dumb")]).is_dumb_terminal());
+    }
+
+    #[test]
+    fn only_variables_that_are_listed_are_read() {
+        let environment = Environment::with(|name| Some(OsString::from(name)));
+        let read: Vec<_> = environment.0.keys().copied().collect();
+        assert_eq!(read.len(), VARIABLES.len());
+        for name in ["ELSEWHERE_MIRROR", "HOME", "NO_COLOR", "SOURCE_DATE_EPOCH", "TERM", "TMPDIR"]
+        {
+            assert!(read.contains(&name), "{name}");
+        }
+    }
+}

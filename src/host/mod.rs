@@ -1,0 +1,133 @@
+//! What this machine and this process are: the only reader of the environment, of the arguments
+//! and of the working directory. Everyone else is handed plain values.
+
+mod clock;
+mod environment;
+mod machine;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+pub use clock::date;
+pub use environment::{HostError, VARIABLES};
+
+use crate::model::HostFacts;
+use environment::Environment;
+
+/// This machine and this process.
+#[derive(Debug)]
+pub struct Host {
+    environment: Environment,
+    facts: OnceLock<HostFacts>,
+}
+
+impl Host {
+    /// Reads the environment; the machine is looked at when it is asked about.
+    #[must_use]
+    pub fn read() -> Self {
+        Self { environment: Environment::read(), facts: OnceLock::new() }
+    }
+
+    /// What this machine is.
+    pub fn facts(&self) -> &HostFacts {
+        self.facts.get_or_init(machine::facts)
+    }
+
+    /// Why unprivileged users cannot make user namespaces here, as far as the kernel's settings
+    /// tell; `None` when they may.
+    #[must_use]
+    pub fn user_namespaces_refused(&self) -> Option<String> {
+        machine::user_namespaces_refused(Path::new("/"))
+    }
+
+    /// The process's arguments, the program's own name first.
+    pub fn arguments(&self) -> impl Iterator<Item = OsString> {
+        std::env::args_os()
+    }
+
+    /// `path`, seen from the working directory. Stays relative where that cannot be read.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    }
+
+    /// Today in UTC, `YYYY-MM-DD`.
+    #[must_use]
+    pub fn today(&self) -> String {
+        date(clock::seconds())
+    }
+
+    /// The time that receipts state, in seconds since 1970: `SOURCE_DATE_EPOCH`, or now.
+    ///
+    /// # Errors
+    /// When the variable is no number.
+    pub fn now(&self) -> Result<u64, HostError> {
+        Ok(self.environment.source_date_epoch()?.unwrap_or_else(clock::seconds))
+    }
+
+    /// Where downloads are kept unless the user says otherwise; `None` when neither
+    /// `XDG_CACHE_HOME` nor `HOME` is set to an absolute path.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        self.environment.below("XDG_CACHE_HOME", ".cache")
+    }
+
+    /// Where the user's own settings are: definitions in `repos`. `None` when neither
+    /// `XDG_CONFIG_HOME` nor `HOME` is set to an absolute path.
+    #[must_use]
+    pub fn config_dir(&self) -> Option<PathBuf> {
+        self.environment.below("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// Where scratch directories are made.
+    #[must_use]
+    pub fn temporary_dir(&self) -> PathBuf {
+        self.environment.absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"))
+    }
+
+    /// The mirror that `ELSEWHERE_MIRROR` names.
+    ///
+    /// # Errors
+    /// When the variable is not UTF-8.
+    pub fn mirror(&self) -> Result<Option<&str>, HostError> {
+        self.environment.mirror()
+    }
+
+    /// Whether the user wants no colours.
+    #[must_use]
+    pub fn no_colour(&self) -> bool {
+        self.environment.no_colour()
+    }
+
+    /// Whether the terminal, if there is one, cannot redraw a line.
+    #[must_use]
+    pub fn is_dumb_terminal(&self) -> bool {
+        self.environment.is_dumb_terminal()
+    }
+
+    /// Whether standard error, where progress and messages go, is a terminal.
+    #[must_use]
+    pub fn stderr_is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// Whether standard output is a terminal.
+    #[must_use]
+    pub fn stdout_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// The machine's name, to say who holds a lock.
+    #[must_use]
+    pub fn name(&self) -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    /// The effective user's id.
+    #[must_use]
+    pub fn user_id(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+}

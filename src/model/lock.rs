@@ -1,0 +1,98 @@
+//! The lock file: a plan as text that is stable, readable, and easy to compare.
+//! `docs/lock-file.md` describes the format.
+
+use serde::Deserialize;
+
+use super::{PLAN_FORMAT, Plan, TreePlan};
+
+/// The first line of every lock file. A comment: it is not looked at.
+const HEADING: &str =
+    "# What `elsewhere install --lock` installs; docs/lock-file.md describes this file.\n";
+
+/// Why a lock file cannot be written or used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The plan has a value that TOML cannot hold: a number beyond 63 bits.
+    #[error("this plan cannot be written as a lock file")]
+    Unwritable(#[source] toml::ser::Error),
+    /// It is no TOML, or lacks a field, or has one that is not known.
+    #[error("this is no lock file")]
+    Unreadable(#[source] Box<toml::de::Error>),
+    /// A newer program wrote it.
+    #[error("the lock file has format {0}, and this program reads format {PLAN_FORMAT}")]
+    Format(u32),
+    /// It contradicts itself.
+    #[error("the lock file contradicts itself: {0}")]
+    Inconsistent(String),
+}
+
+impl LockError {
+    /// What to type or do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Format(_) => {
+                Some("use the version of elsewhere that wrote it, or newer".to_owned())
+            }
+            Self::Unreadable(_) | Self::Inconsistent(_) => {
+                Some("make it anew with `elsewhere plan --lock FILE`".to_owned())
+            }
+            Self::Unwritable(_) => None,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan as a lock file. The same plan gives the same text.
+    ///
+    /// # Errors
+    /// When a number is beyond what TOML holds.
+    pub fn to_lock(&self) -> Result<String, LockError> {
+        let text = toml::to_string(self).map_err(LockError::Unwritable)?;
+        Ok(format!("{HEADING}{text}"))
+    }
+
+    /// The plan in the text of a lock file.
+    ///
+    /// # Errors
+    /// When the text is no lock file of a format that is known here, or contradicts itself.
+    pub fn from_lock(text: &str) -> Result<Self, LockError> {
+        /// What every format has, whatever else it has.
+        #[derive(Deserialize)]
+        struct FormatOnly {
+            format: u32,
+        }
+        let unreadable = |error| LockError::Unreadable(Box::new(error));
+        let FormatOnly { format } = toml::from_str(text).map_err(unreadable)?;
+        if format != PLAN_FORMAT {
+            return Err(LockError::Format(format));
+        }
+        let plan: Self = toml::from_str(text).map_err(unreadable)?;
+        match plan.trees.iter().enumerate().find_map(|(at, tree)| plan.contradiction(at, tree)) {
+            Some(contradiction) => Err(LockError::Inconsistent(contradiction)),
+            None => Ok(plan),
+        }
+    }
+
+    /// What is wrong with the tree at position `at`.
+    fn contradiction(&self, at: usize, tree: &TreePlan) -> Option<String> {
+        let arch = tree.arch;
+        if self.trees.iter().take(at).any(|earlier| earlier.arch == arch) {
+            return Some(format!("there are two trees for {arch}"));
+        }
+        let twin = tree.packages.windows(2).find(|pair| match pair {
+            [one, other] => one.nevra.name >= other.nevra.name,
+            _ => false,
+        });
+        if let Some([_, twin]) = twin {
+            return Some(format!("{arch}: {} is out of order, or stands twice", twin.nevra));
+        }
+        tree.packages.iter().find_map(|package| {
+            if !arch.accepts(&package.nevra.arch) {
+                return Some(format!("{arch}: {} is for another architecture", package.nevra));
+            }
+            let lacks_source = tree.source(&package.source).is_none();
+            lacks_source.then(|| format!("{arch}: {} has an unknown source", package.nevra))
+        })
+    }
+}

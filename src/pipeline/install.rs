@@ -1,0 +1,225 @@
+//! From a plan to a live prefix.
+
+use std::collections::BTreeMap;
+
+use super::make::{self, Making, Rules};
+use super::{Context, Keys};
+use crate::error::Error;
+use crate::launcher;
+use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
+use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
+use crate::smoke::{self, Trial};
+
+/// What the caller decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether to wait for another run on the same prefix.
+    pub wait: bool,
+    /// Whether unsigned packages are let in.
+    pub allow_unsigned: bool,
+    /// The time that receipts carry, in seconds since 1970.
+    pub now: u64,
+}
+
+/// What came of an install.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Installed {
+    /// Each architecture of the plan.
+    pub trees: Vec<InstalledTree>,
+    /// Names of the launchers in `PREFIX/bin`.
+    pub launchers: Vec<String>,
+}
+
+/// One live tree.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct InstalledTree {
+    /// The architecture.
+    pub arch: Arch,
+    /// The dist.
+    pub dist: String,
+    /// The generation's number.
+    pub generation: u32,
+    /// Whether the prefix had just this already.
+    pub unchanged: bool,
+    /// How many packages.
+    pub packages: usize,
+    /// Bytes of its files.
+    pub size: u64,
+    /// The oldest glibc that runs it.
+    pub glibc_needed: Option<GlibcVersion>,
+    /// The x86-64 level that its programs need, 1 to 4; 0 on other architectures.
+    pub x86_64_level: u8,
+}
+
+/// Carries out `plan` in `prefix`.
+///
+/// # Errors
+/// When anything fails. What was live before is live then.
+pub fn install(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    plan: &Plan,
+    prefix: &Prefix,
+    options: Options,
+) -> Result<Installed, Error> {
+    let lock = prefix.lock(options.wait, context.reporter)?;
+    prefix.clean(&lock, context.reporter)?;
+    let mut trees = Vec::new();
+    let mut wanted = Vec::new();
+    for tree in &plan.trees {
+        match unchanged(prefix, tree)? {
+            Some((generation, receipt)) => {
+                trees.push(summary(context, &receipt, generation.number, true));
+            }
+            None => wanted.push(tree),
+        }
+    }
+    prefix.check_space(wanted.iter().map(|tree| tree.installed_size()).sum())?;
+    let mut makings = Vec::new();
+    for tree in wanted {
+        makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);
+    }
+    let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
+    make::fill(context, keys, rules, &makings)?;
+    let mut receipts = Vec::new();
+    for making in &makings {
+        let scratch = prefix.stage(&lock, making.arch())?;
+        let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
+        making.staging.write_receipt(&receipt)?;
+        receipts.push(receipt);
+    }
+    let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
+    trees.sort_by_key(|tree| tree.arch);
+    Ok(Installed { trees, launchers })
+}
+
+/// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.
+fn go_live(
+    context: Context<'_>,
+    prefix: &Prefix,
+    lock: &Lock,
+    makings: Vec<Making<'_>>,
+    receipts: &[Receipt],
+    trees: &mut Vec<InstalledTree>,
+) -> Result<Vec<String>, Error> {
+    let mut generations = Vec::new();
+    for making in makings {
+        making.staging.sync()?;
+        generations.push(making.staging.commit(lock)?);
+    }
+    let launchers = launchers(context, prefix, receipts)?;
+    prefix.write_launchers(lock, &launchers)?;
+    for (generation, receipt) in generations.iter().zip(receipts) {
+        let before = prefix.live(receipt.arch)?;
+        if let Some(live) = &before {
+            tell_config(context, prefix.carry_config(lock, live, &generation.path)?);
+        }
+        prefix.activate(lock, generation)?;
+        if let Err(error) = try_launchers(context, prefix, lock, generation, receipt) {
+            prefix.deactivate(lock, generation, before.as_ref())?;
+            return Err(error);
+        }
+        trees.push(summary(context, receipt, generation.number, false));
+    }
+    Ok(launchers.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Names and texts of the launchers of every runtime that is live in the prefix or about to be.
+fn launchers(
+    context: Context<'_>,
+    prefix: &Prefix,
+    receipts: &[Receipt],
+) -> Result<Vec<(String, String)>, Error> {
+    let mut runtimes: Vec<String> = Vec::new();
+    for arch in prefix.arches()? {
+        if let Some(generation) = prefix.live(arch)? {
+            let receipt = prefix.receipt(&generation)?;
+            runtimes.extend(receipt.runtimes.into_iter().map(|runtime| runtime.name));
+        }
+    }
+    let new = receipts.iter().flat_map(|receipt| &receipt.runtimes);
+    runtimes.extend(new.map(|runtime| runtime.name.clone()));
+    let mut launchers = BTreeMap::new();
+    for name in runtimes {
+        let runtime = context.catalog.runtime(&name)?;
+        for command in &runtime.commands {
+            launchers.insert(command.name.clone(), launcher::text(runtime, command));
+        }
+    }
+    Ok(launchers.into_iter().collect())
+}
+
+/// Runs the smoke tests once more, through the launchers that users will call.
+fn try_launchers(
+    context: Context<'_>,
+    prefix: &Prefix,
+    lock: &Lock,
+    generation: &Generation,
+    receipt: &Receipt,
+) -> Result<(), Error> {
+    if context.host.arch != Some(receipt.arch) {
+        return Ok(());
+    }
+    let mut runtimes = Vec::new();
+    for runtime in &receipt.runtimes {
+        runtimes.push((context.catalog.runtime(&runtime.name)?, runtime.version.as_str()));
+    }
+    let scratch = prefix.stage(lock, receipt.arch)?;
+    let trial = Trial {
+        tree: &generation.path,
+        arch: receipt.arch,
+        files: &receipt.files,
+        runtimes: &runtimes,
+        scratch: scratch.path(),
+    };
+    smoke::run_launchers(&trial, &prefix.bin(), context.reporter)?;
+    Ok(())
+}
+
+/// Says what became of the user's configuration.
+fn tell_config(context: Context<'_>, report: ConfigReport) {
+    for path in report.kept {
+        context.reporter.note(format!("{path}: your edited version stays"));
+    }
+    for path in report.rpmnew {
+        context.reporter.note(format!("{path}: the new version lies beside yours"));
+    }
+    for path in report.rpmsave {
+        context.reporter.note(format!("{path}: your edits of a file that is no longer used"));
+    }
+    for path in report.skipped {
+        context.reporter.warning(format!("{path}: not carried into the new tree"));
+    }
+}
+
+/// The live generation, where it is what `tree` asks for.
+fn unchanged(prefix: &Prefix, tree: &TreePlan) -> Result<Option<(Generation, Receipt)>, Error> {
+    let Some(generation) = prefix.live(tree.arch)? else { return Ok(None) };
+    let receipt = prefix.receipt(&generation)?;
+    let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));
+    let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
+    let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")
+        && receipt.dist == tree.dist
+        && receipt.runtimes == tree.runtimes
+        && packages.eq(planned);
+    Ok(same.then_some((generation, receipt)))
+}
+
+fn summary(
+    context: Context<'_>,
+    receipt: &Receipt,
+    generation: u32,
+    unchanged: bool,
+) -> InstalledTree {
+    let level = context.catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level);
+    InstalledTree {
+        arch: receipt.arch,
+        dist: receipt.dist.clone(),
+        generation,
+        unchanged,
+        packages: receipt.packages.len(),
+        size: receipt.size(),
+        glibc_needed: receipt.glibc_needed,
+        x86_64_level: if receipt.arch == Arch::X86_64 { level } else { 0 },
+    }
+}

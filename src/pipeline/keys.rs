@@ -1,0 +1,145 @@
+//! The keys of a run: fetched when a source needs them, checked against their pins, and shared by
+//! all threads.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::Error;
+use crate::fetch::{Fetcher, Proof};
+use crate::model::{Fingerprint, KeyPin};
+use crate::report::Reporter;
+use crate::trust::{Keyring, SignedBy, TrustError};
+
+/// A key file of a distribution is a few kilobytes.
+const KEY_FILE_LIMIT: u64 = 1 << 20;
+
+/// The keyring of a run.
+pub struct Keys<'a> {
+    fetcher: &'a Fetcher<'a>,
+    reporter: &'a dyn Reporter,
+    /// What `--trust-key` gave.
+    trusted: Vec<Fingerprint>,
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keyring: Keyring,
+    /// What became of each pin that was asked for: its error, where it could not be had.
+    pins: BTreeMap<Fingerprint, Option<String>>,
+}
+
+impl<'a> Keys<'a> {
+    /// A keyring with the keys of the files that the user trusts.
+    ///
+    /// # Errors
+    /// When such a file cannot be read or holds no key.
+    pub fn new(
+        fetcher: &'a Fetcher<'a>,
+        reporter: &'a dyn Reporter,
+        trust_files: &[PathBuf],
+    ) -> Result<Self, Error> {
+        let mut state = State::default();
+        let mut trusted = Vec::new();
+        for path in trust_files {
+            let bytes = fs::read(path)
+                .map_err(|source| Error::TrustKeyFile { path: path.clone(), source })?;
+            trusted.extend(state.keyring.add_trusted(&bytes)?);
+        }
+        Ok(Self { fetcher, reporter, trusted, state: RwLock::new(state) })
+    }
+
+    /// The fingerprints that may sign for a source with these pins.
+    #[must_use]
+    pub fn allowed(&self, pins: &[KeyPin]) -> Vec<Fingerprint> {
+        let pinned = pins.iter().map(|pin| pin.fingerprint.clone());
+        pinned.chain(self.trusted.iter().cloned()).collect()
+    }
+
+    /// Whether a key came from `--trust-key`.
+    #[must_use]
+    pub fn is_trusted_by_user(&self, fingerprint: &Fingerprint) -> bool {
+        self.trusted.contains(fingerprint)
+    }
+
+    /// Fetches the pinned keys that are not here yet. One that cannot be had is told as a detail:
+    /// it matters only when a signature needs it.
+    pub fn ensure(&self, pins: &[KeyPin]) {
+        for pin in pins {
+            if self.read().pins.contains_key(&pin.fingerprint) {
+                continue;
+            }
+            let failure = self.fetch(pin).err().map(|error| error.to_string());
+            if let Some(reason) = &failure {
+                self.reporter.detail(format!("key {} is not at hand: {reason}", pin.fingerprint));
+            }
+            self.write().pins.insert(pin.fingerprint.clone(), failure);
+        }
+    }
+
+    /// Why pinned keys are missing, for the error of a signature that could not be checked.
+    #[must_use]
+    pub fn failures(&self, pins: &[KeyPin]) -> Vec<String> {
+        let state = self.read();
+        let reason = |pin: &KeyPin| state.pins.get(&pin.fingerprint).cloned().flatten();
+        pins.iter().filter_map(reason).collect()
+    }
+
+    /// Checks a detached signature by one of the pinned keys.
+    ///
+    /// # Errors
+    /// When it is not a good signature by one of them.
+    pub fn verify_detached(
+        &self,
+        pins: &[KeyPin],
+        data: &[u8],
+        signature: &[u8],
+    ) -> Result<SignedBy, TrustError> {
+        self.ensure(pins);
+        self.read().keyring.verify_detached(data, signature, &self.allowed(pins))
+    }
+
+    /// The keyring as it is now.
+    pub fn with_keyring<T>(&self, use_it: impl FnOnce(&Keyring) -> T) -> T {
+        use_it(&self.read().keyring)
+    }
+
+    /// Adds one key: from the cache, or from the first place that serves it.
+    fn fetch(&self, pin: &KeyPin) -> Result<(), Error> {
+        let note = format!("key-{}", pin.fingerprint);
+        if let Some(kept) = self.fetcher.recall(&note)
+            && self.add(kept.as_bytes(), &pin.fingerprint).is_ok()
+        {
+            return Ok(());
+        }
+        let urls: Vec<String> = std::iter::once(&pin.url).chain(&pin.alternates).cloned().collect();
+        let bytes = self.fetcher.document_from(
+            &urls,
+            KEY_FILE_LIMIT,
+            Proof::Caller,
+            |_, bytes| match self.add(&bytes, &pin.fingerprint) {
+                Ok(()) => Ok(bytes),
+                Err(error) => Err(error.into()),
+            },
+        )?;
+        // A binary key file is fetched again by the next run; distributions publish armoured ones.
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            self.fetcher.remember(&note, text)?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, file: &[u8], fingerprint: &Fingerprint) -> Result<(), TrustError> {
+        self.write().keyring.add_pinned(file, fingerprint)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

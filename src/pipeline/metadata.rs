@@ -1,0 +1,435 @@
+//! From a [`Dist`] to an [`Index`]: every repository of an architecture, side by side, each from
+//! the first mirror whose metadata is believed.
+//!
+//! What is believed: a `repomd.xml` with a digest that the metalink promises; where there is no
+//! promise, one that came over https from a server that the dist names. Where the dist signs it,
+//! the signature must hold as well. All else follows by digest.
+
+use std::error::Error;
+use std::fs::File;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join};
+use crate::model::{
+    Arch, Checksum, Digester, Dist, Index, ModuleStream, Repository, Source, escape,
+};
+use crate::repodata::metalink::{self, Metalink};
+use crate::repodata::primary::Scope;
+use crate::repodata::repomd::{self, Repomd, RepomdRecord};
+use crate::repodata::{RepodataError, modules, primary};
+use crate::report::{Event, Phase, Reporter};
+
+/// Most bytes of a metalink or mirror list.
+const LIST_LIMIT: u64 = 4 << 20;
+/// Most bytes of `repomd.xml`.
+const REPOMD_LIMIT: u64 = 1 << 20;
+/// Most bytes of its signature.
+const SIGNATURE_LIMIT: u64 = 64 << 10;
+/// The table of contents of a repository, below its base URL.
+const REPOMD: &str = "repodata/repomd.xml";
+
+/// All that a dist offers for an architecture, and where each repository was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The packages.
+    pub index: Index,
+    /// The repositories, in the order of [`Index::repositories`]; of each the mirror that served
+    /// the metadata first.
+    pub sources: Vec<Source>,
+}
+
+/// Why a signature of `repomd.xml` is not believed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TrustFailure(#[from] pub Box<dyn Error + Send + Sync>);
+
+/// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
+/// repository.
+pub type Verify<'a> = dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
+
+/// Why the metadata cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// The dist does not exist for the architecture.
+    #[error("{dist} has no repositories for {arch}; it has some for {known}")]
+    NoRepositories {
+        /// The dist.
+        dist: String,
+        /// The architecture.
+        arch: Arch,
+        /// The architectures that it has repositories for.
+        known: String,
+    },
+    /// One of its repositories cannot be read.
+    #[error("repository {id} of {dist} for {arch}: {source}")]
+    Repository {
+        /// The dist.
+        dist: String,
+        /// The repository.
+        id: String,
+        /// The architecture.
+        arch: Arch,
+        /// Why.
+        source: Box<RepositoryError>,
+    },
+}
+
+/// Why a repository cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// None of its places has it.
+    #[error("none of its places has it for this architecture: {0}")]
+    Missing(#[source] FetchError),
+    /// A file of it cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A file of it, whose digest is right, makes no sense.
+    #[error("{} {source}", escape(.location))]
+    Content {
+        /// Its place in the repository.
+        location: String,
+        /// What is wrong with it.
+        source: RepodataError,
+    },
+    /// The thread that read it died.
+    #[error("reading it was broken off")]
+    Broken,
+}
+
+impl MetadataError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let Self::Repository { source, .. } = self else {
+            return Some("choose another dist with -d".into());
+        };
+        match source.as_ref() {
+            RepositoryError::Missing(_) => {
+                Some("choose another dist with -d, or another mirror with --mirror".into())
+            }
+            RepositoryError::Fetch(error) => error.hint(),
+            RepositoryError::Content { .. } | RepositoryError::Broken => None,
+        }
+    }
+
+    /// The fetch that failed, if that is the cause.
+    #[must_use]
+    pub fn fetch_error(&self) -> Option<&FetchError> {
+        match self {
+            Self::Repository { source, .. } => match source.as_ref() {
+                RepositoryError::Fetch(error) | RepositoryError::Missing(error) => Some(error),
+                RepositoryError::Content { .. } | RepositoryError::Broken => None,
+            },
+            Self::NoRepositories { .. } => None,
+        }
+    }
+}
+
+/// Why a `repomd.xml` is passed over.
+#[derive(Debug, thiserror::Error)]
+enum Distrust {
+    #[error("its signature is not accepted: {0}")]
+    Signature(#[source] TrustFailure),
+    #[error("its signature is missing: {0}")]
+    Unsigned(#[source] FetchError),
+    #[error("{0}")]
+    Content(#[source] RepodataError),
+    #[error(
+        "is {by} older than what was seen before, which was signed or promised: the mirror was \
+         left behind, or hides updates"
+    )]
+    Older { by: String },
+}
+
+/// Reads every repository of `dist` for `arch`.
+///
+/// # Errors
+/// When there is none, or one cannot be read: a dist is whole or of no use.
+pub fn load(
+    fetcher: &Fetcher<'_>,
+    dist: &Dist,
+    arch: Arch,
+    verify: &Verify<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Loaded, MetadataError> {
+    let repositories: Vec<&Repository> = dist.repositories_for(arch).collect();
+    if repositories.is_empty() {
+        return Err(no_repositories(dist, arch));
+    }
+    let total = Some(repositories.len() as u64);
+    reporter.event(Event::Started { phase: Phase::Metadata, total });
+    let results = thread::scope(|scope| {
+        let threads: Vec<_> = repositories
+            .iter()
+            .map(|&repository| {
+                let reading =
+                    Reading { fetcher, dist: &dist.name, arch, repository, verify, reporter };
+                scope.spawn(move || {
+                    let result = reading.run();
+                    reporter.advanced(Phase::Metadata, 1);
+                    result
+                })
+            })
+            .collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or(Err(RepositoryError::Broken))
+        };
+        threads.into_iter().map(join).collect::<Vec<_>>()
+    });
+    let mut loaded = Loaded { index: Index::default(), sources: Vec::new() };
+    for (repository, result) in repositories.into_iter().zip(results) {
+        let (index, source) = result.map_err(|source| MetadataError::Repository {
+            dist: dist.name.clone(),
+            id: repository.id.clone(),
+            arch,
+            source: Box::new(source),
+        })?;
+        loaded.index.append(index);
+        loaded.sources.push(source);
+    }
+    reporter.event(Event::Finished { phase: Phase::Metadata });
+    Ok(loaded)
+}
+
+fn no_repositories(dist: &Dist, arch: Arch) -> MetadataError {
+    let exists = |arch: &Arch| dist.repositories_for(*arch).next().is_some();
+    let known: Vec<&str> =
+        Arch::ALL.iter().filter(|arch| exists(arch)).map(|a| a.as_str()).collect();
+    MetadataError::NoRepositories { dist: dist.name.clone(), arch, known: known.join(", ") }
+}
+
+/// One repository being read.
+#[derive(Clone, Copy)]
+struct Reading<'a, 'r> {
+    fetcher: &'a Fetcher<'r>,
+    dist: &'a str,
+    arch: Arch,
+    repository: &'a Repository,
+    verify: &'a Verify<'a>,
+    reporter: &'a dyn Reporter,
+}
+
+impl Reading<'_, '_> {
+    fn run(&self) -> Result<(Index, Source), RepositoryError> {
+        let (mut bases, promise) = self.places()?;
+        let (accepted, repomd) = self.repomd(&bases, &promise)?;
+        bases.retain(|base| *base != accepted);
+        bases.insert(0, accepted);
+        let mut index =
+            Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
+        self.content(&bases, &repomd.primary, |file| {
+            let only = &self.repository.only;
+            let scope = Scope { arch: self.arch, repository: 0, only };
+            primary::parse(file, &repomd.primary, &scope, &mut index)
+        })?;
+        index.modules = self.modules(&bases, &repomd)?;
+        let is_ours = |arches: &[Arch]| arches.is_empty() || arches.contains(&self.arch);
+        let keys = self.repository.keys.iter().filter(|key| is_ours(&key.arches)).cloned();
+        let source = Source { id: self.repository.id.clone(), base: bases, keys: keys.collect() };
+        Ok((index, source))
+    }
+
+    /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`.
+    fn places(&self) -> Result<(Vec<String>, Vec<Checksum>), RepositoryError> {
+        let mut promise = Vec::new();
+        let mut bases = Vec::new();
+        if let Some(url) = &self.repository.metalink
+            && let Some(link) = self.metalink(&self.expand(url))?
+        {
+            (bases, promise) = (link.mirrors, link.checksums);
+        }
+        if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
+            bases = self.mirrorlist(&self.expand(url))?;
+        }
+        for base in &self.repository.base {
+            let base = format!("{}/", self.expand(base).trim_end_matches('/'));
+            if !bases.contains(&base) {
+                bases.push(base);
+            }
+        }
+        Ok((bases, promise))
+    }
+
+    /// The metalink, if it can be had: without it, the dist's own URLs serve.
+    fn metalink(&self, url: &str) -> Result<Option<Metalink>, RepositoryError> {
+        let parse = |_: &str, bytes: Vec<u8>| metalink::parse(&bytes).map_err(Refusal::from);
+        self.unless_absent(self.fetcher.document_from(
+            &[url.to_owned()],
+            LIST_LIMIT,
+            Proof::Server,
+            parse,
+        ))
+    }
+
+    fn mirrorlist(&self, url: &str) -> Result<Vec<String>, RepositoryError> {
+        let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT))?;
+        Ok(list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default())
+    }
+
+    /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.
+    fn unless_absent<T>(&self, list: Result<T, FetchError>) -> Result<Option<T>, RepositoryError> {
+        match list {
+            Ok(list) => Ok(Some(list)),
+            Err(error @ FetchError::Unavailable(_)) => {
+                if !(self.fetcher.has_mirror() && error.is_not_found()) {
+                    let id = &self.repository.id;
+                    self.reporter.detail(format!("{id}: no list of mirrors: {error}"));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The base URL whose `repomd.xml` is believed, and that.
+    fn repomd(
+        &self,
+        bases: &[String],
+        promise: &[Checksum],
+    ) -> Result<(String, Repomd), RepositoryError> {
+        let urls: Vec<String> = bases.iter().map(|base| join(base, REPOMD)).collect();
+        let judge = |url: &str, bytes: Vec<u8>| {
+            let repomd = self.judge(url, &bytes, promise)?;
+            let base = url.strip_suffix(REPOMD).unwrap_or(url).to_owned();
+            Ok((base, repomd))
+        };
+        // Without a promise a signature would do, but not against a server that shows old times.
+        let proof = if promise.is_empty() { Proof::Server } else { Proof::Digest(promise) };
+        self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge).map_err(|error| {
+            match error.is_not_found() {
+                true => RepositoryError::Missing(error),
+                false => RepositoryError::Fetch(error),
+            }
+        })
+    }
+
+    /// Whether a `repomd.xml` is believed. Its digest was held against the promise.
+    fn judge(&self, url: &str, bytes: &[u8], promise: &[Checksum]) -> Result<Repomd, Refusal> {
+        if self.repository.signed_metadata {
+            let signature = self.signature(url)?;
+            (self.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
+        }
+        let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;
+        let is_current = promise.first().is_some_and(|current| is_digest_of(current, bytes));
+        self.check_age(url, &repomd, is_current, !promise.is_empty())?;
+        Ok(repomd)
+    }
+
+    /// What lies beside `repomd.xml` as its signature.
+    fn signature(&self, url: &str) -> Result<Vec<u8>, Refusal> {
+        let url = format!("{url}.asc");
+        let take = |_: &str, bytes| Ok(bytes);
+        match self.fetcher.document_from(&[url], SIGNATURE_LIMIT, Proof::Caller, take) {
+            Err(error @ FetchError::Unavailable(_)) => Err(Distrust::Unsigned(error).into()),
+            signature => Ok(signature?),
+        }
+    }
+
+    /// Holds a repository's age against the newest that this cache has seen of it.
+    fn check_age(
+        &self,
+        url: &str,
+        repomd: &Repomd,
+        is_current: bool,
+        is_promised: bool,
+    ) -> Result<(), Refusal> {
+        let key = self.seen_key();
+        let seen: Option<Seen> =
+            self.fetcher.recall(&key).and_then(|note| serde_json::from_str(&note).ok());
+        let is_anchored = is_promised || self.repository.signed_metadata;
+        if let Some(seen) = seen.filter(|seen| repomd.timestamp < seen.timestamp) {
+            let by = duration(seen.timestamp - repomd.timestamp);
+            if seen.is_anchored && !is_current {
+                return Err(Distrust::Older { by }.into());
+            }
+            let id = &self.repository.id;
+            self.reporter.warning(format!(
+                "{id}: {} serves metadata that is {by} older than what was seen before",
+                escape(url)
+            ));
+            if !is_current {
+                return Ok(());
+            }
+        }
+        let now =
+            Seen { timestamp: repomd.timestamp, revision: repomd.revision.clone(), is_anchored };
+        let note = serde_json::to_string(&now)?;
+        Ok(self.fetcher.remember(&key, &note)?)
+    }
+
+    /// Names the repository's note in the cache. Other places make another repository, whose
+    /// times have nothing to do with the old one's.
+    fn seen_key(&self) -> String {
+        let Repository { id, metalink, mirrorlist, base, .. } = self.repository;
+        let places = format!("{metalink:?} {mirrorlist:?} {base:?}");
+        let places = Checksum::of(places.as_bytes());
+        let places = places.hex().get(..8).unwrap_or_default();
+        format!("{}-{id}-{}-{places}", self.dist, self.arch)
+    }
+
+    /// Fetches a metadata file from the first of `bases` that has it, and reads it.
+    fn content<T>(
+        &self,
+        bases: &[String],
+        record: &RepomdRecord,
+        read: impl FnOnce(File) -> Result<T, RepodataError>,
+    ) -> Result<T, RepositoryError> {
+        let urls: Vec<String> = bases.iter().map(|base| join(base, &record.location)).collect();
+        let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
+        let file = File::open(fetched.path()).map_err(RepodataError::from);
+        file.and_then(read).map_err(|source| RepositoryError::Content {
+            location: record.location.clone(),
+            source,
+        })
+    }
+
+    /// The module streams, of a repository that has some.
+    fn modules(
+        &self,
+        bases: &[String],
+        repomd: &Repomd,
+    ) -> Result<Vec<ModuleStream>, RepositoryError> {
+        match &repomd.modules {
+            _ if !self.repository.modular => Ok(Vec::new()),
+            Some(record) => self.content(bases, record, |file| modules::parse(file, record)),
+            None => {
+                let of = "the repository".to_owned();
+                let source = RepodataError::Missing { what: "modules.yaml", of };
+                Err(RepositoryError::Content { location: REPOMD.to_owned(), source })
+            }
+        }
+    }
+
+    /// A URL of the dist's definition, for this architecture.
+    fn expand(&self, url: &str) -> String {
+        url.replace("$basearch", self.arch.as_str())
+    }
+}
+
+/// The newest metadata of a repository that was believed, as the cache notes it.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    /// The newest time in `repomd.xml`, in seconds since 1970.
+    timestamp: u64,
+    /// The repository's own name of that state, for people.
+    revision: String,
+    /// Whether a signature or a metalink vouched for it.
+    is_anchored: bool,
+}
+
+fn is_digest_of(checksum: &Checksum, bytes: &[u8]) -> bool {
+    let mut digester = Digester::new(checksum.algorithm());
+    digester.update(bytes);
+    digester.finish() == *checksum
+}
+
+/// A number of seconds, for people.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=7199 => format!("{} minutes", seconds.div_ceil(60)),
+        7200..=172_799 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,131 @@
+//! Removes what killed runs left, and trees that are no longer wanted.
+
+use std::fs;
+
+use super::error::{PrefixError, failed, shown};
+use super::history::History;
+use super::{Generation, Lock, Prefix, files};
+use crate::model::Arch;
+use crate::report::Reporter;
+
+impl Prefix {
+    /// Removes what killed runs left: unfinished trees and files, half-deleted trees, generations
+    /// that never became live. Call it first after [`Prefix::lock`]. What cannot be deleted (files
+    /// that a program still has open on NFS) is left for the next time.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn clean(&self, lock: &Lock, reporter: &dyn Reporter) -> Result<(), PrefixError> {
+        for arch in Arch::ALL {
+            let history = self.settle_history(arch, reporter)?;
+            self.discard_never_live(lock, arch, &history)?;
+            self.discard_if_bare(arch)?;
+        }
+        for room in [self.layout.staging(), self.layout.trash()] {
+            for entry in fs::read_dir(&room).map_err(failed("read", &room))? {
+                let path = entry.map_err(failed("read", &room))?.path();
+                match files::remove_tree(&path) {
+                    Ok(()) => {
+                        reporter.detail(format!("removed {}, left by an earlier run", shown(&path)))
+                    }
+                    Err(error) => {
+                        reporter.detail(format!("cannot remove {} yet: {error}", shown(&path)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the history end with what is live: a run may have been killed after it wrote the
+    /// history and before it swapped the link, or the link may have been swapped by hand.
+    fn settle_history(&self, arch: Arch, reporter: &dyn Reporter) -> Result<History, PrefixError> {
+        let live = self.layout.linked_number(arch);
+        let loaded = match History::load(&self.layout, arch) {
+            Err(error @ PrefixError::Damaged { .. }) => {
+                reporter.warning(format!("{error}; it is begun anew"));
+                None
+            }
+            loaded => Some(loaded?),
+        };
+        let before = loaded.clone();
+        let mut history = match loaded {
+            Some(history) if live.is_none() || !history.activations.is_empty() => history,
+            // Nobody knows what was live: all of them, so that none is deleted too early.
+            _ => self.assumed_history(arch)?,
+        };
+        if history.activations.last().map(|last| last.generation) != live {
+            history.activations.pop();
+        }
+        if let Some(live) = live {
+            history.add(live);
+        }
+        if before.as_ref() != Some(&history) && self.layout.arch(arch).exists() {
+            history.save(&self.layout, arch)?;
+        }
+        Ok(history)
+    }
+
+    /// A history in which every generation that is there was live until now.
+    fn assumed_history(&self, arch: Arch) -> Result<History, PrefixError> {
+        let mut history = History::new();
+        for generation in self.generations(arch)? {
+            history.add(generation.number);
+        }
+        if let Some(live) = self.layout.linked_number(arch) {
+            history.add(live);
+        }
+        Ok(history)
+    }
+
+    /// Deletes the generations that no launcher ever ran.
+    fn discard_never_live(
+        &self,
+        lock: &Lock,
+        arch: Arch,
+        history: &History,
+    ) -> Result<(), PrefixError> {
+        for generation in self.generations(arch)? {
+            if !history.knows(generation.number) && self.user_of(&generation).is_none() {
+                self.discard(lock, &generation)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a generation that is not live, such as one that was committed and must not become
+    /// so. It is renamed away first, so that it is never there in part.
+    ///
+    /// # Errors
+    /// When it is live, or the prefix cannot be written.
+    pub fn discard(&self, _: &Lock, generation: &Generation) -> Result<(), PrefixError> {
+        let Generation { arch, number, .. } = *generation;
+        if self.layout.linked_number(arch) == Some(number) {
+            return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
+        }
+        // Renaming a directory rewrites its `..`, which needs write permission on it.
+        files::set_directory_mode(&generation.path, 0o755)?;
+        let stem = format!("{}-{}", generation.arch, generation.number);
+        let trash = files::unique(&self.layout.trash(), &stem);
+        files::rename(&generation.path, &trash)?;
+        let _ = fs::remove_file(self.layout.baseline(generation.arch, generation.number));
+        // The rest is `clean`'s, should files be open on NFS.
+        let _ = files::remove_tree(&trash);
+        Ok(())
+    }
+
+    /// Removes the directory of an architecture that has no generation, with its history.
+    pub(super) fn discard_if_bare(&self, arch: Arch) -> Result<(), PrefixError> {
+        let directory = self.layout.arch(arch);
+        let is_bare = directory.exists()
+            && self.layout.linked_number(arch).is_none()
+            && self.generations(arch)?.is_empty();
+        if !is_bare {
+            return Ok(());
+        }
+        let trash = files::unique(&self.layout.trash(), arch.as_str());
+        files::rename(&directory, &trash)?;
+        let _ = files::remove_tree(&trash);
+        Ok(())
+    }
+}

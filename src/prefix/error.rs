@@ -1,0 +1,237 @@
+//! What can go wrong with a prefix, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::model::{Arch, escape};
+
+/// Why a prefix could not be read or changed. What was live before is live still.
+#[derive(Debug, thiserror::Error)]
+pub enum PrefixError {
+    /// The path has something that the programs inside cannot live with.
+    #[error("the prefix {} {problem}", shown(.path))]
+    BadPath {
+        /// The prefix.
+        path: PathBuf,
+        /// What about it.
+        problem: &'static str,
+    },
+    /// There is a file where the prefix should be.
+    #[error("{} is not a directory", shown(.path))]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Nothing was installed there.
+    #[error("there is no prefix at {}", shown(.path))]
+    NotAPrefix {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Apptainer's `install-unprivileged.sh` made it.
+    #[error("{} was not made by elsewhere: {} is a directory there, as install-unprivileged.sh makes it", shown(.path), list(.arches))]
+    MadeByScript {
+        /// The prefix.
+        path: PathBuf,
+        /// The architectures that it has.
+        arches: Vec<Arch>,
+    },
+    /// A read-only publication, which has no generations.
+    #[error("{} was published to be read, not to be changed in place", shown(.path))]
+    Published {
+        /// The prefix.
+        path: PathBuf,
+    },
+    /// Something is in the way that elsewhere did not make.
+    #[error("{} is in the way, and was not made by elsewhere", shown(.path))]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The disk or the quota is full, or would be.
+    #[error("not enough space at {}{}", shown(.path), amounts(*.needed, *.available))]
+    NoSpace {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are wanted, where known.
+        needed: Option<u64>,
+        /// Bytes that are free, where known.
+        available: Option<u64>,
+    },
+    /// Another run changes the prefix.
+    #[error("{} is being changed by {holder}", shown(.path))]
+    Held {
+        /// The prefix.
+        path: PathBuf,
+        /// Who, as far as known.
+        holder: String,
+        /// The file to delete when that run is dead and the file system has no locks.
+        owner: Option<PathBuf>,
+    },
+    /// A file of the prefix does not say what it should.
+    #[error("{} is damaged: {problem}", shown(.path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What about it.
+        problem: String,
+    },
+    /// A newer version of this program wrote the file.
+    #[error("{} has format {format}, which is newer than this program", shown(.path))]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// The generation is not there.
+    #[error("there is no generation {} of {arch}", number.map_or("before the live one".to_owned(), |number| number.to_string()))]
+    NoGeneration {
+        /// The architecture.
+        arch: Arch,
+        /// The number; `None` when any would do.
+        number: Option<u32>,
+    },
+    /// Something runs from what was to be deleted.
+    #[error("generation {number} of {arch} is in use: {by}")]
+    InUse {
+        /// The architecture.
+        arch: Arch,
+        /// The generation.
+        number: u32,
+        /// What uses it.
+        by: String,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action} {}", shown(.path))]
+    Io {
+        /// What was tried: `write`, `rename`, …
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl PrefixError {
+    /// What to type or do next, where there is something useful to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadPath { .. } | Self::NotADirectory { .. } => {
+                Some("choose another directory".to_owned())
+            }
+            Self::NotAPrefix { path } => {
+                Some(format!("to make one: elsewhere install {}", typed(path)))
+            }
+            Self::MadeByScript { path, .. } => {
+                Some(format!("to take it over: elsewhere install --adopt {}", typed(path)))
+            }
+            Self::Published { .. } => Some("publish a new version beside it".to_owned()),
+            Self::Foreign { .. } => Some("move it away, or choose another directory".to_owned()),
+            Self::NoSpace { .. } => Some(
+                "free some space or choose a directory with more; what was installed is untouched"
+                    .to_owned(),
+            ),
+            Self::Held { owner: Some(owner), .. } => Some(format!(
+                "try again later; this file system has no locks, so if that run is dead, delete {}",
+                shown(owner)
+            )),
+            Self::Held { .. } => Some("try again later, or without --no-wait".to_owned()),
+            Self::Damaged { .. } => Some("install again: that writes a new one".to_owned()),
+            Self::NewerFormat { .. } => Some("use a newer elsewhere".to_owned()),
+            Self::InUse { .. } => Some("end it first, or use --force".to_owned()),
+            Self::Io { source, .. } => io_hint(source),
+            Self::NoGeneration { .. } | Self::Cancelled => None,
+        }
+    }
+}
+
+fn io_hint(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some("choose a directory that you may write to, or ask its owner".to_owned())
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is mounted read-only here; run this where it is not".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Makes the error of doing `action` to `path`; full disks and quotas get their own.
+pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> PrefixError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PrefixError::NoSpace {
+            path: path.to_owned(),
+            needed: None,
+            available: super::files::available_space(path).ok(),
+        },
+        _ => PrefixError::Io { action, path: path.to_owned(), source },
+    }
+}
+
+/// A path for people.
+pub(super) fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
+}
+
+/// A path as a word of a command line.
+fn typed(path: &Path) -> String {
+    let text = shown(path);
+    match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+,@%~".contains(&byte)) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+fn list(arches: &[Arch]) -> String {
+    arches.iter().map(|arch| arch.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn amounts(needed: Option<u64>, available: Option<u64>) -> String {
+    match (needed, available) {
+        (Some(needed), Some(available)) => {
+            format!(": {} needed, {} free", size(needed), size(available))
+        }
+        (None, Some(available)) => format!(": {} free (or the quota is used up)", size(available)),
+        _ => String::new(),
+    }
+}
+
+/// Bytes for people, in powers of ten.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_full_quota_say_how_much_is_free() {
+        for number in [28, 122] {
+            let error = failed("write", Path::new("/"))(io::Error::from_raw_os_error(number));
+            assert!(matches!(error, PrefixError::NoSpace { available: Some(_), .. }), "{error:?}");
+        }
+        let error = PrefixError::NoSpace {
+            path: "/p".into(),
+            needed: Some(123_456_789),
+            available: Some(4_000),
+        };
+        assert_eq!(error.to_string(), "not enough space at /p: 123.4 MB needed, 4 kB free");
+    }
+
+    #[test]
+    fn paths_in_hints_can_be_typed() {
+        let error = PrefixError::NotAPrefix { path: "/it's a".into() };
+        assert_eq!(error.hint().unwrap(), r"to make one: elsewhere install '/it'\''s a'");
+    }
+}

@@ -1,0 +1,179 @@
+//! Generations: complete trees, one of which is live.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::error::{PrefixError, failed};
+use super::history::{Activation, History};
+use super::layout::{Layout, RECEIPT_NAME, parse_number};
+use super::{Lock, Prefix, config, files};
+use crate::model::{Arch, RECEIPT_FORMAT, Receipt};
+
+/// The largest receipt that is read, in bytes: some hundred thousand files.
+const RECEIPT_LIMIT: u64 = 128 << 20;
+
+/// A complete tree of a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Its number: 1, 2, …; 0 is a tree that was adopted.
+    pub number: u32,
+    /// Its root.
+    pub path: PathBuf,
+}
+
+impl Prefix {
+    /// Every generation of `arch`, by number. Those that a killed run did not make live are among
+    /// them until [`Prefix::clean`].
+    ///
+    /// # Errors
+    /// When the prefix cannot be read.
+    pub fn generations(&self, arch: Arch) -> Result<Vec<Generation>, PrefixError> {
+        let directory = self.layout.arch(arch);
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed("read", &directory))?,
+        };
+        let mut generations = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed("read", &directory))?;
+            let number = entry.file_name().to_str().and_then(parse_number);
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if let (Some(number), true) = (number, is_directory) {
+                generations.push(self.generation(arch, number));
+            }
+        }
+        generations.sort();
+        Ok(generations)
+    }
+
+    /// The generation that launchers run; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read.
+    pub fn live(&self, arch: Arch) -> Result<Option<Generation>, PrefixError> {
+        let Some(number) = self.layout.linked_number(arch) else { return Ok(None) };
+        let generation = self.generation(arch, number);
+        match fs::metadata(&generation.path) {
+            Ok(_) => Ok(Some(generation)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &generation.path)(error)),
+        }
+    }
+
+    /// What is installed in `generation`.
+    ///
+    /// # Errors
+    /// When there is no receipt, it is damaged, or a newer version of this program wrote it.
+    pub fn receipt(&self, generation: &Generation) -> Result<Receipt, PrefixError> {
+        let path = generation.path.join(RECEIPT_NAME);
+        let damaged = |problem| PrefixError::Damaged { path: path.clone(), problem };
+        let bytes = files::read(&path, RECEIPT_LIMIT)?
+            .ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let format = serde_json::from_slice::<FormatOnly>(&bytes)
+            .map_err(|error| damaged(error.to_string()))?
+            .format;
+        if format > RECEIPT_FORMAT {
+            return Err(PrefixError::NewerFormat { path, format });
+        }
+        let receipt: Receipt =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        match receipt.arch == generation.arch {
+            true => Ok(receipt),
+            false => Err(damaged(format!("it is for {}", receipt.arch))),
+        }
+    }
+
+    /// Makes `generation` live: in one step, durably. Returns what was live before.
+    ///
+    /// # Errors
+    /// When the prefix cannot be written. What was live is live still.
+    pub fn activate(
+        &self,
+        _: &Lock,
+        generation: &Generation,
+    ) -> Result<Option<Generation>, PrefixError> {
+        let previous = self.live(generation.arch)?;
+        if previous.as_ref() == Some(generation) {
+            return Ok(previous);
+        }
+        config::remember(&self.layout, &self.receipt(generation)?, generation)?;
+        let mut history = History::load(&self.layout, generation.arch)?;
+        history.add(generation.number);
+        history.save(&self.layout, generation.arch)?;
+        self.point_to(generation)?;
+        Ok(previous)
+    }
+
+    /// Takes `failed` back after its test failed: makes `previous` live again, or nothing, and
+    /// deletes `failed` unless something runs from it already.
+    ///
+    /// # Errors
+    /// When the prefix cannot be written.
+    pub fn deactivate(
+        &self,
+        lock: &Lock,
+        failed: &Generation,
+        previous: Option<&Generation>,
+    ) -> Result<(), PrefixError> {
+        match previous {
+            Some(previous) => self.point_to(previous)?,
+            None => self.unlink(failed.arch)?,
+        }
+        let mut history = History::load(&self.layout, failed.arch)?;
+        if history.activations.last().is_some_and(|last| last.generation == failed.number) {
+            history.activations.pop();
+        }
+        history.save(&self.layout, failed.arch)?;
+        if self.user_of(failed).is_none() {
+            self.discard(lock, failed)?;
+        }
+        self.discard_if_bare(failed.arch)
+    }
+
+    /// When which generation became live, oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn history(&self, arch: Arch) -> Result<Vec<Activation>, PrefixError> {
+        Ok(History::load(&self.layout, arch)?.activations)
+    }
+
+    /// The generation with this number, whether or not it is there.
+    pub(super) fn generation(&self, arch: Arch, number: u32) -> Generation {
+        Generation { arch, number, path: self.layout.generation(arch, number) }
+    }
+
+    /// A number that no generation of `arch` ever had.
+    pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
+        let there = self.generations(arch)?.last().map_or(0, |last| last.number);
+        let linked = self.layout.linked_number(arch).unwrap_or(0);
+        let known = History::load(&self.layout, arch)?.highest;
+        Ok(there.max(linked).max(known).saturating_add(1))
+    }
+
+    /// Points the symlink to `generation`.
+    fn point_to(&self, generation: &Generation) -> Result<(), PrefixError> {
+        let text = Layout::link_text(generation.arch, generation.number);
+        files::link(&self.layout.link(generation.arch), &text, &self.layout.staging())
+    }
+
+    /// Removes the symlink of `arch`.
+    pub(super) fn unlink(&self, arch: Arch) -> Result<(), PrefixError> {
+        let link = self.layout.link(arch);
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &link)(error))
+            }
+            _ => files::sync_directory(&self.layout.root),
+        }
+    }
+}
+
+/// The part of a receipt that every format has.
+#[derive(serde::Deserialize)]
+struct FormatOnly {
+    format: u32,
+}

@@ -1,0 +1,92 @@
+//! Which generation of an architecture was live from when.
+
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::error::PrefixError;
+use super::files;
+use super::layout::Layout;
+use crate::model::Arch;
+
+/// The version of the history's format that this program writes.
+const FORMAT: u32 = 1;
+
+/// Far more than any prefix has: a bound for damaged files, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// A generation became live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activation {
+    /// Its number.
+    pub generation: u32,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+/// Every activation of one architecture, oldest first. `history.json` holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct History {
+    format: u32,
+    /// The highest number that was ever given: numbers are not used twice, because other machines
+    /// may still have the old symlink in their caches.
+    pub(super) highest: u32,
+    /// Oldest first; the last one is live, or was about to become so when the run was killed.
+    pub(super) activations: Vec<Activation>,
+}
+
+impl History {
+    /// Nothing was live yet.
+    pub(super) fn new() -> Self {
+        Self { format: FORMAT, highest: 0, activations: Vec::new() }
+    }
+
+    /// Reads the history of `arch`: empty when there is none.
+    pub(super) fn load(layout: &Layout, arch: Arch) -> Result<Self, PrefixError> {
+        let path = layout.history(arch);
+        let Some(bytes) = files::read(&path, LIMIT)? else {
+            return Ok(Self::new());
+        };
+        let history: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            PrefixError::Damaged { path: path.clone(), problem: error.to_string() }
+        })?;
+        match history.format {
+            0..=FORMAT => Ok(history),
+            format => Err(PrefixError::NewerFormat { path, format }),
+        }
+    }
+
+    /// Replaces the file in one step, durably.
+    pub(super) fn save(&self, layout: &Layout, arch: Arch) -> Result<(), PrefixError> {
+        let path = layout.history(arch);
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| PrefixError::Damaged {
+            path: path.clone(),
+            problem: error.to_string(),
+        })?;
+        files::write(&path, &bytes, 0o644, &layout.staging())
+    }
+
+    /// Adds that `generation` becomes live now, unless it is the last already.
+    pub(super) fn add(&mut self, generation: u32) {
+        self.highest = self.highest.max(generation);
+        if self.activations.last().is_none_or(|last| last.generation != generation) {
+            self.activations.push(Activation { generation, at: now() });
+        }
+    }
+
+    /// Whether `generation` was ever live.
+    pub(super) fn knows(&self, generation: u32) -> bool {
+        self.activations.iter().any(|activation| activation.generation == generation)
+    }
+
+    /// When `generation` ceased to be live for the last time: when the one after it became so.
+    /// `None` when it never was live, or nothing came after it.
+    pub(super) fn retired_at(&self, generation: u32) -> Option<u64> {
+        let last = self.activations.iter().rposition(|entry| entry.generation == generation)?;
+        self.activations.get(last + 1).map(|next| next.at)
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,101 @@
+//! The files in `PREFIX/bin`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::error::{PrefixError, failed};
+use super::{Lock, Prefix, files};
+use crate::model::LAUNCHER_MARKER;
+
+/// The longest file that can be a launcher, in bytes.
+const LIMIT: u64 = 64 << 10;
+
+/// Stands in the launcher that Apptainer's `install-unprivileged.sh` writes.
+const SCRIPTS_MARKER: &str = "exec $APPTDIR/bin/apptainer";
+
+impl Prefix {
+    /// Writes launchers, `(name, text)`. Files that are right already are not touched. Written
+    /// before the first swap, a launcher serves every generation.
+    ///
+    /// # Errors
+    /// [`PrefixError::Foreign`], before anything is written, when a file of that name is not ours;
+    /// or that the prefix cannot be written.
+    pub fn write_launchers(
+        &self,
+        _: &Lock,
+        launchers: &[(String, String)],
+    ) -> Result<(), PrefixError> {
+        let mut wanted = Vec::new();
+        for (name, text) in launchers {
+            let path = self.launcher(name)?;
+            if !is_replaceable(&path)? {
+                return Err(PrefixError::Foreign { path });
+            }
+            wanted.push((path, text));
+        }
+        for (path, text) in wanted {
+            if !is_right(&path, text) {
+                files::write(&path, text.as_bytes(), 0o755, &self.layout.staging())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes our launchers whose names are not in `keep`: those of runtimes that no live
+    /// generation has. Other files stay.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn remove_launchers(&self, _: &Lock, keep: &[&str]) -> Result<(), PrefixError> {
+        let bin = self.layout.bin();
+        for entry in fs::read_dir(&bin).map_err(failed("read", &bin))? {
+            let entry = entry.map_err(failed("read", &bin))?;
+            let is_kept = entry.file_name().to_str().is_some_and(|name| keep.contains(&name));
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if !is_kept && is_file && has(&entry.path(), LAUNCHER_MARKER) {
+                fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+            }
+        }
+        files::sync_directory(&bin)
+    }
+
+    /// The path of the launcher `name`, which must be a plain file name.
+    fn launcher(&self, name: &str) -> Result<PathBuf, PrefixError> {
+        let path = self.layout.bin().join(name);
+        match name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+            true => Err(PrefixError::Foreign { path }),
+            false => Ok(path),
+        }
+    }
+}
+
+/// Whether there is nothing at `path`, or a launcher of ours or of the script.
+fn is_replaceable(path: &Path) -> Result<bool, PrefixError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(failed("read", path)(error)),
+        Ok(metadata) if metadata.is_file() => {
+            Ok(has(path, LAUNCHER_MARKER) || has(path, SCRIPTS_MARKER))
+        }
+        // The script links `singularity` to `apptainer`, which may be ours by now.
+        Ok(metadata) if metadata.is_symlink() => Ok(fs::read_link(path)
+            .is_ok_and(|target| target.components().count() == 1)
+            && (has(path, LAUNCHER_MARKER) || has(path, SCRIPTS_MARKER))),
+        Ok(_) => Ok(false),
+    }
+}
+
+/// Whether the file at `path` contains `marker`.
+fn has(path: &Path, marker: &str) -> bool {
+    matches!(files::read(path, LIMIT), Ok(Some(bytes))
+        if bytes.windows(marker.len()).any(|window| window == marker.as_bytes()))
+}
+
+/// Whether the launcher needs no change.
+fn is_right(path: &Path, text: &str) -> bool {
+    let is_executable = fs::symlink_metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o755);
+    is_executable && matches!(files::read(path, LIMIT), Ok(Some(bytes)) if bytes == text.as_bytes())
+}

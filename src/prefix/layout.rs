@@ -1,0 +1,95 @@
+//! Every path under a prefix, by name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::model::Arch;
+
+/// The receipt's name in the root of a tree.
+pub const RECEIPT_NAME: &str = ".elsewhere.json";
+
+/// The directory of all that is not for users.
+const HIDDEN: &str = ".elsewhere";
+
+/// Computes paths from a prefix's root.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// The prefix itself: absolute.
+    pub(super) root: PathBuf,
+}
+
+impl Layout {
+    /// `PREFIX/.elsewhere`.
+    pub(super) fn hidden(&self) -> PathBuf {
+        self.root.join(HIDDEN)
+    }
+
+    /// `PREFIX/bin`.
+    pub(super) fn bin(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
+    /// The lock's file.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.hidden().join("lock")
+    }
+
+    /// The file that stands for the lock where the file system has none.
+    pub(super) fn owner(&self) -> PathBuf {
+        self.hidden().join("owner")
+    }
+
+    /// Where things are made.
+    pub(super) fn staging(&self) -> PathBuf {
+        self.hidden().join("staging")
+    }
+
+    /// Where things are deleted.
+    pub(super) fn trash(&self) -> PathBuf {
+        self.hidden().join("trash")
+    }
+
+    /// `PREFIX/ARCH`, the symlink to the live generation.
+    pub(super) fn link(&self, arch: Arch) -> PathBuf {
+        self.root.join(arch.as_str())
+    }
+
+    /// The text of that symlink when generation `number` is live.
+    pub(super) fn link_text(arch: Arch, number: u32) -> PathBuf {
+        Path::new(HIDDEN).join(arch.as_str()).join(number.to_string())
+    }
+
+    /// The directory of all generations of an architecture.
+    pub(super) fn arch(&self, arch: Arch) -> PathBuf {
+        self.hidden().join(arch.as_str())
+    }
+
+    /// A generation's tree.
+    pub(super) fn generation(&self, arch: Arch, number: u32) -> PathBuf {
+        self.arch(arch).join(number.to_string())
+    }
+
+    /// Which generation was live from when.
+    pub(super) fn history(&self, arch: Arch) -> PathBuf {
+        self.arch(arch).join("history.json")
+    }
+
+    /// The configuration as it was when a generation became live.
+    pub(super) fn baseline(&self, arch: Arch, number: u32) -> PathBuf {
+        self.arch(arch).join(format!("config-{number}.json"))
+    }
+
+    /// The number that the symlink of `arch` names, whether or not that generation is there. `None`
+    /// when there is no symlink, or it is not ours.
+    pub(super) fn linked_number(&self, arch: Arch) -> Option<u32> {
+        let text = fs::read_link(self.link(arch)).ok()?;
+        let number = parse_number(text.file_name()?.to_str()?)?;
+        (text == Self::link_text(arch, number)).then_some(number)
+    }
+}
+
+/// A generation's number from its directory's name: decimal, without leading zeros.
+pub(super) fn parse_number(name: &str) -> Option<u32> {
+    let number = name.parse().ok()?;
+    (u32::to_string(&number) == name).then_some(number)
+}

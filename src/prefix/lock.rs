@@ -1,0 +1,273 @@
+//! One run at a time changes a prefix.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Access, AtFlags, FlockOperation};
+use rustix::io::Errno;
+
+use super::error::{PrefixError, failed, shown};
+use super::layout::Layout;
+use super::{Prefix, files};
+use crate::model::{Arch, escape};
+use crate::report::Reporter;
+
+/// How often a waiting run tries again.
+const POLL: Duration = Duration::from_millis(200);
+
+/// The right to change a prefix; given back when dropped. A prefix in which nothing was installed
+/// is removed then, as far as this run made its directories. The kernel frees the lock of a run
+/// that was killed.
+#[derive(Debug)]
+pub struct Lock {
+    layout: Layout,
+    /// Directories above and at the prefix that this run made, outermost first.
+    made: Vec<PathBuf>,
+    hold: Hold,
+}
+
+#[derive(Debug)]
+enum Hold {
+    /// `flock(2)` on the lock's file; held while it is open.
+    Flock { _file: File },
+    /// The owner's file, where the file system has no locks.
+    Owner,
+}
+
+/// How trying to take the lock ended.
+enum Attempt {
+    Taken(Hold),
+    /// By whom.
+    Held(Holder),
+    /// The file was replaced while we looked at it.
+    Again,
+}
+
+/// Who holds a lock: `PID HOST` in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Holder {
+    pid: u32,
+    host: String,
+}
+
+impl Prefix {
+    /// Makes the prefix's directories if need be, and waits until no other run changes it; with
+    /// `wait` false fails instead of waiting.
+    ///
+    /// # Errors
+    /// [`PrefixError::Held`], [`PrefixError::Cancelled`], or that the prefix cannot be written.
+    pub fn lock(&self, wait: bool, reporter: &dyn Reporter) -> Result<Lock, PrefixError> {
+        let mut made = Vec::new();
+        let mut told = false;
+        loop {
+            make_skeleton(&self.layout, &mut made)?;
+            match attempt(&self.layout, reporter)? {
+                Attempt::Taken(hold) => {
+                    let lock = Lock { layout: self.layout.clone(), made, hold };
+                    // Another run may have removed an empty prefix just before we had the lock.
+                    make_skeleton(&self.layout, &mut Vec::new())?;
+                    return Ok(lock);
+                }
+                Attempt::Again => continue,
+                Attempt::Held(holder) if !wait => return Err(held(&self.layout, &holder)),
+                Attempt::Held(holder) if !told => {
+                    told = true;
+                    let path = shown(&self.layout.root);
+                    reporter
+                        .note(format!("waiting: {path} is being changed by {}", holder.shown()));
+                }
+                Attempt::Held(_) => {}
+            }
+            if reporter.is_cancelled() {
+                return Err(PrefixError::Cancelled);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// Makes the directories that everything else relies on, and proves that they can be written.
+fn make_skeleton(layout: &Layout, made: &mut Vec<PathBuf>) -> Result<(), PrefixError> {
+    made.extend(files::make_directories(&layout.root)?);
+    for directory in [layout.bin(), layout.hidden()] {
+        if files::make_directory(&directory, 0o755)? {
+            made.push(directory);
+        }
+    }
+    for directory in [layout.staging(), layout.trash()] {
+        files::make_directory(&directory, 0o700)?;
+    }
+    for directory in [layout.root.clone(), layout.bin(), layout.hidden(), layout.staging()] {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(rustix::fs::CWD, &directory, wanted, AtFlags::EACCESS)
+            .map_err(|error| failed("write to", &directory)(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Tries once.
+fn attempt(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixError> {
+    let path = layout.lock();
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(&path);
+    let mut file = match opened {
+        // The other run removed the empty prefix between our two steps.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Again),
+        file => file.map_err(failed("open", &path))?,
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) if !is_same(&file, &path) => Ok(Attempt::Again),
+        Ok(()) => {
+            // For messages only: the lock is the kernel's.
+            let _ = file.set_len(0).and_then(|()| file.write_all(Holder::this().line().as_bytes()));
+            let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
+            Ok(Attempt::Taken(Hold::Flock { _file: file }))
+        }
+        Err(Errno::WOULDBLOCK) => Ok(Attempt::Held(Holder::read(&mut file))),
+        Err(Errno::INTR) => Ok(Attempt::Again),
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            without_flock(layout, reporter)
+        }
+        Err(error) => Err(failed("lock", &path)(error.into())),
+    }
+}
+
+/// Whether `path` still names the open file.
+fn is_same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// Takes the lock by making a file that must not exist yet, where the file system has no locks. The
+/// file of a run that died on this machine is taken over; one of another machine cannot be judged.
+fn without_flock(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixError> {
+    let path = layout.owner();
+    let line = Holder::this().line();
+    let taken = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+    match taken {
+        Ok(mut file) => {
+            file.write_all(line.as_bytes()).map_err(failed("write", &path))?;
+            reporter.warning(format!(
+                "the file system of {} has no locks; {} stands in for one, and stays if this run is killed",
+                shown(&layout.root),
+                shown(&path)
+            ));
+            Ok(Attempt::Taken(Hold::Owner))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let Ok(mut file) = File::open(&path) else { return Ok(Attempt::Again) };
+            let holder = Holder::read(&mut file);
+            if !holder.is_dead_here() {
+                return Ok(Attempt::Held(holder));
+            }
+            take_away(layout, &holder);
+            Ok(Attempt::Again)
+        }
+        Err(error) => Err(failed("write", &path)(error)),
+    }
+}
+
+/// Removes the owner's file of a dead run. Renamed before it is looked at again: of two runs that
+/// find it, the slower one may have got the new owner's file, and puts that back.
+fn take_away(layout: &Layout, dead: &Holder) {
+    let stale = files::unique(&layout.trash(), "owner");
+    if fs::rename(layout.owner(), &stale).is_err() {
+        return;
+    }
+    let is_dead = File::open(&stale).is_ok_and(|mut file| Holder::read(&mut file) == *dead);
+    if !is_dead {
+        let _ = fs::hard_link(&stale, layout.owner());
+    }
+    let _ = fs::remove_file(stale);
+}
+
+fn held(layout: &Layout, holder: &Holder) -> PrefixError {
+    let owner = layout.owner();
+    PrefixError::Held {
+        path: layout.root.clone(),
+        holder: holder.shown(),
+        owner: owner.exists().then_some(owner),
+    }
+}
+
+impl Holder {
+    fn this() -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self { pid: std::process::id(), host }
+    }
+
+    fn line(&self) -> String {
+        format!("{} {}\n", self.pid, self.host)
+    }
+
+    /// From the file; process 0 when it says nothing (yet).
+    fn read(file: &mut File) -> Self {
+        let mut text = String::new();
+        let _ = file.rewind();
+        let _ = file.take(512).read_to_string(&mut text);
+        let (pid, host) = text.trim_end().split_once(' ').unwrap_or_default();
+        Self { pid: pid.parse().unwrap_or(0), host: host.to_owned() }
+    }
+
+    fn shown(&self) -> String {
+        match self.pid {
+            0 => "another run".to_owned(),
+            pid => format!("process {pid} on {}", escape(&self.host)),
+        }
+    }
+
+    fn is_dead_here(&self) -> bool {
+        let is_here = self.host == Self::this().host && self.pid != 0;
+        is_here && !Path::new("/proc").join(self.pid.to_string()).exists()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Only once: the owner's file may be another run's a moment later.
+        let is_removed = remove_skeleton_if_empty(&self.layout, &self.made);
+        if matches!(self.hold, Hold::Owner) && !is_removed {
+            let _ = fs::remove_file(self.layout.owner());
+        }
+    }
+}
+
+/// Removes a prefix in which nothing is installed: `rmdir` refuses whatever is not empty. The
+/// prefix's own directory and those above it go only if this run made them. Whether it gave up the
+/// lock on the way.
+fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
+    if Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
+        return false;
+    }
+    let rooms = [layout.staging(), layout.trash()];
+    let remains = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+    if rooms.iter().any(|room| fs::remove_dir(room).is_err_and(remains)) {
+        return false;
+    }
+    // A `bin` that was there before the prefix was is not ours.
+    if made.contains(&layout.bin()) || !made.contains(&layout.hidden()) {
+        let _ = fs::remove_dir(layout.bin());
+    }
+    // From here on another run may begin: whatever it makes keeps `rmdir` from succeeding.
+    let _ = fs::remove_file(layout.owner());
+    let _ = fs::remove_file(layout.lock());
+    let _ = fs::remove_dir(layout.hidden());
+    for directory in made.iter().rev() {
+        let _ = fs::remove_dir(directory);
+    }
+    true
+}
+
+#[cfg(test)]
+#[path = "lock_tests.rs"]
+mod tests;

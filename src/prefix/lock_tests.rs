@@ -1,0 +1,66 @@
+use super::*;
+use crate::report::Silent;
+
+/// A layout in a fresh directory, removed at the end.
+struct Place(Layout);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/tmp")
+            .join(format!("{name}-{}", std::process::id()));
+        let layout = Layout { root };
+        make_skeleton(&layout, &mut Vec::new()).unwrap();
+        Self(layout)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = files::remove_tree(&self.0.root);
+    }
+}
+
+#[test]
+fn without_flock_a_file_stands_in() {
+    let place = Place::new("owner");
+    let first = without_flock(&place.0, &Silent::default()).unwrap();
+    assert!(matches!(first, Attempt::Taken(Hold::Owner)));
+    let Attempt::Held(holder) = without_flock(&place.0, &Silent::default()).unwrap() else {
+        panic!("two runs have the lock");
+    };
+    assert_eq!(holder, Holder::this());
+    let hint = held(&place.0, &holder).hint().unwrap();
+    assert!(hint.contains(".elsewhere/owner"), "{hint}");
+}
+
+#[test]
+fn the_file_of_a_dead_run_is_no_trap() {
+    let place = Place::new("dead");
+    let dead = Holder { pid: 4_194_304, ..Holder::this() };
+    fs::write(place.0.owner(), dead.line()).unwrap();
+    let again = without_flock(&place.0, &Silent::default()).unwrap();
+    assert!(matches!(again, Attempt::Again));
+    let taken = without_flock(&place.0, &Silent::default()).unwrap();
+    assert!(matches!(taken, Attempt::Taken(Hold::Owner)));
+    assert_eq!(fs::read_dir(place.0.trash()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_file_of_another_machine_is_believed() {
+    let place = Place::new("other");
+    let other = Holder { pid: 4_194_304, host: "another".to_owned() };
+    fs::write(place.0.owner(), other.line()).unwrap();
+    let attempt = without_flock(&place.0, &Silent::default()).unwrap();
+    assert!(matches!(attempt, Attempt::Held(holder) if holder == other));
+}
+
+#[test]
+fn the_slower_of_two_thieves_puts_back_what_it_took() {
+    let place = Place::new("thieves");
+    let dead = Holder { pid: 4_194_304, ..Holder::this() };
+    fs::write(place.0.owner(), Holder::this().line()).unwrap();
+    take_away(&place.0, &dead);
+    let mut file = File::open(place.0.owner()).unwrap();
+    assert_eq!(Holder::read(&mut file), Holder::this());
+}

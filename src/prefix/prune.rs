@@ -1,0 +1,138 @@
+//! Going back, and deleting what is no longer needed.
+
+use super::error::PrefixError;
+use super::history::{History, now};
+use super::{ConfigReport, Generation, Lock, Prefix, files};
+use crate::model::Arch;
+
+/// A generation that was live in the last seven days may be in use on machines that this one cannot
+/// see, and NFS clients may still have its symlink in their caches. In seconds.
+const GRACE: u64 = 7 * 24 * 60 * 60;
+
+/// What [`Prefix::prune`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Generations that were deleted.
+    pub removed: Vec<u32>,
+    /// Generations that were spared, and why.
+    pub spared: Vec<(u32, String)>,
+}
+
+/// What [`Prefix::roll_back`] did.
+#[derive(Clone, Debug)]
+pub struct RolledBack {
+    /// What was live.
+    pub from: Generation,
+    /// What is live.
+    pub to: Generation,
+    /// What became of the user's configuration.
+    pub config: ConfigReport,
+}
+
+impl Prefix {
+    /// Makes an older generation live again: number `to`, or the one that was live before. Edits of
+    /// the configuration since the live generation became so are carried along.
+    ///
+    /// # Errors
+    /// [`PrefixError::NoGeneration`], or that the prefix cannot be read or written.
+    pub fn roll_back(
+        &self,
+        lock: &Lock,
+        arch: Arch,
+        to: Option<u32>,
+    ) -> Result<RolledBack, PrefixError> {
+        let missing = || PrefixError::NoGeneration { arch, number: to };
+        let from = self.live(arch)?.ok_or_else(missing)?;
+        let generations = self.generations(arch)?;
+        let number = match to {
+            Some(number) => number,
+            None => self.previous(&from, &generations)?.ok_or_else(missing)?,
+        };
+        let to = generations.into_iter().find(|generation| generation.number == number);
+        let to = to.filter(|to| *to != from).ok_or_else(missing)?;
+        // Before anything is changed: a generation without its receipt must not go live.
+        self.receipt(&to)?;
+        let config = self.carry_config_back(lock, &from, &to)?;
+        self.activate(lock, &to)?;
+        Ok(RolledBack { from, to, config })
+    }
+
+    /// The number of the generation that was live before `live`, of those that are there; without
+    /// a history the next lower one.
+    fn previous(
+        &self,
+        live: &Generation,
+        there: &[Generation],
+    ) -> Result<Option<u32>, PrefixError> {
+        let history = History::load(&self.layout, live.arch)?;
+        let is_there = |number: u32| there.iter().any(|generation| generation.number == number);
+        let known = history.activations.iter().rev().map(|activation| activation.generation);
+        let lower = there.iter().rev().map(|generation| generation.number);
+        Ok(known
+            .filter(|&number| number != live.number && is_there(number))
+            .chain(lower.filter(|&number| number < live.number))
+            .next())
+    }
+
+    /// Deletes old generations of `arch`, except the `keep` newest of them, those that are in use on
+    /// this machine, and those that were live in the last seven days. `force` deletes them too. The
+    /// live generation is not old.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn prune(
+        &self,
+        lock: &Lock,
+        arch: Arch,
+        keep: usize,
+        force: bool,
+    ) -> Result<Pruned, PrefixError> {
+        let live = self.live(arch)?;
+        let history = History::load(&self.layout, arch)?;
+        let mut pruned = Pruned::default();
+        let mut old = self.generations(arch)?;
+        old.retain(|generation| Some(generation) != live.as_ref());
+        for generation in old.iter().rev().skip(keep).rev() {
+            let reason = if force { None } else { self.reason_to_spare(generation, &history) };
+            match reason {
+                Some(reason) => pruned.spared.push((generation.number, reason)),
+                None => {
+                    self.discard(lock, generation)?;
+                    pruned.removed.push(generation.number);
+                }
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Why a generation that is not live must not be deleted.
+    fn reason_to_spare(&self, generation: &Generation, history: &History) -> Option<String> {
+        if let Some(user) = self.user_of(generation) {
+            return Some(format!("in use by {user}"));
+        }
+        let retired = history.retired_at(generation.number)?;
+        // A clock that was wrong, or a prefix from another machine: from the future counts as now.
+        let age = now().saturating_sub(retired);
+        (age < GRACE).then(|| "it was live in the last seven days".to_owned())
+    }
+
+    /// Removes every generation of `arch`, first of all the link to the live one.
+    ///
+    /// # Errors
+    /// [`PrefixError::InUse`] when something on this machine runs from one of them, unless `force`;
+    /// or that the prefix cannot be written.
+    pub fn remove(&self, lock: &Lock, arch: Arch, force: bool) -> Result<(), PrefixError> {
+        let generations = self.generations(arch)?;
+        for generation in &generations {
+            if let Some(by) = self.user_of(generation).filter(|_| !force) {
+                return Err(PrefixError::InUse { arch, number: generation.number, by });
+            }
+        }
+        self.unlink(arch)?;
+        for generation in &generations {
+            self.discard(lock, generation)?;
+        }
+        files::sync_directory(&self.layout.root)?;
+        self.discard_if_bare(arch)
+    }
+}

@@ -1,0 +1,243 @@
+//! Gives an ELF file another run path, by writing into it: a few bytes inside, the rest behind
+//! its end.
+//!
+//! The new string table goes into a new read-only segment behind the end of the file. That
+//! segment needs a program header, for which the table grows by one entry where it lies: kernels
+//! before 5.18 find a program's headers only at the start of its first segment. What lay in that
+//! place (the loader's name, notes) moves into the new segment. `.dynamic` stays.
+
+use object::elf::{
+    DT_GNU_HASH, DT_HASH, DT_RELACOUNT, DT_RELCOUNT, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB,
+    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, DynamicTag, FileHeader64, PF_R, PT_LOAD, PT_PHDR,
+    SHT_STRTAB,
+};
+use object::endian::{U16, U64};
+use object::{Endianness, pod};
+
+use super::block::{Block, SEGMENT_SIZE};
+use super::check;
+use crate::elf::{Abi, Elf, ElfError, Entry, Linkage, Overlay, Patch, Section, Segment, Source};
+
+/// Entries that point to tables which may lie anywhere: nothing but these entries refers to them.
+pub(super) const TABLES: [DynamicTag; 7] =
+    [DT_HASH, DT_GNU_HASH, DT_STRTAB, DT_SYMTAB, DT_VERSYM, DT_VERDEF, DT_VERNEED];
+/// Entries that only make loading faster, so that one can give its place to the run path.
+const HINTS: [DynamicTag; 2] = [DT_RELACOUNT, DT_RELCOUNT];
+/// Tables need 8, notes 4 or 8.
+const ALIGNMENT: u64 = 16;
+/// Beyond this the address space of some architectures ends.
+const HIGHEST_ADDRESS: u64 = 1 << 46;
+
+/// Why a file cannot get a run path.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unchangeable {
+    /// The file is malformed.
+    #[error("{0}")]
+    Elf(#[from] ElfError),
+    /// It has no place for what must be written.
+    #[error("{0}")]
+    NoRoom(&'static str),
+    /// The result would not load.
+    #[error("the result would be wrong: {0}")]
+    Wrong(&'static str),
+}
+
+/// The patches after which the file in `source`, read as `elf`, has the `DT_RPATH` `rpath` and no
+/// `DT_RUNPATH`; neither when `rpath` is `None`. Checked: the file as it will be reads as it did,
+/// and obeys what kernel and loader demand of one.
+pub(super) fn plan<S: Source + ?Sized>(
+    source: &S,
+    elf: &Elf,
+    abi: Abi,
+    rpath: Option<&str>,
+) -> Result<Vec<Patch>, Unchangeable> {
+    let patches = match rpath {
+        None => vec![dynamic_patch(elf, kept_entries(elf))?],
+        Some(rpath) => Growth::new(source, elf, abi)?.patches(source, rpath)?,
+    };
+    let wanted = Linkage { rpath: rpath.map(str::to_owned), runpath: None, ..elf.linkage.clone() };
+    check::check(&Overlay::new(source, &patches), abi, &wanted)?;
+    Ok(patches)
+}
+
+/// The dynamic entries without run paths.
+fn kept_entries(elf: &Elf) -> Vec<Entry> {
+    let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.entries);
+    entries.filter(|entry| ![DT_RPATH, DT_RUNPATH].contains(&entry.tag)).copied().collect()
+}
+
+fn dynamic_patch(elf: &Elf, mut entries: Vec<Entry>) -> Result<Patch, Unchangeable> {
+    let dynamic = elf.dynamic.as_ref().ok_or(Unchangeable::NoRoom("it is linked statically"))?;
+    if entries.len() >= dynamic.capacity {
+        entries.retain(|entry| !HINTS.contains(&entry.tag));
+    }
+    let bytes = dynamic
+        .encode(&entries, elf.endian)
+        .ok_or(Unchangeable::NoRoom("its dynamic section has no spare entry"))?;
+    Ok(Patch { offset: dynamic.offset, bytes })
+}
+
+/// A file that gets one more segment.
+struct Growth<'a> {
+    elf: &'a Elf,
+    sections: Vec<Section>,
+    /// What moves out of the way of the program headers.
+    block: Block,
+    /// Where the new segment begins in the file: with the block.
+    offset: u64,
+    /// Where it begins in memory.
+    address: u64,
+    page: u64,
+    /// Where bytes are appended.
+    end_of_file: u64,
+}
+
+impl<'a> Growth<'a> {
+    fn new<S: Source + ?Sized>(source: &S, elf: &'a Elf, abi: Abi) -> Result<Self, Unchangeable> {
+        let sections = elf.sections(source)?;
+        let block = Block::find(source, elf, &sections)?;
+        let end_of_file = source.len();
+        let offset = end_of_file
+            .checked_next_multiple_of(ALIGNMENT)
+            .and_then(|end| end.checked_add(block.start % ALIGNMENT))
+            .ok_or(Unchangeable::NoRoom("it is too large"))?;
+        let loaded = elf.segments.iter().filter(|segment| segment.is_loaded());
+        let top = loaded.map(Segment::memory_end).max().unwrap_or(0);
+        if top > HIGHEST_ADDRESS {
+            return Err(Unchangeable::NoRoom("its addresses leave none for one more segment"));
+        }
+        let address = top.next_multiple_of(abi.page) + offset % abi.page;
+        Ok(Self { elf, sections, block, offset, address, page: abi.page, end_of_file })
+    }
+
+    fn patches<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        rpath: &str,
+    ) -> Result<Vec<Patch>, Unchangeable> {
+        let mut strings = self.elf.strings.clone();
+        if strings.last().is_none_or(|byte| *byte != 0) {
+            strings.push(0);
+        }
+        let rpath_at = strings.len() as u64;
+        strings.extend(rpath.as_bytes());
+        strings.push(0);
+
+        let mut patches = self.header_patches(strings.len() as u64)?;
+        patches.push(dynamic_patch(self.elf, self.entries(rpath_at, strings.len() as u64))?);
+        patches.extend(self.section_patches(strings.len() as u64));
+        patches.push(self.appended(source, &strings)?);
+        Ok(patches)
+    }
+
+    /// Where the strings lie in the new segment: behind the block.
+    fn strings_at(&self, start: u64) -> u64 {
+        start + self.block.size()
+    }
+
+    /// The program headers with one more, and their count.
+    fn header_patches(&self, strings_size: u64) -> Result<Vec<Patch>, Unchangeable> {
+        let old = &self.elf.segments;
+        let size = self.block.size() + strings_size;
+        let mut segments: Vec<Segment> = old.iter().map(|old| self.moved_segment(old)).collect();
+        let place = old.iter().rposition(Segment::is_loaded).map_or(0, |last| last + 1);
+        segments.insert(
+            place,
+            Segment {
+                kind: PT_LOAD,
+                flags: PF_R,
+                offset: self.offset,
+                address: self.address,
+                physical: self.address,
+                file_size: size,
+                memory_size: size,
+                alignment: self.page,
+            },
+        );
+        let count = u16::try_from(segments.len())
+            .map_err(|_| Unchangeable::NoRoom("it has too many segments"))?;
+        let bytes = segments.iter().flat_map(|segment| segment.encode(self.elf.endian)).collect();
+        let count_at = std::mem::offset_of!(FileHeader64<Endianness>, e_phnum) as u64;
+        let count = U16::<Endianness>::new(self.elf.endian, count);
+        Ok(vec![
+            Patch { offset: self.elf.segments_at, bytes },
+            Patch { offset: count_at, bytes: pod::bytes_of(&count).to_vec() },
+        ])
+    }
+
+    fn moved_segment(&self, old: &Segment) -> Segment {
+        let mut segment = *old;
+        if old.kind == PT_PHDR {
+            segment.file_size = segment.file_size.saturating_add(SEGMENT_SIZE);
+            segment.memory_size = segment.memory_size.saturating_add(SEGMENT_SIZE);
+        } else if !old.is_loaded() && old.file_size > 0 && self.block.holds(old.offset) {
+            segment.offset = self.moved_offset(old.offset);
+            segment.address = self.moved_address(old.address);
+            segment.physical = segment.address;
+        }
+        segment
+    }
+
+    /// The dynamic entries with the run path at `rpath_at` of the strings.
+    fn entries(&self, rpath_at: u64, strings_size: u64) -> Vec<Entry> {
+        let mut entries = kept_entries(self.elf);
+        for entry in &mut entries {
+            entry.value = match entry.tag {
+                DT_STRTAB => self.strings_at(self.address),
+                DT_STRSZ => strings_size,
+                tag if TABLES.contains(&tag) && self.block.holds_address(entry.value) => {
+                    self.moved_address(entry.value)
+                }
+                _ => entry.value,
+            };
+        }
+        entries.push(Entry { tag: DT_RPATH, value: rpath_at });
+        entries
+    }
+
+    /// The section headers of what moved.
+    fn section_patches(&self, strings_size: u64) -> Vec<Patch> {
+        let strings = self.elf.dynamic.as_ref().and_then(|dynamic| dynamic.value(DT_STRTAB));
+        let moved = self.sections.iter().filter_map(|section| {
+            if !section.allocated {
+                None
+            } else if section.kind == SHT_STRTAB && Some(section.address) == strings {
+                let (address, offset) =
+                    (self.strings_at(self.address), self.strings_at(self.offset));
+                Some((section, address, offset, strings_size))
+            } else if self.block.holds(section.offset) {
+                let address = self.moved_address(section.address);
+                Some((section, address, self.moved_offset(section.offset), section.size))
+            } else {
+                None
+            }
+        });
+        let patch = |(section, address, offset, size): (&Section, u64, u64, u64)| {
+            let fields =
+                [address, offset, size].map(|value| U64::<Endianness>::new(self.elf.endian, value));
+            Patch { offset: section.place_field(), bytes: pod::bytes_of(&fields).to_vec() }
+        };
+        moved.map(patch).collect()
+    }
+
+    /// What goes behind the end of the file: padding, the block, the strings.
+    fn appended<S: Source + ?Sized>(
+        &self,
+        source: &S,
+        strings: &[u8],
+    ) -> Result<Patch, Unchangeable> {
+        let padding = usize::try_from(self.offset - self.end_of_file).unwrap_or(0);
+        let mut bytes = vec![0; padding];
+        bytes.extend(self.block.read(source)?);
+        bytes.extend(strings);
+        Ok(Patch { offset: self.end_of_file, bytes })
+    }
+
+    fn moved_offset(&self, offset: u64) -> u64 {
+        self.offset + (offset - self.block.start)
+    }
+
+    fn moved_address(&self, address: u64) -> u64 {
+        self.address.wrapping_add(address.wrapping_sub(self.block.address))
+    }
+}

@@ -1,0 +1,139 @@
+//! Stage 9a: makes a staged tree movable. Programs and libraries find what they need by a
+//! `DT_RPATH` relative to themselves, symlinks stay inside the tree, and what the runtimes'
+//! definitions declare is made.
+//!
+//! Programs and libraries that need only the host's libraries keep their bytes.
+
+mod block;
+mod check;
+mod edits;
+mod launch;
+mod layout;
+mod links;
+mod programs;
+mod run_path;
+mod tree;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::elf::Abi;
+use crate::model::{Arch, ReceiptFile, RelPath, Runtime, escape};
+use crate::report::{Event, Phase, Reporter};
+
+/// What relocation did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relocated {
+    /// Programs and libraries that were rewritten.
+    pub rewritten: usize,
+    /// Bytes that they grew by.
+    pub growth: u64,
+    /// Programs that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`: where
+    /// they are now.
+    pub launched: Vec<RelPath>,
+    /// Decisions that someone may want to know.
+    pub notes: Vec<String>,
+    /// What is not as it should be, and did not stop the work.
+    pub warnings: Vec<String>,
+}
+
+/// Why a tree cannot be relocated.
+#[derive(Debug, thiserror::Error)]
+pub enum RelocateError {
+    /// The tree itself cannot be opened.
+    #[error("cannot open the staged tree {}", .path.display())]
+    Tree {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file or directory of the tree cannot be read or changed.
+    #[error("cannot change {path} in the staged tree")]
+    File {
+        /// Where in the tree.
+        path: RelPath,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What was written is not what is read: the disk or its file system fails.
+    #[error("{path} in the staged tree does not hold what was written to it")]
+    Written {
+        /// Where in the tree.
+        path: RelPath,
+    },
+    /// A file has no line that an edit of the runtime's definition is about.
+    #[error("{path} has no line that starts with `{}`, which must be changed", escape(.line))]
+    NoSuchLine {
+        /// Where in the tree.
+        path: RelPath,
+        /// How the line should start.
+        line: String,
+    },
+    /// The user stopped the run.
+    #[error("stopped while relocating")]
+    Cancelled,
+}
+
+impl RelocateError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchLine { .. } => Some(
+                "the package is newer than the runtime's definition: correct its `edit` in a \
+                 definition of your own and give the directory with --repos"
+                    .to_owned(),
+            ),
+            Self::Written { .. } => Some("check the disk and its file system".to_owned()),
+            Self::Tree { .. } | Self::File { .. } | Self::Cancelled => None,
+        }
+    }
+}
+
+/// Makes the tree at `tree`, for `arch`, movable. `files` are its files as unpacked; afterwards
+/// they are its files as they are now: digests (with `packaged` the digest before), the texts of
+/// links, and what was added. `runtimes` say what else must be made; a soname that matches
+/// `host_libraries` (`*` for any characters) is always the host's.
+///
+/// # Errors
+/// When the tree cannot be changed, an edit does not fit its file, or the user stops the run. The
+/// tree is then of no use, and `files` are as they were.
+pub fn relocate(
+    tree: &Path,
+    arch: Arch,
+    files: &mut Vec<ReceiptFile>,
+    runtimes: &[&Runtime],
+    host_libraries: &[String],
+    reporter: &dyn Reporter,
+) -> Result<Relocated, RelocateError> {
+    let phase = Phase::Relocate;
+    let mut relocated = Relocated::default();
+    let mut staged = tree::Tree::open(tree, files)?;
+    let is_file = |file: &&ReceiptFile| matches!(file.kind, crate::model::FileKind::File { .. });
+    let total = files.iter().filter(is_file).count() as u64;
+    reporter.event(Event::Started { phase, total: Some(total) });
+    drop_build_ids(&mut staged)?;
+    edits::make_directories(&mut staged, runtimes)?;
+    edits::make_edits(&mut staged, runtimes)?;
+    edits::make_links(&mut staged, runtimes)?;
+    links::settle(&mut staged, &mut relocated.warnings)?;
+    let abi = Abi::of(arch);
+    programs::relocate(&mut staged, abi, runtimes, host_libraries, reporter, &mut relocated)?;
+    *files = staged.close()?;
+    reporter.event(Event::Finished { phase });
+    Ok(relocated)
+}
+
+/// Removes the links by build identifier, which only debuggers follow and all packages share.
+fn drop_build_ids(tree: &mut tree::Tree) -> Result<(), RelocateError> {
+    const BUILD_IDS: &str = "lib/.build-id";
+    let Ok(path) = RelPath::new(BUILD_IDS) else { return Ok(()) };
+    let inside = format!("{BUILD_IDS}/");
+    let is_there =
+        tree.files().any(|file| file.path == path || file.path.as_str().starts_with(&inside));
+    match is_there {
+        true => tree.remove_directory(&path),
+        false => Ok(()),
+    }
+}

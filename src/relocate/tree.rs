@@ -1,0 +1,225 @@
+//! The staged tree while it is changed: every change on disk also changes the list of its files.
+//!
+//! All paths go through a directory handle that no symlink of a package leads out of.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, Permissions, PermissionsExt};
+
+use super::RelocateError;
+use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile, RelPath};
+
+/// What new directories get: searchable for everyone.
+const DIRECTORY_MODE: u32 = 0o755;
+const OWNER_CAN_CHANGE: u32 = 0o200;
+const OWNER_CAN_ENTER: u32 = 0o300;
+
+/// A staged tree and the list of its files.
+pub(super) struct Tree {
+    /// The tree.
+    pub(super) dir: Dir,
+    files: BTreeMap<RelPath, ReceiptFile>,
+    /// Directories that were made writable, and the mode that they get back.
+    opened: BTreeMap<RelPath, u32>,
+}
+
+impl Tree {
+    /// Takes charge of the tree at `path`, which has `files`.
+    pub(super) fn open(path: &Path, files: &[ReceiptFile]) -> Result<Self, RelocateError> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|source| RelocateError::Tree { path: path.to_owned(), source })?;
+        let files = files.iter().map(|file| (file.path.clone(), file.clone())).collect();
+        Ok(Self { dir, files, opened: BTreeMap::new() })
+    }
+
+    /// Gives directories their modes back, and the list of files.
+    pub(super) fn close(self) -> Result<Vec<ReceiptFile>, RelocateError> {
+        for (path, mode) in self.opened.iter().rev() {
+            let mode = Permissions::from_mode(*mode);
+            self.dir.set_permissions(path, mode).map_err(at(path))?;
+        }
+        Ok(self.files.into_values().collect())
+    }
+
+    /// Every path, sorted.
+    pub(super) fn files(&self) -> impl Iterator<Item = &ReceiptFile> + Clone {
+        self.files.values()
+    }
+
+    /// What is at `path`.
+    pub(super) fn file(&self, path: &RelPath) -> Option<&ReceiptFile> {
+        self.files.get(path)
+    }
+
+    /// Makes `path` a directory, and what it lies in. Nothing happens where it is one.
+    pub(super) fn make_directory(&mut self, path: &RelPath) -> Result<(), RelocateError> {
+        if self.dir.metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+            return Ok(());
+        }
+        self.prepare_parent(path)?;
+        self.dir.create_dir(path).map_err(at(path))?;
+        let mode = Permissions::from_mode(DIRECTORY_MODE);
+        self.dir.set_permissions(path, mode).map_err(at(path))?;
+        self.list(path, FileKind::Directory, DIRECTORY_MODE);
+        Ok(())
+    }
+
+    /// Makes `path` a symlink with `text`, in the place of one that is there.
+    pub(super) fn make_link(&mut self, path: &RelPath, text: &str) -> Result<(), RelocateError> {
+        self.prepare_parent(path)?;
+        let replaced = match self.file(path).map(|file| &file.kind) {
+            Some(FileKind::Symlink { .. }) => self.remove(path)?,
+            _ => None,
+        };
+        self.dir.symlink_contents(text, path).map_err(at(path))?;
+        self.list(path, FileKind::Symlink { target: text.to_owned() }, 0o777);
+        if let (Some(file), Some(old)) = (self.files.get_mut(path), replaced) {
+            file.package = old.package;
+        }
+        Ok(())
+    }
+
+    /// Removes the file or symlink at `path`.
+    pub(super) fn remove(&mut self, path: &RelPath) -> Result<Option<ReceiptFile>, RelocateError> {
+        self.prepare_parent(path)?;
+        self.dir.remove_file(path).map_err(at(path))?;
+        Ok(self.files.remove(path))
+    }
+
+    /// Removes the directory at `path` with everything in it.
+    pub(super) fn remove_directory(&mut self, path: &RelPath) -> Result<(), RelocateError> {
+        let inside = format!("{path}/");
+        let within = |listed: &RelPath| listed == path || listed.as_str().starts_with(&inside);
+        let directories: Vec<RelPath> =
+            self.files.keys().filter(|listed| within(listed)).cloned().collect();
+        for directory in directories {
+            if self.files.get(&directory).is_some_and(|file| file.kind == FileKind::Directory) {
+                self.make_changeable(&directory)?;
+            }
+        }
+        self.prepare_parent(path)?;
+        self.dir.remove_dir_all(path).map_err(at(path))?;
+        self.files.retain(|listed, _| !within(listed));
+        self.opened.retain(|listed, _| !within(listed));
+        Ok(())
+    }
+
+    /// Moves the file at `from` to `to`, whose directory is made.
+    pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Result<(), RelocateError> {
+        self.prepare_parent(from)?;
+        self.prepare_parent(to)?;
+        self.dir.rename(from, &self.dir, to).map_err(at(from))?;
+        if let Some(file) = self.files.remove(from) {
+            self.files.insert(to.clone(), ReceiptFile { path: to.clone(), ..file });
+        }
+        Ok(())
+    }
+
+    /// Makes `path`, which is free, a file with `text`.
+    pub(super) fn create(
+        &mut self,
+        path: &RelPath,
+        text: &str,
+        mode: u32,
+    ) -> Result<(), RelocateError> {
+        self.prepare_parent(path)?;
+        self.dir.write(path, text).map_err(at(path))?;
+        self.dir.set_permissions(path, Permissions::from_mode(mode)).map_err(at(path))?;
+        let checksum = Checksum::of(text.as_bytes());
+        let kind = FileKind::File { size: text.len() as u64, checksum, packaged: None };
+        self.list(path, kind, mode);
+        Ok(())
+    }
+
+    /// Hands the file at `path` to `change`, for reading and writing, and notes its new digest,
+    /// also for its hard links.
+    pub(super) fn change<T>(
+        &mut self,
+        path: &RelPath,
+        change: impl FnOnce(&File) -> Result<T, RelocateError>,
+    ) -> Result<T, RelocateError> {
+        let metadata = self.dir.metadata(path).map_err(at(path))?;
+        let mode = metadata.permissions().mode();
+        let writable = Permissions::from_mode(mode | OWNER_CAN_CHANGE);
+        if mode & OWNER_CAN_CHANGE == 0 {
+            self.dir.set_permissions(path, writable).map_err(at(path))?;
+        }
+        let options = OpenOptions::new().read(true).write(true).clone();
+        let file = self.dir.open_with(path, &options).map_err(at(path))?.into_std();
+        let result = change(&file)?;
+        if mode & OWNER_CAN_CHANGE == 0 {
+            let mode = Permissions::from_mode(mode);
+            self.dir.set_permissions(path, mode).map_err(at(path))?;
+        }
+        let names = self.names(path, &metadata);
+        self.note_digest(&names, &file).map_err(at(path))?;
+        Ok(result)
+    }
+
+    /// Every name of the file at `path`.
+    fn names(&self, path: &RelPath, metadata: &Metadata) -> Vec<RelPath> {
+        if metadata.nlink() == 1 {
+            return vec![path.clone()];
+        }
+        let is_same = |other: &&RelPath| {
+            let other = self.dir.symlink_metadata(other);
+            other.is_ok_and(|it| (it.dev(), it.ino()) == (metadata.dev(), metadata.ino()))
+        };
+        self.files.keys().filter(is_same).cloned().collect()
+    }
+
+    fn note_digest(&mut self, names: &[RelPath], mut file: &File) -> io::Result<()> {
+        io::Seek::rewind(&mut file)?;
+        let mut digester = Digester::new(Algorithm::Sha256);
+        let new_size = io::copy(&mut file, &mut digester)?;
+        let new = digester.finish();
+        for path in names {
+            let Some(ReceiptFile { kind: FileKind::File { size, checksum, packaged }, .. }) =
+                self.files.get_mut(path)
+            else {
+                continue;
+            };
+            if *checksum != new {
+                let old = std::mem::replace(checksum, new.clone());
+                packaged.get_or_insert(old);
+                *size = new_size;
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, path: &RelPath, kind: FileKind, mode: u32) {
+        let file = ReceiptFile { path: path.clone(), kind, mode, package: None, config: false };
+        self.files.insert(path.clone(), file);
+    }
+
+    /// Makes the directory of `path`, and makes it changeable.
+    fn prepare_parent(&mut self, path: &RelPath) -> Result<(), RelocateError> {
+        match path.parent() {
+            Some(parent) => {
+                self.make_directory(&parent)?;
+                self.make_changeable(&parent)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn make_changeable(&mut self, directory: &RelPath) -> Result<(), RelocateError> {
+        let mode = self.dir.metadata(directory).map_err(at(directory))?.permissions().mode();
+        if mode & OWNER_CAN_ENTER != OWNER_CAN_ENTER {
+            let changeable = Permissions::from_mode(mode | OWNER_CAN_ENTER);
+            self.dir.set_permissions(directory, changeable).map_err(at(directory))?;
+            self.opened.insert(directory.clone(), mode);
+        }
+        Ok(())
+    }
+}
+
+/// Says where an I/O error happened.
+pub(super) fn at(path: &RelPath) -> impl FnOnce(io::Error) -> RelocateError + '_ {
+    move |source| RelocateError::File { path: path.clone(), source }
+}

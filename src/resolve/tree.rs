@@ -1,0 +1,111 @@
+//! Chosen packages → the plan: why each is in, and where it comes from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{PlannedPackage, Reason, Source, TreePlan};
+
+use super::Target;
+use super::roots::Roots;
+use super::rules::Rules;
+use super::universe::{PackageId, Universe};
+
+/// The plan of a tree of `chosen` packages; those that nothing leads to are left out.
+pub(super) fn plan(
+    rules: &Rules,
+    roots: &Roots,
+    chosen: &BTreeSet<PackageId>,
+    target: &Target,
+) -> TreePlan {
+    let universe = rules.universe;
+    let reasons = reasons(rules, roots, chosen);
+    let whole: BTreeSet<&str> = reasons.keys().map(|&id| universe.name(id)).collect();
+    let mut packages: Vec<PlannedPackage> =
+        reasons.into_iter().map(|(id, reason)| planned(universe, id, reason)).collect();
+    // Who wants some files of a package that is in as a whole has them.
+    for (_, partial) in roots.partial.iter().filter(|(name, _)| !whole.contains(name.as_str())) {
+        let reason = root_reason(&partial.runtime, &partial.needs);
+        let files = partial.files.clone();
+        packages.push(PlannedPackage { files, ..planned(universe, partial.id, reason) });
+    }
+    packages.sort_by(|left, right| left.nevra.name.cmp(&right.nevra.name));
+    let is_used = |source: &Source| packages.iter().any(|package| package.source == source.id);
+    TreePlan {
+        arch: target.arch,
+        dist: target.dist.name.clone(),
+        runtimes: roots.runtimes.clone(),
+        sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),
+        packages,
+    }
+}
+
+/// Why each package is in: the shortest way from a runtime, and of several the one through the
+/// alphabetically first package.
+fn reasons(
+    rules: &Rules,
+    roots: &Roots,
+    chosen: &BTreeSet<PackageId>,
+) -> BTreeMap<PackageId, Reason> {
+    let universe = rules.universe;
+    let first_chosen = |any_of: &[PackageId]| any_of.iter().copied().find(|id| chosen.contains(id));
+    let mut reasons = BTreeMap::new();
+    let mut level = Vec::new();
+    for root in &roots.rules {
+        let Some(id) = first_chosen(&root.any_of) else { continue };
+        reasons.entry(id).or_insert_with(|| {
+            level.push(id);
+            root_reason(&root.runtime, &root.needs)
+        });
+    }
+    while !level.is_empty() {
+        level.sort_by_key(|&id| universe.name(id));
+        let mut next = Vec::new();
+        for by in level {
+            for (needs, any_of) in demands(rules, by, chosen) {
+                let Some(id) = first_chosen(&any_of) else { continue };
+                reasons.entry(id).or_insert_with(|| {
+                    next.push(id);
+                    Reason { by: universe.name(by).to_owned(), needs }
+                });
+            }
+        }
+        level = next;
+    }
+    reasons
+}
+
+/// What a chosen package needs of others, given what is chosen, in the order of its text. Not only
+/// Requires: `Conflicts: (a unless b)` needs `b` beside `a`.
+fn demands(
+    rules: &Rules,
+    by: PackageId,
+    chosen: &BTreeSet<PackageId>,
+) -> Vec<(String, Vec<PackageId>)> {
+    let mut demands = Vec::new();
+    for rule in rules.of(by).iter().filter(|rule| !rule.any_of.is_empty()) {
+        if rule.absent.iter().all(|id| chosen.contains(id)) {
+            let text = rules.universe.index.display(&rule.origin.relation());
+            demands.push((text, rule.any_of.clone()));
+        }
+    }
+    demands.sort();
+    demands
+}
+
+fn root_reason(runtime: &str, needs: &str) -> Reason {
+    Reason { by: format!("runtime {runtime}"), needs: needs.to_owned() }
+}
+
+fn planned(universe: &Universe, id: PackageId, reason: Reason) -> PlannedPackage {
+    let (index, package) = (universe.index, universe.package(id));
+    let source = index.repositories.get(usize::from(package.repository));
+    PlannedPackage {
+        nevra: universe.nevra(id),
+        source: source.cloned().unwrap_or_default(),
+        location: index.text(package.location).to_owned(),
+        size: package.size,
+        installed_size: package.installed_size,
+        checksum: package.checksum.clone(),
+        files: Vec::new(),
+        reason,
+    }
+}

@@ -1,0 +1,240 @@
+//! Which packages there are to choose from, and which of them provide a capability.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::model::{Comparison, HostGives, Index, Nevra, Package, Relation, StrId};
+
+use super::capability::{Bound, glob};
+use super::policy;
+use super::{LOCAL, Target};
+
+/// A package, by its position in [`Index::packages`].
+pub(super) type PackageId = u32;
+
+/// What satisfies a capability.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Providers {
+    /// Whether the host gives it, whoever provides it.
+    pub(super) by_host: bool,
+    /// The packages that provide it, the host's among them, in no order.
+    pub(super) packages: Vec<PackageId>,
+}
+
+/// The packages of an index as one target sees them.
+pub(super) struct Universe<'a> {
+    pub(super) index: &'a Index,
+    /// Priority of each repository; smaller is preferred.
+    priorities: Vec<u8>,
+    /// Whether a package counts as installed on the host: never chosen, its capabilities given.
+    installed: Vec<bool>,
+    /// Every capability and listed file of every visible package, sorted.
+    capabilities: Vec<(StrId, PackageId)>,
+    /// The name of every visible package, sorted.
+    names: Vec<(StrId, PackageId)>,
+    host: &'a HostGives,
+    providers: RefCell<HashMap<Relation, Rc<Providers>>>,
+}
+
+impl<'a> Universe<'a> {
+    /// Everything in `index` that is not `hidden`, is of the target's architecture, and is let in
+    /// by its repository's definition.
+    pub(super) fn new(index: &'a Index, target: &Target<'a>, hidden: Vec<bool>) -> Self {
+        let visible = visible(index, target, &hidden);
+        let mut names = Vec::with_capacity(visible.len());
+        let mut capabilities = Vec::with_capacity(visible.len() * 8);
+        for &id in &visible {
+            let Some(package) = index.packages.get(id as usize) else { continue };
+            names.push((package.name, id));
+            capabilities.extend(package.provides.iter().map(|provide| (provide.name, id)));
+            capabilities.extend(package.files.iter().map(|&file| (file, id)));
+        }
+        names.sort_unstable();
+        capabilities.sort_unstable();
+        capabilities.dedup();
+        Self {
+            index,
+            priorities: priorities(index, target),
+            installed: installed(index, target),
+            capabilities,
+            names,
+            host: target.host,
+            providers: RefCell::default(),
+        }
+    }
+
+    /// The package with this id.
+    pub(super) fn package(&self, id: PackageId) -> &'a Package {
+        &self.index.packages[id as usize]
+    }
+
+    /// A package's name.
+    pub(super) fn name(&self, id: PackageId) -> &'a str {
+        self.index.text(self.package(id).name)
+    }
+
+    /// A package's full name.
+    pub(super) fn nevra(&self, id: PackageId) -> Nevra {
+        let package = self.package(id);
+        Nevra {
+            name: self.index.text(package.name).to_owned(),
+            evr: package.evr.clone(),
+            arch: self.index.text(package.arch).to_owned(),
+        }
+    }
+
+    /// Priority of a package's repository; smaller is preferred.
+    pub(super) fn priority(&self, id: PackageId) -> u8 {
+        self.priorities.get(usize::from(self.package(id).repository)).copied().unwrap_or(u8::MAX)
+    }
+
+    /// Whether a package counts as installed on the host.
+    pub(super) fn is_installed(&self, id: PackageId) -> bool {
+        self.installed.get(id as usize).copied().unwrap_or(false)
+    }
+
+    /// The visible packages of this name.
+    pub(super) fn named(&self, name: StrId) -> impl Iterator<Item = PackageId> {
+        range(&self.names, name)
+    }
+
+    /// Who satisfies a relation that is no rich dependency.
+    pub(super) fn providers(&self, relation: &Relation) -> Rc<Providers> {
+        if let Some(known) = self.providers.borrow().get(relation) {
+            return Rc::clone(known);
+        }
+        let name = self.index.text(relation.name);
+        let evr = relation.evr.map(|evr| self.index.text(evr));
+        let found = Rc::new(self.find(name, relation.comparison, evr));
+        self.providers.borrow_mut().insert(*relation, Rc::clone(&found));
+        found
+    }
+
+    /// Who satisfies `name comparison evr`.
+    pub(super) fn find(&self, name: &str, how: Comparison, evr: Option<&str>) -> Providers {
+        let bound = Bound::new(how, evr);
+        let packages = match self.index.strings.find(name) {
+            Some(id) => range(&self.capabilities, id)
+                .filter(|&package| self.provides(package, id, bound.as_ref()))
+                .collect(),
+            None => Vec::new(),
+        };
+        Providers { by_host: self.host_gives(name), packages }
+    }
+
+    /// The packages that `names` a relation means, whatever they provide: what Obsoletes names.
+    pub(super) fn obsoleted(&self, relation: &Relation) -> Vec<PackageId> {
+        let evr = relation.evr.map(|evr| self.index.text(evr));
+        let bound = Bound::new(relation.comparison, evr);
+        let means = |id: &PackageId| match &bound {
+            Some(bound) => Bound::exactly(&self.package(*id).evr).meets(bound),
+            None => true,
+        };
+        self.named(relation.name).filter(means).collect()
+    }
+
+    /// Whether a package's provides or files satisfy a capability.
+    fn provides(&self, id: PackageId, name: StrId, wanted: Option<&Bound>) -> bool {
+        let Some(wanted) = wanted else { return true };
+        let package = self.package(id);
+        package.provides.iter().filter(|provide| provide.name == name).any(|provide| {
+            let evr = provide.evr.map(|evr| self.index.text(evr));
+            // A capability without a version satisfies every version.
+            Bound::new(provide.comparison, evr).is_none_or(|provided| provided.meets(wanted))
+        })
+    }
+
+    /// Whether the host gives a capability by itself, without a package of the index.
+    fn host_gives(&self, name: &str) -> bool {
+        let soname = name.split_once('(').map_or(name, |(soname, _)| soname);
+        name.starts_with("rpmlib(")
+            || self.host.capabilities.iter().any(|pattern| glob(pattern, name))
+            || self.host.libraries.iter().any(|library| glob(library, soname))
+            || (self.host.packages.iter().any(|package| package == name)
+                && self.index.strings.find(name).is_none_or(|id| self.named(id).next().is_none()))
+    }
+
+    /// Puts candidates into the order in which they are tried, best first.
+    pub(super) fn order(&self, candidates: Vec<PackageId>) -> Vec<PackageId> {
+        policy::order(self, candidates)
+    }
+
+    /// The repositories, as a message lists them.
+    pub(super) fn repositories(&self) -> Vec<String> {
+        self.index.repositories.iter().filter(|id| *id != LOCAL).cloned().collect()
+    }
+}
+
+/// The packages that stand under `key` in a sorted table.
+fn range(table: &[(StrId, PackageId)], key: StrId) -> impl Iterator<Item = PackageId> {
+    let start = table.partition_point(|&(other, _)| other < key);
+    let rest = table.get(start..).unwrap_or_default();
+    rest.iter().take_while(move |&&(other, _)| other == key).map(|&(_, id)| id)
+}
+
+/// The packages that a target may use.
+fn visible(index: &Index, target: &Target, hidden: &[bool]) -> Vec<PackageId> {
+    let local = index.repositories.iter().position(|id| id == LOCAL);
+    let local_names: HashSet<&str> =
+        target.runtimes.iter().filter(|w| w.local).map(|w| w.runtime.package.as_str()).collect();
+    let only: Vec<HashSet<&str>> = index
+        .repositories
+        .iter()
+        .map(|id| {
+            let listed = target.dist.repositories_for(target.arch).filter(|r| &r.id == id);
+            listed.flat_map(|repository| repository.only.iter().map(String::as_str)).collect()
+        })
+        .collect();
+    let let_in = |id: usize, package: &Package| {
+        let name = index.text(package.name);
+        let repository = usize::from(package.repository);
+        let wanted = match only.get(repository) {
+            _ if Some(repository) == local => local_names.contains(name),
+            Some(only) => only.is_empty() || only.contains(name),
+            None => true,
+        };
+        wanted && !hidden.get(id).copied().unwrap_or(false)
+    };
+    let packages = index.packages.iter().enumerate();
+    packages
+        .filter(|(_, package)| target.arch.accepts(index.text(package.arch)))
+        .filter(|&(id, package)| let_in(id, package))
+        .filter_map(|(id, _)| PackageId::try_from(id).ok())
+        .collect()
+}
+
+/// Each repository's priority; what the user named himself comes before all.
+fn priorities(index: &Index, target: &Target) -> Vec<u8> {
+    let priority = |id: &String| {
+        let known = target.dist.repositories_for(target.arch).find(|r| &r.id == id);
+        match known {
+            _ if id == LOCAL => 0,
+            Some(repository) => repository.priority.0,
+            None => u8::MAX,
+        }
+    };
+    index.repositories.iter().map(priority).collect()
+}
+
+/// Which packages are the host's. One that a runtime's definition asks for by name is not: the
+/// definition wants it in the tree.
+fn installed(index: &Index, target: &Target) -> Vec<bool> {
+    let asked: HashSet<&str> = target
+        .runtimes
+        .iter()
+        .flat_map(|wanted| {
+            let extras = wanted.runtime.extras.iter().filter(|extra| extra.files.is_empty());
+            extras.map(|extra| &extra.package).chain([&wanted.runtime.package])
+        })
+        .map(String::as_str)
+        .collect();
+    let names: HashSet<StrId> = target
+        .host
+        .packages
+        .iter()
+        .filter(|name| !asked.contains(name.as_str()))
+        .filter_map(|name| index.strings.find(name))
+        .collect();
+    index.packages.iter().map(|package| names.contains(&package.name)).collect()
+}

@@ -1,0 +1,25 @@
+//! Where things come from: OpenPGP signatures by pinned keys, and digests. Everything that
+//! reaches a prefix has passed through [`open`], and everything in it was held against what a
+//! signature covers.
+//!
+//! The signature that counts is the one over a package's *header*. The header names every file
+//! with its digest, and a package of which one file has none is refused, so the payload is
+//! covered too: on EL7, whose headers do not name the payload's digest, as on its successors.
+//! [`Verified::finish`] holds the whole file against the plan besides.
+
+mod blob;
+mod certificate;
+mod error;
+mod header;
+mod keyring;
+mod local;
+mod package;
+mod signature;
+
+pub use blob::Malformed;
+pub use error::TrustError;
+pub use header::{Compression, FileFlags, FileType, Header, HeaderFile};
+pub use keyring::Keyring;
+pub use local::{LocalPackage, LocalRelation, read_local};
+pub use package::{Policy, Proof, Verified, open};
+pub use signature::{SignatureProblem, SignedBy};

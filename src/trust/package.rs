@@ -1,0 +1,236 @@
+//! Opening a package: everything about it is proven but the payload, which is held against the
+//! header while it streams through.
+
+use std::io::{self, Read};
+
+use crate::model::{Checksum, Digester, Fingerprint, PlannedPackage, escape};
+
+use super::blob::{self, Blob, Malformed};
+use super::signature::{self, SignatureProblem};
+use super::{Header, Keyring, SignedBy, TrustError};
+
+/// Tags of the signature header that hold OpenPGP signatures over the header alone: RSA, the
+/// elliptic curves (under DSA's name), and RPM 6's list of signatures in base64.
+const HEADER_SIGNATURES: [u32; 2] = [268, 267];
+const OPENPGP_SIGNATURES: u32 = 278;
+/// Tag of the signature header: SHA-256 of the header, in hexadecimal.
+const HEADER_SHA256: u32 = 273;
+
+/// Whom a package must come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<'a> {
+    /// The keys at hand.
+    pub keyring: &'a Keyring,
+    /// Those that may have signed this package: its own repository's, and the user's.
+    pub allowed: &'a [Fingerprint],
+    /// Whether a package without an acceptable signature passes, with a warning. One with a
+    /// signature that is *wrong* does not.
+    pub allow_unsigned: bool,
+}
+
+/// A package whose header is proven, and whose payload is about to be read. Only [`open`] makes
+/// one.
+#[derive(Debug)]
+pub struct Verified<R> {
+    header: Header,
+    source: Measured<R>,
+    package: String,
+    size: u64,
+    checksum: Checksum,
+    warning: Option<String>,
+}
+
+/// That a whole package file was what the plan says, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Bytes of the file.
+    pub size: u64,
+    /// Digest of the file.
+    pub checksum: Checksum,
+    /// Whose signature the header carries; `None` when the policy let it pass without.
+    pub signed_by: Option<SignedBy>,
+}
+
+/// Reads a package's lead, signature header and header from `reader`, and proves that a key of
+/// `policy` signed the header, that it is `expected`'s, and that it vouches for every file.
+///
+/// # Errors
+/// [`TrustError`], naming the package.
+pub fn open<R: Read>(
+    reader: R,
+    expected: &PlannedPackage,
+    policy: &Policy,
+) -> Result<Verified<R>, TrustError> {
+    let package = expected.nevra.to_string();
+    let malformed = |source| TrustError::Malformed { package: package.clone(), source };
+    let mut source = Measured::new(reader, expected);
+    let (signatures, blob) = read_headers(&mut source).map_err(malformed)?;
+    let verdict = verify_header(&signatures, &blob, policy).map_err(malformed)?;
+    let (signed_by, warning) = accept(verdict, &package, policy)?;
+    if signed_by.is_none() {
+        check_header_digest(&signatures, &blob, &package)?;
+    }
+    let mut header = Header::parse(&blob).map_err(malformed)?;
+    header.signed_by = signed_by;
+    check_identity(&header, expected)?;
+    if let Some(file) = header.file_without_digest() {
+        let path = escape(&file.path).into_owned();
+        return Err(TrustError::NoFileDigest { package, path });
+    }
+    let (size, checksum) = (expected.size, expected.checksum.clone());
+    Ok(Verified { header, source, package, size, checksum, warning })
+}
+
+impl<R: Read> Verified<R> {
+    /// What the package says about itself.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the user must be told, once: that this package's origin is not proven.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// The payload as it lies in the file, compressed.
+    pub fn payload(&mut self) -> impl Read + '_ {
+        &mut self.source
+    }
+
+    /// The header and the payload at once.
+    pub fn parts(&mut self) -> (&Header, impl Read + '_) {
+        (&self.header, &mut self.source)
+    }
+
+    /// Reads what is left of the file, and compares its size and digest with the plan's.
+    ///
+    /// # Errors
+    /// [`TrustError::Size`] or [`TrustError::Checksum`] when it is another file, and
+    /// [`TrustError::Malformed`] when it cannot be read.
+    pub fn finish(mut self) -> Result<Proof, TrustError> {
+        let package = self.package;
+        match io::copy(&mut self.source, &mut io::sink()) {
+            Ok(_) => {}
+            Err(error) if is_too_long(&error) => {
+                return Err(TrustError::TooLong { package, expected: self.size });
+            }
+            Err(error) => {
+                return Err(TrustError::Malformed { package, source: Malformed::Read(error) });
+            }
+        }
+        if self.source.count != self.size {
+            let (expected, got) = (self.size, self.source.count);
+            return Err(TrustError::Size { package, expected, got });
+        }
+        let got = self.source.digester.finish();
+        if got != self.checksum {
+            let expected = self.checksum;
+            return Err(TrustError::Checksum { package, expected, got });
+        }
+        Ok(Proof { size: self.size, checksum: got, signed_by: self.header.signed_by })
+    }
+}
+
+fn read_headers(source: &mut impl Read) -> Result<(Blob, Blob), Malformed> {
+    blob::read_lead(source)?;
+    let signatures = Blob::read(source, "signature header")?;
+    signatures.skip_padding(source)?;
+    Ok((signatures, Blob::read(source, "header")?))
+}
+
+/// Looks for a signature over the header that counts.
+fn verify_header(
+    signatures: &Blob,
+    header: &Blob,
+    policy: &Policy,
+) -> Result<Result<SignedBy, SignatureProblem>, Malformed> {
+    let (mut found, mut present) = (Vec::new(), false);
+    for tag in HEADER_SIGNATURES {
+        present |= signatures.has(tag);
+        found.extend(signature::parse(signatures.binary(tag)?));
+    }
+    for text in signatures.texts(OPENPGP_SIGNATURES)? {
+        present = true;
+        found.extend(signature::parse_base64(text));
+    }
+    if found.is_empty() && present {
+        return Ok(Err(SignatureProblem::Unreadable));
+    }
+    Ok(signature::verify(&found, header.bytes(), policy.keyring.among(policy.allowed)))
+}
+
+/// Whether the policy takes the verdict; with the warning that it costs, if it does.
+fn accept(
+    verdict: Result<SignedBy, SignatureProblem>,
+    package: &str,
+    policy: &Policy,
+) -> Result<(Option<SignedBy>, Option<String>), TrustError> {
+    let problem = match verdict {
+        Ok(signed_by) => return Ok((Some(signed_by), None)),
+        Err(problem) => problem,
+    };
+    if policy.allow_unsigned && problem.is_lack_of_proof() {
+        let warning = format!("the origin of package {package} is not proven: {problem}");
+        return Ok((None, Some(warning)));
+    }
+    Err(TrustError::Package { package: package.to_owned(), source: problem })
+}
+
+/// Compares the header's own digest, which is all there is to hold an unsigned header against.
+fn check_header_digest(signatures: &Blob, header: &Blob, package: &str) -> Result<(), TrustError> {
+    let package = package.to_owned();
+    match signatures.text(HEADER_SHA256) {
+        Ok(None) => Ok(()),
+        Ok(Some(hex)) if Checksum::of(header.bytes()).hex() == hex => Ok(()),
+        Ok(Some(_)) => Err(TrustError::HeaderDigest { package }),
+        Err(source) => Err(TrustError::Malformed { package, source }),
+    }
+}
+
+/// The text of every part counts, not what RPM holds to be equal: `1.0` is not `1.00`.
+fn check_identity(header: &Header, expected: &PlannedPackage) -> Result<(), TrustError> {
+    let (got, want) = (&header.nevra, &expected.nevra);
+    let same = got.name == want.name
+        && got.arch == want.arch
+        && got.evr.epoch == want.evr.epoch
+        && got.evr.version == want.evr.version
+        && got.evr.release == want.evr.release;
+    match same {
+        true => Ok(()),
+        false => Err(TrustError::Identity { expected: want.to_string(), got: got.to_string() }),
+    }
+}
+
+/// A reader that counts and digests what passes, and ends where the plan says that the file does.
+#[derive(Debug)]
+pub(super) struct Measured<R> {
+    inner: R,
+    digester: Digester,
+    count: u64,
+    limit: u64,
+}
+
+impl<R> Measured<R> {
+    fn new(inner: R, expected: &PlannedPackage) -> Self {
+        let digester = Digester::new(expected.checksum.algorithm());
+        Self { inner, digester, count: 0, limit: expected.size }
+    }
+}
+
+impl<R: Read> Read for Measured<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.digester.update(buffer.get(..count).unwrap_or_default());
+        self.count += count as u64;
+        if self.count > self.limit {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        Ok(count)
+    }
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
+}

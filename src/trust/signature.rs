@@ -1,0 +1,155 @@
+//! Signatures over data, and the rule by which one counts: a binary signature with SHA-256 or
+//! better, by a key of an allowed certificate, made while that key was valid. Packets of version
+//! 3, 4 and 6 are read: RPM itself wrote version 3 until 2019.
+
+use std::io::Read;
+
+use pgp::base64::{Base64Decoder, Base64Reader};
+use pgp::composed::{Deserializable, DetachedSignature};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{Signature, SignatureType};
+
+use crate::model::Fingerprint;
+
+use super::certificate::{Certificate, Standing};
+
+/// More signatures than anybody puts side by side.
+const MAX_SIGNATURES: usize = 16;
+
+/// Who signed, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedBy {
+    /// Fingerprint of the primary key, also where a subkey signed.
+    pub fingerprint: Fingerprint,
+    /// When, in seconds since 1970, as the signature itself says.
+    pub signed_at: Option<u64>,
+}
+
+/// Why a signature does not count. In the order of what says most, least first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum SignatureProblem {
+    /// There is none.
+    #[error("it is not signed")]
+    Missing,
+    /// The bytes are no OpenPGP signature, or one of a kind that is not for data.
+    #[error("its signature cannot be read as an OpenPGP signature over data")]
+    Unreadable,
+    /// It is by none of the accepted keys.
+    #[error("it is signed by key {0}, which is none of those accepted for it")]
+    UnknownKey(String),
+    /// It rests on a hash algorithm that can be forged.
+    #[error("its signature uses {0}, which can be forged; SHA-256 or better is needed")]
+    Weak(String),
+    /// The key was not valid when the signature was made.
+    #[error("it is signed by key {0} at a time when that key had expired or did not exist")]
+    Outside(Fingerprint),
+    /// The key is revoked.
+    #[error("it is signed by key {0}, which was revoked")]
+    Revoked(Fingerprint),
+    /// The signature names an accepted key and does not match the data.
+    #[error("its signature by key {0} does not match: it was changed after it was signed")]
+    Bad(Fingerprint),
+}
+
+impl SignatureProblem {
+    /// Whether this says no more than that the origin is unknown, which `--allow-unsigned` lets
+    /// pass. A signature that is wrong never passes.
+    pub(super) fn is_lack_of_proof(&self) -> bool {
+        matches!(self, Self::Missing | Self::Unreadable | Self::UnknownKey(_) | Self::Weak(_))
+    }
+}
+
+/// The signatures in `bytes`, armored or not. Whatever else is there is passed over.
+pub(super) fn parse(bytes: &[u8]) -> Vec<Signature> {
+    match DetachedSignature::from_reader_many_buf(bytes) {
+        Ok((found, _)) => found
+            .take(MAX_SIGNATURES)
+            .filter_map(Result::ok)
+            .map(|detached| detached.signature)
+            .collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The signatures in base64 without armor, as RPM 6 keeps them.
+pub(super) fn parse_base64(text: &str) -> Vec<Signature> {
+    let mut bytes = Vec::new();
+    let mut decoder = Base64Decoder::new(Base64Reader::new(text.as_bytes()));
+    match decoder.read_to_end(&mut bytes) {
+        Ok(_) => parse(&bytes),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The first signature that counts, or what says most about why none does.
+pub(super) fn verify<'a>(
+    signatures: &[Signature],
+    data: &[u8],
+    certificates: impl Iterator<Item = &'a Certificate> + Clone,
+) -> Result<SignedBy, SignatureProblem> {
+    let mut problem = SignatureProblem::Missing;
+    for signature in signatures {
+        match judge(signature, data, certificates.clone()) {
+            Ok(signed_by) => return Ok(signed_by),
+            Err(other) => problem = problem.max(other),
+        }
+    }
+    Err(problem)
+}
+
+fn judge<'a>(
+    signature: &Signature,
+    data: &[u8],
+    certificates: impl Iterator<Item = &'a Certificate>,
+) -> Result<SignedBy, SignatureProblem> {
+    let created = signature.created().ok_or(SignatureProblem::Unreadable)?.as_secs();
+    if signature.typ() != Some(SignatureType::Binary) {
+        return Err(SignatureProblem::Unreadable);
+    }
+    check_hash(signature)?;
+    let mut problem = SignatureProblem::UnknownKey(issuer(signature));
+    for certificate in certificates {
+        for signer in certificate.signers.iter().filter(|key| key.may_have_made(signature)) {
+            let fingerprint = certificate.fingerprint.clone();
+            let found = match (signer.made(signature, data), signer.standing_at(created)) {
+                (true, Standing::Good) => return Ok(signed_by(certificate, created)),
+                (true, Standing::Outside) => SignatureProblem::Outside(fingerprint),
+                (true, Standing::Revoked) => SignatureProblem::Revoked(fingerprint),
+                (false, _) if names_nobody(signature) => continue,
+                (false, _) => SignatureProblem::Bad(fingerprint),
+            };
+            problem = problem.max(found);
+        }
+    }
+    Err(problem)
+}
+
+fn signed_by(certificate: &Certificate, created: u32) -> SignedBy {
+    SignedBy { fingerprint: certificate.fingerprint.clone(), signed_at: Some(created.into()) }
+}
+
+fn check_hash(signature: &Signature) -> Result<(), SignatureProblem> {
+    match signature.hash_alg() {
+        Some(
+            HashAlgorithm::Sha256
+            | HashAlgorithm::Sha384
+            | HashAlgorithm::Sha512
+            | HashAlgorithm::Sha3_256
+            | HashAlgorithm::Sha3_512,
+        ) => Ok(()),
+        Some(other) => Err(SignatureProblem::Weak(other.to_string())),
+        None => Err(SignatureProblem::Unreadable),
+    }
+}
+
+/// Whether a signature leaves open whose it is.
+pub(super) fn names_nobody(signature: &Signature) -> bool {
+    signature.issuer_key_id().is_empty() && signature.issuer_fingerprint().is_empty()
+}
+
+/// The key that a signature names, for messages.
+fn issuer(signature: &Signature) -> String {
+    let fingerprint = signature.issuer_fingerprint().first().map(|print| format!("{print:X}"));
+    let id = || signature.issuer_key_id().first().map(|id| id.to_string().to_uppercase());
+    fingerprint.or_else(id).unwrap_or_else(|| "(unnamed)".to_owned())
+}

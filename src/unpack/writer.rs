@@ -1,0 +1,152 @@
+//! From an archive's data to files of a tree, with every byte digested on the way.
+
+use std::io::{self, Read, Write};
+
+use cap_std::fs::Dir;
+
+use crate::model::{Checksum, Digester, RelPath};
+use crate::report::{Phase, Reporter};
+use crate::trust::{Header, HeaderFile};
+
+use super::archive::{Archive, ArchiveError};
+use super::layout::refusal;
+use super::tree::Tree;
+use super::{FileProblem, UnpackError};
+
+/// Bytes that are decoded, digested and written at a time.
+const CHUNK: usize = 128 << 10;
+
+/// Writes files of one package.
+pub(super) struct Writer<'a> {
+    header: &'a Header,
+    tree: Tree<'a>,
+    copier: Copier<'a>,
+}
+
+/// Moves data, in pieces.
+struct Copier<'a> {
+    header: &'a Header,
+    reporter: &'a dyn Reporter,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer into the tree below `root`.
+    pub(super) fn new(header: &'a Header, root: &'a Dir, reporter: &'a dyn Reporter) -> Self {
+        let copier = Copier { header, reporter, buffer: vec![0; CHUNK] };
+        Self { header, tree: Tree::new(root), copier }
+    }
+
+    /// Makes a directory, and those above it.
+    pub(super) fn directory(&mut self, path: &RelPath) -> Result<(), UnpackError> {
+        self.tree.make_directory(path).map_err(write_error(self.header, path))
+    }
+
+    /// Makes a symlink.
+    pub(super) fn symlink(
+        &mut self,
+        path: &RelPath,
+        text: &str,
+        file: &HeaderFile,
+    ) -> Result<(), UnpackError> {
+        self.tree.symlink(path, text, file.mtime).map_err(write_error(self.header, path))
+    }
+
+    /// Writes the current entry's data as a new file, once it has proven to be `file`'s.
+    pub(super) fn file<R: Read>(
+        &mut self,
+        path: &RelPath,
+        mode: u32,
+        file: &HeaderFile,
+        archive: &mut Archive<R>,
+    ) -> Result<(), UnpackError> {
+        let failed = write_error(self.header, path);
+        let mut new = self.tree.create(path).map_err(failed)?;
+        self.copier.prove(file, archive, |bytes| new.file.write_all(bytes).map_err(failed))?;
+        new.keep(mode, file.mtime).map_err(failed)
+    }
+
+    /// Proves that the current entry's data is `file`'s, and keeps nothing of it.
+    pub(super) fn discard<R: Read>(
+        &mut self,
+        file: &HeaderFile,
+        archive: &mut Archive<R>,
+    ) -> Result<(), UnpackError> {
+        self.copier.prove(file, archive, |_| Ok(()))
+    }
+
+    /// Gives `existing` another name; or the other name a copy, where the file is not to be
+    /// shared or the file system cannot.
+    pub(super) fn link(
+        &mut self,
+        existing: &RelPath,
+        path: &RelPath,
+        mode: u32,
+        file: &HeaderFile,
+    ) -> Result<(), UnpackError> {
+        let failed = write_error(self.header, path);
+        if !file.flags.is_config() && self.tree.link(existing, path).map_err(failed)? {
+            return Ok(());
+        }
+        let mut source = self.tree.open(existing).map_err(failed)?;
+        let mut new = self.tree.create(path).map_err(failed)?;
+        io::copy(&mut source, &mut new.file).map_err(failed)?;
+        new.keep(mode, file.mtime).map_err(failed)
+    }
+}
+
+impl Copier<'_> {
+    /// Passes the current entry's data to `sink`, and compares its digest with the header's.
+    fn prove<R: Read>(
+        &mut self,
+        file: &HeaderFile,
+        archive: &mut Archive<R>,
+        mut sink: impl FnMut(&[u8]) -> Result<(), UnpackError>,
+    ) -> Result<(), UnpackError> {
+        let refuse = |problem| Err(refusal(self.header, &file.path, problem));
+        // `trust` lets no regular file pass without a digest.
+        let Some(expected) = &file.digest else { return refuse(FileProblem::Missing) };
+        let mut digester = Digester::new(expected.algorithm());
+        loop {
+            if self.reporter.is_cancelled() {
+                return Err(UnpackError::Cancelled);
+            }
+            let count = archive
+                .read_data(&mut self.buffer)
+                .map_err(|error| archive_error(self.header, error))?;
+            let bytes = self.buffer.get(..count).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            digester.update(bytes);
+            sink(bytes)?;
+            self.reporter.advanced(Phase::Unpack, count as u64);
+        }
+        let got: Checksum = digester.finish();
+        if got == *expected {
+            return Ok(());
+        }
+        refuse(FileProblem::Digest { expected: expected.clone(), got })
+    }
+}
+
+/// The error for what happened to an archive.
+pub(super) fn archive_error(header: &Header, error: ArchiveError) -> UnpackError {
+    let package = header.nevra.to_string();
+    match error {
+        ArchiveError::Read(source) => UnpackError::Decode { package, source },
+        ArchiveError::Format(problem) => UnpackError::Archive { package, problem },
+    }
+}
+
+/// Makes the error for what happened to `path`.
+fn write_error<'a>(
+    header: &'a Header,
+    path: &'a RelPath,
+) -> impl Fn(io::Error) -> UnpackError + Copy + 'a {
+    move |source| UnpackError::Write {
+        package: header.nevra.to_string(),
+        path: path.clone(),
+        source,
+    }
+}

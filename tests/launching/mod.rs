@@ -1,0 +1,366 @@
+//! A small prefix with a program that tells how it was started, and the ways of starting it. Shared
+//! by `launcher.rs` (the machine's `sh`) and `launcher_shells.rs` (every shell).
+
+// Shared: no test file uses all of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use elsewhere::launcher;
+use elsewhere::model::Runtime;
+
+/// One test at a time: a file that is being written in one thread cannot be executed while another
+/// thread's fresh child still holds it open.
+pub fn serial() -> MutexGuard<'static, ()> {
+    static SERIAL: Mutex<()> = Mutex::new(());
+    SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fresh directory, removed at the end of the test.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("l{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Apptainer's commands, as far as launchers go.
+pub fn runtime() -> Runtime {
+    toml::from_str(
+        r#"
+        name = "apptainer"
+        title = "Apptainer"
+        package = "apptainer"
+        library_path = ["bin/crun"]
+        [[command]]
+        name = "apptainer"
+        path = "bin/apptainer"
+        [[command]]
+        name = "run-singularity"
+        path = "bin/apptainer"
+        arguments = ["--quiet", "run", "it's $HOME; a\nb"]
+        [[command]]
+        name = "crun"
+        path = "bin/crun"
+        "#,
+    )
+    .unwrap()
+}
+
+/// The text of one of [`runtime`]'s launchers.
+pub fn text(name: &str) -> String {
+    let runtime = runtime();
+    let command = runtime.commands.iter().find(|command| command.name == name).unwrap();
+    launcher::text(&runtime, command)
+}
+
+/// This machine's architecture by RPM's name.
+pub fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "powerpc64" => "ppc64le",
+        arch => arch,
+    }
+}
+
+/// A C program that writes its arguments, `--`, its environment, `--` and its input to standard
+/// output, each item ended by NUL, and exits with 42. A script would not do: its shell would change
+/// the environment.
+fn teller() -> &'static Path {
+    static TELLER: OnceLock<PathBuf> = OnceLock::new();
+    TELLER.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let source = directory.join(format!("teller-{}.c", std::process::id()));
+        let program = source.with_extension("");
+        fs::write(
+            &source,
+            r#"#include <stdio.h>
+            extern char **environ;
+            static void put(const char *s) { fputs(s, stdout); putchar(0); }
+            int main(int argc, char **argv) {
+                int c;
+                for (; *argv; argv++) put(*argv);
+                put("--");
+                for (; *environ; environ++) put(*environ);
+                put("--");
+                while ((c = getchar()) != EOF) putchar(c);
+                return 42;
+            }"#,
+        )
+        .unwrap();
+        let status = Command::new("cc").arg("-o").arg(&program).arg(&source).status();
+        assert!(status.expect("cc: install gcc").success());
+        fs::remove_file(source).unwrap();
+        program
+    })
+}
+
+/// What the program was told.
+#[derive(Debug)]
+pub struct Told {
+    pub program: OsString,
+    pub arguments: Vec<OsString>,
+    pub environment: Vec<OsString>,
+    pub input: Vec<u8>,
+}
+
+/// Reads what [`teller`] wrote.
+pub fn told(output: &Output) -> Told {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(42), "{error}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let mut items = output.stdout.split(|&byte| byte == 0).map(|item| item.to_vec());
+    let mut until_dashes = || -> Vec<OsString> {
+        items.by_ref().take_while(|item| item != b"--").map(OsString::from_vec).collect()
+    };
+    let mut arguments = until_dashes();
+    let environment = until_dashes();
+    let program = arguments.remove(0);
+    Told { program, arguments, environment, input: items.next().unwrap() }
+}
+
+/// A prefix at `path` whose launchers run by `shell` (an interpreter's absolute path), with a tree
+/// for this machine.
+pub fn prefix_at(path: &Path, shell: &Path) {
+    let tree = path.join(host_arch()).join("bin");
+    fs::create_dir_all(&tree).unwrap();
+    fs::create_dir_all(path.join("bin")).unwrap();
+    for program in ["apptainer", "crun"] {
+        fs::copy(teller(), tree.join(program)).unwrap();
+    }
+    for name in ["apptainer", "run-singularity", "crun"] {
+        write_launcher(&path.join("bin").join(name), &text(name), shell);
+    }
+}
+
+/// Writes a launcher that runs by `shell`.
+pub fn write_launcher(path: &Path, text: &str, shell: &Path) {
+    let interpreter = format!("#!{} -\n", shell.display());
+    fs::write(path, text.replacen("#!/bin/sh -\n", &interpreter, 1)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Whether the program that ran is the one in the tree of the prefix at `prefix`.
+pub fn is_from(told: &Told, cwd: &Path, prefix: &Path) -> bool {
+    let ran = cwd.join(&told.program).canonicalize().unwrap();
+    ran == prefix.canonicalize().unwrap().join(host_arch()).join("bin/apptainer")
+}
+
+fn run(cwd: &Path, program: &OsStr, path: &OsStr) -> Output {
+    let mut command = Command::new("/usr/bin/env");
+    // `env` looks the program up in the new PATH, as a shell would.
+    command.arg("-i").arg([OsStr::new("PATH="), path].join(OsStr::new("")));
+    command.args(["CDPATH=/:/usr", "IFS=/_-x"]);
+    command.arg(program).args(["run", "", "a b", "c\nd", "-x"]);
+    command.current_dir(cwd).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Starts the launcher in every way that people and programs do, under awkward directory names.
+pub fn every_way_of_starting(shell: &Path) {
+    let names: [&[u8]; 6] = [b"p", b"a b", b"-n", b"new\nline\n", b"q'\"$`*\\", b"\xff\xfe"];
+    // yash replaces arguments that are not valid in the locale by empty ones.
+    let is_yash = shell.canonicalize().unwrap().ends_with("yash");
+    for name in names.into_iter().filter(|name| !is_yash || name.is_ascii()) {
+        let scratch = Scratch::new();
+        let root = scratch.join("r");
+        let prefix = root.join(OsStr::from_bytes(name));
+        prefix_at(&prefix, shell);
+        let name = OsStr::from_bytes(name);
+        let bin = prefix.join("bin");
+        let elsewhere = scratch.join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        symlink(bin.join("apptainer"), elsewhere.join("first")).unwrap();
+        symlink("first", elsewhere.join("second")).unwrap();
+        symlink("../elsewhere/second", elsewhere.join("apptainer")).unwrap();
+        symlink(&bin, scratch.join("linked-bin")).unwrap();
+        symlink(&prefix, scratch.join("linked-prefix")).unwrap();
+        let system = OsString::from("/usr/bin:/bin");
+        let with = |first: &OsStr| [first, &system].join(OsStr::new(":"));
+        let relative = Path::new(name).join("bin");
+        let ways: Vec<(&Path, OsString, OsString)> = vec![
+            (&root, bin.join("apptainer").into(), system.clone()),
+            (&root, relative.join("apptainer").into(), system.clone()),
+            (&bin, "./apptainer".into(), system.clone()),
+            (&bin, "../bin/apptainer".into(), system.clone()),
+            (&root, elsewhere.join("apptainer").into(), system.clone()),
+            (&elsewhere, "./apptainer".into(), system.clone()),
+            (&elsewhere, "second".into(), with(OsStr::new("."))),
+            (&root, scratch.join("linked-bin/apptainer").into(), system.clone()),
+            (&root, scratch.join("linked-prefix/bin/apptainer").into(), system.clone()),
+            (&root, "apptainer".into(), with(bin.as_os_str())),
+            (&root, "apptainer".into(), with(relative.as_os_str())),
+            (&bin, "apptainer".into(), with(OsStr::new("."))),
+            (&bin, "apptainer".into(), with(OsStr::new(""))),
+            (&root, "apptainer".into(), with(elsewhere.as_os_str())),
+        ];
+        for (cwd, program, path) in ways {
+            let output = run(cwd, &program, &path);
+            let told = told(&output);
+            assert!(is_from(&told, cwd, &prefix), "{program:?} in {cwd:?}: {told:?}");
+            assert_eq!(told.arguments, ["run", "", "a b", "c\nd", "-x"]);
+        }
+    }
+}
+
+/// `sh apptainer`, `sh ./apptainer`, `sh /abs/apptainer`.
+pub fn run_by_the_shell_itself(shell: &Path) {
+    let scratch = Scratch::new();
+    let prefix = scratch.join("a b");
+    prefix_at(&prefix, shell);
+    let bin = prefix.join("bin");
+    for file in [PathBuf::from("apptainer"), "./apptainer".into(), bin.join("apptainer")] {
+        let output = Command::new(shell).arg(file).current_dir(&bin).output().unwrap();
+        assert!(is_from(&told(&output), &bin, &prefix));
+    }
+}
+
+/// Standard input, arguments before the user's, and the exit status.
+pub fn input_and_first_arguments(shell: &Path) {
+    let scratch = Scratch::new();
+    prefix_at(&scratch.0, shell);
+    fs::write(scratch.join("input"), "one\ntwo").unwrap();
+    let output = Command::new(scratch.join("bin/run-singularity"))
+        .arg("image")
+        .stdin(fs::File::open(scratch.join("input")).unwrap())
+        .output()
+        .unwrap();
+    let told = told(&output);
+    assert_eq!(told.input, b"one\ntwo");
+    assert_eq!(told.arguments, ["--quiet", "run", "it's $HOME; a\nb", "image"]);
+}
+
+/// The environment that the program gets when it is started with exactly `environment`, sorted.
+pub fn environment_through(shell: &Path, environment: &[&str]) -> Vec<String> {
+    let scratch = Scratch::new();
+    prefix_at(&scratch.0, shell);
+    let output = Command::new("/usr/bin/env")
+        .arg("-i")
+        .args(environment)
+        .arg(scratch.join("bin/apptainer"))
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let lossy = |item: OsString| item.to_string_lossy().into_owned();
+    let mut environment: Vec<String> = told(&output).environment.into_iter().map(lossy).collect();
+    environment.sort();
+    environment
+}
+
+/// `text` with the places where it looks for the machine's architecture moved under `root`.
+pub fn looking_under(root: &Path, text: &str) -> String {
+    let root = root.to_str().unwrap();
+    text.replace(" /lib", &format!(" {root}/lib"))
+        .replace("/proc/sys/kernel/arch", &format!("{root}/kernel-arch"))
+}
+
+/// How the architecture is chosen, and what is said when the prefix has no tree for it.
+pub fn choice_of_architecture(shell: &Path) {
+    let x86_64 = "lib64/ld-linux-x86-64.so.2";
+    let aarch64 = "lib/ld-linux-aarch64.so.1";
+    let cases: [(&[&str], Option<&str>, &str, &str); 7] = [
+        (&[aarch64], Some("x86_64"), "ppc64le", "aarch64"),
+        (&["lib64/ld64.so.2"], None, "x86_64", "ppc64le"),
+        (&["lib/ld64.so.1"], None, "x86_64", "s390x"),
+        (&[x86_64, aarch64], Some("aarch64"), "x86_64", "aarch64"),
+        (&[x86_64, aarch64], None, "x86_64", "x86_64"),
+        (&[], Some("s390x"), "x86_64", "s390x"),
+        (&[], None, "", ""),
+    ];
+    for (loaders, kernel, uname, expected) in cases {
+        let scratch = Scratch::new();
+        let launcher = scratch.join("bin/apptainer");
+        for arch in ["x86_64", "aarch64", "ppc64le", "s390x"] {
+            let tree = scratch.join(arch).join("bin");
+            fs::create_dir_all(&tree).unwrap();
+            let program = tree.join("apptainer");
+            fs::write(&program, format!("#!/bin/sh\necho {arch}")).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for directory in ["bin", "lib", "lib64", "fake"] {
+            fs::create_dir_all(scratch.join(directory)).unwrap();
+        }
+        for loader in loaders {
+            fs::write(scratch.join(loader), "").unwrap();
+        }
+        if let Some(kernel) = kernel {
+            fs::write(scratch.join("kernel-arch"), format!("{kernel}\n")).unwrap();
+        }
+        let fake = scratch.join("fake/uname");
+        fs::write(&fake, format!("#!/bin/sh\necho {uname}")).unwrap();
+        fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+        write_launcher(&launcher, &looking_under(&scratch.0, &text("apptainer")), shell);
+        let path = format!("{}:/usr/bin:/bin", scratch.join("fake").display());
+        let output = Command::new(&launcher).env("PATH", path).output().unwrap();
+        if expected.is_empty() {
+            assert_eq!(output.status.code(), Some(127), "{output:?}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains("apptainer for this machine"), "{error}");
+        } else {
+            assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), expected);
+        }
+    }
+}
+
+/// What is said when there is no tree for this machine.
+pub fn message_without_a_tree(shell: &Path) {
+    let scratch = Scratch::new();
+    let prefix = scratch.join("a b");
+    prefix_at(&prefix, shell);
+    fs::rename(prefix.join(host_arch()), prefix.join("s390x")).unwrap();
+    fs::create_dir_all(prefix.join("aarch64")).unwrap();
+    if host_arch() == "s390x" {
+        return;
+    }
+    let output = Command::new("./apptainer").current_dir(prefix.join("bin")).output().unwrap();
+    assert_eq!(output.status.code(), Some(127));
+    assert!(output.stdout.is_empty());
+    let shown = prefix.canonicalize().unwrap();
+    let (shown, arch) = (shown.display(), host_arch());
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!(
+            "apptainer: '{shown}' has no apptainer for {arch}; it has it for: s390x\n\
+             To add it: elsewhere install -a {arch} -r apptainer '{shown}'\n"
+        )
+    );
+}
+
+/// Only the launcher of a program that re-executes itself from a memfd sets the library path: first
+/// the tree's, absolute, then the user's, and no empty entry.
+pub fn library_path(shell: &Path) {
+    let scratch = Scratch::new();
+    prefix_at(&scratch.0, shell);
+    let tree = format!("./../{}/lib64", host_arch());
+    for (given, rest) in [(None, ""), (Some(""), ""), (Some("/x:/y"), ":/x:/y")] {
+        let mut command = Command::new("./crun");
+        command.current_dir(scratch.join("bin")).env_remove("LD_LIBRARY_PATH");
+        if let Some(given) = given {
+            command.env("LD_LIBRARY_PATH", given);
+        }
+        let told = told(&command.output().unwrap());
+        let bin = scratch.join("bin").canonicalize().unwrap();
+        let expected = format!("LD_LIBRARY_PATH={}/{tree}{rest}", bin.display());
+        assert!(told.environment.contains(&expected.clone().into()), "{told:?} {expected}");
+    }
+}

@@ -1,0 +1,440 @@
+//! From a dist's definition to its packages, over mirrors that are stale, broken, or lie.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use elsewhere::fetch::{Fetcher, Options};
+use elsewhere::model::{Arch, Checksum, Dist, Repository};
+use elsewhere::pipeline::metadata::{Loaded, MetadataError, TrustFailure, load};
+use support::scratch::{Log, Scratch};
+use support::server::{Fault, Server};
+
+/// A dist whose only repository has these lines beside the usual ones.
+fn dist(lines: &str) -> Dist {
+    toml::from_str(&format!(
+        r#"
+        name = "el9"
+        title = "a dist"
+        glibc = "2.34"
+        maintained_until = "2032-05-31"
+        [[repository]]
+        id = "epel"
+        arches = ["x86_64", "aarch64"]
+        {lines}
+        [[repository.key]]
+        fingerprint = "94E279EB8D8F25B21810ADF121EA45AB2F86D6A1"
+        url = "https://one.example/key"
+        [[repository.key]]
+        fingerprint = "0000000000000000000000000000000000000000"
+        url = "https://one.example/other"
+        arches = ["aarch64"]
+        "#
+    ))
+    .unwrap()
+}
+
+const BASES: &str = r#"base = ["https://one.example/$basearch", "https://two.example/$basearch/"]"#;
+const METALINK: &str = r#"metalink = "https://links.example/metalink?repo=epel&arch=$basearch""#;
+
+/// Mirrors on one server, behind `--mirror`.
+struct World {
+    scratch: Scratch,
+    server: Server,
+    log: Log,
+}
+
+/// A version of the repository.
+struct Version<'a> {
+    package: &'a str,
+    timestamp: u64,
+}
+
+const NEW: Version<'_> = Version { package: "new", timestamp: 1_700_000_000 };
+const OLD: Version<'_> = Version { package: "old", timestamp: 1_600_000_000 };
+
+impl World {
+    fn new() -> Self {
+        let scratch = Scratch::new("metadata");
+        std::fs::create_dir_all(scratch.path().join("mirror")).unwrap();
+        let server = Server::start(scratch.path().join("mirror"));
+        Self { scratch, server, log: Log::default() }
+    }
+
+    /// A world whose two hosts have the new version.
+    fn published() -> Self {
+        let world = Self::new();
+        world.publish("one.example", &NEW);
+        world.publish("two.example", &NEW);
+        world
+    }
+
+    /// Writes a repository with one package, and returns the digest of its `repomd.xml`.
+    fn publish(&self, host: &str, version: &Version<'_>) -> Checksum {
+        let primary = primary(version.package);
+        self.publish_primary(host, version, primary.as_bytes())
+    }
+
+    fn publish_primary(&self, host: &str, version: &Version<'_>, primary: &[u8]) -> Checksum {
+        let packed = zstd::encode_all(primary, 3).unwrap();
+        let (sum, open) = (Checksum::of(&packed), Checksum::of(primary));
+        let repomd = format!(
+            r#"<repomd><revision>r</revision><data type="primary">
+            <checksum type="sha256">{}</checksum><open-checksum type="sha256">{}</open-checksum>
+            <location href="repodata/primary.xml.zst"/><timestamp>{}</timestamp>
+            <size>{}</size><open-size>{}</open-size></data></repomd>"#,
+            sum.hex(),
+            open.hex(),
+            version.timestamp,
+            packed.len(),
+            primary.len()
+        );
+        let directory = format!("mirror/{host}/x86_64/repodata");
+        self.scratch.write(&format!("{directory}/primary.xml.zst"), packed);
+        self.scratch.write(&format!("{directory}/repomd.xml"), &repomd);
+        let digest = Checksum::of(repomd.as_bytes());
+        self.scratch.write(&format!("{directory}/repomd.xml.asc"), format!("signed {digest}"));
+        digest
+    }
+
+    /// Writes a metalink that promises these versions, the current one first.
+    fn promise(&self, digests: &[&Checksum]) {
+        let verification = |digest: &Checksum| {
+            format!("<verification><hash type=\"sha256\">{}</hash></verification>", digest.hex())
+        };
+        let alternates: String = digests[1..]
+            .iter()
+            .map(|digest| format!("<mm0:alternate>{}</mm0:alternate>", verification(digest)))
+            .collect();
+        let text = format!(
+            r#"<metalink xmlns:mm0="x"><files><file name="repomd.xml">{}
+            <mm0:alternates>{alternates}</mm0:alternates><resources>
+            <url preference="9">http://one.example/x86_64/repodata/repomd.xml</url>
+            <url preference="8">https://two.example/x86_64/repodata/repomd.xml</url>
+            </resources></file></files></metalink>"#,
+            verification(digests[0])
+        );
+        self.scratch.write("mirror/links.example/metalink?repo=epel&arch=x86_64", text);
+    }
+
+    fn load(&self, dist: &Dist) -> Result<Loaded, MetadataError> {
+        self.load_with(dist, Arch::X86_64, |_, _, _| Ok(()))
+    }
+
+    fn load_with(
+        &self,
+        dist: &Dist,
+        arch: Arch,
+        verify: impl Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync,
+    ) -> Result<Loaded, MetadataError> {
+        let options = Options {
+            mirror: Some(self.server.url()),
+            attempts: 2,
+            pause: Duration::from_millis(1),
+            stall_timeout: Duration::from_millis(400),
+            ..Options::new(self.scratch.path().join("cache"))
+        };
+        let fetcher = Fetcher::new(options, &self.log).unwrap();
+        load(&fetcher, dist, arch, &verify, &self.log)
+    }
+
+    /// The package that is found, when all goes well.
+    fn package(&self, dist: &Dist) -> String {
+        let loaded = self.load(dist).unwrap();
+        let [package] = &loaded.index.packages[..] else { panic!("one package") };
+        loaded.index.text(package.name).to_owned()
+    }
+
+    /// The message when it does not.
+    fn failure(&self, dist: &Dist) -> String {
+        self.load(dist).unwrap_err().to_string().replace(&self.server.url(), "http://MIRROR")
+    }
+}
+
+fn primary(name: &str) -> String {
+    let digest = Checksum::of(name.as_bytes());
+    format!(
+        r#"<metadata packages="1"><package type="rpm"><name>{name}</name><arch>x86_64</arch>
+        <version epoch="0" ver="1" rel="1"/><checksum type="sha256">{}</checksum>
+        <size package="1" installed="1" archive="1"/><location href="{name}.rpm"/>
+        <format><rpm:provides><rpm:entry name="{name}"/></rpm:provides></format>
+        </package></metadata>"#,
+        digest.hex()
+    )
+}
+
+#[test]
+fn a_repository_is_read_from_its_base() {
+    let world = World::published();
+    let loaded = world.load(&dist(BASES)).unwrap();
+    assert_eq!(loaded.index.repositories, ["epel"]);
+    assert_eq!(loaded.index.packages.len(), 1);
+    let [source] = &loaded.sources[..] else { panic!("one source") };
+    assert_eq!(source.id, "epel");
+    assert_eq!(source.base, ["https://one.example/x86_64/", "https://two.example/x86_64/"]);
+    assert_eq!(source.keys.len(), 1, "the other key signs for aarch64 only");
+    assert_eq!(world.log.advanced(), 1);
+}
+
+#[test]
+fn a_second_run_asks_once_and_transfers_nothing() {
+    let world = World::published();
+    world.load(&dist(BASES)).unwrap();
+    let before = world.server.requests().len();
+    world.load(&dist(BASES)).unwrap();
+    let requests = world.server.requests();
+    assert_eq!(requests[before..], ["GET /one.example/x86_64/repodata/repomd.xml 304"]);
+}
+
+#[test]
+fn repositories_keep_the_order_of_the_dist() {
+    let world = World::published();
+    world.publish("three.example", &OLD);
+    let mut dist = dist(BASES);
+    let mut second = dist.repositories[0].clone();
+    (second.id, second.base) = ("extras".into(), vec!["https://three.example/x86_64".into()]);
+    dist.repositories.push(second);
+    world.server.fault("one.example", Fault::slow(20_000));
+    let loaded = world.load(&dist).unwrap();
+    assert_eq!(loaded.index.repositories, ["epel", "extras"]);
+    let found: Vec<_> =
+        loaded.index.packages.iter().map(|p| (p.repository, loaded.index.text(p.name))).collect();
+    assert_eq!(found, [(0, "new"), (1, "old")]);
+}
+
+#[test]
+fn mirrors_are_tried_until_one_serves() {
+    for fault in [Fault::not_found(), Fault::status(503, 9), Fault::stall(), Fault::endless()] {
+        let world = World::published();
+        world.server.fault("one.example/x86_64/repodata/repomd.xml", fault.clone());
+        let loaded = world.load(&dist(BASES)).unwrap();
+        assert_eq!(loaded.sources[0].base[0], "https://two.example/x86_64/", "{fault:?}");
+        assert_eq!(world.log.retries().len(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn primary_comes_from_another_mirror_when_the_first_spoils_it() {
+    for fault in [Fault::not_found(), Fault::corrupt_byte(30), Fault::truncate_at(20)] {
+        let world = World::published();
+        world.server.fault("one.example/x86_64/repodata/primary", fault.clone());
+        assert_eq!(world.package(&dist(BASES)), "new", "{fault:?}");
+        assert_eq!(world.log.retries().len(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn primary_with_the_wrong_digest_everywhere_is_refused() {
+    let world = World::published();
+    world.server.fault("primary", Fault::corrupt_byte(30));
+    let error = world.load(&dist(BASES)).unwrap_err();
+    assert!(error.fetch_error().unwrap().is_refusal());
+    assert!(error.to_string().contains("wrong content"), "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn primary_that_is_hostile_is_named() {
+    let bomb = "<!DOCTYPE m [<!ENTITY a \"aaaa\">]><metadata packages=\"0\">&a;</metadata>";
+    for (text, message) in [
+        ("<html>portal</html>", "is <html>, not <metadata>"),
+        ("<metadata><package>", "ends early"),
+        (bomb, "XML entities"),
+        (&format!("<metadata>{}", "<a>".repeat(999)), "nested deeper"),
+    ] {
+        let world = World::new();
+        world.publish_primary("one.example", &NEW, text.as_bytes());
+        let failure = world.failure(&dist(BASES));
+        let prefix = "repository epel of el9 for x86_64: repodata/primary.xml.zst";
+        assert!(failure.starts_with(prefix) && failure.contains(message), "{failure}");
+    }
+}
+
+#[test]
+fn a_dist_without_the_architecture_says_which_it_has() {
+    let world = World::published();
+    let error = world.load_with(&dist(BASES), Arch::S390x, |_, _, _| Ok(())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "el9 has no repositories for s390x; it has some for x86_64, aarch64"
+    );
+}
+
+#[test]
+fn a_repository_that_is_nowhere_is_named_with_its_dist_and_architecture() {
+    let world = World::published();
+    let error = world.load_with(&dist(BASES), Arch::Aarch64, |_, _, _| Ok(())).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("repository epel of el9 for aarch64: none of its places"), "{text}");
+    assert!(text.contains("two.example/aarch64/repodata/repomd.xml: not found"), "{text}");
+}
+
+#[test]
+fn a_metalink_gives_the_mirrors_and_the_promise() {
+    let world = World::published();
+    world.publish("two.example", &OLD);
+    let current = world.publish("one.example", &NEW);
+    world.promise(&[&current]);
+    let loaded = world.load(&dist(METALINK)).unwrap();
+    // https goes first, but its version is not promised.
+    let bases = ["http://one.example/x86_64/", "https://two.example/x86_64/"];
+    assert_eq!(loaded.sources[0].base, bases);
+    assert!(world.log.retries()[0].contains("wrong content"), "{:?}", world.log.retries());
+}
+
+#[test]
+fn an_alternate_is_good_enough() {
+    let world = World::new();
+    let old = world.publish("two.example", &OLD);
+    world.promise(&[&Checksum::of(b"not mirrored yet"), &old]);
+    assert_eq!(world.package(&dist(METALINK)), "old");
+}
+
+#[test]
+fn what_the_metalink_does_not_promise_is_refused() {
+    let world = World::published();
+    world.promise(&[&Checksum::of(b"another")]);
+    let error = world.load(&dist(&format!("{METALINK}\n{BASES}"))).unwrap_err();
+    let fetch = error.fetch_error().unwrap();
+    assert!(fetch.is_refusal(), "{error}");
+    assert_eq!(fetch.attempts().len(), 2, "no place is left out");
+}
+
+#[test]
+fn without_a_metalink_the_base_serves() {
+    for fault in [Fault::not_found(), Fault::status(500, 99), Fault::endless()] {
+        let world = World::published();
+        world.promise(&[&Checksum::of(b"another")]);
+        world.server.fault("metalink", fault);
+        assert_eq!(world.package(&dist(&format!("{METALINK}\n{BASES}"))), "new");
+        assert!(world.log.warnings().is_empty());
+    }
+}
+
+#[test]
+fn a_mirror_list_gives_mirrors() {
+    let world = World::published();
+    world.scratch.write("mirror/links.example/list", "# x\nhttps://two.example/x86_64\n");
+    let list = r#"mirrorlist = "https://links.example/list""#;
+    let loaded = world.load(&dist(&format!("{list}\n{BASES}"))).unwrap();
+    assert_eq!(
+        loaded.sources[0].base,
+        ["https://two.example/x86_64/", "https://one.example/x86_64/"]
+    );
+}
+
+/// Accepts what [`World::publish`] writes as a signature.
+fn check(_: &Repository, repomd: &[u8], signature: &[u8]) -> Result<(), TrustFailure> {
+    match signature == format!("signed {}", Checksum::of(repomd)).as_bytes() {
+        true => Ok(()),
+        false => Err(TrustFailure("made by nobody".into())),
+    }
+}
+
+fn signed() -> Dist {
+    dist(&format!("signed_metadata = true\n{BASES}"))
+}
+
+#[test]
+fn a_signature_is_asked_for_where_there_should_be_one() {
+    let world = World::published();
+    let calls = AtomicUsize::new(0);
+    let counted = |repository: &Repository, repomd: &[u8], signature: &[u8]| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        check(repository, repomd, signature)
+    };
+    world.load_with(&signed(), Arch::X86_64, counted).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    world.load_with(&dist(BASES), Arch::X86_64, |_, _, _| panic!("not signed")).unwrap();
+}
+
+#[test]
+fn a_bad_or_missing_signature_is_refused() {
+    let asc = "x86_64/repodata/repomd.xml.asc";
+    let world = World::published();
+    world.scratch.write(&format!("mirror/one.example/{asc}"), "forged");
+    world.server.fault(format!("two.example/{asc}"), Fault::not_found());
+    let error = world.load_with(&signed(), Arch::X86_64, check).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("its signature is not accepted: made by nobody"), "{text}");
+    assert!(text.contains("its signature is missing"), "{text}");
+    assert!(error.fetch_error().unwrap().is_refusal());
+    assert_eq!(world.server.count("primary"), 0, "nothing is read before it is believed");
+
+    world.server.clear_faults();
+    let loaded = world.load_with(&signed(), Arch::X86_64, check).unwrap();
+    assert_eq!(loaded.sources[0].base[0], "https://two.example/x86_64/");
+}
+
+#[test]
+fn older_metadata_is_reported_where_nothing_vouches_for_time() {
+    let world = World::published();
+    world.load(&dist(BASES)).unwrap();
+    world.publish("one.example", &OLD);
+    assert_eq!(world.package(&dist(BASES)), "old");
+    let warnings = world.log.warnings();
+    assert!(warnings[0].contains("1157 days older"), "{warnings:?}");
+}
+
+#[test]
+fn older_metadata_is_refused_where_newer_was_signed() {
+    let world = World::published();
+    world.load_with(&signed(), Arch::X86_64, check).unwrap();
+    world.publish("one.example", &OLD);
+    let loaded = world.load_with(&signed(), Arch::X86_64, check).unwrap();
+    assert_eq!(loaded.sources[0].base[0], "https://two.example/x86_64/");
+    world.publish("two.example", &OLD);
+    let error = world.load_with(&signed(), Arch::X86_64, check).unwrap_err();
+    assert!(error.to_string().contains("older than what was seen before"), "{error}");
+    assert!(error.fetch_error().unwrap().is_refusal());
+}
+
+#[test]
+fn an_alternate_that_is_older_than_what_was_seen_is_refused() {
+    let world = World::new();
+    let new = world.publish("two.example", &NEW);
+    let old = world.publish("one.example", &OLD);
+    world.promise(&[&new, &old]);
+    assert_eq!(world.package(&dist(METALINK)), "new");
+    std::fs::remove_dir_all(world.scratch.path().join("cache/objects")).unwrap();
+    world.server.fault("two.example", Fault::not_found());
+    let failure = world.failure(&dist(METALINK));
+    assert!(failure.contains("older than what was seen before"), "{failure}");
+    // But what the metalink calls current is current.
+    world.promise(&[&old]);
+    assert_eq!(world.package(&dist(METALINK)), "old");
+    assert_eq!(world.log.warnings().len(), 1);
+}
+
+#[test]
+fn module_streams_are_read_where_the_dist_has_some() {
+    let world = World::published();
+    let modular = dist(&format!("modular = true\n{BASES}"));
+    let failure = world.failure(&modular);
+    assert!(failure.contains("lacks its modules.yaml"), "{failure}");
+
+    let yaml = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: tools\n  stream: one\n  \
+        version: 1\n  artifacts:\n    rpms:\n    - a-0:1-1.x86_64\n...\n";
+    let path = world.scratch.path().join("mirror/one.example/x86_64/repodata/repomd.xml");
+    let entry = format!(
+        r#"<data type="modules"><checksum type="sha256">{}</checksum>
+        <location href="repodata/modules.yaml"/></data></repomd>"#,
+        Checksum::of(yaml.as_bytes()).hex()
+    );
+    let repomd = std::fs::read_to_string(&path).unwrap().replace("</repomd>", &entry);
+    std::fs::write(path, repomd).unwrap();
+    world.scratch.write("mirror/one.example/x86_64/repodata/modules.yaml", yaml);
+    let loaded = world.load(&modular).unwrap();
+    assert_eq!(loaded.index.modules[0].module, "tools");
+    assert_eq!(loaded.index.modules[0].artifacts, ["a-0:1-1.x86_64"]);
+}
+
+#[test]
+fn cancelling_ends_it() {
+    let world = World::published();
+    world.log.cancelled.store(true, Ordering::SeqCst);
+    assert!(world.failure(&dist(BASES)).contains("cancelled"));
+}

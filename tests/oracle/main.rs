@@ -1,0 +1,105 @@
+//! Compares the resolver with dnf, on repositories made at random.
+//!
+//! Where the two choose differently, each must accept the other's choice: each resolves again
+//! with nothing but the other's packages.
+
+#[path = "../scenario/mod.rs"]
+mod scenario;
+
+mod dnf;
+mod features;
+mod random;
+
+use std::path::Path;
+
+use scenario::Scenario;
+
+const CASES: u64 = 500;
+
+#[test]
+fn dnf_chooses_the_same_packages_or_accepts_ours() {
+    dnf::require_tools();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle");
+    let cases: Vec<Scenario> = (0..CASES).map(random::situation).collect();
+    let ours: Vec<dnf::Answer> = cases.iter().map(answer).collect();
+    let theirs = dnf::answers(&cases, &directory.join("first"));
+    let mut counts = Counts::default();
+    let mut different = Vec::new();
+    let mut contradictions = 0;
+    for (seed, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) if ours == theirs => counts.equal += 1,
+            (Ok(ours), Ok(theirs)) => different.push((seed, ours.clone(), theirs.clone())),
+            (Err(_), Err(_)) => counts.neither += 1,
+            _ => {
+                contradictions += 1;
+                println!(
+                    "seed {seed}\nours:   {ours:?}\ntheirs: {theirs:?}\n{}",
+                    cases[seed].show()
+                );
+            }
+        }
+    }
+    println!("{contradictions} contradictions");
+    check_acceptance(&cases, &different, &directory);
+    for (seed, ours, theirs) in &different {
+        println!("seed {seed}: ours {ours:?}, dnf's {theirs:?}");
+    }
+    counts.accepted = different.len();
+    println!("{counts:#?}");
+    assert_eq!(contradictions, 0, "one side solves what the other cannot");
+    features::check(&cases, &ours);
+    assert!(counts.equal >= CASES as usize / 2, "too few cases with an answer");
+    assert!(counts.accepted <= counts.equal / 20, "the choices differ too often");
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Cases with the same answer.
+    equal: usize,
+    /// Cases with different answers, each accepted by the other.
+    accepted: usize,
+    /// Cases that neither can solve.
+    neither: usize,
+}
+
+/// Our answer in the form of dnf's.
+fn answer(case: &Scenario) -> dnf::Answer {
+    let plan = case.plan().map_err(|error| error.to_string())?;
+    let mut chosen: Vec<String> =
+        plan.packages.iter().map(|package| package.nevra.to_string()).collect();
+    chosen.sort();
+    Ok(chosen)
+}
+
+/// Lets each side resolve with nothing but the other's choice.
+fn check_acceptance(
+    cases: &[Scenario],
+    different: &[(usize, Vec<String>, Vec<String>)],
+    directory: &Path,
+) {
+    for (seed, _, theirs) in different {
+        if let Err(problem) = answer(&restricted(&cases[*seed], theirs)) {
+            panic!("seed {seed}: we do not accept {theirs:?}: {problem}\n{}", cases[*seed].show());
+        }
+    }
+    let with_ours: Vec<Scenario> =
+        different.iter().map(|(seed, ours, _)| restricted(&cases[*seed], ours)).collect();
+    let answers = dnf::answers(&with_ours, &directory.join("second"));
+    for ((seed, ours, _), answer) in different.iter().zip(answers) {
+        if let Err(problem) = answer {
+            panic!("seed {seed}: dnf does not accept {ours:?}: {problem}\n{}", cases[*seed].show());
+        }
+    }
+}
+
+/// The same situation with these packages and the host's only.
+fn restricted(case: &Scenario, packages: &[String]) -> Scenario {
+    let mut case = case.clone();
+    for repository in &mut case.repositories {
+        repository.packages.retain(|offer| {
+            case.host.packages.contains(&offer.name) || packages.contains(&offer.nevra())
+        });
+    }
+    case
+}

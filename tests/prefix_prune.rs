@@ -1,0 +1,158 @@
+//! Rolling back and deleting old generations; what is spared; kill -9 at any moment.
+
+#![allow(clippy::unwrap_used)]
+
+mod prefixes;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use elsewhere::prefix::{Prefix, PrefixError, RECEIPT_NAME};
+use elsewhere::report::Silent;
+use prefixes::{ARCH, Place, commit, install, live, numbers};
+
+/// Moves every time of the history into the past.
+fn age(place: &Place, seconds: u64) {
+    let path = place.join("p/.elsewhere/x86_64/history.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut history: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for activation in history["activations"].as_array_mut().unwrap() {
+        let at = activation["at"].as_u64().unwrap();
+        activation["at"] = (at - seconds).into();
+    }
+    fs::write(path, history.to_string()).unwrap();
+}
+
+const WEEK: u64 = 7 * 24 * 60 * 60;
+
+#[test]
+fn the_newest_old_ones_and_last_weeks_are_spared() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    for _ in 0..3 {
+        install(&prefix, &lock, &[]);
+    }
+    age(&place, WEEK + 60);
+    install(&prefix, &lock, &[]);
+    install(&prefix, &lock, &[]);
+    // 3 and 4 were live until now; 1 and 2 not for a week.
+    let pruned = prefix.prune(&lock, ARCH, 3, false).unwrap();
+    assert_eq!((pruned.removed, pruned.spared), (vec![1], vec![]));
+    let pruned = prefix.prune(&lock, ARCH, 0, false).unwrap();
+    assert_eq!(pruned.removed, [2]);
+    let spared: Vec<u32> = pruned.spared.iter().map(|(number, _)| *number).collect();
+    assert_eq!(spared, [3, 4]);
+    assert!(pruned.spared[0].1.contains("seven days"));
+    assert_eq!(prefix.prune(&lock, ARCH, 0, true).unwrap().removed, [3, 4]);
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(5), vec![5]));
+}
+
+#[test]
+fn what_runs_is_spared() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let first = install(&prefix, &lock, &[]);
+    let program = first.path.join("sleep");
+    fs::copy("/bin/sleep", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running =
+        Command::new(place.join("p/x86_64/sleep")).arg("60").stdin(Stdio::null()).spawn().unwrap();
+    install(&prefix, &lock, &[]);
+    age(&place, WEEK + 60);
+    let pruned = prefix.prune(&lock, ARCH, 0, false).unwrap();
+    let expected = format!("in use by process {} (sleep)", running.id());
+    assert_eq!(pruned.spared, [(1, expected)]);
+    let error = prefix.remove(&lock, ARCH, false).unwrap_err();
+    assert!(matches!(error, PrefixError::InUse { number: 1, .. }), "{error}");
+    assert_eq!(live(&prefix), Some(2));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().removed, [1]);
+}
+
+#[test]
+fn going_back_goes_to_what_was_live_before() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let error = prefix.roll_back(&lock, ARCH, None).unwrap_err();
+    assert!(matches!(error, PrefixError::NoGeneration { .. }));
+    for _ in 0..3 {
+        install(&prefix, &lock, &[]);
+    }
+    assert_eq!(prefix.roll_back(&lock, ARCH, Some(1)).unwrap().to.number, 1);
+    assert_eq!(prefix.roll_back(&lock, ARCH, None).unwrap().to.number, 3);
+    for number in [3, 9] {
+        let error = prefix.roll_back(&lock, ARCH, Some(number)).unwrap_err();
+        assert_eq!(error.to_string(), format!("there is no generation {number} of x86_64"));
+    }
+    // A tree that lost its receipt is not whole.
+    fs::remove_file(place.join("p/.elsewhere/x86_64/2").join(RECEIPT_NAME)).unwrap();
+    assert!(prefix.roll_back(&lock, ARCH, Some(2)).is_err());
+    assert_eq!(live(&prefix), Some(3));
+}
+
+/// The environment variable that tells the child which prefix to work on.
+const WHERE: &str = "ELSEWHERE_TEST_PREFIX";
+
+/// Not a test of its own: changes a prefix until it is killed.
+#[test]
+#[ignore = "run by a_killed_run_leaves_a_whole_prefix"]
+#[allow(clippy::disallowed_methods)]
+fn change_a_prefix_for_ever() {
+    let prefix = Prefix::create(Path::new(&std::env::var_os(WHERE).unwrap())).unwrap();
+    loop {
+        let lock = prefix.lock(false, &Silent::default()).unwrap();
+        prefix.clean(&lock, &Silent::default()).unwrap();
+        for content in ["1", "2", "3"] {
+            install(&prefix, &lock, &[("bin/a", content), ("bin/b", content), ("etc/c", content)]);
+        }
+        prefix.roll_back(&lock, ARCH, None).unwrap();
+        prefix.prune(&lock, ARCH, 1, true).unwrap();
+        let failed = commit(&prefix, &lock, &[("bin/a", "4"), ("bin/b", "4"), ("etc/c", "4")]);
+        let previous = prefix.activate(&lock, &failed).unwrap();
+        prefix.deactivate(&lock, &failed, previous.as_ref()).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_a_whole_prefix() {
+    let place = Place::new();
+    let root = place.join("p");
+    let mut was_live = false;
+    for round in 0..60 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["change_a_prefix_for_ever", "--exact", "--ignored"])
+            .env(WHERE, &root)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Moments that do not fall on the same step again and again.
+        std::thread::sleep(Duration::from_micros(3000 + 1711 * round));
+        assert!(child.try_wait().unwrap().is_none(), "the child failed in round {round}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let prefix = Prefix::create(&root).unwrap();
+        if let Some(live) = prefix.live(ARCH).unwrap() {
+            was_live = true;
+            prefix.receipt(&live).unwrap();
+            let read = |name: &str| fs::read_to_string(root.join("x86_64").join(name)).unwrap();
+            assert_eq!(read("bin/a"), read("bin/b"));
+        } else {
+            assert!(!was_live, "round {round} left nothing");
+        }
+    }
+    assert!(was_live);
+    let prefix = Prefix::create(&root).unwrap();
+    let lock = prefix.lock(false, &Silent::default()).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    let known = prefix.history(ARCH).unwrap();
+    assert_eq!(known.last().map(|last| last.generation), live(&prefix));
+    for room in ["staging", "trash"] {
+        let left = fs::read_dir(root.join(".elsewhere").join(room)).unwrap();
+        assert_eq!(left.count(), 0, "{room}");
+    }
+}

@@ -1,0 +1,651 @@
+//! What the resolver chooses, and what it says where it cannot: a test for each feature and each
+//! error.
+
+mod scenario;
+
+use scenario::{package, scenario};
+
+#[test]
+fn follows_requires_and_takes_the_newest() {
+    let case = scenario()
+        .with(package("app-1.9-1").requires("missing"))
+        .with(package("app-1.10-1").requires("lib >= 2").requires("data"))
+        .with(package("lib-1.0-1"))
+        .with(package("lib-2.0-9"))
+        .with(package("lib-2.0-10"))
+        .with(package("data-1-1.noarch"))
+        .with(package("unrelated-1-1"));
+    assert_eq!(case.chooses(), "app-1.10-1 data-1-1.noarch lib-2.0-10");
+}
+
+#[test]
+fn takes_an_older_package_where_the_newest_does_not_fit() {
+    let case = scenario()
+        .with(package("app-1-1").requires("lib").requires("tool"))
+        .with(package("tool-1-1").requires("lib < 2"))
+        .with(package("lib-2-1"))
+        .with(package("lib-1-1"));
+    assert_eq!(case.chooses(), "app-1-1 lib-1-1 tool-1-1");
+}
+
+#[test]
+fn epochs_tildes_and_carets_order_versions() {
+    let case = scenario()
+        .with(package("app-1-1").requires("a").requires("b").requires("c >= 1.0"))
+        .with(package("a-9.9-1"))
+        .with(package("a-1:1.0-1"))
+        .with(package("b-1.0~rc2-1"))
+        .with(package("b-1.0-1"))
+        .with(package("c-1.0-1"))
+        .with(package("c-1.0^git5-1"))
+        .with(package("c-1.1~rc1-0"));
+    assert_eq!(case.chooses(), "a-1:1.0-1 app-1-1 b-1.0-1 c-1.1~rc1-0");
+}
+
+#[test]
+fn files_are_capabilities() {
+    let case = scenario()
+        .with(package("app-1-1").requires("/usr/bin/tool").requires("/usr/share/virtual"))
+        .with(package("tools-1-1").file("/usr/bin/tool"))
+        .with(package("shared-1-1").provides("/usr/share/virtual"));
+    assert_eq!(case.chooses(), "app-1-1 shared-1-1 tools-1-1");
+}
+
+#[test]
+fn of_several_providers_the_one_that_is_in_anyway_is_used() {
+    let case = scenario()
+        .with(package("app-1-1").requires("editor").requires("second"))
+        .with(package("ed-1-1").provides("editor"))
+        .with(package("vim-1-1").provides("editor"))
+        .with(package("second-1-1").requires("vim"));
+    assert_eq!(case.chooses(), "app-1-1 second-1-1 vim-1-1");
+}
+
+#[test]
+fn of_equal_providers_the_name_decides() {
+    let case = scenario()
+        .with(package("app-1-1").requires("editor"))
+        .with(package("vim-1-1").provides("editor"))
+        .with(package("ed-1-1").provides("editor"));
+    assert_eq!(case.chooses(), "app-1-1 ed-1-1");
+}
+
+#[test]
+fn a_provider_that_another_obsoletes_comes_last() {
+    let case = scenario()
+        .with(package("app-1-1").requires("editor"))
+        .with(package("ed-1-1").provides("editor"))
+        .with(package("vim-1-1").provides("editor").obsoletes("ed"));
+    assert_eq!(case.chooses(), "app-1-1 vim-1-1");
+}
+
+#[test]
+fn a_provider_of_the_newer_capability_goes_first() {
+    let case = scenario()
+        .with(package("app-1-1").requires("java"))
+        .with(package("java-11-openjdk-11-1").provides("java = 1:11"))
+        .with(package("java-21-openjdk-21-1").provides("java = 1:21"));
+    assert_eq!(case.chooses(), "app-1-1 java-21-openjdk-21-1");
+}
+
+#[test]
+fn an_unversioned_capability_satisfies_any_version() {
+    let case = scenario()
+        .with(package("app-1-1").requires("feature >= 7"))
+        .with(package("impl-1-1").provides("feature"));
+    assert_eq!(case.chooses(), "app-1-1 impl-1-1");
+}
+
+#[test]
+fn packages_provide_for_themselves() {
+    let case = scenario().with(
+        package("app-1-1")
+            .provides("config(app) = 1-1")
+            .requires("config(app) = 1-1")
+            .requires("/usr/bin/app")
+            .file("/usr/bin/app"),
+    );
+    assert_eq!(case.chooses(), "app-1-1");
+}
+
+#[test]
+fn conflicts_and_obsoletes_keep_packages_apart() {
+    let case = scenario()
+        .with(package("app-1-1").requires("a").requires("b"))
+        .with(package("a-2-1").conflicts("b < 3"))
+        .with(package("a-1-1"))
+        .with(package("b-2-1"));
+    assert_eq!(case.chooses(), "a-1-1 app-1-1 b-2-1");
+    let case = scenario()
+        .with(package("app-1-1").requires("a").requires("b"))
+        .with(package("a-2-1").obsoletes("b <= 2"))
+        .with(package("a-1-1"))
+        .with(package("b-2-1"));
+    assert_eq!(case.chooses(), "a-1-1 app-1-1 b-2-1");
+}
+
+#[test]
+fn what_conflicts_with_itself_and_what_obsoletes_a_capability_may_be_in() {
+    let case = scenario()
+        .with(package("app-1-1").requires("a").requires("b"))
+        .with(package("a-1-1").provides("mta").conflicts("mta").obsoletes("old"))
+        .with(package("b-1-1").provides("old"));
+    assert_eq!(case.chooses(), "a-1-1 app-1-1 b-1-1");
+}
+
+#[test]
+fn i686_twins_are_never_chosen() {
+    let case = scenario()
+        .with(package("app-1-1").requires("libz.so.1"))
+        .with(package("zlib-2-1.i686").provides("libz.so.1"))
+        .with(package("zlib-1-1").provides("libz.so.1"));
+    assert_eq!(case.chooses(), "app-1-1 zlib-1-1");
+}
+
+#[test]
+fn what_the_host_gives_is_not_chosen() {
+    let case = scenario()
+        .with(
+            package("app-1-1")
+                .requires("rpmlib(PayloadIsZstd) <= 5.4.18-1")
+                .requires("/bin/sh")
+                .requires("libc.so.6(GLIBC_2.28)(64bit)")
+                .requires("libpthread.so.0()(64bit)")
+                .requires("rtld(GNU_HASH)")
+                .requires("elsewhere-known"),
+        )
+        .with(package("bash-5-1").file("/bin/sh").requires("never-there"))
+        .with(package("glibc-2.28-1").provides("libc.so.6(GLIBC_2.28)(64bit)"))
+        .host_package("bash")
+        .host_package("elsewhere-known")
+        .host_library("libc.so.6*")
+        .host_library("libpthread.so.0")
+        .host_capability("rtld(*)");
+    assert_eq!(case.chooses(), "app-1-1");
+}
+
+#[test]
+fn a_host_package_gives_only_what_it_provides() {
+    let case = scenario()
+        .with(package("app-1-1").requires("tool >= 2"))
+        .with(package("tool-1-1"))
+        .with(package("tool-ng-2-1").provides("tool = 2"))
+        .host_package("tool");
+    assert_eq!(case.chooses(), "app-1-1 tool-ng-2-1");
+}
+
+#[test]
+fn a_host_package_that_the_definition_asks_for_is_chosen() {
+    let case = scenario()
+        .with(package("app-1-1"))
+        .with(package("tool-1-1"))
+        .extra("package = 'tool'")
+        .host_package("tool");
+    assert_eq!(case.chooses(), "app-1-1 tool-1-1");
+}
+
+#[test]
+fn the_preferred_repository_hides_newer_packages_of_others() {
+    let case = scenario()
+        .with(package("app-1-1").requires("lib").requires("rare"))
+        .with(package("lib-9-1"))
+        .with(package("rare-1-1"))
+        .repository("special", 10)
+        .with(package("lib-1-1"));
+    assert_eq!(case.chooses(), "app-1-1 lib-1-1 rare-1-1");
+    let sources = case.plan().unwrap().sources;
+    assert_eq!(
+        sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>(),
+        ["base", "special"]
+    );
+}
+
+#[test]
+fn the_same_package_is_taken_from_the_first_repository() {
+    let case = scenario()
+        .repository("second", 99)
+        .with(package("app-1-1"))
+        .repository("third", 99)
+        .with(package("app-1-1"));
+    let plan = case.plan().unwrap();
+    assert_eq!(plan.packages[0].source, "second");
+    assert_eq!(plan.sources.len(), 1);
+}
+
+#[test]
+fn a_repository_may_be_there_for_some_packages_only() {
+    let case = scenario()
+        .with(package("app-1-1").requires("lib"))
+        .with(package("lib-1-1"))
+        .repository("archive", 99)
+        .only("app")
+        .with(package("app-2-1").requires("lib"))
+        .with(package("lib-2-1"));
+    assert_eq!(case.chooses(), "app-2-1 lib-1-1");
+}
+
+#[test]
+fn a_version_is_exact_or_a_prefix_of_components() {
+    let case = scenario()
+        .with(package("app-1.4-1"))
+        .with(package("app-1.4.5-1"))
+        .with(package("app-1.4.5-2"))
+        .with(package("app-1.4.10-1"))
+        .with(package("app-1.40-1"));
+    assert_eq!(case.clone().version("1.4.5").chooses(), "app-1.4.5-2");
+    assert_eq!(case.clone().version("1.4.5-1").chooses(), "app-1.4.5-1");
+    assert_eq!(case.clone().version("1.4").chooses(), "app-1.4.10-1");
+    assert_eq!(case.clone().version("1").chooses(), "app-1.40-1");
+    assert_eq!(case.plan().unwrap().runtimes[0].version, "1.40");
+}
+
+#[test]
+fn extras_are_wanted_where_they_apply() {
+    let case = scenario()
+        .with(package("app-1.2-1"))
+        .with(package("app-1.3-1"))
+        .with(package("squashfuse-1-1").provides("mounter").requires("fuse"))
+        .with(package("fuse-1-1"))
+        .with(package("elseonly-1-1"))
+        .extra("package = 'mounter'\nwhen = '< 1.3'")
+        .extra("package = 'elseonly'\ndists = ['el9']")
+        .extra("package = 'nowhere'\noptional = true");
+    assert_eq!(case.chooses(), "app-1.3-1");
+    assert_eq!(case.version("1.2").chooses(), "app-1.2-1 fuse-1-1 squashfuse-1-1");
+}
+
+#[test]
+fn single_files_of_a_package_come_without_its_requires() {
+    let case = scenario()
+        .with(package("app-1-1"))
+        .with(package("util-linux-2-1").requires("much"))
+        .with(package("util-linux-1-1").requires("more"))
+        .extra("package = 'util-linux'\nfiles = ['usr/bin/getopt']")
+        .extra("package = 'util-linux'\nfiles = ['usr/bin/col']");
+    let plan = case.plan().unwrap();
+    assert_eq!(case.chooses(), "app-1-1 util-linux-2-1");
+    let files: Vec<_> = plan.packages[1].files.iter().map(ToString::to_string).collect();
+    assert_eq!(files, ["usr/bin/col", "usr/bin/getopt"]);
+    assert_eq!(plan.packages[1].reason.by, "runtime app");
+    assert_eq!(plan.packages[1].reason.needs, "util-linux");
+}
+
+#[test]
+fn a_package_that_is_in_as_a_whole_stays_whole() {
+    let case = scenario()
+        .with(package("app-1-1").requires("util-linux < 2"))
+        .with(package("util-linux-2-1"))
+        .with(package("util-linux-1-1"))
+        .extra("package = 'util-linux'\nfiles = ['usr/bin/getopt']");
+    assert_eq!(case.chooses(), "app-1-1 util-linux-1-1");
+    assert!(case.plan().unwrap().packages[1].files.is_empty());
+}
+
+#[test]
+fn several_runtimes_share_their_dependencies() {
+    let case = scenario()
+        .runtime("other")
+        .with(package("app-1-1").requires("lib"))
+        .with(package("other-1-1").requires("lib < 2"))
+        .with(package("lib-2-1"))
+        .with(package("lib-1-1"));
+    assert_eq!(case.chooses(), "app-1-1 lib-1-1 other-1-1");
+    let runtimes = case.plan().unwrap().runtimes;
+    assert_eq!(runtimes.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["app", "other"]);
+}
+
+#[test]
+fn a_local_package_replaces_the_repositories_own() {
+    let case = scenario()
+        .with(package("app-2-1"))
+        .with(package("lib-1-1"))
+        .repository("local", 99)
+        .with(package("app-1-1.module_x").requires("lib"))
+        .local();
+    assert_eq!(case.chooses(), "app-1-1.module_x lib-1-1");
+    let plan = case.plan().unwrap();
+    assert_eq!(plan.packages[0].source, "local");
+    let mut unwanted = case;
+    unwanted.runtimes[0].2 = false;
+    assert_eq!(unwanted.chooses(), "app-2-1");
+}
+
+#[test]
+fn reasons_follow_the_shortest_way() {
+    let case = scenario()
+        .with(package("app-1-1").requires("b").requires("a").requires("c"))
+        .with(package("a-1-1").requires("deep"))
+        .with(package("b-1-1").requires("lib >= 1").requires("lib"))
+        .with(package("c-1-1").requires("lib"))
+        .with(package("deep-1-1").requires("c"))
+        .with(package("lib-1-1"));
+    let plan = case.plan().unwrap();
+    let reasons: Vec<_> = plan
+        .packages
+        .iter()
+        .map(|p| format!("{}: {} needs {}", p.nevra.name, p.reason.by, p.reason.needs))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "a: app needs a",
+            "app: runtime app needs app",
+            "b: app needs b",
+            "c: app needs c",
+            "deep: a needs deep",
+            "lib: b needs lib",
+        ]
+    );
+}
+
+#[test]
+fn the_plan_does_not_depend_on_the_order_of_packages() {
+    let mut case = scenario()
+        .with(package("app-1-1").requires("x").requires("y").requires("(p if q)"))
+        .with(package("a-1-1").provides("x").requires("q"))
+        .with(package("b-1-1").provides("x").provides("y"))
+        .with(package("c-1-1").provides("y"))
+        .with(package("p-1-1"))
+        .with(package("q-1-1"));
+    let plan = case.plan().unwrap();
+    case.repositories[0].packages.reverse();
+    assert_eq!(case.plan().unwrap(), plan);
+}
+
+mod rich_dependencies {
+    use super::*;
+
+    fn app(requires: &str) -> scenario::Scenario {
+        let offers = ["a-1-1", "b-1-1", "c-1-1", "d-2-1"].map(package);
+        offers
+            .into_iter()
+            .fold(scenario().with(package("app-1-1").requires(requires)), scenario::Scenario::with)
+    }
+
+    #[test]
+    fn and_or() {
+        assert_eq!(app("(a and b and c)").chooses(), "a-1-1 app-1-1 b-1-1 c-1-1");
+        assert_eq!(app("(nothing or b)").chooses(), "app-1-1 b-1-1");
+        assert_eq!(app("((nothing and a) or (b and c))").chooses(), "app-1-1 b-1-1 c-1-1");
+        assert_eq!(app("(d < 2 or c)").chooses(), "app-1-1 c-1-1");
+    }
+
+    #[test]
+    fn if_else() {
+        assert_eq!(app("(a if b)").chooses(), "app-1-1");
+        assert_eq!(app("(a if nothing else c)").chooses(), "app-1-1 c-1-1");
+        let case = app("(a if d >= 2 else c)");
+        assert_eq!(case.clone().extra("package = 'd'").chooses(), "a-1-1 app-1-1 d-2-1");
+        assert_eq!(app("(a if d > 2)").extra("package = 'd'").chooses(), "app-1-1 d-2-1");
+        assert_eq!(app("(a if bash)").host_package("bash").chooses(), "a-1-1 app-1-1");
+    }
+
+    #[test]
+    fn a_condition_that_comes_to_hold_late_is_noticed() {
+        let case = scenario()
+            .with(package("app-1-1").requires("(a if z)").requires("x"))
+            .with(package("x-1-1").requires("y"))
+            .with(package("y-1-1").requires("(z if x)"))
+            .with(package("z-1-1"))
+            .with(package("a-1-1"));
+        assert_eq!(case.chooses(), "a-1-1 app-1-1 x-1-1 y-1-1 z-1-1");
+    }
+
+    #[test]
+    fn a_condition_whose_consequence_is_impossible_is_avoided() {
+        let case = scenario()
+            .with(package("app-1-1").requires("(nothing if x1)").requires("x"))
+            .with(package("x1-1-1").provides("x"))
+            .with(package("x2-1-1").provides("x"));
+        assert_eq!(case.chooses(), "app-1-1 x2-1-1");
+    }
+
+    #[test]
+    fn unless_else() {
+        assert_eq!(app("(a unless nothing)").chooses(), "a-1-1 app-1-1");
+        let case = app("(a unless d else c)").extra("package = 'd'");
+        assert_eq!(case.chooses(), "app-1-1 c-1-1 d-2-1");
+    }
+
+    #[test]
+    fn with_and_without_mean_one_package() {
+        let case = |requires: &str| {
+            scenario()
+                .with(package("app-1-1").requires(requires))
+                .with(package("low-1-1").provides("x = 1").provides("plain"))
+                .with(package("middle-1-1").provides("x = 2").provides("plain"))
+                .with(package("top-1-1").provides("x = 3"))
+        };
+        assert_eq!(case("(x > 1 with x < 3)").chooses(), "app-1-1 middle-1-1");
+        assert_eq!(case("(x without plain)").chooses(), "app-1-1 top-1-1");
+        assert_eq!(case("(x with (plain or top) with x > 2)").chooses(), "app-1-1 top-1-1");
+    }
+
+    #[test]
+    fn in_conflicts() {
+        let case = |conflicts: &str| {
+            scenario()
+                .with(package("app-1-1").requires("a").requires("b").requires("x"))
+                .with(package("x-2-1").conflicts(conflicts))
+                .with(package("x-1-1"))
+                .with(package("a-1-1"))
+                .with(package("b-1-1"))
+        };
+        assert_eq!(case("(a and b)").chooses(), "a-1-1 app-1-1 b-1-1 x-1-1");
+        assert_eq!(case("(a and c)").chooses(), "a-1-1 app-1-1 b-1-1 x-2-1");
+        assert_eq!(case("(a unless b)").chooses(), "a-1-1 app-1-1 b-1-1 x-2-1");
+        assert_eq!(case("(a unless c)").chooses(), "a-1-1 app-1-1 b-1-1 x-1-1");
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_cannot_be_fulfilled() {
+        assert_eq!(
+            app("(a and b or c)").fails(),
+            "app-1-1.x86_64 needs (a and b or c): no package of base provides it"
+        );
+    }
+}
+
+mod modules {
+    use super::*;
+
+    fn case() -> scenario::Scenario {
+        scenario()
+            .with(package("app-1-1").requires("runc"))
+            .with(package("runc-1.0-1.module_a"))
+            .with(package("runc-1.2-1.module_b"))
+            .with(package("runc-9-1.module_lost"))
+            .with(package("runc-3-1"))
+            .with(package("impostor-2-1").provides("runc = 2"))
+            .stream("container-tools", "rhel8", true, "runc-0:1.0-1.module_a.x86_64")
+            .stream("container-tools", "4.0", false, "runc-0:1.2-1.module_b.x86_64")
+    }
+
+    #[test]
+    fn the_default_stream_is_used_and_hides_all_else() {
+        assert_eq!(case().chooses(), "app-1-1 runc-1.0-1.module_a");
+    }
+
+    #[test]
+    fn the_definition_may_name_another_stream() {
+        let case = case().uses_stream("container-tools", "4.0");
+        assert_eq!(case.chooses(), "app-1-1 runc-1.2-1.module_b");
+    }
+
+    #[test]
+    fn without_a_default_stream_plain_packages_are_used() {
+        let mut case = case();
+        case.modules[0].default = false;
+        assert_eq!(case.chooses(), "app-1-1 runc-3-1");
+    }
+
+    #[test]
+    fn source_packages_of_a_stream_hide_nothing() {
+        let case = scenario()
+            .with(package("app-1-1").requires("runc"))
+            .with(package("runc-1-1"))
+            .stream("m", "s", true, "runc-0:1-1.module_a.src");
+        assert_eq!(case.chooses(), "app-1-1 runc-1-1");
+    }
+
+    #[test]
+    fn what_a_stream_hides_is_named_where_it_is_missed() {
+        let case = scenario()
+            .with(package("app-1-1").requires("runc"))
+            .with(package("runc-1-1.module_a"))
+            .stream("m", "s", false, "runc-0:1-1.module_a.x86_64");
+        assert_eq!(
+            case.fails(),
+            "app-1-1.x86_64 needs runc: no package of base provides it \
+             (there is runc-1-1.module_a.x86_64)"
+        );
+    }
+
+    #[test]
+    fn two_streams_of_a_module_cannot_be_had_at_once() {
+        let case = case()
+            .uses_stream("container-tools", "4.0")
+            .runtime("other")
+            .uses_stream("container-tools", "rhel8");
+        assert_eq!(
+            case.fails(),
+            "runtime app uses stream 4.0 of module container-tools and runtime other stream \
+             rhel8: they cannot share a tree"
+        );
+    }
+}
+
+mod errors {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_not_offered() {
+        let case = scenario().repository("epel", 99).with(package("app-1-1.aarch64"));
+        assert_eq!(
+            case.fails(),
+            "el8 for x86_64 does not offer app: base, epel hold no package app"
+        );
+        assert!(case.plan().unwrap_err().hint().unwrap().contains("elsewhere list"));
+    }
+
+    #[test]
+    fn a_version_that_is_not_held() {
+        let case = scenario()
+            .with(package("app-1.9-1"))
+            .with(package("app-1.10-1"))
+            .with(package("app-1.10-2"))
+            .version("1.1");
+        assert_eq!(case.fails(), "el8 for x86_64 holds no app 1.1: it holds 1.10, 1.9");
+        let hint = case.plan().unwrap_err().hint().unwrap();
+        assert_eq!(hint, "install the newest with `-v 1.10`, or without `-v`");
+    }
+
+    #[test]
+    fn an_extra_that_is_missing() {
+        let case = scenario().with(package("app-1-1")).extra("package = 'fakeroot'");
+        assert_eq!(
+            case.fails(),
+            "runtime app needs fakeroot beside it, which no package of base provides \
+             (el8 for x86_64)"
+        );
+    }
+
+    #[test]
+    fn a_chain_that_ends_in_nothing() {
+        let case = scenario()
+            .with(package("app-1.4.5-1.el8").requires("fakeroot"))
+            .with(package("fakeroot-1.31-1").requires("libfoo.so.1()(64bit)"))
+            .repository("epel", 99);
+        assert_eq!(
+            case.fails(),
+            "app-1.4.5-1.el8.x86_64 needs fakeroot; fakeroot-1.31-1.x86_64 needs \
+             libfoo.so.1()(64bit): no package of base, epel provides it"
+        );
+    }
+
+    #[test]
+    fn a_version_of_a_dependency_that_is_not_there() {
+        let case = scenario()
+            .with(package("app-1-1").requires("libfuse3.so.3(FUSE_3.12) >= 2"))
+            .with(package("fuse3-libs-3.3-1").provides("libfuse3.so.3(FUSE_3.12) = 1"));
+        assert_eq!(
+            case.fails(),
+            "app-1-1.x86_64 needs libfuse3.so.3(FUSE_3.12) >= 2: no package of base provides it \
+             (there is fuse3-libs-3.3-1.x86_64)"
+        );
+    }
+
+    #[test]
+    fn packages_that_conflict() {
+        let case = scenario()
+            .with(package("app-1-1").requires("a").requires("b"))
+            .with(package("a-1-1").requires("c"))
+            .with(package("b-1-1"))
+            .with(package("c-1-1").conflicts("b < 2"));
+        assert_eq!(
+            case.fails(),
+            "c-1-1.x86_64 and b-1-1.x86_64 exclude each other (c-1-1.x86_64 conflicts with \
+             b < 2): app-1-1.x86_64 needs a; a-1-1.x86_64 needs c; and app-1-1.x86_64 needs b"
+        );
+    }
+
+    #[test]
+    fn a_package_that_obsoletes_another() {
+        let case = scenario()
+            .with(package("app-1-1").requires("new").requires("old"))
+            .with(package("new-1-1").obsoletes("old < 2"))
+            .with(package("old-1-1"));
+        assert_eq!(
+            case.fails(),
+            "old-1-1.x86_64 and new-1-1.x86_64 exclude each other (new-1-1.x86_64 obsoletes \
+             old < 2): app-1-1.x86_64 needs old; and app-1-1.x86_64 needs new"
+        );
+    }
+
+    #[test]
+    fn two_versions_of_one_package() {
+        let case = scenario()
+            .with(package("app-1-1").requires("a").requires("lib < 2"))
+            .with(package("a-1-1").requires("lib >= 2"))
+            .with(package("lib-1-1"))
+            .with(package("lib-2-1"));
+        assert_eq!(
+            case.fails(),
+            "lib-2-1.x86_64 and lib-1-1.x86_64 exclude each other (a tree holds one version of \
+             lib): app-1-1.x86_64 needs a; a-1-1.x86_64 needs lib >= 2; and app-1-1.x86_64 \
+             needs lib < 2"
+        );
+    }
+
+    #[test]
+    fn a_rich_conflict() {
+        let case = scenario()
+            .with(package("app-1-1").requires("a").requires("b").conflicts("(a and b)"))
+            .with(package("a-1-1"))
+            .with(package("b-1-1"));
+        assert_eq!(
+            case.fails(),
+            "app-1-1.x86_64 and b-1-1.x86_64 exclude each other (app-1-1.x86_64 conflicts with \
+             (a and b)): runtime app needs app; and app-1-1.x86_64 needs b"
+        );
+    }
+
+    #[test]
+    fn every_choice_is_impossible() {
+        let case = scenario()
+            .with(package("app-1-1").requires("x").requires("z"))
+            .with(package("x1-1-1").provides("x").conflicts("z"))
+            .with(package("x2-1-1").provides("x").conflicts("z"))
+            .with(package("z-1-1"));
+        assert_eq!(case.fails(), "z-1-1.x86_64 and x1-1-1.x86_64 exclude each other");
+    }
+
+    #[test]
+    fn hostile_names_are_shown_escaped() {
+        let case = scenario().with(package("app-1-1").requires("\u{1b}[31m"));
+        assert_eq!(
+            case.fails(),
+            "app-1-1.x86_64 needs \\u{1b}[31m: no package of base provides it"
+        );
+    }
+}

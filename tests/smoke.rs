@@ -1,0 +1,296 @@
+//! Smoke tests on small real trees: programs and libraries that a C compiler made.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use elsewhere::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
+use elsewhere::report::{Event, Reporter, Silent};
+use elsewhere::smoke::{self, SmokeError, SmokeReport, Trial};
+
+/// A tree and a scratch directory, removed at the end. One at a time: a file that is being written
+/// in one thread cannot be executed while another thread's fresh child still holds it open.
+struct Tree(PathBuf, #[allow(dead_code)] MutexGuard<'static, ()>);
+
+impl Tree {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        static SERIAL: Mutex<()> = Mutex::new(());
+        let guard = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("smoke-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        for directory in ["tree/bin", "tree/lib64", "scratch"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        Self(root, guard)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("tree")
+    }
+
+    /// A script in the tree.
+    fn script(&self, path: &str, text: &str) -> &Self {
+        let file = self.path().join(path);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// `bin/program`, which needs `lib64/libit.so` beside it.
+    fn compile(&self) -> &Self {
+        let tree = self.path();
+        fs::write(tree.join("it.c"), "int it(void) { return 0; }").unwrap();
+        fs::write(tree.join("program.c"), "int it(void); int main(void) { return it(); }").unwrap();
+        let cc = |arguments: &[&str]| {
+            let status = Command::new("cc").args(arguments).current_dir(&tree).status();
+            assert!(status.expect("cc: install gcc").success());
+        };
+        cc(&["-shared", "-fPIC", "-o", "lib64/libit.so", "it.c"]);
+        let rpath = "-Wl,-rpath,$ORIGIN/../lib64,--disable-new-dtags";
+        cc(&["-o", "bin/program", "program.c", "-Llib64", "-lit", rpath]);
+        self
+    }
+
+    fn files(&self, paths: &[&str]) -> Vec<ReceiptFile> {
+        let file = |path: &&str| ReceiptFile {
+            path: RelPath::new(path).unwrap(),
+            kind: FileKind::File { size: 0, checksum: Checksum::of(b""), packaged: None },
+            mode: 0o755,
+            package: None,
+            config: false,
+        };
+        paths.iter().map(file).collect()
+    }
+
+    fn run(&self, smoke: &str, reporter: &dyn Reporter) -> Result<SmokeReport, SmokeError> {
+        let runtime = runtime(smoke);
+        let trial = Trial {
+            tree: &self.path(),
+            arch: host_arch(),
+            files: &self.files(&[]),
+            runtimes: &[(&runtime, "1.4.5")],
+            scratch: &self.0.join("scratch"),
+        };
+        smoke::run(&trial, true, reporter)
+    }
+
+    fn load(&self, paths: &[&str]) -> Result<SmokeReport, SmokeError> {
+        let trial = Trial {
+            tree: &self.path(),
+            arch: host_arch(),
+            files: &self.files(paths),
+            runtimes: &[],
+            scratch: &self.0.join("scratch"),
+        };
+        smoke::run(&trial, true, &Silent::default())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn host_arch() -> Arch {
+    match std::env::consts::ARCH {
+        "powerpc64" => Arch::Ppc64le,
+        arch => arch.parse().unwrap(),
+    }
+}
+
+/// A runtime with one command and these smoke tests.
+fn runtime(smoke: &str) -> Runtime {
+    let head = "name = \"r\"\ntitle = \"R\"\npackage = \"r\"\nlibrary_path = [\"bin/memfd\"]\n";
+    let command = "[[command]]\nname = \"r\"\npath = \"bin/r\"\n";
+    toml::from_str(&format!("{head}{command}{smoke}")).unwrap()
+}
+
+/// Remembers notes.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Reporter for Notes {
+    fn event(&self, event: Event) {
+        if let Event::Note { message } = event {
+            self.0.lock().unwrap().push(message);
+        }
+    }
+}
+
+#[test]
+fn every_dynamic_file_is_loaded_and_others_are_not() {
+    let tree = Tree::new();
+    tree.compile().script("bin/script", "exit 1");
+    let report = tree.load(&["bin/program", "lib64/libit.so", "bin/script", "it.c"]).unwrap();
+    assert_eq!(report.loaded, 2);
+}
+
+#[test]
+fn a_missing_library_is_named() {
+    let tree = Tree::new();
+    tree.compile();
+    fs::remove_file(tree.path().join("lib64/libit.so")).unwrap();
+    let error = tree.load(&["bin/program"]).unwrap_err();
+    // Old loaders say `libit.so => not found`, newer ones name it in a sentence.
+    let text = error.to_string();
+    assert!(text.starts_with("bin/program cannot be loaded on this machine:\n    "), "{text}");
+    assert!(text.contains("libit.so"), "{text}");
+    assert!(error.hint().unwrap().contains("-d"));
+}
+
+#[test]
+fn a_damaged_program_is_named() {
+    let tree = Tree::new();
+    tree.compile();
+    let program = tree.path().join("bin/program");
+    let bytes = fs::read(&program).unwrap();
+    fs::write(&program, &bytes[..1500]).unwrap();
+    let error = tree.load(&["bin/program"]).unwrap_err();
+    assert!(matches!(error, SmokeError::Unloadable { .. }), "{error}");
+    for length in [0, 3, 64, 70] {
+        fs::write(&program, &bytes[..length]).unwrap();
+        assert_eq!(tree.load(&["bin/program"]).unwrap().loaded, 0);
+    }
+}
+
+#[test]
+fn a_test_runs_with_nothing_but_its_own_places() {
+    let tree = Tree::new();
+    tree.script("bin/r", "env; ls -A $1; echo got $1 $2; cat; pwd >&2");
+    let arguments = "arguments = [\"{tmp}\", \"{tree}/x\"]\n";
+    let smoke = format!("[[smoke]]\npath = \"bin/r\"\n{arguments}expect = \"no such text\"\n");
+    let error = tree.run(&smoke, &Silent::default()).unwrap_err();
+    let SmokeError::Unexpected { command, output, .. } = error else { panic!("{error}") };
+    assert_eq!(command, "bin/r {tmp} {tree}/x");
+    let mut lines: Vec<&str> = output.lines().collect();
+    let last = lines.pop().unwrap();
+    assert!(last.contains("/scratch/") && last.ends_with("/home"), "{output}");
+    assert!(lines.pop().unwrap().ends_with("/tree/x"), "{output}");
+    let mut names: Vec<&str> = lines.iter().map(|line| line.split('=').next().unwrap()).collect();
+    names.sort_unstable();
+    // PWD is the shell's.
+    assert_eq!(names, ["HOME", "PATH", "PWD", "TMPDIR"], "{output}");
+}
+
+#[test]
+fn the_version_is_expected() {
+    let tree = Tree::new();
+    tree.script("bin/r", "echo r version 1.4.5-1");
+    let smoke = "[[smoke]]\npath = \"bin/r\"\nexpect = \"version {version}\"\n";
+    assert_eq!(tree.run(smoke, &Silent::default()).unwrap().ran, 1);
+}
+
+#[test]
+fn a_failing_test_shows_its_last_words_escaped() {
+    let tree = Tree::new();
+    tree.script("bin/r", "seq 1 40; printf 'no \\033[31mway\\n' >&2; exit 3");
+    let error = tree.run("[[smoke]]\npath = \"bin/r\"\n", &Silent::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("`bin/r` failed (exit status: 3):\n    32\n"), "{text}");
+    assert!(text.ends_with("\n    no \\u{1b}[31mway"), "{text}");
+}
+
+#[test]
+fn a_missing_program_says_which() {
+    let tree = Tree::new();
+    let error = tree.run("[[smoke]]\npath = \"bin/r\"\n", &Silent::default()).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start `bin/r`");
+}
+
+#[test]
+fn nothing_survives_a_test() {
+    let tree = Tree::new();
+    let mark = tree.0.join("mark");
+    // In the same process group, and holding the pipe.
+    tree.script("bin/r", &format!("(sleep 0.4; touch '{}') & echo done", mark.display()));
+    let started = Instant::now();
+    tree.run("[[smoke]]\npath = \"bin/r\"\n", &Silent::default()).unwrap();
+    assert!(started.elapsed() < Duration::from_millis(350));
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(!mark.exists());
+}
+
+#[test]
+fn endless_output_is_bounded_and_cancelling_ends_it() {
+    let tree = Tree::new();
+    tree.script("bin/r", "exec yes");
+    let cancel = Silent::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            cancel.cancelled.store(true, Ordering::Relaxed);
+        });
+        let error = tree.run("[[smoke]]\npath = \"bin/r\"\n", &cancel).unwrap_err();
+        assert!(matches!(error, SmokeError::Cancelled));
+    });
+}
+
+#[test]
+fn a_memfd_program_gets_its_library_path() {
+    let tree = Tree::new();
+    tree.script("bin/memfd", "echo $LD_LIBRARY_PATH");
+    let smoke = "[[smoke]]\npath = \"bin/memfd\"\nexpect = \"/tree/lib64\"\n";
+    tree.run(smoke, &Silent::default()).unwrap();
+}
+
+#[test]
+fn launchers_are_tried_with_the_same_tests() {
+    let tree = Tree::new();
+    let runtime = runtime("[[smoke]]\npath = \"bin/r\"\nexpect = \"{version}\"\n");
+    let bin = tree.0.join("bin");
+    fs::create_dir(&bin).unwrap();
+    tree.script("../bin/r", "echo 1.4.5");
+    let tree_path = tree.path();
+    let scratch = tree.0.join("scratch");
+    let runtimes = [(&runtime, "1.4.5")];
+    let trial = Trial {
+        tree: &tree_path,
+        arch: host_arch(),
+        files: &[],
+        runtimes: &runtimes,
+        scratch: &scratch,
+    };
+    assert_eq!(smoke::run_launchers(&trial, &bin, &Silent::default()).unwrap().ran, 1);
+    tree.script("../bin/r", "echo r: no tree >&2; exit 127");
+    let error = smoke::run_launchers(&trial, &bin, &Silent::default()).unwrap_err();
+    assert!(error.to_string().contains("exit status: 127"), "{error}");
+}
+
+#[test]
+fn another_architecture_is_not_run_and_that_is_said_once() {
+    let tree = Tree::new();
+    let runtime = runtime("[[smoke]]\npath = \"bin/r\"\n");
+    let trial = Trial {
+        tree: &tree.path(),
+        arch: Arch::S390x,
+        files: &[],
+        runtimes: &[(&runtime, "1")],
+        scratch: &tree.0,
+    };
+    let notes = Notes::default();
+    assert_eq!(smoke::run(&trial, false, &notes).unwrap(), SmokeReport::default());
+    assert_eq!(
+        *notes.0.lock().unwrap(),
+        ["the s390x tree was not run: this machine cannot run s390x"]
+    );
+}
+
+#[test]
+fn a_test_without_its_namespaces_is_passed_over_aloud() {
+    let tree = Tree::new();
+    tree.script("bin/r", "echo ran");
+    let smoke = "[[smoke]]\npath = \"bin/r\"\nneeds_user_namespaces = true\n";
+    let notes = Notes::default();
+    let report = tree.run(smoke, &notes).unwrap();
+    // Either way nothing is silent.
+    assert_eq!(report.ran + report.passed_over.len(), 1);
+    assert_eq!(notes.0.lock().unwrap().len(), report.passed_over.len());
+}

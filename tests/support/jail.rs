@@ -1,0 +1,74 @@
+//! Directories for one test, and what lies in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+/// A directory that goes away with the test.
+pub struct Jail {
+    pub path: PathBuf,
+}
+
+impl Jail {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("scratch-{}-{number}", std::process::id());
+        let path = Path::new(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("target/tmp")).join(name);
+        fs::create_dir_all(path.join("tree")).unwrap();
+        Self { path }
+    }
+
+    /// The tree: a directory with room beside it, where an attack would show.
+    pub fn tree(&self) -> PathBuf {
+        self.path.join("tree")
+    }
+
+    pub fn dir(&self) -> Dir {
+        Dir::open_ambient_dir(self.tree(), ambient_authority()).unwrap()
+    }
+
+    /// Everything in the jail: path → mode, content or link text.
+    pub fn listing(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        list(&self.path, &self.path, &mut found);
+        found
+    }
+
+    /// What lies in the tree.
+    pub fn tree_listing(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        list(&self.tree(), &self.tree(), &mut found);
+        found
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn list(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let about = fs::symlink_metadata(&path).unwrap();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let mode = about.permissions().mode() & 0o7777;
+        let what = if about.is_symlink() {
+            format!("-> {}", fs::read_link(&path).unwrap().display())
+        } else if about.is_dir() {
+            list(root, &path, found);
+            format!("{mode:o} directory")
+        } else {
+            let content = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            format!("{mode:o} {} {content:.40}", about.mtime())
+        };
+        found.insert(name, what);
+    }
+}

@@ -1,0 +1,270 @@
+//! Throwaway OpenPGP keys, good ones and such as should not be believed.
+
+use elsewhere::model::Fingerprint;
+use pgp::composed::{
+    ArmorOptions, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedKeyDetails,
+    SignedPublicKey, SignedPublicSubKey, SubkeyParamsBuilder,
+};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{
+    KeyFlags, PacketTrait, PublicKey, RevocationCode, SecretKey, SecretSubkey, Signature,
+    SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId,
+};
+use pgp::types::{Duration, KeyDetails, Password, SignedUser, SigningKey, Tag, Timestamp};
+
+/// 2020-09-13, when keys are made unless something else is said.
+pub const MADE: u32 = 1_600_000_000;
+
+/// How a key is made.
+#[derive(Clone)]
+pub struct KeyOptions {
+    pub key_type: KeyType,
+    /// Seconds that the key is valid from [`MADE`] on.
+    pub lifetime: Option<u32>,
+    /// The hash algorithm of self-signatures.
+    pub self_hash: HashAlgorithm,
+    /// Whether the key flags let the primary key sign data.
+    pub primary_signs: bool,
+    pub subkey: Option<SubkeyOptions>,
+}
+
+/// How a signing subkey is made.
+#[derive(Clone)]
+pub struct SubkeyOptions {
+    pub signs: bool,
+    /// Whether the subkey agrees to be bound.
+    pub agrees: bool,
+    pub lifetime: Option<u32>,
+}
+
+impl Default for KeyOptions {
+    fn default() -> Self {
+        Self {
+            key_type: KeyType::Ed25519Legacy,
+            lifetime: None,
+            self_hash: HashAlgorithm::Sha256,
+            primary_signs: true,
+            subkey: None,
+        }
+    }
+}
+
+impl Default for SubkeyOptions {
+    fn default() -> Self {
+        Self { signs: true, agrees: true, lifetime: None }
+    }
+}
+
+/// How data is signed.
+#[derive(Clone)]
+pub struct SignOptions {
+    pub hash: HashAlgorithm,
+    pub time: u32,
+    /// Version 3 or 4 of the signature packet.
+    pub version: u8,
+    pub issuer: Issuer,
+    pub by_subkey: bool,
+    pub kind: SignatureType,
+}
+
+/// How a signature names its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    Fingerprint,
+    KeyId,
+    Nobody,
+}
+
+impl Default for SignOptions {
+    fn default() -> Self {
+        Self {
+            hash: HashAlgorithm::Sha256,
+            time: MADE + 1000,
+            version: 4,
+            issuer: Issuer::Fingerprint,
+            by_subkey: false,
+            kind: SignatureType::Binary,
+        }
+    }
+}
+
+/// A key pair.
+pub struct TestKey {
+    primary: SecretKey,
+    subkey: Option<SecretSubkey>,
+    pub public: SignedPublicKey,
+}
+
+impl TestKey {
+    pub fn new() -> Self {
+        Self::with(&KeyOptions::default())
+    }
+
+    pub fn with(options: &KeyOptions) -> Self {
+        let made = Timestamp::from_secs(MADE);
+        let subkey = SubkeyParamsBuilder::default()
+            .key_type(options.key_type.clone())
+            .created_at(made)
+            .can_sign(true)
+            .build()
+            .unwrap();
+        let mut secret = SecretKeyParamsBuilder::default()
+            .key_type(options.key_type.clone())
+            .created_at(made)
+            .can_certify(true)
+            .can_sign(true)
+            .primary_user_id("A test <test@example.org>".into())
+            .subkeys(vec![subkey])
+            .build()
+            .unwrap()
+            .generate(rand::thread_rng())
+            .unwrap();
+        let primary = secret.primary_key.clone();
+        let subkey = options.subkey.as_ref().map(|_| secret.secret_subkeys.remove(0).key);
+        let public = certificate(&primary, subkey.as_ref(), options);
+        Self { primary, subkey, public }
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(&format!("{:X}", self.primary.fingerprint())).unwrap()
+    }
+
+    /// The public key as a distribution would publish it.
+    pub fn public_file(&self) -> Vec<u8> {
+        self.public.to_armored_bytes(ArmorOptions::default()).unwrap()
+    }
+
+    /// The primary key revokes itself.
+    pub fn revoke(&mut self, reason: RevocationCode, time: u32) {
+        let mut config = self.config(SignatureType::KeyRevocation, HashAlgorithm::Sha256, time);
+        let reason = SubpacketData::RevocationReason(reason, Vec::new().into());
+        config.hashed_subpackets.push(Subpacket::regular(reason).unwrap());
+        let key = self.primary.public_key();
+        let revocation = config.sign_key(&self.primary, &Password::empty(), key).unwrap();
+        self.public.details.revocation_signatures.push(revocation);
+    }
+
+    /// The primary key revokes its subkey.
+    pub fn revoke_subkey(&mut self, reason: RevocationCode, time: u32) {
+        let mut config = self.config(SignatureType::SubkeyRevocation, HashAlgorithm::Sha256, time);
+        let reason = SubpacketData::RevocationReason(reason, Vec::new().into());
+        config.hashed_subpackets.push(Subpacket::regular(reason).unwrap());
+        let subkey = self.subkey.as_ref().unwrap().public_key();
+        let (key, none) = (self.primary.public_key(), Password::empty());
+        let revocation = config.sign_subkey_binding(&self.primary, key, &none, subkey).unwrap();
+        self.public.public_subkeys[0].signatures.push(revocation);
+    }
+
+    /// A signature packet over `data`.
+    pub fn sign(&self, data: &[u8], options: &SignOptions) -> Vec<u8> {
+        let signature = match (options.by_subkey, &self.subkey) {
+            (true, Some(subkey)) => sign(subkey, data, options),
+            _ => sign(&self.primary, data, options),
+        };
+        let mut bytes = Vec::new();
+        signature.to_writer_with_header(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// An armored detached signature, as beside `repomd.xml`.
+    pub fn sign_detached(&self, data: &[u8]) -> Vec<u8> {
+        let signature = sign(&self.primary, data, &SignOptions::default());
+        let detached = DetachedSignature::new(signature);
+        detached.to_armored_bytes(ArmorOptions::default()).unwrap()
+    }
+
+    fn config(&self, kind: SignatureType, hash: HashAlgorithm, time: u32) -> SignatureConfig {
+        config(&self.primary, kind, hash, time)
+    }
+}
+
+fn config(
+    key: &impl KeyDetails,
+    kind: SignatureType,
+    hash: HashAlgorithm,
+    time: u32,
+) -> SignatureConfig {
+    let mut config = SignatureConfig::v4(kind, key.algorithm(), hash);
+    let time = SubpacketData::SignatureCreationTime(Timestamp::from_secs(time));
+    let issuer = SubpacketData::IssuerFingerprint(key.fingerprint());
+    config.hashed_subpackets =
+        vec![Subpacket::regular(time).unwrap(), Subpacket::regular(issuer).unwrap()];
+    config
+}
+
+fn describe(config: &mut SignatureConfig, signs: bool, lifetime: Option<u32>) {
+    let mut flags = KeyFlags::default();
+    flags.set_certify(true);
+    flags.set_sign(signs);
+    config.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(flags)).unwrap());
+    if let Some(seconds) = lifetime {
+        let lifetime = Duration::from_secs(seconds);
+        let data = SubpacketData::KeyExpirationTime(lifetime);
+        config.hashed_subpackets.push(Subpacket::regular(data).unwrap());
+    }
+}
+
+fn certificate(
+    primary: &SecretKey,
+    subkey: Option<&SecretSubkey>,
+    options: &KeyOptions,
+) -> SignedPublicKey {
+    let public: &PublicKey = primary.public_key();
+    let none = Password::empty();
+    let id = UserId::from_str(Default::default(), "A test <test@example.org>").unwrap();
+    let mut own = config(primary, SignatureType::CertPositive, options.self_hash, MADE);
+    describe(&mut own, options.primary_signs, options.lifetime);
+    let own = own.sign_certification(primary, public, &none, Tag::UserId, &id).unwrap();
+    let users = vec![SignedUser::new(id, vec![own])];
+    let details = SignedKeyDetails::new(Vec::new(), Vec::new(), users, Vec::new());
+    let subkeys = subkey.map(|subkey| {
+        let wanted = options.subkey.clone().unwrap();
+        let mut binding = config(primary, SignatureType::SubkeyBinding, options.self_hash, MADE);
+        describe(&mut binding, wanted.signs, wanted.lifetime);
+        if wanted.agrees {
+            let back = config(subkey, SignatureType::KeyBinding, options.self_hash, MADE);
+            let back =
+                back.sign_primary_key_binding(subkey, subkey.public_key(), &none, public).unwrap();
+            let back = SubpacketData::EmbeddedSignature(Box::new(back));
+            binding.hashed_subpackets.push(Subpacket::regular(back).unwrap());
+        }
+        let binding =
+            binding.sign_subkey_binding(primary, public, &none, subkey.public_key()).unwrap();
+        SignedPublicSubKey::new(subkey.public_key().clone(), vec![binding])
+    });
+    SignedPublicKey::new(public.clone(), details, subkeys.into_iter().collect())
+}
+
+fn sign<K: SigningKey>(key: &K, data: &[u8], options: &SignOptions) -> Signature {
+    let time = Timestamp::from_secs(options.time);
+    if options.version == 3 {
+        return sign_v3(key, data, options, time);
+    }
+    let mut config = SignatureConfig::v4(options.kind, key.algorithm(), options.hash);
+    config.hashed_subpackets =
+        vec![Subpacket::regular(SubpacketData::SignatureCreationTime(time)).unwrap()];
+    let issuer = match options.issuer {
+        Issuer::Fingerprint => Some(SubpacketData::IssuerFingerprint(key.fingerprint())),
+        Issuer::KeyId => Some(SubpacketData::IssuerKeyId(key.legacy_key_id())),
+        Issuer::Nobody => None,
+    };
+    config.hashed_subpackets.extend(issuer.map(|data| Subpacket::regular(data).unwrap()));
+    config.sign(key, &Password::empty(), data).unwrap()
+}
+
+/// Version 3, which libraries read and do not write any more.
+fn sign_v3<K: SigningKey>(
+    key: &K,
+    data: &[u8],
+    options: &SignOptions,
+    time: Timestamp,
+) -> Signature {
+    let id = key.legacy_key_id();
+    let config = SignatureConfig::v3(options.kind, key.algorithm(), options.hash, time, id);
+    let mut hasher = options.hash.new_hasher().unwrap();
+    hasher.update(data);
+    config.hash_signature_data(&mut hasher).unwrap();
+    let hash = hasher.finalize();
+    let raw = key.sign(&Password::empty(), options.hash, &hash).unwrap();
+    Signature::from_config(config, [hash[0], hash[1]], raw).unwrap()
+}
