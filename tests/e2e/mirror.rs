@@ -137,7 +137,7 @@ fn the_program_reads_the_definitions() {
     let dist: Dist = toml::from_str(&read("dists/el8.toml")).unwrap();
     let arm: Vec<_> = dist.repositories_for(Arch::Aarch64).map(|it| it.id.as_str()).collect();
     assert_eq!(arm, ["baseos", "appstream", "epel"]);
-    assert!(dist.glibc >= GlibcVersion { major: 2, minor: 34 }, "{}", dist.glibc);
+    assert_eq!(dist.glibc, GlibcVersion { major: 2, minor: 28 });
     let epel = &dist.repositories.last().unwrap().keys[0];
     assert_eq!(epel.fingerprint, Vendor::Epel.key().fingerprint());
     assert!(mirror().file(&epel.url).exists());
@@ -223,9 +223,11 @@ fn the_same_mirror_has_the_same_bytes() {
         let mirror = Mirror::build(&place, &options);
         let digests: Vec<_> = repositories(&mirror.root)
             .iter()
-            .map(|root| {
-                elsewhere::model::Checksum::of(&fs::read(root.join("repodata/repomd.xml")).unwrap())
+            .flat_map(|root| {
+                ["repomd.xml", "repomd.xml.asc"].map(|name| root.join("repodata").join(name))
             })
+            .filter_map(|file| fs::read(file).ok())
+            .map(|bytes| elsewhere::model::Checksum::of(&bytes))
             .collect();
         fs::remove_dir_all(place).unwrap();
         digests
