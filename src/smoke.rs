@@ -3,7 +3,7 @@
 //!
 //! First the host's glibc loader lists the libraries of every program and library of the tree, which
 //! finds what is missing or too new without running it. Then the tests of the runtimes' files run,
-//! each in an empty directory, with an empty environment but for `PATH`, `HOME` and `TMPDIR`.
+//! each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR` and `USER`.
 
 mod elf;
 mod process;
@@ -285,7 +285,8 @@ fn try_test(
         command.arg(expand(argument, version, trial.tree, &places.temporary));
     }
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", &places.home);
-    command.env("TMPDIR", &places.home).current_dir(&places.home);
+    // Some programs do not start without a USER, whoever it is.
+    command.env("TMPDIR", &places.home).env("USER", "nobody").current_dir(&places.home);
     let is_launcher = !program.starts_with(trial.tree);
     if runtime.library_path.contains(&test.path) && !is_launcher {
         command.env("LD_LIBRARY_PATH", trial.tree.join(LIBRARY_DIRECTORY));

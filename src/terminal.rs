@@ -63,6 +63,8 @@ struct Progress {
     told: Instant,
     done: u64,
     total: u64,
+    /// How many architectures are at it.
+    open: usize,
 }
 
 /// JSON lines about progress come no more often than this.
@@ -186,8 +188,9 @@ impl Terminal {
                 bar.enable_steady_tick(Duration::from_millis(100));
                 bar
             });
-            Progress { bar, started: now, told: now, done: 0, total: 0 }
+            Progress { bar, started: now, told: now, done: 0, total: 0, open: 0 }
         });
+        progress.open += 1;
         progress.total += total.unwrap_or(0);
         if let Some(bar) = &progress.bar {
             bar.set_length(progress.total);
@@ -205,7 +208,7 @@ impl Terminal {
 
     /// Ends a phase: its bar gives way to one line that says what was done.
     fn end(&self, phase: Phase) {
-        let Some(progress) = self.state().phases.remove(&phase) else { return };
+        let Some(progress) = self.close(phase) else { return };
         if let Some(bar) = &progress.bar {
             bar.finish_and_clear();
             self.bars.remove(bar);
@@ -213,6 +216,14 @@ impl Terminal {
         let seconds = progress.started.elapsed().as_secs_f64();
         let amount = amount(phase, progress.done);
         self.line(format_args!("{:<10} {amount} in {seconds:.1} s", label(phase)));
+    }
+
+    /// Takes a phase out once every architecture has ended it.
+    fn close(&self, phase: Phase) -> Option<Progress> {
+        let mut state = self.state();
+        let progress = state.phases.get_mut(&phase)?;
+        progress.open -= 1;
+        if progress.open == 0 { state.phases.remove(&phase) } else { None }
     }
 
     /// Tells of an event as a JSON line; progress only now and then.
@@ -232,7 +243,7 @@ impl Terminal {
         }
         match event {
             Event::Started { phase, total } => self.start(*phase, *total),
-            Event::Finished { phase } => drop(self.state().phases.remove(phase)),
+            Event::Finished { phase } => drop(self.close(*phase)),
             _ => {}
         }
         if let Ok(text) = serde_json::to_string(event) {

@@ -113,10 +113,7 @@ impl<'a> Making<'a> {
         let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
         let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
         let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
-        let report = smoke::run(&trial, native, context.reporter)?;
-        for test in report.passed_over {
-            context.reporter.note(format!("not tried, because user namespaces are off: {test}"));
-        }
+        smoke::run(&trial, native, context.reporter)?;
         let receipt = Receipt {
             format: RECEIPT_FORMAT,
             arch,
