@@ -196,7 +196,11 @@ impl Session {
              cat merged/etc/new
              rm merged/etc/passwd
              if cat merged/etc/passwd 2>/dev/null; then echo still there; exit 1; fi
-             umount merged; umount lower
+             umount merged
+             # fuse-overlayfs may need a moment to let go of its layers.
+             tries=0; while ! umount lower 2>/dev/null; do
+                 tries=$((tries + 1)); [ $tries -lt 100 ]; sleep 0.1
+             done
              cat upper/etc/new; echo unmounted"
         );
         self.script(&Run { as_root: true, ..how.clone() }, &script)

@@ -38,7 +38,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let arches = vec![Arch::X86_64, Arch::Aarch64];
-        Self { releases: vec![Release::El8], arches, with_lists: false }
+        Self { releases: vec![Release::El8], arches, with_lists: true }
     }
 }
 
