@@ -11,9 +11,9 @@ use elsewhere::report::Silent;
 use elsewhere::trust::{Keyring, Policy, TrustError, open};
 use elsewhere::unpack::{Claims, Destination, FileProblem, UnpackError, Unpacked, unpack};
 
+use support::jail::Jail;
 use support::keys::TestKey;
 use support::rpms::{self, Entry, File, Package};
-use support::jail::Jail;
 
 fn install(package: &Package, scratch: &Jail) -> Result<Unpacked, UnpackError> {
     install_only(package, &[], scratch)
