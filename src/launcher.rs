@@ -13,8 +13,8 @@
 //!
 //! # Environment
 //!
-//! The launcher sets nothing, except `LD_LIBRARY_PATH` for the programs that a runtime's file names
-//! in `library_path`. Its shell variables begin with `elsewhere_` and are not exported. What shells
+//! The launcher sets nothing. (The programs that a runtime's file names in `library_path` have a
+//! launcher of their own inside the tree, made by relocation.) Its shell variables begin with `elsewhere_` and are not exported. What shells
 //! change by themselves cannot be helped, and `tests/launcher_shells.rs` holds them to this list:
 //!
 //! | shell | changes, beside setting `PWD` where it was unset or wrong |
@@ -35,7 +35,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Runtime, escape};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape};
 
 /// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
 /// prefix and every generation.
@@ -51,9 +51,6 @@ pub fn text(runtime: &Runtime, command: &Command) -> String {
     let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
-    if runtime.library_path.contains(&command.path) {
-        text.push_str(&set_library_path());
-    }
     text.push_str("    exec \"$elsewhere_program\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", quote(argument));
@@ -105,21 +102,6 @@ elsewhere_arch=${elsewhere_arch#.}
 "#,
     );
     text
-}
-
-/// Exports the tree's library directory, as an absolute path: a relative or empty entry would be
-/// looked up in whatever directory the program changes to.
-fn set_library_path() -> String {
-    format!(
-        r#"    elsewhere_library=$elsewhere_bin/../$elsewhere_arch/{LIBRARY_DIRECTORY}
-    case $elsewhere_library in
-    /*) ;;
-    *) elsewhere_library=$PWD/$elsewhere_library ;;
-    esac
-    LD_LIBRARY_PATH=$elsewhere_library${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
-    export LD_LIBRARY_PATH
-"#
-    )
 }
 
 /// Says on standard error what is missing, what there is, and what to type. `name`, `program` and

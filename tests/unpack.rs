@@ -1,4 +1,5 @@
 //! Honest packages of every form become the files that they say.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

@@ -80,7 +80,9 @@ pub fn install(
         makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);
     }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
-    make::fill(context, keys, rules, &makings)?;
+    if !makings.is_empty() {
+        make::fill(context, keys, rules, &makings)?;
+    }
     let mut receipts = Vec::new();
     for making in &makings {
         let scratch = prefix.stage(&lock, making.arch())?;
@@ -124,26 +126,25 @@ fn go_live(
     Ok(launchers.into_iter().map(|(name, _)| name).collect())
 }
 
-/// Names and texts of the launchers of every runtime that is live in the prefix or about to be.
+/// Names and texts of the launchers of every program that is live in the prefix or about to be.
 fn launchers(
     context: Context<'_>,
     prefix: &Prefix,
     receipts: &[Receipt],
 ) -> Result<Vec<(String, String)>, Error> {
-    let mut runtimes: Vec<String> = Vec::new();
+    let mut live = Vec::new();
     for arch in prefix.arches()? {
         if let Some(generation) = prefix.live(arch)? {
-            let receipt = prefix.receipt(&generation)?;
-            runtimes.extend(receipt.runtimes.into_iter().map(|runtime| runtime.name));
+            live.push(prefix.receipt(&generation)?);
         }
     }
-    let new = receipts.iter().flat_map(|receipt| &receipt.runtimes);
-    runtimes.extend(new.map(|runtime| runtime.name.clone()));
     let mut launchers = BTreeMap::new();
-    for name in runtimes {
-        let runtime = context.catalog.runtime(&name)?;
-        for command in &runtime.commands {
-            launchers.insert(command.name.clone(), launcher::text(runtime, command));
+    for receipt in live.iter().chain(receipts) {
+        for runtime in &receipt.runtimes {
+            let runtime = context.catalog.runtime(&runtime.name)?;
+            for command in runtime.commands.iter().filter(|command| receipt.has(&command.path)) {
+                launchers.insert(command.name.clone(), launcher::text(runtime, command));
+            }
         }
     }
     Ok(launchers.into_iter().collect())
