@@ -41,12 +41,17 @@ fn main() {
     leave(&moved);
 
     println!("\nAll of it took {:.1} s. What to try next:", started.elapsed().as_secs_f32());
-    println!("   {LEFT}/bin/apptainer buildcfg             what the program finds of its own");
-    println!(
-        "   target/debug/elsewhere status {LEFT}      what is installed, and where it came from"
-    );
-    println!("   target/debug/elsewhere list                what else there is");
-    println!("   target/debug/elsewhere install ~/apptainer where a real mirror can be reached");
+    for (command, what) in [
+        (format!("{LEFT}/bin/apptainer buildcfg"), "what the program finds of its own"),
+        (format!("target/debug/elsewhere status {LEFT}"), "what is installed, and from where"),
+        ("target/debug/elsewhere list".to_owned(), "what else there is"),
+        (
+            "target/debug/elsewhere install ~/apptainer".to_owned(),
+            "where a real mirror is in reach",
+        ),
+    ] {
+        println!("   {command:50} {what}");
+    }
 }
 
 /// Installs four runtimes for two architectures, with everyone watching.
