@@ -29,4 +29,4 @@ pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest,
     VersionBound,
 };
-pub use text::escape;
+pub use text::{escape, shell_word};

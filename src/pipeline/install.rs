@@ -28,6 +28,8 @@ pub struct Installed {
     pub trees: Vec<InstalledTree>,
     /// Names of the launchers in `PREFIX/bin`.
     pub launchers: Vec<String>,
+    /// What to type next: a launcher and its arguments. `None` where this machine cannot run it.
+    pub suggestion: Option<String>,
 }
 
 /// One live tree.
@@ -92,7 +94,27 @@ pub fn install(
     }
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
     trees.sort_by_key(|tree| tree.arch);
-    Ok(Installed { trees, launchers })
+    let suggestion = suggestion(context, plan, &launchers)?;
+    Ok(Installed { trees, launchers, suggestion })
+}
+
+/// An example for the first runtime that has one.
+fn suggestion(
+    context: Context<'_>,
+    plan: &Plan,
+    launchers: &[String],
+) -> Result<Option<String>, Error> {
+    let native = plan.trees.iter().find(|tree| context.host.arch == Some(tree.arch));
+    for runtime in native.map_or(&[][..], |tree| &tree.runtimes) {
+        for command in &context.catalog.runtime(&runtime.name)?.commands {
+            if let Some(example) = &command.example
+                && launchers.contains(&command.name)
+            {
+                return Ok(Some(format!("{} {example}", command.name)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Arch, escape};
+use crate::model::{Arch, escape, shell_word};
 
 /// Why a prefix could not be read or changed. What was live before is live still.
 #[derive(Debug, thiserror::Error)]
@@ -182,11 +182,7 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// A path as a word of a command line.
 fn typed(path: &Path) -> String {
-    let text = shown(path);
-    match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+,@%~".contains(&byte)) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    shell_word(&shown(path)).into_owned()
 }
 
 fn list(arches: &[Arch]) -> String {
