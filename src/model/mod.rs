@@ -26,7 +26,6 @@ pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile
 pub use relpath::{InvalidRelPath, RelPath};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest,
-    VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
 pub use text::{escape, shell_word};

@@ -33,7 +33,11 @@ fn unknown_names() {
     install(&["-r", "aptainer"], 2, &["unknown runtime \"aptainer\"", "apptainer"]);
     install(&["-r", "tool", "-d", "el11"], 2, &["el11", "el8"]);
     install(&["-r", "tool", "-d", "alpine3.20"], 2, &["musl"]);
-    install(&["-r", "tool", "-d", "tiny", "-v", "7"], 5, &["7", "2.0.0", "1.10.0", "1.9.3", "1.2.0"]);
+    install(
+        &["-r", "tool", "-d", "tiny", "-v", "7"],
+        5,
+        &["7", "2.0.0", "1.10.0", "1.9.3", "1.2.0"],
+    );
     install(&["-r", "tool", "-d", "tiny", "-a", "s390x"], 4, &["tiny", "s390x", "x86_64, aarch64"]);
     install(&["-r", "crun", "-d", "tiny"], 5, &["crun"]);
 }

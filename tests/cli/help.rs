@@ -16,7 +16,8 @@ fn help_shows_commands_examples_and_exit_statuses() {
     let output = elsewhere().arg("--help").output().unwrap();
     let help = text(&output.stdout);
     assert!(output.status.success());
-    for part in ["install", "plan", "list", "status", "Examples:", "Exit statuses:", "130 interrupted"]
+    for part in
+        ["install", "plan", "list", "status", "Examples:", "Exit statuses:", "130 interrupted"]
     {
         assert!(help.contains(part), "{part}");
     }

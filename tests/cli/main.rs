@@ -1,4 +1,5 @@
 //! The program as users call it: what it prints, what it writes, how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
 #[path = "../support/mod.rs"]
 mod support;

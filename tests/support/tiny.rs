@@ -90,7 +90,8 @@ impl Tiny {
     /// The same, from another mirror.
     pub fn elsewhere_from(&self, command: &str, mirror: &str) -> Command {
         let root = self.scratch.path();
-        let mut elsewhere = Command::new(option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere"));
+        let mut elsewhere =
+            Command::new(option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere"));
         elsewhere.env_clear().env("HOME", root.join("home")).env("PATH", "/usr/bin:/bin");
         elsewhere.arg(command).arg("--repos").arg(root.join("repos"));
         elsewhere.arg("--cache-dir").arg(root.join("cache")).arg("--mirror").arg(mirror);
@@ -198,7 +199,8 @@ fn dist(key: &Key) -> String {
              base = [\"https://tiny.example/{id}/$basearch/\"]\n\
              [[repository.key]]\nfingerprint = \"{fingerprint}\"\n\
              url = \"https://tiny.example/KEY\"\n",
-            arches = [Arch::X86_64, Arch::Aarch64].map(|arch| format!("{:?}", arch.as_str())).join(","),
+            arches =
+                [Arch::X86_64, Arch::Aarch64].map(|arch| format!("{:?}", arch.as_str())).join(","),
             fingerprint = key.fingerprint(),
         )
     };
