@@ -1,13 +1,13 @@
 //! Every failure of a run: its exit status, and what to do next.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
-use crate::model::{Arch, LockError};
+use crate::model::{Arch, LockError, escape};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
 use crate::relocate::RelocateError;
@@ -15,9 +15,10 @@ use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
 use crate::trust::TrustError;
 use crate::unpack::UnpackError;
+use crate::verify::VerifyError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 10] = [
+pub const EXIT_STATUSES: [(u8, &str); 11] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -26,6 +27,7 @@ pub const EXIT_STATUSES: [(u8, &str); 10] = [
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (7, "this host: what was installed does not run here"),
+    (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
     (INTERRUPTED, "interrupted"),
 ];
@@ -135,6 +137,19 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// An installed tree cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What is installed is not as it was made.
+    #[error("{} is damaged: {count} {}", shown(path), if *count == 1 { "finding" } else { "findings" })]
+    Damaged {
+        /// The prefix.
+        path: PathBuf,
+        /// How many things are not as they should be.
+        count: usize,
+        /// What to do next.
+        hint: String,
+    },
     /// The user asked to stop.
     #[error("interrupted: nothing was changed")]
     Cancelled,
@@ -169,6 +184,8 @@ impl Error {
             | Self::File { .. }
             | Self::Audit(_) => 6,
             Self::Gaps { .. } | Self::Smoke(_) => 7,
+            Self::Verify(_) => 6,
+            Self::Damaged { .. } => 8,
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -196,7 +213,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
-            Self::TrustKeyFile { .. }
+            Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::Verify(_)
+            | Self::TrustKeyFile { .. }
             | Self::Signals { .. }
             | Self::Staging { .. }
             | Self::Cache { .. }
@@ -215,6 +234,7 @@ impl Error {
             Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
             Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
             Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            Self::Verify(error) => matches!(error, VerifyError::Cancelled),
             error => matches!(error, Self::Cancelled),
         }
     }
@@ -232,6 +252,11 @@ fn fetch_status(error: &FetchError) -> u8 {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
         }
     }
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
 }
 
 fn missing(reasons: &[String]) -> String {

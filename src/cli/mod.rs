@@ -7,6 +7,7 @@ mod options;
 mod plan;
 mod session;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ enum Command {
     Plan(plan::PlanCommand),
     List(list::List),
     Status(status::Status),
+    Verify(verify::Verify),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -52,10 +54,11 @@ Examples:
   elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
   elsewhere plan -r charliecloud                    what would be installed, and why
   elsewhere status ~/apptainer                      what is installed
+  elsewhere verify ~/apptainer                      whether it is still as it was made
 
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
-  6 disk   7 this host        9 prefix busy            130 interrupted
+  6 disk   7 this host        8 damage     9 prefix busy        130 interrupted
 
 Environment variables, configuration and formats: see the documentation in docs/.";
 
@@ -92,6 +95,7 @@ impl Command {
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
+            Self::Verify(command) => &command.output,
         }
     }
 
@@ -101,6 +105,7 @@ impl Command {
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
+            Self::Verify(command) => command.execute(host, terminal),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
@@ -131,7 +132,7 @@ fn go_live(
         making.staging.sync()?;
         generations.push(making.staging.commit(lock)?);
     }
-    let launchers = launchers(context, prefix, receipts)?;
+    let launchers = launchers(context.catalog, prefix, receipts)?;
     prefix.write_launchers(lock, &launchers)?;
     for (generation, receipt) in generations.iter().zip(receipts) {
         let before = prefix.live(receipt.arch)?;
@@ -149,8 +150,8 @@ fn go_live(
 }
 
 /// Names and texts of the launchers of every program that is live in the prefix or about to be.
-fn launchers(
-    context: Context<'_>,
+pub(super) fn launchers(
+    catalog: &Catalog,
     prefix: &Prefix,
     receipts: &[Receipt],
 ) -> Result<Vec<(String, String)>, Error> {
@@ -163,7 +164,7 @@ fn launchers(
     let mut launchers = BTreeMap::new();
     for receipt in live.iter().chain(receipts) {
         for runtime in &receipt.runtimes {
-            let runtime = context.catalog.runtime(&runtime.name)?;
+            let runtime = catalog.runtime(&runtime.name)?;
             for command in runtime.commands.iter().filter(|command| receipt.has(&command.path)) {
                 launchers.insert(command.name.clone(), launcher::text(runtime, command));
             }

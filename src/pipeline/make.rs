@@ -90,18 +90,10 @@ impl<'a> Making<'a> {
         scratch: &Path,
     ) -> Result<(Receipt, Audit), Error> {
         let (packages, mut files) = self.account(keys);
+        self.relocate(context, &mut files)?;
         let tree = self.staging.path();
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
-        let relocated = relocate::relocate(
-            tree,
-            arch,
-            &mut files,
-            &self.runtimes,
-            libraries,
-            context.reporter,
-        )?;
-        relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
         let native = context.host.arch == Some(arch);
         let target = context.host.glibc().filter(|_| native);
         let library_path: Vec<_> =
@@ -122,14 +114,36 @@ impl<'a> Making<'a> {
             installed_at: rules.now,
             elsewhere: env!("CARGO_PKG_VERSION").to_owned(),
             glibc_needed: audit.glibc_needed,
+            sources: self.plan.sources.clone(),
             packages,
             files,
         };
         Ok((receipt, audit))
     }
 
+    /// Makes the tree, which has `files`, movable.
+    ///
+    /// # Errors
+    /// When it cannot be changed.
+    pub(super) fn relocate(
+        &self,
+        context: Context<'_>,
+        files: &mut Vec<ReceiptFile>,
+    ) -> Result<(), Error> {
+        let relocated = relocate::relocate(
+            self.staging.path(),
+            self.plan.arch,
+            files,
+            &self.runtimes,
+            &self.host_gives.libraries,
+            context.reporter,
+        )?;
+        relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
+        Ok(())
+    }
+
     /// The packages and files of the tree, in an order that does not depend on the threads.
-    fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
+    pub(super) fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
         let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
         unpacked.sort_by_key(|(position, _)| *position);
         let mut packages = Vec::new();
@@ -263,8 +277,12 @@ fn receipt_of(
     PackageReceipt {
         nevra: planned.nevra.clone(),
         url: urls(source, planned).into_iter().next().unwrap_or_default(),
+        source: planned.source.clone(),
+        location: planned.location.clone(),
         size: planned.size,
+        installed_size: planned.installed_size,
         checksum: planned.checksum.clone(),
+        files: planned.files.clone(),
         signed_by: signed_by.map(|by| by.fingerprint.clone()),
         signed_at: signed_by.and_then(|by| by.signed_at),
         trusted_by_user: signed_by.is_some_and(|by| keys.is_trusted_by_user(&by.fingerprint)),

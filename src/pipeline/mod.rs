@@ -7,10 +7,14 @@ mod local;
 mod make;
 pub mod metadata;
 mod plan;
+mod repair;
+mod verify;
 
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
 pub use plan::{Offer, Present, PresentTree, offers, plan, present};
+pub use repair::repair;
+pub use verify::{CheckedTree, Verification, verify, verify_origin};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;

@@ -33,6 +33,7 @@ mod launchers;
 mod layout;
 mod lock;
 mod prune;
+mod repair;
 mod staging;
 
 use std::fs;
