@@ -1,6 +1,6 @@
 //! `elsewhere install`: plan, fetch, verify, unpack, relocate, audit, try, swap in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Plan, Request};
-use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
+use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -79,20 +79,19 @@ impl Install {
         context: Context<'_>,
         keys: &Keys<'_>,
         request: &Request,
-        path: &PathBuf,
+        path: &Path,
     ) -> Result<Plan, Error> {
         if let Some(lock) = &self.lock {
             let text = std::fs::read_to_string(lock)
                 .map_err(|source| Error::File { path: lock.clone(), source })?;
             return Ok(Plan::from_lock(&text)?);
         }
-        let present =
-            if path.exists() { pipeline::present(&Prefix::open(path)?)? } else { Present::new() };
+        let present = pipeline::present(&Prefix::create(path)?)?;
         pipeline::plan(context, keys, request, &present)
     }
 
     /// Says what is installed now, and what to type next.
-    fn tell(&self, installed: &Installed, path: &PathBuf, host: &Host, terminal: &Terminal) {
+    fn tell(&self, installed: &Installed, path: &Path, host: &Host, terminal: &Terminal) {
         if self.output.json {
             return terminal.output_json(installed);
         }
@@ -108,7 +107,7 @@ impl Install {
 }
 
 /// One line about a tree.
-fn sentence(tree: &InstalledTree) -> String {
+pub(super) fn sentence(tree: &InstalledTree) -> String {
     let state = if tree.unchanged { "nothing to do" } else { "installed" };
     let glibc = tree
         .glibc_needed
