@@ -106,7 +106,7 @@ impl Install {
 }
 
 /// One line about a tree.
-fn sentence(tree: &InstalledTree) -> String {
+pub(super) fn sentence(tree: &InstalledTree) -> String {
     let state = if tree.unchanged { "nothing to do" } else { "installed" };
     let glibc = tree
         .glibc_needed

@@ -54,6 +54,14 @@ pub(super) struct Sources {
     pub(super) cache_dir: Option<PathBuf>,
 }
 
+/// Where definitions come from, for commands that fetch nothing.
+#[derive(Debug, Args)]
+pub(super) struct Definitions {
+    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
+    #[arg(long, value_name = "DIR")]
+    pub(super) repos: Vec<PathBuf>,
+}
+
 /// How much is shown, and in which form.
 #[derive(Debug, Args)]
 pub(super) struct Output {
