@@ -13,6 +13,7 @@ mod relpath;
 mod request;
 mod runtime;
 mod text;
+mod version_order;
 
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};

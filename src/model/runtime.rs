@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RelPath;
+use super::{RelPath, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl VersionBound {
     /// Whether `version` (without epoch and release) is within the bound.
     #[must_use]
     pub fn contains(&self, version: &str) -> bool {
-        let order = rpm_version::rpm_evr_compare(version, &self.version);
+        let order = version_order::compare(version, &self.version);
         match self.operator {
             BoundOperator::Less => order.is_lt(),
             BoundOperator::AtLeast => order.is_ge(),
