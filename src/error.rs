@@ -18,7 +18,7 @@ use crate::unpack::UnpackError;
 use crate::verify::VerifyError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 11] = [
+pub const EXIT_STATUSES: [(u8, &str); 12] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -29,8 +29,12 @@ pub const EXIT_STATUSES: [(u8, &str); 11] = [
     (7, "this host: what was installed does not run here"),
     (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
+    (UPDATE_AVAILABLE, "update --check: there is an update"),
     (INTERRUPTED, "interrupted"),
 ];
+
+/// Exit status of `update --check` when there is an update.
+pub const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
@@ -150,6 +154,9 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// No failure: the answer of `update --check`, which goes into the exit status alone.
+    #[error("there is an update")]
+    UpdateAvailable,
     /// The user asked to stop.
     #[error("interrupted: nothing was changed")]
     Cancelled,
@@ -186,6 +193,7 @@ impl Error {
             Self::Gaps { .. } | Self::Smoke(_) => 7,
             Self::Verify(_) => 6,
             Self::Damaged { .. } => 8,
+            Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -220,13 +228,15 @@ impl Error {
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::UpdateAvailable
             | Self::Cancelled
             | Self::Panicked => None,
         }
     }
 
     /// Whether the user, not a fault, ended the run.
-    fn is_cancelled(&self) -> bool {
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         match self {
             Self::Fetch(error) => matches!(error, FetchError::Cancelled),
             Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),

@@ -1,14 +1,20 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod history;
 mod install;
 mod list;
 mod options;
+mod pin;
 mod plan;
+mod prune;
+mod remove;
+mod rollback;
 mod sbom;
 mod session;
 mod status;
 mod verify;
+mod update;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, UPDATE_AVAILABLE};
 use crate::host::Host;
 use crate::terminal::Terminal;
 
@@ -46,6 +52,13 @@ enum Command {
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
+    Update(update::Update),
+    Rollback(rollback::Rollback),
+    History(history::History),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    Remove(remove::Remove),
+    Prune(prune::Prune),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -56,11 +69,13 @@ Examples:
   elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
   elsewhere plan -r charliecloud                    what would be installed, and why
   elsewhere status ~/apptainer                      what is installed
+  elsewhere update ~/apptainer                      the newest version; rollback goes back
   elsewhere verify ~/apptainer                      whether it is still as it was made
 
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
-  6 disk   7 this host        8 damage     9 prefix busy        130 interrupted
+  6 disk   7 this host        8 damage     9 prefix busy
+  10 update --check: there is one          130 interrupted
 
 Environment variables, configuration and formats: see the documentation in docs/.";
 
@@ -83,6 +98,7 @@ pub fn run() -> ExitCode {
     terminal.finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {
             terminal.error(&error, error.hint().as_deref());
             ExitCode::from(error.exit_status())
@@ -99,6 +115,13 @@ impl Command {
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
+            Self::Update(command) => &command.output,
+            Self::Rollback(command) => &command.output,
+            Self::History(command) => &command.output,
+            Self::Pin(command) => &command.output,
+            Self::Unpin(command) => &command.output,
+            Self::Remove(command) => &command.output,
+            Self::Prune(command) => &command.output,
         }
     }
 
@@ -110,6 +133,13 @@ impl Command {
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),
+            Self::Update(command) => command.execute(host, terminal),
+            Self::Rollback(command) => command.execute(host, terminal),
+            Self::History(command) => command.execute(host, terminal),
+            Self::Pin(command) => command.execute(host, terminal),
+            Self::Unpin(command) => command.execute(host, terminal),
+            Self::Remove(command) => command.execute(host, terminal),
+            Self::Prune(command) => command.execute(host, terminal),
         }
     }
 }

@@ -40,7 +40,7 @@ impl PlanCommand {
         let session = Session::open(host, &self.sources, terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = pipeline::plan(context, &keys, &request, &Present::new())?;
+        let plan = pipeline::plan(context, &keys, &request, &Present::default())?;
         if let Some(path) = &self.lock {
             write_lock(&plan, path)?;
             terminal.line(format_args!("wrote {}", path.display()));

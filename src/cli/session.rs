@@ -1,5 +1,6 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -28,12 +29,12 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The definitions: the program's own, and those that the user adds.
+/// The built-in definitions, those in `repos`, and the user's own.
 ///
 /// # Errors
 /// When a definition is wrong.
-pub(super) fn catalog(host: &Host, sources: &Sources) -> Result<Catalog, Error> {
-    let mut directories = sources.repos.clone();
+pub(super) fn catalog(host: &Host, repos: &[PathBuf]) -> Result<Catalog, Error> {
+    let mut directories = repos.to_vec();
     directories
         .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
     Ok(Catalog::load(&directories)?)
@@ -58,7 +59,7 @@ impl<'a> Session<'a> {
         sources: &Sources,
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
-        let catalog = catalog(host, sources)?;
+        let catalog = catalog(host, &sources.repos)?;
         let cache_dir =
             sources.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
                 Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())

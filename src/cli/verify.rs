@@ -79,7 +79,7 @@ impl Verify {
         terminal: &Terminal,
     ) -> Result<Verification, Error> {
         if !self.repair && !self.deep {
-            let catalog = session::catalog(host, &self.sources)?;
+            let catalog = session::catalog(host, &self.sources.repos)?;
             return pipeline::verify(&catalog, prefix, self.all, terminal);
         }
         let session = Session::open(host, &self.sources, terminal)?;

@@ -13,6 +13,7 @@ mod relpath;
 mod request;
 mod runtime;
 mod text;
+mod version_order;
 
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
@@ -26,7 +27,6 @@ pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Re
 pub use relpath::{InvalidRelPath, RelPath};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Link, Runtime, SmokeTest,
-    VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
-pub use text::escape;
+pub use text::{escape, shell_word};

@@ -40,6 +40,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether the tree has something at `path`.
+    #[must_use]
+    pub fn has(&self, path: &RelPath) -> bool {
+        self.files.binary_search_by(|file| file.path.cmp(path)).is_ok()
+    }
+
     /// Bytes of all regular files.
     #[must_use]
     pub fn size(&self) -> u64 {

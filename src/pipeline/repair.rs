@@ -14,7 +14,7 @@ use std::path::Path;
 
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
-use super::{Context, Keys, Verification, install};
+use super::{Context, Keys, Verification, launchers};
 use crate::elf::LAUNCHED;
 use crate::error::Error;
 use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, TreePlan};
@@ -65,7 +65,7 @@ pub fn repair(
         }
     }
     if !before.launchers.is_empty() {
-        let launchers = install::launchers(context.catalog, prefix, &[])?;
+        let launchers = launchers::texts(context.catalog, launchers::live(prefix)?.iter())?;
         prefix.write_launchers(&lock, &launchers)?;
     }
     verify(context.catalog, prefix, all, context.reporter)

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::make::{self, Making, Rules};
-use super::{Context, Keys, install};
+use super::{Context, Keys, launchers};
 use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
@@ -171,7 +171,7 @@ fn gaps(
 }
 
 fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
-    let launchers = install::launchers(catalog, prefix, &[])?;
+    let launchers = launchers::texts(catalog, launchers::live(prefix)?.iter())?;
     let mut problem = Problem::Launcher;
     for (generation, _) in generations(prefix, false)? {
         if prefix.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {

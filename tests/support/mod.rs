@@ -20,4 +20,5 @@ pub mod scratch;
 pub mod server;
 pub mod session;
 pub mod site;
+pub mod tiny;
 pub mod tools;
