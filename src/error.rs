@@ -108,6 +108,12 @@ pub enum Error {
     /// A program of the tree does not run.
     #[error(transparent)]
     Smoke(#[from] SmokeError),
+    /// `elsewhere doctor` found something broken.
+    #[error("not everything works on this machine: {}", .0.join(", "))]
+    Unwell(
+        /// The names of the checks.
+        Vec<&'static str>,
+    ),
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
@@ -168,7 +174,7 @@ impl Error {
             | Self::Cache { .. }
             | Self::File { .. }
             | Self::Audit(_) => 6,
-            Self::Gaps { .. } | Self::Smoke(_) => 7,
+            Self::Gaps { .. } | Self::Smoke(_) | Self::Unwell(_) => 7,
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -196,6 +202,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
+            Self::Unwell(_) => Some(
+                "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
+            ),
             Self::TrustKeyFile { .. }
             | Self::Signals { .. }
             | Self::Staging { .. }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use choose::Choice;
 pub use error::CatalogError;
 
-use crate::model::{Arch, Dist, HostFacts, HostGives, Runtime};
+use crate::model::{Arch, Dist, HostFacts, HostGives, Remedies, Remedy, Runtime};
 use names::Names;
 
 /// Every definition: dists, runtimes, what hosts give, and other names of dists.
@@ -24,6 +24,7 @@ pub struct Catalog {
     runtimes: BTreeMap<String, Runtime>,
     host: HostGives,
     names: Names,
+    remedies: Remedies,
 }
 
 impl Catalog {
@@ -93,6 +94,17 @@ impl Catalog {
     /// Every runtime, by name.
     pub fn runtimes(&self) -> impl Iterator<Item = &Runtime> {
         self.runtimes.values()
+    }
+
+    /// What helps against `cause` on `distribution`, a name as os-release(5) gives it.
+    #[must_use]
+    pub fn remedy(&self, cause: &str, distribution: &str) -> Option<&Remedy> {
+        let plain = names::normalize(distribution);
+        let fits = |patterns: &[String]| {
+            patterns.is_empty() || names::any_matches(patterns, &plain)
+        };
+        let mut remedies = self.remedies.remedies.iter();
+        remedies.find(|remedy| remedy.cause == cause && fits(&remedy.distributions))
     }
 
     /// The dists to choose from where the user names none, the best one first, at least one.

@@ -99,7 +99,8 @@ pub(super) fn normalize(typed: &str) -> String {
     plain
 }
 
-fn any_matches(patterns: &[String], name: &str) -> bool {
+/// Whether a normalized name is of the form of any of `patterns`.
+pub(super) fn any_matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
 }
 

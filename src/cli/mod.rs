@@ -1,6 +1,7 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod doctor;
 mod install;
 mod list;
 mod options;
@@ -42,6 +43,9 @@ enum Command {
     Plan(plan::PlanCommand),
     List(list::List),
     Status(status::Status),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    DoctorProbe(doctor::DoctorProbe),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -52,6 +56,7 @@ Examples:
   elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
   elsewhere plan -r charliecloud                    what would be installed, and why
   elsewhere status ~/apptainer                      what is installed
+  elsewhere doctor ~/apptainer                      what works on this machine, and what helps
 
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
@@ -92,6 +97,8 @@ impl Command {
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
+            Self::Doctor(command) => &command.output,
+            Self::DoctorProbe(command) => &command.output,
         }
     }
 
@@ -101,6 +108,11 @@ impl Command {
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
+            Self::Doctor(command) => command.execute(host, terminal),
+            Self::DoctorProbe(command) => {
+                command.execute(terminal);
+                Ok(())
+            }
         }
     }
 }

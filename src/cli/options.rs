@@ -72,7 +72,7 @@ pub(super) struct Output {
 }
 
 /// The runtime that is meant when none is named.
-const DEFAULT_RUNTIME: &str = "apptainer";
+pub(super) const DEFAULT_RUNTIME: &str = "apptainer";
 
 impl Wanted {
     /// The validated request.

@@ -10,6 +10,7 @@ mod package;
 mod plan;
 mod receipt;
 mod relpath;
+mod remedy;
 mod request;
 mod runtime;
 mod text;
@@ -24,6 +25,7 @@ pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, 
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
 pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
+pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Link, Runtime, SmokeTest,
