@@ -16,7 +16,8 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Ability, Arch, Receipt, RelPath, Runtime};
+use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime};
+use crate::pipeline::Context;
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -94,6 +95,32 @@ impl Doctor {
         if broken.is_empty() || self.fix_commands { Ok(()) } else { Err(Error::Unwell(broken)) }
     }
 }
+
+/// Says as warnings, at the end of a run, what would make an install at `path` useless. What cannot
+/// be found out is not said.
+pub(super) fn warn(host: &Host, context: Context<'_>, path: &Path, request: &Request) {
+    if host.facts().arch.is_none_or(|arch| !request.arches.contains(&arch)) {
+        return;
+    }
+    let names: Vec<String> = request.runtimes.iter().map(|runtime| runtime.name.clone()).collect();
+    let Ok(patient) = Patient::new(host, context.catalog, Some(path), &names) else { return };
+    let observations = doctor::examine_before_install(&patient.subject, PATIENCE);
+    let diagnosis = patient.diagnosis(context.catalog, observations);
+    let broken: Vec<String> = diagnosis
+        .broken()
+        .map(|finding| format!("{}: {}", finding.check, finding.meaning))
+        .collect();
+    if !broken.is_empty() {
+        context.reporter.warning(format!(
+            "{} What helps: elsewhere doctor {}",
+            broken.join(" "),
+            path.display()
+        ));
+    }
+}
+
+/// How long an install waits for the checks.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Who is examined, and for which runtimes.
 pub(super) struct Patient<'a> {

@@ -1,5 +1,6 @@
 //! The types that cross stages. They hold data and rules about data; nothing here does I/O.
 
+mod aim;
 mod arch;
 mod digest;
 mod dist;
@@ -15,6 +16,7 @@ mod request;
 mod runtime;
 mod text;
 
+pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};

@@ -7,14 +7,16 @@ mod local;
 mod make;
 pub mod metadata;
 mod plan;
+mod target;
 
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
 pub use plan::{Offer, Present, PresentTree, offers, plan, present};
+pub use target::check_target;
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
-use crate::model::HostFacts;
+use crate::model::{Aim, HostFacts};
 use crate::report::Reporter;
 
 /// What every stage is given: read once, the same for the whole run.
@@ -24,6 +26,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// This machine.
     pub host: &'a HostFacts,
+    /// The machines that trees are made for, where `--for` says so.
+    pub aim: Option<Aim>,
     /// The way to the network and the cache.
     pub fetcher: &'a Fetcher<'a>,
     /// Today, `YYYY-MM-DD`: dists are maintained until a day.

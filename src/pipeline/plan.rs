@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime, RuntimeRequest,
+    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime, RuntimeRequest,
     TreePlan,
 };
 use crate::prefix::Prefix;
@@ -96,7 +97,9 @@ fn plan_tree(
     arch: Arch,
     present: Option<&PresentTree>,
 ) -> Result<TreePlan, Error> {
-    let typed = request.dist.as_deref().or(present.map(|tree| tree.dist.as_str()));
+    let typed = request.dist.as_deref().filter(|dist| *dist != "auto");
+    let kept = present.filter(|_| request.dist.is_none());
+    let typed = typed.or(kept.map(|tree| tree.dist.as_str()));
     let Some(typed) = typed else {
         return plan_default(context, keys, request, arch);
     };
@@ -115,8 +118,11 @@ fn plan_default(
     request: &Request,
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let host = Some(context.host).filter(|host| host.arch == Some(arch));
-    let choices = context.catalog.choices(arch, host, context.today)?;
+    let target = context.target(arch);
+    if target.as_ref().is_some_and(|target| target.libc == Libc::Musl) {
+        return Err(Error::Musl);
+    }
+    let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
@@ -124,6 +130,11 @@ fn plan_default(
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));
+            }
+            // Its packages may ask more than the dist itself does: an older one may fit.
+            Err(error @ Error::TooNew { .. }) => {
+                context.reporter.detail(error.to_string());
+                first_error.get_or_insert(error);
             }
             outcome => return outcome,
         }
@@ -174,7 +185,9 @@ fn resolve_in(
         .collect();
     let host = context.catalog.host_gives(&definitions);
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources: loaded.sources };
-    Ok(resolve::resolve(&loaded.index, &target)?)
+    let tree = resolve::resolve(&loaded.index, &target)?;
+    check_tree(context, &tree)?;
+    Ok(tree)
 }
 
 fn load(
