@@ -18,6 +18,8 @@
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
 //! 12. [`verify`] holds it against its receipt, any time later.
 //!
+//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -25,6 +27,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod doctor;
 pub(crate) mod elf;
 pub mod error;
 pub mod fetch;
