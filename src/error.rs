@@ -114,6 +114,27 @@ pub enum Error {
     /// A program of the tree does not run.
     #[error(transparent)]
     Smoke(#[from] SmokeError),
+    /// A plan asks more than its target has.
+    #[error("what {dist} has for {arch} does not run there: {shortage}")]
+    TooNew {
+        /// The architecture.
+        arch: Arch,
+        /// The dist.
+        dist: String,
+        /// What is needed, and what there is.
+        shortage: String,
+        /// A dist that fits.
+        fits: Option<String>,
+    },
+    /// This machine has no glibc.
+    #[error("the C library of this machine is musl, and Enterprise Linux's programs need glibc")]
+    Musl,
+    /// `elsewhere doctor` found something broken.
+    #[error("not everything works on this machine: {}", .0.join(", "))]
+    Unwell(
+        /// The names of the checks.
+        Vec<&'static str>,
+    ),
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
@@ -190,10 +211,14 @@ impl Error {
             | Self::Cache { .. }
             | Self::File { .. }
             | Self::Audit(_) => 6,
-            Self::Gaps { .. } | Self::Smoke(_) => 7,
             Self::Verify(_) => 6,
             Self::Damaged { .. } => 8,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
+            Self::TooNew { .. }
+            | Self::Musl
+            | Self::Gaps { .. }
+            | Self::Smoke(_)
+            | Self::Unwell(_) => 7,
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -222,6 +247,21 @@ impl Error {
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
             Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::TooNew { fits, .. } => Some(match fits {
+                Some(dist) => format!(
+                    "-d {dist} fits, and -d auto chooses; name other machines with --for \
+                     (--for x86-64-v3 where all processors are new)"
+                ),
+                None => "no dist fits: name the machines that it is for with --for".to_owned(),
+            }),
+            Self::Musl => Some(
+                "install your distribution's own package, or name the machines that the tree is for: \
+                 --for el8"
+                    .to_owned(),
+            ),
+            Self::Unwell(_) => Some(
+                "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
+            ),
             Self::Verify(_)
             | Self::TrustKeyFile { .. }
             | Self::Signals { .. }

@@ -21,6 +21,8 @@
 //! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
 //! prefix consists of.
 //!
+//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -28,6 +30,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod doctor;
 pub(crate) mod elf;
 pub mod error;
 pub mod fetch;

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
-use super::plan;
+use super::{doctor, plan};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -37,6 +37,9 @@ pub(super) struct Install {
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do not look whether this machine lets the runtime work (see `elsewhere doctor`)
+    #[arg(long)]
+    no_doctor: bool,
     /// Fail, rather than wait, when another run works on the prefix
     #[arg(long)]
     no_wait: bool,
@@ -54,11 +57,14 @@ impl Install {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let request = self.wanted.request(host, terminal)?;
         let path = host.absolute(&self.prefix);
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
         let plan = self.plan(context, &keys, &request, &prefix)?;
+        if !self.no_doctor && !self.dry_run && self.wanted.hosts.is_empty() {
+            doctor::warn(host, context, &path, &request);
+        }
         if self.dry_run {
             plan::show(&plan, self.output.json, terminal);
             return Ok(());
@@ -84,7 +90,9 @@ impl Install {
         if let Some(lock) = &self.lock {
             let text = std::fs::read_to_string(lock)
                 .map_err(|source| Error::File { path: lock.clone(), source })?;
-            return Ok(Plan::from_lock(&text)?);
+            let plan = Plan::from_lock(&text)?;
+            pipeline::check_target(context, &plan)?;
+            return Ok(plan);
         }
         let present = pipeline::present(prefix)?;
         pipeline::plan(context, keys, request, &present)

@@ -2,6 +2,7 @@
 //! One file per command.
 
 mod history;
+mod doctor;
 mod install;
 mod list;
 mod options;
@@ -59,6 +60,9 @@ enum Command {
     Unpin(pin::Unpin),
     Remove(remove::Remove),
     Prune(prune::Prune),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    DoctorProbe(doctor::DoctorProbe),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -71,6 +75,7 @@ Examples:
   elsewhere status ~/apptainer                      what is installed
   elsewhere update ~/apptainer                      the newest version; rollback goes back
   elsewhere verify ~/apptainer                      whether it is still as it was made
+  elsewhere doctor ~/apptainer                      what works on this machine, and what helps
 
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
@@ -122,6 +127,8 @@ impl Command {
             Self::Unpin(command) => &command.output,
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
+            Self::Doctor(command) => &command.output,
+            Self::DoctorProbe(command) => &command.output,
         }
     }
 
@@ -140,6 +147,11 @@ impl Command {
             Self::Unpin(command) => command.execute(host, terminal),
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
+            Self::Doctor(command) => command.execute(host, terminal),
+            Self::DoctorProbe(command) => {
+                command.execute(terminal);
+                Ok(())
+            }
         }
     }
 }

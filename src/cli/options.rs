@@ -22,12 +22,16 @@ pub(super) struct Wanted {
     #[arg(short = 'v', long, value_name = "VERSION")]
     version: Option<String>,
     /// Where packages come from: el7 el8 el9 el10, fc43, or a distribution's own name (debian12,
-    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it
+    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it; auto chooses
     #[arg(short, long, value_name = "DIST")]
     dist: Option<String>,
     /// Architectures: x86_64 aarch64 ppc64le s390x [default: this machine's]
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
+    /// Make it for these machines, all of them, instead of this one: glibc=2.17, x86-64-v2, el7,
+    /// ubuntu22.04 …; the oldest counts
+    #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
+    pub(super) hosts: Vec<String>,
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
     #[arg(short = 'o')]
     opensuse: bool,
@@ -80,7 +84,7 @@ pub(super) struct Output {
 }
 
 /// The runtime that is meant when none is named.
-const DEFAULT_RUNTIME: &str = "apptainer";
+pub(super) const DEFAULT_RUNTIME: &str = "apptainer";
 
 impl Wanted {
     /// The validated request.

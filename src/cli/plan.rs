@@ -37,7 +37,7 @@ impl PlanCommand {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let request = self.wanted.request(host, terminal)?;
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let plan = pipeline::plan(context, &keys, &request, &Present::default())?;

@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
+use crate::model::Aim;
 use crate::pipeline::Context;
 use crate::terminal::Terminal;
 
@@ -45,6 +46,7 @@ pub(super) struct Session<'a> {
     host: &'a Host,
     today: String,
     catalog: Catalog,
+    aim: Option<Aim>,
     fetcher: Fetcher<'a>,
     terminal: &'a Terminal,
 }
@@ -67,7 +69,15 @@ impl<'a> Session<'a> {
         let mut options = Options::new(cache_dir);
         options.mirror = sources.mirror(host)?;
         let fetcher = Fetcher::new(options, terminal)?;
-        Ok(Self { host, today: host.today(), catalog, fetcher, terminal })
+        Ok(Self { host, today: host.today(), catalog, aim: None, fetcher, terminal })
+    }
+
+    /// The same, for trees that run on `hosts`, as `--for` names them.
+    ///
+    /// # Errors
+    /// When one of them is no machine.
+    pub(super) fn made_for(self, hosts: &[String]) -> Result<Self, Error> {
+        Ok(Self { aim: self.catalog.aim(hosts)?, ..self })
     }
 
     /// What stages are given.
@@ -75,6 +85,7 @@ impl<'a> Session<'a> {
         Context {
             catalog: &self.catalog,
             host: self.host.facts(),
+            aim: self.aim,
             fetcher: &self.fetcher,
             today: &self.today,
             reporter: self.terminal,

@@ -1,5 +1,6 @@
 //! The types that cross stages. They hold data and rules about data; nothing here does I/O.
 
+mod aim;
 mod arch;
 mod digest;
 mod dist;
@@ -10,11 +11,13 @@ mod package;
 mod plan;
 mod receipt;
 mod relpath;
+mod remedy;
 mod request;
 mod runtime;
 mod text;
 mod version_order;
 
+pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};
@@ -25,6 +28,7 @@ pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, 
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
 pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
+pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,

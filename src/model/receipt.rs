@@ -63,6 +63,7 @@ impl Receipt {
             arch: self.arch,
             dist: self.dist.clone(),
             runtimes: self.runtimes.clone(),
+            glibc: self.glibc_needed,
             sources: self.sources.clone(),
             packages: self.packages.iter().map(PackageReceipt::plan).collect(),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RelPath, version_order};
+use super::{Ability, RelPath, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +54,12 @@ pub struct Runtime {
     /// Features of the runtime that fail by themselves where the prefix's path has a space.
     #[serde(default)]
     pub broken_by_space: Vec<String>,
+    /// Programs that make user namespaces: AppArmor's profiles name them by their paths.
+    #[serde(default)]
+    pub namespace_programs: Vec<RelPath>,
+    /// What it does on a host, and what the host must let it: `elsewhere doctor` says which work.
+    #[serde(rename = "ability", default)]
+    pub abilities: Vec<Ability>,
 }
 
 /// A package, or some of its files, that a runtime wants beside its own package.

@@ -156,7 +156,7 @@ fn try_launchers(
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
-    if context.host.arch != Some(receipt.arch) {
+    if !context.runs_here(receipt.arch, receipt.glibc_needed) {
         return Ok(());
     }
     let mut runtimes = Vec::new();

@@ -123,8 +123,7 @@ impl<'a> Making<'a> {
         let tree = self.staging.path();
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
-        let native = context.host.arch == Some(arch);
-        let target = context.host.glibc().filter(|_| native);
+        let target = context.target(arch).and_then(|target| target.glibc());
         let library_path: Vec<_> =
             self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
         let audit = audit::audit(tree, arch, &files, libraries, &library_path, target)?;
@@ -133,6 +132,7 @@ impl<'a> Making<'a> {
         }
         let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
         let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
+        let native = context.runs_here(arch, audit.glibc_needed);
         let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
         smoke::run(&trial, native, context.reporter)?;
         let receipt = Receipt {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request, Runtime,
+    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request, Runtime,
     RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::{Pins, Prefix};
@@ -128,8 +129,14 @@ fn plan_tree(
     present: &Present,
 ) -> Result<TreePlan, Error> {
     let tree = present.trees.get(&arch);
-    let typed = request.dist.as_deref().or(tree.map(|tree| tree.dist.as_str()));
-    let Some(typed) = typed.or_else(|| neighbour(context, arch, present)) else {
+    let typed = match request.dist.as_deref() {
+        Some("auto") => None,
+        Some(typed) => Some(typed),
+        None => tree
+            .map(|tree| tree.dist.as_str())
+            .or_else(|| neighbour(context, arch, present)),
+    };
+    let Some(typed) = typed else {
         return plan_default(context, keys, request, arch);
     };
     let dist = context.catalog.dist(typed)?;
@@ -156,8 +163,11 @@ fn plan_default(
     request: &Request,
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let host = Some(context.host).filter(|host| host.arch == Some(arch));
-    let choices = context.catalog.choices(arch, host, context.today)?;
+    let target = context.target(arch);
+    if target.as_ref().is_some_and(|target| target.libc == Libc::Musl) {
+        return Err(Error::Musl);
+    }
+    let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
@@ -165,6 +175,11 @@ fn plan_default(
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));
+            }
+            // Its packages may ask more than the dist itself does: an older one may fit.
+            Err(error @ Error::TooNew { .. }) => {
+                context.reporter.detail(error.to_string());
+                first_error.get_or_insert(error);
             }
             outcome => return outcome,
         }
@@ -258,7 +273,9 @@ pub(super) fn resolve_loaded(
         .collect();
     let host = context.catalog.host_gives(&definitions);
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources: loaded.sources };
-    Ok(resolve::resolve(&loaded.index, &target)?)
+    let tree = resolve::resolve(&loaded.index, &target)?;
+    check_tree(context, &tree)?;
+    Ok(tree)
 }
 
 pub(super) fn load(

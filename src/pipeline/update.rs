@@ -1,14 +1,13 @@
 //! Plans that start from what is installed: the newest of everything, or one runtime less.
 
 use super::plan::{Present, load, resolve_in, resolve_loaded, side_by_side};
-use super::{Context, Keys, local};
+use super::{Context, Keys};
 use crate::error::Error;
 use crate::model::{
-    FileKind, PLAN_FORMAT, PackageReceipt, Plan, PlannedPackage, PlannedRuntime, Receipt,
-    RuntimeRequest, Source, TreePlan, escape,
+    Evr, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::Pins;
-use crate::resolve::{LOCAL, ResolveError};
+use crate::resolve::ResolveError;
 
 /// The newest allowed version of everything that is installed. A tree that would go back to an older
 /// version of a runtime, or whose version is not to be had any more, is left out, and that is told.
@@ -66,7 +65,7 @@ fn update_tree(
 fn older_in<'a>(plan: &'a TreePlan, runtime: &PlannedRuntime) -> Option<&'a PlannedRuntime> {
     plan.runtimes.iter().find(|planned| {
         planned.name == runtime.name
-            && rpm_version::rpm_evr_compare(&planned.version, &runtime.version).is_lt()
+            && Evr::parse(&planned.version) < Evr::parse(&runtime.version)
     })
 }
 
@@ -94,7 +93,7 @@ pub fn without(
                  next update",
                 tree.arch
             ));
-            Ok(as_installed(context, tree, others))
+            Ok(TreePlan { runtimes: others, ..tree.plan() })
         }
     }
 }
@@ -118,39 +117,4 @@ fn resolve_installed(
     };
     let runtimes: Vec<_> = runtimes.iter().map(keep).collect();
     resolve_loaded(context, loaded, &runtimes, dist, tree.arch)
-}
-
-/// A plan for just what is installed, from the receipt alone.
-fn as_installed(context: Context<'_>, tree: &Receipt, runtimes: Vec<PlannedRuntime>) -> TreePlan {
-    let keys = context.catalog.dist(&tree.dist).map(|dist| local::keys(dist, tree.arch));
-    TreePlan {
-        arch: tree.arch,
-        dist: tree.dist.clone(),
-        runtimes,
-        sources: vec![Source {
-            id: LOCAL.to_owned(),
-            base: Vec::new(),
-            keys: keys.unwrap_or_default(),
-        }],
-        packages: tree.packages.iter().map(|package| planned(tree, package)).collect(),
-    }
-}
-
-fn planned(tree: &Receipt, package: &PackageReceipt) -> PlannedPackage {
-    let own =
-        |file: &&crate::model::ReceiptFile| file.package.as_ref() == Some(&package.nevra.name);
-    let size = |file: &crate::model::ReceiptFile| match file.kind {
-        FileKind::File { size, .. } => size,
-        FileKind::Directory | FileKind::Symlink { .. } => 0,
-    };
-    PlannedPackage {
-        nevra: package.nevra.clone(),
-        source: LOCAL.to_owned(),
-        location: package.url.clone(),
-        size: package.size,
-        installed_size: tree.files.iter().filter(own).map(size).sum(),
-        checksum: package.checksum.clone(),
-        files: Vec::new(),
-        reason: package.reason.clone(),
-    }
 }

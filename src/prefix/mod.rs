@@ -52,7 +52,7 @@ pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
 pub use staging::Staging;
 
-use crate::model::Arch;
+use crate::model::{Arch, RelPath};
 use error::failed;
 use layout::Layout;
 
@@ -111,6 +111,22 @@ impl Prefix {
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.layout.bin()
+    }
+
+    /// A pattern, in the language of AppArmor's profiles, that fits the file at `path` in every
+    /// generation of every architecture, as the kernel sees its path.
+    #[must_use]
+    pub fn everywhere(&self, path: &RelPath) -> String {
+        let layout = Layout { root: physical(&self.layout.root) };
+        let special = |character: char| r#"\*?[]{}^",@"#.contains(character);
+        let mut pattern = String::new();
+        for character in layout.hidden().to_string_lossy().chars() {
+            if special(character) {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        format!("{pattern}/*/*/{path}")
     }
 
     /// Whether its path, or the one that symlinks lead to, has a blank: some features of some

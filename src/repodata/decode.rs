@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
@@ -11,7 +12,7 @@ use crate::model::{Checksum, Digester};
 /// Memory that an xz decoder may take: twice what `xz -9` needs.
 const XZ_MEMORY: u64 = 128 << 20;
 
-/// The decompressed form of `reader`: gzip, xz, zstd, or plain. The memory that a decoder
+/// The decompressed form of `reader`: gzip, xz, zstd, bzip2, or plain. The memory that a decoder
 /// takes is bounded by its window: 128 MiB at the very most.
 pub(super) fn decompress<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut magic = Vec::new();
@@ -24,9 +25,7 @@ pub(super) fn decompress<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn R
             Box::new(XzDecoder::new_stream(all, stream))
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::new(all)?),
-        [b'B', b'Z', b'h', ..] => {
-            return Err(io::Error::other("it is packed by bzip2, which no EL repository uses"));
-        }
+        [b'B', b'Z', b'h', ..] => Box::new(MultiBzDecoder::new(all)),
         _ => Box::new(all),
     })
 }

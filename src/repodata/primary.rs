@@ -23,7 +23,7 @@ pub struct Scope<'a> {
     pub only: &'a [String],
 }
 
-/// Reads `primary.xml` (plain, or packed by gzip, xz or zstd) and adds the packages within
+/// Reads `primary.xml` (plain, or packed by gzip, xz, zstd or bzip2) and adds the packages within
 /// `scope` to `index`. What it unpacks to is held against `record`.
 ///
 /// # Errors

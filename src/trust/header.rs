@@ -46,6 +46,8 @@ pub enum Compression {
     /// gzip, which is also what a header means that names nothing. As in RPM, a payload that
     /// does not begin as gzip does is taken as it is.
     Gzip,
+    /// bzip2.
+    Bzip2,
     /// xz.
     Xz,
     /// xz's predecessor.
@@ -199,6 +201,7 @@ fn compression(blob: &Blob) -> Result<Compression, Malformed> {
     Ok(match blob.text(tag::PAYLOADCOMPRESSOR)? {
         None | Some("gzip") => Compression::Gzip,
         Some("none") => Compression::None,
+        Some("bzip2") => Compression::Bzip2,
         Some("xz") => Compression::Xz,
         Some("lzma") => Compression::Lzma,
         Some("zstd") => Compression::Zstd,

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, IGNORE_CHECK, Stream};
@@ -28,6 +29,7 @@ pub(super) fn decode<'a>(
             let whole = Cursor::new(start).chain(input);
             if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) }
         }
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
         // Every byte is held against the header's SHA-256: the stream's own check adds nothing.
         Compression::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED | IGNORE_CHECK)?;
