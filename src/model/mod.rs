@@ -11,6 +11,7 @@ mod plan;
 mod receipt;
 mod relpath;
 mod request;
+mod reuse;
 mod runtime;
 mod text;
 
@@ -25,8 +26,8 @@ pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source
 pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
 pub use request::{Request, RuntimeRequest};
+pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest,
-    VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
 pub use text::escape;

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedRuntime, Reason, RelPath};
+use super::{
+    Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedRuntime, Reason, RelPath, Reuse,
+};
 
 /// The version of the receipt's format that this program writes.
 pub const RECEIPT_FORMAT: u32 = 1;
@@ -29,6 +31,9 @@ pub struct Receipt {
     pub packages: Vec<PackageReceipt>,
     /// Every file, directory and symlink, sorted by path.
     pub files: Vec<ReceiptFile>,
+    /// What a later generation needs to take files over; older receipts do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
 }
 
 impl Receipt {

@@ -5,7 +5,8 @@ use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
-use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
+use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
+use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, Trial};
 
@@ -73,25 +74,65 @@ pub fn install(
             None => wanted.push(tree),
         }
     }
-    prefix.check_space(wanted.iter().map(|tree| tree.installed_size()).sum())?;
-    let mut makings = Vec::new();
-    for tree in wanted {
-        makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);
-    }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
+    let (makings, receipts) = match make(context, keys, rules, prefix, &lock, &wanted, true) {
+        Err(Error::Relocate(RelocateError::Stale { path })) => {
+            let reason = format!("{path} changes with its surroundings: nothing is taken over");
+            context.reporter.detail(reason);
+            make(context, keys, rules, prefix, &lock, &wanted, false)?
+        }
+        outcome => outcome?,
+    };
+    let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
+    trees.sort_by_key(|tree| tree.arch);
+    Ok(Installed { trees, launchers })
+}
+
+/// Trees that are whole but not live, with their receipts.
+type Made<'a> = (Vec<Making<'a>>, Vec<Receipt>);
+
+/// Makes the trees; with `keep`, takes over from the live ones what stays the same.
+fn make<'a>(
+    context: Context<'a>,
+    keys: &Keys<'_>,
+    rules: Rules,
+    prefix: &Prefix,
+    lock: &Lock,
+    wanted: &[&'a TreePlan],
+    keep: bool,
+) -> Result<Made<'a>, Error> {
+    let mut makings = Vec::new();
+    let mut needed = 0;
+    for &tree in wanted {
+        let mut making = Making::new(context, tree, prefix.stage(lock, tree.arch)?)?;
+        if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
+            && let Some(receipt) = readable(prefix.receipt(&live))?
+        {
+            making.keep(&live, &receipt, keys)?;
+        }
+        needed += making.needed_space();
+        makings.push(making);
+    }
+    prefix.check_space(needed)?;
     if !makings.is_empty() {
         make::fill(context, keys, rules, &makings)?;
     }
     let mut receipts = Vec::new();
     for making in &makings {
-        let scratch = prefix.stage(&lock, making.arch())?;
+        let scratch = prefix.stage(lock, making.arch())?;
         let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
         making.staging.write_receipt(&receipt)?;
         receipts.push(receipt);
     }
-    let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
-    trees.sort_by_key(|tree| tree.arch);
-    Ok(Installed { trees, launchers })
+    Ok((makings, receipts))
+}
+
+/// The receipt, unless it is damaged: then nothing can be taken over.
+fn readable(receipt: Result<Receipt, PrefixError>) -> Result<Option<Receipt>, Error> {
+    match receipt {
+        Err(PrefixError::Damaged { .. }) => Ok(None),
+        receipt => Ok(Some(receipt?)),
+    }
 }
 
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.

@@ -11,15 +11,16 @@ use std::thread;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use super::keep::{Keeper, Kept, KeptPackage};
 use super::{Context, Keys};
 use crate::audit::{self, Audit};
 use crate::error::Error;
 use crate::fetch;
 use crate::model::{
-    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Runtime,
-    Source, TreePlan,
+    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Reuse,
+    Runtime, Source, TreePlan,
 };
-use crate::prefix::Staging;
+use crate::prefix::{Generation, Staging};
 use crate::relocate;
 use crate::report::{Event, Phase};
 use crate::smoke::{self, Trial};
@@ -49,6 +50,8 @@ pub(super) struct Making<'a> {
     claims: Claims,
     /// What became of each package, by its position in the plan.
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
+    /// What was taken over from the live generation instead.
+    kept: Kept,
 }
 
 impl<'a> Making<'a> {
@@ -69,13 +72,33 @@ impl<'a> Making<'a> {
         let host_gives = context.catalog.host_gives(&runtimes);
         let directory = Dir::open_ambient_dir(staging.path(), ambient_authority())
             .map_err(|source| Error::Staging { path: staging.path().to_owned(), source })?;
-        let (claims, unpacked) = (Claims::default(), Mutex::default());
-        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked })
+        let (claims, unpacked, kept) = (Claims::default(), Mutex::default(), Kept::default());
+        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept })
+    }
+
+    /// Takes over from `live` the files of packages that stay the same.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub(super) fn keep(
+        &mut self,
+        live: &Generation,
+        receipt: &Receipt,
+        keys: &Keys<'_>,
+    ) -> Result<(), Error> {
+        let keeper = Keeper { plan: self.plan, runtimes: &self.runtimes, keys, live, receipt };
+        self.kept = keeper.keep(&self.staging, &self.claims)?;
+        Ok(())
     }
 
     /// The tree's architecture.
     pub(super) fn arch(&self) -> Arch {
         self.plan.arch
+    }
+
+    /// Bytes that the packages that are to be fetched will have when installed.
+    pub(super) fn needed_space(&self) -> u64 {
+        self.fetched().map(|(_, package)| package.installed_size).sum()
     }
 
     /// Relocates, audits, tries out and accounts for the tree.
@@ -89,11 +112,12 @@ impl<'a> Making<'a> {
         rules: Rules,
         scratch: &Path,
     ) -> Result<(Receipt, Audit), Error> {
-        let (packages, mut files) = self.account(keys);
+        let (packages, mut files, brought) = self.account(keys);
         let tree = self.staging.path();
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
-        let relocated = relocate::relocate(
+        let relocated = relocate::relocate_with(
+            &self.kept.taken,
             tree,
             arch,
             &mut files,
@@ -114,6 +138,11 @@ impl<'a> Making<'a> {
         let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
         let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
         smoke::run(&trial, native, context.reporter)?;
+        let brought = brought.iter().filter_map(|(position, files)| {
+            let planned = self.plan.packages.get(*position)?;
+            Some((planned.nevra.name.as_str(), planned.files.as_slice(), files.as_slice()))
+        });
+        let reuse = Reuse::of(relocate::RULES, brought, &files, &relocated.run_paths);
         let receipt = Receipt {
             format: RECEIPT_FORMAT,
             arch,
@@ -124,33 +153,47 @@ impl<'a> Making<'a> {
             glibc_needed: audit.glibc_needed,
             packages,
             files,
+            reuse: Some(reuse),
         };
         Ok((receipt, audit))
     }
 
-    /// The packages and files of the tree, in an order that does not depend on the threads.
-    fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
+    /// The packages and files of the tree, in an order that does not depend on the threads; and what
+    /// each package brought, by its position in the plan.
+    fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>, Brought) {
         let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
-        unpacked.sort_by_key(|(position, _)| *position);
-        let mut packages = Vec::new();
-        let mut files: Vec<ReceiptFile> = Vec::new();
+        let mut all: Vec<_> = self.kept.packages.clone();
         for (position, package) in unpacked.drain(..) {
             if let Some(planned) = self.plan.packages.get(position) {
-                packages.push(receipt_of(
-                    planned,
-                    self.plan.source(&planned.source),
-                    &package,
-                    keys,
-                ));
+                let source = self.plan.source(&planned.source);
+                let receipt = receipt_of(planned, source, &package, keys);
+                let (brought, files) = (package.files.clone(), package.files);
+                all.push(KeptPackage { position, receipt, brought, files });
             }
+        }
+        all.sort_by_key(|package| package.position);
+        let (mut packages, mut brought) = (Vec::new(), Brought::new());
+        let mut files: Vec<ReceiptFile> = Vec::new();
+        for package in all {
+            packages.push(package.receipt);
+            brought.push((package.position, package.brought));
             files.extend(package.files);
         }
         // Stable: of a path that several packages own, the first package's entry stays.
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|later, first| later.path == first.path);
-        (packages, files)
+        (packages, files, brought)
+    }
+
+    /// The packages that are to be fetched, with their positions in the plan.
+    fn fetched(&self) -> impl Iterator<Item = (usize, &PlannedPackage)> {
+        let packages = self.plan.packages.iter().enumerate();
+        packages.filter(|(position, _)| !self.kept.has(*position))
     }
 }
+
+/// What each package brought, by its position in the plan.
+type Brought = Vec<(usize, Vec<ReceiptFile>)>;
 
 /// Fetches, verifies and unpacks every package of every tree, the largest first.
 ///
@@ -164,10 +207,7 @@ pub(super) fn fill(
 ) -> Result<(), Error> {
     let mut jobs: Vec<(&Making<'_>, usize, &PlannedPackage)> = trees
         .iter()
-        .flat_map(|tree| {
-            let packages = tree.plan.packages.iter().enumerate();
-            packages.map(move |(position, package)| (tree, position, package))
-        })
+        .flat_map(|tree| tree.fetched().map(move |(position, package)| (tree, position, package)))
         .collect();
     jobs.sort_by_key(|(_, _, package)| std::cmp::Reverse(package.size));
     announce(context, trees);
@@ -200,10 +240,10 @@ pub(super) fn fill(
 }
 
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let total = |size: fn(&TreePlan) -> u64| Some(trees.iter().map(|tree| size(tree.plan)).sum());
+    let packages = || trees.iter().flat_map(|tree| tree.fetched().map(|(_, package)| package));
     for (phase, total) in [
-        (Phase::Download, total(TreePlan::download_size)),
-        (Phase::Unpack, total(TreePlan::installed_size)),
+        (Phase::Download, Some(packages().map(|package| package.size).sum())),
+        (Phase::Unpack, Some(packages().map(|package| package.installed_size).sum())),
     ] {
         context.reporter.event(Event::Started { phase, total });
     }
@@ -245,7 +285,7 @@ fn bring(
 }
 
 /// Every URL of a package, best first.
-fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
+pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
     let bases = source.map_or(&[][..], |source| &source.base);
     if bases.is_empty() {
         return vec![package.location.clone()];

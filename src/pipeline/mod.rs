@@ -3,6 +3,7 @@
 
 mod changes;
 mod install;
+mod keep;
 mod keys;
 mod launchers;
 mod life;

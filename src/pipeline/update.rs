@@ -143,6 +143,8 @@ fn planned(tree: &Receipt, package: &PackageReceipt) -> PlannedPackage {
         FileKind::File { size, .. } => size,
         FileKind::Directory | FileKind::Symlink { .. } => 0,
     };
+    let reuse = tree.reuse.as_ref().and_then(|reuse| reuse.packages.get(&package.nevra.name));
+    let only = reuse.map(|package| package.only.clone());
     PlannedPackage {
         nevra: package.nevra.clone(),
         source: LOCAL.to_owned(),
@@ -150,7 +152,7 @@ fn planned(tree: &Receipt, package: &PackageReceipt) -> PlannedPackage {
         size: package.size,
         installed_size: tree.files.iter().filter(own).map(size).sum(),
         checksum: package.checksum.clone(),
-        files: Vec::new(),
+        files: only.unwrap_or_default(),
         reason: package.reason.clone(),
     }
 }

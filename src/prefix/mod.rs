@@ -35,6 +35,7 @@ mod layout;
 mod lock;
 mod pins;
 mod prune;
+mod share;
 mod staging;
 
 use std::fs;
@@ -49,6 +50,7 @@ pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
 pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
+pub use share::Share;
 pub use staging::Staging;
 
 use crate::model::Arch;

@@ -87,6 +87,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         glibc_needed: None,
         packages: Vec::new(),
         files: files.iter().map(file).collect(),
+        reuse: None,
     }
 }
 
