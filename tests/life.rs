@@ -299,3 +299,30 @@ fn many_runs_share_one_cache_and_one_prefix() {
     }
     assert!(receipt(&world.prefix("p"), "aarch64").is_some());
 }
+
+#[test]
+fn a_prefix_of_the_script_is_adopted_with_its_configuration() {
+    let world = world("adopt");
+    let prefix = world.prefix("p");
+    world.scratch.write("p/x86_64/bin/apptainer", "#!/bin/sh\necho old\n");
+    world.scratch.write("p/x86_64/etc/tool.conf", "version = mine\n");
+    world.scratch.write("p/bin/apptainer", "#!/bin/sh\nexec $APPTDIR/bin/apptainer \"$@\"\n");
+    let told = world.fails(6, &["install", "-r", "tool", "p"]);
+    assert!(told.contains("to take it over: elsewhere install --adopt "), "{told}");
+    // A run that is killed after the adoption leaves what was there, live.
+    world.set_online(false);
+    world.run(&["install", "-r", "tool", "--adopt", "p"]);
+    world.set_online(true);
+    assert!(fs::symlink_metadata(prefix.join("x86_64")).unwrap().is_symlink());
+    assert!(prefix.join("x86_64/bin/apptainer").is_file());
+    world.ok(&["install", "-r", "tool", "--adopt", "p"]);
+    let read = |path: &str| fs::read_to_string(prefix.join("x86_64").join(path)).unwrap();
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part 1");
+    assert_eq!(read("etc/tool.conf"), "version = mine\n");
+    assert_eq!(read("etc/tool.conf.rpmnew"), "version = 1\n");
+    world.ok(&["rollback", "p"]);
+    assert_eq!(read("bin/apptainer"), "#!/bin/sh\necho old\n");
+    world.ok(&["prune", "p"]);
+    world.ok(&["rollback", "p"]);
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part 1");
+}

@@ -136,6 +136,7 @@ fn readable(receipt: Result<Receipt, PrefixError>) -> Result<Option<Receipt>, Er
 }
 
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.
+/// After a failure what did not become live goes, and so do launchers that lead nowhere.
 fn go_live(
     context: Context<'_>,
     prefix: &Prefix,
@@ -151,20 +152,42 @@ fn go_live(
     }
     let live = launchers::live(prefix)?;
     let texts = launchers::texts(context.catalog, live.iter().chain(receipts))?;
-    prefix.write_launchers(lock, &texts)?;
-    for (generation, receipt) in generations.iter().zip(receipts) {
-        let before = prefix.live(receipt.arch)?;
-        if let Some(live) = &before {
-            tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
+    let swapped = prefix.write_launchers(lock, &texts).map_err(Error::from).and_then(|()| {
+        let pairs = generations.iter().zip(receipts);
+        pairs.into_iter().try_for_each(|(generation, receipt)| {
+            swap_in(context, prefix, lock, generation, receipt)?;
+            trees.push(summary(context, receipt, generation.number, false));
+            Ok(())
+        })
+    });
+    if let Err(error) = swapped {
+        for generation in &generations {
+            // Refused for what is live. What else fails is the next run's.
+            let _ = prefix.discard(lock, generation);
         }
-        prefix.activate(lock, generation)?;
-        if let Err(error) = try_launchers(context, prefix, lock, generation, receipt) {
-            prefix.deactivate(lock, generation, before.as_ref())?;
-            return Err(error);
-        }
-        trees.push(summary(context, receipt, generation.number, false));
+        let _ = launchers::tidy(context.catalog, prefix, lock);
+        return Err(error);
     }
     launchers::tidy(context.catalog, prefix, lock)
+}
+
+/// Makes one generation live, with the user's configuration, unless its launchers do not work.
+fn swap_in(
+    context: Context<'_>,
+    prefix: &Prefix,
+    lock: &Lock,
+    generation: &Generation,
+    receipt: &Receipt,
+) -> Result<(), Error> {
+    let before = prefix.live(receipt.arch)?;
+    if let Some(live) = &before {
+        tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
+    }
+    prefix.activate(lock, generation)?;
+    try_launchers(context, prefix, lock, generation, receipt).or_else(|error| {
+        prefix.deactivate(lock, generation, before.as_ref())?;
+        Err(error)
+    })
 }
 
 /// Runs the smoke tests once more, through the launchers that users will call.

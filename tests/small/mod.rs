@@ -142,9 +142,15 @@ impl World {
         fs::rename(from, to).unwrap();
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.elsewhere
+    }
+
     /// Where a prefix of this name is.
     pub fn prefix(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+        // Of examples, the scratch directory is relative.
+        std::path::absolute(self.scratch.path()).unwrap().join(name)
     }
 
     /// The command `elsewhere WORDS`, with the options that find this world, at the end.
@@ -156,7 +162,7 @@ impl World {
 
     /// Adds the words and the options of this world.
     pub fn complete(&self, command: &mut Command, words: &[&str]) {
-        let path = |name: &str| self.scratch.path().join(name);
+        let path = |name: &str| self.prefix(name);
         command.args(words);
         if ["install", "update", "plan", "rollback", "remove"].contains(&words[0]) {
             command.arg("--repos").arg(path("repos"));
