@@ -6,8 +6,8 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
-use super::{doctor, plan};
 use super::session::Session;
+use super::{doctor, plan};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Plan, Request};

@@ -1,11 +1,14 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod completions;
 mod doctor;
 mod install;
 mod list;
+mod man;
 mod options;
 mod plan;
+mod profile;
 mod session;
 mod status;
 
@@ -44,8 +47,10 @@ enum Command {
     List(list::List),
     Status(status::Status),
     Doctor(doctor::Doctor),
-    #[command(hide = true)]
-    DoctorProbe(doctor::DoctorProbe),
+    Env(profile::Env),
+    Module(profile::Module),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -68,6 +73,10 @@ Environment variables, configuration and formats: see the documentation in docs/
 #[must_use]
 pub fn run() -> ExitCode {
     let host = Host::read();
+    if let Some(probe) = doctor::asked_probe(&host) {
+        doctor::run_probe(probe, &host);
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(host.arguments()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -98,7 +107,10 @@ impl Command {
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Doctor(command) => &command.output,
-            Self::DoctorProbe(command) => &command.output,
+            Self::Env(command) => &command.output,
+            Self::Module(command) => &command.output,
+            Self::Completions(command) => &command.output,
+            Self::Man(command) => &command.output,
         }
     }
 
@@ -109,10 +121,13 @@ impl Command {
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Doctor(command) => command.execute(host, terminal),
-            Self::DoctorProbe(command) => {
+            Self::Env(command) => command.execute(host, terminal),
+            Self::Module(command) => command.execute(host, terminal),
+            Self::Completions(command) => {
                 command.execute(terminal);
                 Ok(())
             }
+            Self::Man(command) => command.execute(terminal),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
     /// Make it for these machines, all of them, instead of this one: glibc=2.17, x86-64-v2, el7,
-    /// ubuntu22.04 …; the oldest counts
+    /// ubuntu22.04 …; the oldest counts, and processors of x86-64-v2 are taken for granted
     #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
     pub(super) hosts: Vec<String>,
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
@@ -59,7 +59,7 @@ pub(super) struct Sources {
 }
 
 /// How much is shown, and in which form.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Output {
     /// Tell every decision
     #[arg(long, conflicts_with = "quiet")]

@@ -145,3 +145,6 @@ fn run(checks: &[Check], subject: &Arc<Subject>, patience: Duration) -> Vec<Obse
     };
     checks.iter().enumerate().flat_map(answer).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime, RuntimeRequest,
-    TreePlan,
+    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime,
+    RuntimeRequest, TreePlan,
 };
 use crate::prefix::Prefix;
 use crate::resolve::{self, Target, Wanted};
@@ -97,6 +97,9 @@ fn plan_tree(
     arch: Arch,
     present: Option<&PresentTree>,
 ) -> Result<TreePlan, Error> {
+    if context.target(arch).is_some_and(|target| target.libc == Libc::Musl) {
+        return Err(Error::Musl);
+    }
     let typed = request.dist.as_deref().filter(|dist| *dist != "auto");
     let kept = present.filter(|_| request.dist.is_none());
     let typed = typed.or(kept.map(|tree| tree.dist.as_str()));
@@ -119,9 +122,6 @@ fn plan_default(
     arch: Arch,
 ) -> Result<TreePlan, Error> {
     let target = context.target(arch);
-    if target.as_ref().is_some_and(|target| target.libc == Libc::Musl) {
-        return Err(Error::Musl);
-    }
     let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
