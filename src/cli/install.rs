@@ -55,13 +55,14 @@ pub(super) struct Install {
 impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let request = self.wanted.request(host, terminal)?;
         let path = host.absolute(&self.prefix);
         let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
+        let request = self.wanted.request(host, session.config(), terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let plan = self.plan(context, &keys, &request, &path)?;
-        if !self.no_doctor && !self.dry_run && self.wanted.hosts.is_empty() {
+        session.check_policy(&plan)?;
+        if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
         }
         if self.dry_run {

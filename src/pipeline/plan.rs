@@ -100,17 +100,16 @@ fn plan_tree(
     if context.target(arch).is_some_and(|target| target.libc == Libc::Musl) {
         return Err(Error::Musl);
     }
-    let typed = request.dist.as_deref().filter(|dist| *dist != "auto");
-    let kept = present.filter(|_| request.dist.is_none());
-    let typed = typed.or(kept.map(|tree| tree.dist.as_str()));
-    let Some(typed) = typed else {
-        return plan_default(context, keys, request, arch);
+    let runtimes = with_present(&request.runtimes, present);
+    let kept = present.map(|tree| tree.dist.as_str());
+    let typed = request.dist.as_deref().or(kept).or(context.default_dist);
+    let Some(typed) = typed.filter(|dist| *dist != "auto") else {
+        return plan_default(context, keys, &runtimes, arch);
     };
     let dist = context.catalog.dist(typed)?;
     if dist.name != typed {
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }
-    let runtimes = with_present(&request.runtimes, present);
     resolve_in(context, keys, &runtimes, dist, arch)
 }
 
@@ -118,7 +117,7 @@ fn plan_tree(
 fn plan_default(
     context: Context<'_>,
     keys: &Keys<'_>,
-    request: &Request,
+    runtimes: &[RuntimeRequest],
     arch: Arch,
 ) -> Result<TreePlan, Error> {
     let target = context.target(arch);
@@ -126,7 +125,7 @@ fn plan_default(
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
-        match resolve_in(context, keys, &request.runtimes, choice.dist, arch) {
+        match resolve_in(context, keys, runtimes, choice.dist, arch) {
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));

@@ -96,6 +96,7 @@ mod tests {
         let context = Context {
             catalog: &catalog,
             host: &host,
+            default_dist: None,
             aim: catalog.aim(&hosts).unwrap(),
             fetcher: &fetcher,
             today: "2026-01-01",
