@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use support::mirror::{Mirror, Options, directory};
+use support::server::Server;
 use support::session::{Run, Session, is_root, quoted};
 use support::tools::run;
 
@@ -33,45 +34,51 @@ fn main() {
     done(clock, &format!("{count} signed packages for x86_64 and aarch64, {}", size(bytes)));
 
     let session = Session::new(&mirror.debs, "demo", &program(), &mirror.repos);
-    let prefix = install(&session, &mirror);
+    let server = Server::start(&mirror.root);
+    let prefix = install(&session, &server);
     let moved = travel(&session, &prefix);
     use_it(&session, &mirror, &moved);
     leave(&moved);
 
     println!("\nAll of it took {:.1} s. What to try next:", started.elapsed().as_secs_f32());
-    println!("   {LEFT}/bin/apptainer buildcfg             what the program finds of its own");
-    println!(
-        "   target/debug/elsewhere status {LEFT}      what is installed, and where it came from"
-    );
-    println!("   target/debug/elsewhere list                what else there is");
-    println!("   target/debug/elsewhere install ~/apptainer where a real mirror can be reached");
+    for (command, what) in [
+        (format!("{LEFT}/bin/apptainer buildcfg"), "what the program finds of its own"),
+        (format!("target/debug/elsewhere status {LEFT}"), "what is installed, and from where"),
+        ("target/debug/elsewhere list".to_owned(), "what else there is"),
+        (
+            "target/debug/elsewhere install ~/apptainer".to_owned(),
+            "where a real mirror is in reach",
+        ),
+    ] {
+        println!("   {command:50} {what}");
+    }
 }
 
 /// Installs four runtimes for two architectures, with everyone watching.
-fn install(session: &Session, mirror: &Mirror) -> PathBuf {
+fn install(session: &Session, server: &Server) -> PathBuf {
     let prefix = session.work.join("prefix");
     let who = if is_root() { "an ordinary user, whom root becomes here" } else { "you" };
     println!("\n2. Install four runtimes from it for two architectures, as {who}");
     let words = "install -r apptainer -r charliecloud -r crun -r image-tools -a x86_64,aarch64";
-    println!("   $ elsewhere {words} --mirror … --repos … PREFIX\n");
+    println!("   $ elsewhere {words} --mirror {} --repos … PREFIX\n", server.url());
     let clock = Instant::now();
-    session.show(&format!(
+    let memory = session.show(&format!(
         "./elsewhere {words} -d el8 --cache-dir home/cache --repos repos --mirror {} {}",
-        quoted(mirror_url(mirror).as_ref()),
+        server.url(),
         quoted(prefix.as_os_str()),
     ));
     println!();
+    let (requests, bytes) = (server.requests().len(), server.bytes());
+    done(
+        clock,
+        &format!("{requests} requests, {}, at most {} of memory", size(bytes), size(memory)),
+    );
     for arch in ["x86_64", "aarch64"] {
         let tree = prefix.join(arch).canonicalize().unwrap();
         let (count, bytes) = measure(&tree, "");
-        done(clock, &format!("{arch}: {count} files, {}", size(bytes)));
+        println!("     {arch}: {count} files, {}", size(bytes));
     }
     prefix
-}
-
-/// The base for `--mirror`.
-fn mirror_url(mirror: &Mirror) -> String {
-    format!("file:{}", mirror.root.display())
 }
 
 /// Moves the prefix to another path, with a blank in it.

@@ -1,14 +1,14 @@
 //! Every failure of a run: its exit status, and what to do next.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
-use crate::model::{Arch, LockError};
+use crate::model::{Arch, LockError, escape};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
 use crate::relocate::RelocateError;
@@ -16,9 +16,10 @@ use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
 use crate::trust::TrustError;
 use crate::unpack::UnpackError;
+use crate::verify::VerifyError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 10] = [
+pub const EXIT_STATUSES: [(u8, &str); 12] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -27,9 +28,14 @@ pub const EXIT_STATUSES: [(u8, &str); 10] = [
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (7, "this host: what was installed does not run here"),
+    (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
+    (UPDATE_AVAILABLE, "update --check: there is an update"),
     (INTERRUPTED, "interrupted"),
 ];
+
+/// Exit status of `update --check` when there is an update.
+pub const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
@@ -160,6 +166,22 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// An installed tree cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What is installed is not as it was made.
+    #[error("{} is damaged: {count} {}", shown(path), if *count == 1 { "finding" } else { "findings" })]
+    Damaged {
+        /// The prefix.
+        path: PathBuf,
+        /// How many things are not as they should be.
+        count: usize,
+        /// What to do next.
+        hint: String,
+    },
+    /// No failure: the answer of `update --check`, which goes into the exit status alone.
+    #[error("there is an update")]
+    UpdateAvailable,
     /// The user asked to stop.
     #[error("interrupted: nothing was changed")]
     Cancelled,
@@ -194,6 +216,9 @@ impl Error {
             | Self::Cache { .. }
             | Self::File { .. }
             | Self::Audit(_) => 6,
+            Self::Verify(_) => 6,
+            Self::Damaged { .. } => 8,
+            Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }
             | Self::Musl
             | Self::Gaps { .. }
@@ -227,6 +252,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
+            Self::Damaged { hint, .. } => Some(hint.clone()),
             Self::TooNew { fits, .. } => Some(match fits {
                 Some(dist) => format!(
                     "-d {dist} fits, and -d auto chooses; name other machines with --for \
@@ -242,18 +268,21 @@ impl Error {
             Self::Unwell(_) => Some(
                 "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
             ),
-            Self::TrustKeyFile { .. }
+            Self::Verify(_)
+            | Self::TrustKeyFile { .. }
             | Self::Signals { .. }
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::UpdateAvailable
             | Self::Cancelled
             | Self::Panicked => None,
         }
     }
 
     /// Whether the user, not a fault, ended the run.
-    fn is_cancelled(&self) -> bool {
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         match self {
             Self::Fetch(error) => matches!(error, FetchError::Cancelled),
             Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
@@ -261,6 +290,7 @@ impl Error {
             Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
             Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
             Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            Self::Verify(error) => matches!(error, VerifyError::Cancelled),
             error => matches!(error, Self::Cancelled),
         }
     }
@@ -278,6 +308,11 @@ fn fetch_status(error: &FetchError) -> u8 {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
         }
     }
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
 }
 
 fn missing(reasons: &[String]) -> String {

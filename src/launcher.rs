@@ -13,8 +13,8 @@
 //!
 //! # Environment
 //!
-//! The launcher sets nothing, except `LD_LIBRARY_PATH` for the programs that a runtime's file names
-//! in `library_path`. Its shell variables begin with `elsewhere_` and are not exported. What shells
+//! The launcher sets nothing. (The programs that a runtime's file names in `library_path` have a
+//! launcher of their own inside the tree, made by relocation.) Its shell variables begin with `elsewhere_` and are not exported. What shells
 //! change by themselves cannot be helped, and `tests/launcher_shells.rs` holds them to this list:
 //!
 //! | shell | changes, beside setting `PWD` where it was unset or wrong |
@@ -32,16 +32,15 @@
 //! The program's own. 127 when there is no tree for this machine; 126 when a symlink on the way to
 //! the launcher cannot be read, or the program cannot be started.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Runtime, escape};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape, shell_word};
 
 /// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
 /// prefix and every generation.
 #[must_use]
 pub fn text(runtime: &Runtime, command: &Command) -> String {
-    let program = quote(command.path.as_str());
+    let program = shell_word(command.path.as_str());
     let mut text = String::with_capacity(2048);
     text.push_str("#!/bin/sh -\n");
     text.push_str(LAUNCHER_MARKER);
@@ -51,15 +50,12 @@ pub fn text(runtime: &Runtime, command: &Command) -> String {
     let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
-    if runtime.library_path.contains(&command.path) {
-        text.push_str(&set_library_path());
-    }
     text.push_str("    exec \"$elsewhere_program\"");
     for argument in &command.arguments {
-        let _ = write!(text, " {}", quote(argument));
+        let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&quote(&command.name), &program, &quote(&runtime.name)));
+    text.push_str(&explain(&shell_word(&command.name), &program, &shell_word(&runtime.name)));
     text
 }
 
@@ -107,21 +103,6 @@ elsewhere_arch=${elsewhere_arch#.}
     text
 }
 
-/// Exports the tree's library directory, as an absolute path: a relative or empty entry would be
-/// looked up in whatever directory the program changes to.
-fn set_library_path() -> String {
-    format!(
-        r#"    elsewhere_library=$elsewhere_bin/../$elsewhere_arch/{LIBRARY_DIRECTORY}
-    case $elsewhere_library in
-    /*) ;;
-    *) elsewhere_library=$PWD/$elsewhere_library ;;
-    esac
-    LD_LIBRARY_PATH=$elsewhere_library${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
-    export LD_LIBRARY_PATH
-"#
-    )
-}
-
 /// Says on standard error what is missing, what there is, and what to type. `name`, `program` and
 /// `runtime` are quoted for the shell.
 fn explain(name: &str, program: &str, runtime: &str) -> String {
@@ -139,26 +120,4 @@ printf "%s: '%s' has no %s for %s; it has it for:%s\nTo add it: elsewhere instal
 exit 127
 "#
     )
-}
-
-/// `word` as one word of a shell's command line.
-fn quote(word: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+,:@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return Cow::Borrowed(word);
-    }
-    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        assert_eq!(quote("bin/ch-run"), "bin/ch-run");
-        assert_eq!(quote(""), "''");
-        assert_eq!(quote("a b"), "'a b'");
-        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
-    }
 }

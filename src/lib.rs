@@ -16,6 +16,7 @@
 //! 9. [`relocate`] makes the tree movable; [`audit`] proves that nothing it needs is missing.
 //! 10. [`smoke`] runs it; [`launcher`] writes the text of `PREFIX/bin/*`.
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
+//! 12. [`verify`] holds it against its receipt, any time later.
 //!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
 //!
@@ -40,7 +41,9 @@ pub mod relocate;
 pub mod repodata;
 pub mod report;
 pub mod resolve;
+pub mod sandbox;
 pub mod smoke;
 pub mod terminal;
 pub mod trust;
 pub mod unpack;
+pub mod verify;

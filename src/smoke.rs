@@ -7,6 +7,7 @@
 
 mod elf;
 mod process;
+mod sandbox;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -16,9 +17,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::model::{
-    Arch, FileKind, LIBRARY_DIRECTORY, ReceiptFile, RelPath, Runtime, SmokeTest, escape,
-};
+use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
 use process::{End, Finished};
 
@@ -166,7 +165,7 @@ pub fn run(
     for (runtime, version) in trial.runtimes {
         for test in &runtime.smoke_tests {
             let program = trial.tree.join(&test.path);
-            try_test(trial, runtime, version, test, &program, &mut report, reporter)?;
+            try_test(trial, version, test, &program, &mut report, reporter)?;
             reporter.advanced(Phase::Test, 1);
         }
     }
@@ -190,7 +189,7 @@ pub fn run_launchers(
             let test = runtime.smoke_tests.iter().find(|test| test.path == command.path);
             if let Some(test) = test {
                 let launcher = bin.join(&command.name);
-                try_test(trial, runtime, version, test, &launcher, &mut report, reporter)?;
+                try_test(trial, version, test, &launcher, &mut report, reporter)?;
             }
         }
     }
@@ -265,7 +264,6 @@ fn list(trial: &Trial<'_>, path: &RelPath, reporter: &dyn Reporter) -> Result<()
 /// Runs one test of a runtime, by `program`: the tree's own or a launcher.
 fn try_test(
     trial: &Trial<'_>,
-    runtime: &Runtime,
     version: &str,
     test: &SmokeTest,
     program: &Path,
@@ -282,15 +280,18 @@ fn try_test(
     let places = Places::make(trial.scratch)?;
     let mut command = Command::new(program);
     for argument in &test.arguments {
-        command.arg(expand(argument, version, trial.tree, &places.temporary));
+        command.arg(places.expand(argument, version, trial.tree));
+    }
+    if test.arguments.iter().any(|argument| argument.contains("{sandbox}")) {
+        sandbox::make(&places.sandbox, trial.arch).map_err(|source| SmokeError::Io {
+            action: "make the test container",
+            path: places.sandbox.clone(),
+            source,
+        })?;
     }
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", &places.home);
     // Some programs do not start without a USER, whoever it is.
     command.env("TMPDIR", &places.home).env("USER", "nobody").current_dir(&places.home);
-    let is_launcher = !program.starts_with(trial.tree);
-    if runtime.library_path.contains(&test.path) && !is_launcher {
-        command.env("LD_LIBRARY_PATH", trial.tree.join(LIBRARY_DIRECTORY));
-    }
     let finished = start(command, &shown, TEST_LIMIT, reporter)?;
     let expected = test.expect.replace("{version}", version);
     judge(finished, shown, expected)?;
@@ -347,6 +348,8 @@ struct Places {
     home: PathBuf,
     /// What `{tmp}` stands for.
     temporary: PathBuf,
+    /// What `{sandbox}` stands for.
+    sandbox: PathBuf,
 }
 
 impl Places {
@@ -357,6 +360,7 @@ impl Places {
         let places = Self {
             home: scratch.join(&name).join("home"),
             temporary: scratch.join(&name).join("tmp"),
+            sandbox: scratch.join(&name).join("sandbox"),
         };
         for path in [&places.home, &places.temporary] {
             fs::create_dir_all(path).map_err(|source| SmokeError::Io {
@@ -367,28 +371,29 @@ impl Places {
         }
         Ok(places)
     }
-}
 
-/// An argument with `{tmp}`, `{tree}` and `{version}` replaced.
-fn expand(argument: &str, version: &str, tree: &Path, temporary: &Path) -> OsString {
-    let words: [(&str, &OsStr); 3] = [
-        ("{tmp}", temporary.as_os_str()),
-        ("{tree}", tree.as_os_str()),
-        ("{version}", OsStr::new(version)),
-    ];
-    let mut expanded = OsString::new();
-    let mut rest = argument;
-    let first = |rest: &str| {
-        words.into_iter().filter_map(|(word, by)| Some((rest.find(word)?, word, by))).min()
-    };
-    while let Some((at, word, by)) = first(rest) {
-        let (before, from) = rest.split_at(at);
-        expanded.push(before);
-        expanded.push(by);
-        rest = from.strip_prefix(word).unwrap_or_default();
+    /// An argument with the words in braces replaced.
+    fn expand(&self, argument: &str, version: &str, tree: &Path) -> OsString {
+        let words: [(&str, &OsStr); 4] = [
+            ("{tmp}", self.temporary.as_os_str()),
+            ("{sandbox}", self.sandbox.as_os_str()),
+            ("{tree}", tree.as_os_str()),
+            ("{version}", OsStr::new(version)),
+        ];
+        let mut expanded = OsString::new();
+        let mut rest = argument;
+        let first = |rest: &str| {
+            words.into_iter().filter_map(|(word, by)| Some((rest.find(word)?, word, by))).min()
+        };
+        while let Some((at, word, by)) = first(rest) {
+            let (before, from) = rest.split_at(at);
+            expanded.push(before);
+            expanded.push(by);
+            rest = from.strip_prefix(word).unwrap_or_default();
+        }
+        expanded.push(rest);
+        expanded
     }
-    expanded.push(rest);
-    expanded
 }
 
 /// A command line for people.
@@ -415,8 +420,10 @@ mod tests {
 
     #[test]
     fn words_in_braces_are_replaced_once() {
-        let expand = |text| expand(text, "1.4", Path::new("/t{tmp}"), Path::new("/s"));
+        let places = Places { home: "/h".into(), temporary: "/s".into(), sandbox: "/box".into() };
+        let expand = |text| places.expand(text, "1.4", Path::new("/t{tmp}"));
         assert_eq!(expand("a={tree}/b,{tmp},{version}{x}"), "a=/t{tmp}/b,/s,1.4{x}");
+        assert_eq!(expand("{sandbox}"), "/box");
         assert_eq!(expand(""), "");
     }
 }

@@ -1,6 +1,9 @@
 //! What the resolver chooses, and what it says where it cannot: a test for each feature and each
 //! error.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
+
 mod scenario;
 
 use scenario::{package, scenario};
@@ -637,7 +640,11 @@ mod errors {
             .with(package("x1-1-1").provides("x").conflicts("z"))
             .with(package("x2-1-1").provides("x").conflicts("z"))
             .with(package("z-1-1"));
-        assert_eq!(case.fails(), "z-1-1.x86_64 and x1-1-1.x86_64 exclude each other");
+        assert_eq!(
+            case.fails(),
+            "x1-1-1.x86_64 and z-1-1.x86_64 exclude each other (x1-1-1.x86_64 conflicts with z): \
+             app-1-1.x86_64 needs x; and app-1-1.x86_64 needs z"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Honest packages of every form become the files that they say.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -12,9 +13,9 @@ use elsewhere::report::{Event, Phase, Reporter, Silent};
 use elsewhere::trust::{Keyring, Policy, open};
 use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
+use support::jail::Jail;
 use support::keys::TestKey;
 use support::rpms::{self, Entry, File, Package};
-use support::jail::Jail;
 
 fn install(
     package: &Package,

@@ -1,6 +1,6 @@
 //! `elsewhere install`: plan, fetch, verify, unpack, relocate, audit, try, swap in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -10,8 +10,8 @@ use super::session::Session;
 use super::{doctor, plan};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Plan, Request};
-use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
+use crate::model::{Arch, Plan, Request, shell_word};
+use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -60,7 +60,8 @@ impl Install {
         let request = self.wanted.request(host, session.config(), terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = self.plan(context, &keys, &request, &path)?;
+        let prefix = Prefix::create(&path)?;
+        let plan = self.plan(context, &keys, &request, &prefix)?;
         session.check_policy(&plan)?;
         if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
@@ -74,9 +75,8 @@ impl Install {
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
         };
-        let prefix = Prefix::create(&path)?;
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
-        self.tell(&installed, &path, host, terminal);
+        self.tell(&installed, &path, terminal);
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl Install {
         context: Context<'_>,
         keys: &Keys<'_>,
         request: &Request,
-        path: &PathBuf,
+        prefix: &Prefix,
     ) -> Result<Plan, Error> {
         if let Some(lock) = &self.lock {
             let text = std::fs::read_to_string(lock)
@@ -95,29 +95,27 @@ impl Install {
             pipeline::check_target(context, &plan)?;
             return Ok(plan);
         }
-        let present =
-            if path.exists() { pipeline::present(&Prefix::open(path)?)? } else { Present::new() };
+        let present = pipeline::present(prefix)?;
         pipeline::plan(context, keys, request, &present)
     }
 
     /// Says what is installed now, and what to type next.
-    fn tell(&self, installed: &Installed, path: &PathBuf, host: &Host, terminal: &Terminal) {
+    fn tell(&self, installed: &Installed, path: &Path, terminal: &Terminal) {
         if self.output.json {
             return terminal.output_json(installed);
         }
         for tree in &installed.trees {
             terminal.line(sentence(tree));
         }
-        let native = installed.trees.iter().any(|tree| Some(tree.arch) == host.facts().arch);
-        if let (true, Some(launcher)) = (native, installed.launchers.first()) {
-            terminal
-                .line(format_args!("try: {} --version", path.join("bin").join(launcher).display()));
+        if let Some(suggestion) = &installed.suggestion {
+            let bin = path.join("bin");
+            terminal.line(format_args!("try: {}/{suggestion}", shell_word(&bin.to_string_lossy())));
         }
     }
 }
 
 /// One line about a tree.
-fn sentence(tree: &InstalledTree) -> String {
+pub(super) fn sentence(tree: &InstalledTree) -> String {
     let state = if tree.unchanged { "nothing to do" } else { "installed" };
     let glibc = tree
         .glibc_needed

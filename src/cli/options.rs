@@ -63,6 +63,14 @@ pub(super) struct Sources {
     pub(super) config: Option<PathBuf>,
 }
 
+/// Where definitions come from, for commands that fetch nothing.
+#[derive(Debug, Args)]
+pub(super) struct Definitions {
+    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
+    #[arg(long, value_name = "DIR")]
+    pub(super) repos: Vec<PathBuf>,
+}
+
 /// How much is shown, and in which form.
 #[derive(Debug, Default, Args)]
 pub(super) struct Output {
@@ -167,13 +175,19 @@ impl Sources {
     /// The mirror as an absolute URL or path: the option's, the variable's or a file's.
     ///
     /// # Errors
-    /// When the variable is not UTF-8.
+    /// When the variable is not UTF-8, or the base is a URL of another kind.
     pub(super) fn mirror(&self, host: &Host, config: &Config) -> Result<Option<String>, Error> {
         let base = match &self.mirror {
             Some(base) => Some(base.as_str()),
             None => host.mirror()?.or(config.mirror.as_deref()),
         };
-        let is_url = |base: &str| base.contains("://") || base.starts_with("file:");
+        let is_url =
+            |base: &str| ["http://", "https://", "file:"].iter().any(|kind| base.starts_with(kind));
+        if let Some(base) = base.filter(|base| base.contains("://") && !is_url(base)) {
+            return Err(Error::Usage(format!(
+                "--mirror {base}: an http, https or file URL or a directory is needed"
+            )));
+        }
         Ok(base.map(|base| match is_url(base) {
             true => base.to_owned(),
             false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),

@@ -40,7 +40,7 @@ impl PlanCommand {
         let request = self.wanted.request(host, session.config(), terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = pipeline::plan(context, &keys, &request, &Present::new())?;
+        let plan = pipeline::plan(context, &keys, &request, &Present::default())?;
         session.check_policy(&plan)?;
         if let Some(path) = &self.lock {
             write_lock(&plan, path)?;

@@ -1,5 +1,6 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -31,6 +32,17 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The built-in definitions, those in `repos`, and the user's own.
+///
+/// # Errors
+/// When a definition is wrong.
+pub(super) fn catalog(host: &Host, repos: &[PathBuf]) -> Result<Catalog, Error> {
+    let mut directories = repos.to_vec();
+    directories
+        .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
+    Ok(Catalog::load(&directories)?)
+}
+
 /// The parts of a [`Context`], owned.
 pub(super) struct Session<'a> {
     host: &'a Host,
@@ -53,11 +65,8 @@ impl<'a> Session<'a> {
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
         let config = sources.config(host)?;
-        let mut directories = sources.repos.clone();
-        directories
-            .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
-        directories.extend(config.repos.iter().cloned());
-        let catalog = Catalog::load(&directories)?;
+        let more: Vec<_> = sources.repos.iter().chain(&config.repos).cloned().collect();
+        let catalog = catalog(host, &more)?;
         let cache_dir =
             sources.cache_dir.clone().or(config.cache_dir.clone()).or_else(|| host.cache_dir());
         let cache_dir = cache_dir.ok_or_else(|| {

@@ -10,7 +10,10 @@ use super::explain::at;
 use super::namespaces::{child, error};
 use super::probe::Probe;
 use super::{Observation, State, Subject};
-use crate::model::{LIBRARY_DIRECTORY, escape};
+use crate::model::escape;
+
+/// Where a tree keeps its libraries.
+const LIBRARY_DIRECTORY: &str = "lib64";
 
 /// A range: its first id, and how many.
 type Range = (u64, u64);

@@ -15,6 +15,7 @@ mod remedy;
 mod request;
 mod runtime;
 mod text;
+mod version_order;
 
 pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
@@ -25,12 +26,11 @@ pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
-pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
+pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
 pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, LIBRARY_DIRECTORY, Link, Runtime, SmokeTest,
-    VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
-pub use text::escape;
+pub use text::{escape, shell_word};

@@ -11,6 +11,14 @@ use super::{Checksum, Evr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StrId(u32);
 
+impl StrId {
+    /// The number, for tables with a place for every string: below [`Interner::len`].
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Every string of an index, once.
 #[derive(Debug, Default)]
 pub struct Interner {
@@ -58,6 +66,18 @@ impl Interner {
         self.text.push_str(string);
         self.by_hash.insert(key, id);
         StrId(id)
+    }
+
+    /// How many strings there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no string yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
     }
 
     /// The number of `string`, if it is there.

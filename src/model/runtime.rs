@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, RelPath};
+use super::{Ability, RelPath, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl VersionBound {
     /// Whether `version` (without epoch and release) is within the bound.
     #[must_use]
     pub fn contains(&self, version: &str) -> bool {
-        let order = rpm_version::rpm_evr_compare(version, &self.version);
+        let order = version_order::compare(version, &self.version);
         match self.operator {
             BoundOperator::Less => order.is_lt(),
             BoundOperator::AtLeast => order.is_ge(),
@@ -157,9 +157,6 @@ pub struct HostGives {
 /// Opens the second line of every launcher. A file in `PREFIX/bin` that holds it is ours to replace.
 pub const LAUNCHER_MARKER: &str = "# Launcher written by elsewhere: ";
 
-/// Where in a tree the library path of a program of [`Runtime::library_path`] leads.
-pub const LIBRARY_DIRECTORY: &str = "lib64";
-
 /// A program that gets a launcher in `PREFIX/bin`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +168,9 @@ pub struct Command {
     /// Arguments that come before the user's.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Arguments to suggest to someone who has just installed it; none: it is not suggested.
+    #[serde(default)]
+    pub example: Option<String>,
 }
 
 /// A symlink that no package contains.
@@ -201,7 +201,8 @@ pub struct Edit {
 pub struct SmokeTest {
     /// The program in the tree.
     pub path: RelPath,
-    /// Its arguments. `{tmp}` stands for an empty scratch directory, `{tree}` for the tree.
+    /// Its arguments. `{tmp}` stands for an empty scratch directory, `{sandbox}` for a root file
+    /// system that holds nothing but a static `/bin/true`, `{tree}` for the tree.
     #[serde(default)]
     pub arguments: Vec<String>,
     /// A text that its output must contain. `{version}` stands for the runtime's version.

@@ -265,7 +265,9 @@ impl Reading<'_, '_> {
 
     fn mirrorlist(&self, url: &str) -> Result<Vec<String>, RepositoryError> {
         let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT))?;
-        Ok(list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default())
+        let bases = list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default();
+        // AlmaLinux's lists leave `$basearch` to the reader, as yum's configuration does.
+        Ok(bases.iter().map(|base| self.expand(base)).collect())
     }
 
     /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.

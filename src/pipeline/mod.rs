@@ -1,17 +1,29 @@
 //! Calls the stages in order, side by side where that is faster. Decides nothing: what is done
 //! stands in the [`Plan`](crate::model::Plan).
 
+mod fill;
+mod changes;
 mod install;
 mod keys;
+mod launchers;
+mod life;
 mod local;
 mod make;
 pub mod metadata;
 mod plan;
+mod repair;
+mod verify;
+mod update;
 mod target;
 
+pub use changes::{Change, TreeChange, changes, changes_between};
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
-pub use plan::{Offer, Present, PresentTree, offers, plan, present};
+pub use repair::repair;
+pub use verify::{CheckedTree, Verification, verify, verify_origin};
+pub use life::{Removed, remove, roll_back};
+pub use plan::{Offer, Present, offers, plan, present};
+pub use update::{update_plan, without};
 pub use target::check_target;
 
 use crate::catalog::Catalog;

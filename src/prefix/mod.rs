@@ -7,6 +7,7 @@
 //! ├── ARCH -> .elsewhere/ARCH/N    the live generation: a relative symlink, replaced by rename(2)
 //! └── .elsewhere/
 //!     ├── lock                     held by whoever changes anything below PREFIX
+//!     ├── pins.toml                versions that runtimes stay at
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/history.json        which generation was live from when
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
@@ -32,7 +33,9 @@ mod in_use;
 mod launchers;
 mod layout;
 mod lock;
+mod pins;
 mod prune;
+mod repair;
 mod staging;
 
 use std::fs;
@@ -45,6 +48,7 @@ pub use generation::Generation;
 pub use history::Activation;
 pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
+pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
 pub use staging::Staging;
 

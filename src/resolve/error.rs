@@ -72,7 +72,7 @@ pub enum ResolveError {
     )]
     Streams {
         /// The module's name.
-        module: String,
+        module: Box<str>,
         /// A runtime and its stream.
         first: (String, String),
         /// Another runtime and its stream.
@@ -98,11 +98,11 @@ pub enum ResolveError {
         /// A package.
         first: String,
         /// Why it is needed.
-        first_needed: Vec<Link>,
+        first_needed: Box<[Link]>,
         /// Another package.
         second: String,
         /// Why it is needed.
-        second_needed: Vec<Link>,
+        second_needed: Box<[Link]>,
         /// What keeps them apart.
         why: String,
     },

@@ -261,9 +261,9 @@ impl Walk<'_> {
 }
 
 /// A chain without its first link, which names the runtime, where the next says as much.
-fn without_runtime(mut chain: Vec<Link>) -> Vec<Link> {
+fn without_runtime(mut chain: Vec<Link>) -> Box<[Link]> {
     if chain.len() > 1 {
         chain.remove(0);
     }
-    chain
+    chain.into()
 }

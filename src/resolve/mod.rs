@@ -1,12 +1,12 @@
 //! An [`Index`] and the wanted runtimes → a [`TreePlan`]: the set of packages that dnf would
 //! choose, with the host's packages as installed. Pure: no input but its arguments.
 //!
-//! 1. [`modules`] and [`universe`] say which packages there are, and what each provides.
-//! 2. [`roots`] turns the runtimes' definitions into packages that must be in.
-//! 3. [`rules`] turns a package's dependencies into rules, [`rich`] those in parentheses;
-//!    [`policy`] says which of several providers is preferred.
-//! 4. [`solve`] gives the rules to the solver, through [`provider`].
-//! 5. [`tree`] says why each package is in and writes the plan; where there is none, [`explain`]
+//! 1. `modules` and `universe` say which packages there are, and what each provides.
+//! 2. `roots` turns the runtimes' definitions into packages that must be in.
+//! 3. `rules` turns a package's dependencies into rules, `rich` those in parentheses;
+//!    `policy` says which of several providers is preferred.
+//! 4. `solve` gives the rules to the solver, through `provider`.
+//! 5. `tree` says why each package is in and writes the plan; where there is none, `explain`
 //!    says why.
 
 mod capability;

@@ -33,7 +33,7 @@ fn wanted_streams<'a>(target: &Target<'a>) -> Result<BTreeMap<&'a str, &'a str>,
             let &mut (other, by) = wanted.entry(module).or_insert((stream, &runtime.name));
             if other != stream {
                 return Err(ResolveError::Streams {
-                    module: module.clone(),
+                    module: module.as_str().into(),
                     first: (by.to_owned(), other.to_owned()),
                     second: (runtime.name.clone(), stream.clone()),
                 });

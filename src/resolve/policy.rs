@@ -87,23 +87,32 @@ fn behind_in_common_provides(
     universe: &Universe,
     candidates: &[PackageId],
 ) -> HashMap<PackageId, usize> {
-    let mut versions: HashMap<StrId, Vec<(PackageId, Evr)>> = HashMap::new();
+    let mut versions: HashMap<StrId, Vec<(PackageId, Evr, bool)>> = HashMap::new();
     for &id in candidates {
         for provide in &universe.package(id).provides {
             let Some(evr) = provide.evr.map(|evr| universe.index.text(evr)) else { continue };
-            if provide.comparison == Comparison::Equal && !is_hash(evr) {
-                versions.entry(provide.name).or_default().push((id, Evr::parse(evr)));
+            let counts = match provide.comparison {
+                Comparison::Equal => !is_hash(evr),
+                Comparison::Less | Comparison::LessOrEqual => true,
+                _ => false,
+            };
+            if counts {
+                let below = provide.comparison == Comparison::Less;
+                versions.entry(provide.name).or_default().push((id, Evr::parse(evr), below));
             }
         }
     }
     let mut behind: HashMap<PackageId, usize> = candidates.iter().map(|&id| (id, 0)).collect();
     for mut versions in versions.into_values() {
-        versions.sort_by(|left, right| right.1.compare_in_dependency(&left.1));
+        let order = |left: &(_, Evr, bool), right: &(_, Evr, bool)| {
+            right.1.compare_in_dependency(&left.1).then_with(|| left.2.cmp(&right.2))
+        };
+        versions.sort_by(order);
         let mut steps = 0;
         for pair in versions.windows(2) {
-            let [(before, newer), (id, older)] = pair else { continue };
-            steps += usize::from(before != id && newer.compare_in_dependency(older).is_gt());
-            *behind.entry(*id).or_default() += steps;
+            let [newer, older] = pair else { continue };
+            steps += usize::from(newer.0 != older.0 && order(newer, older).is_lt());
+            *behind.entry(older.0).or_default() += steps;
         }
     }
     behind

@@ -33,19 +33,23 @@ impl SolverId for Name {
     type Set = HashSet<Self>;
 }
 
+/// The kept-back rules that the solver is told about, each with the package that is to be tried
+/// first, where that is not the best: package and number of the rule → package.
+pub(super) type Active = HashMap<(PackageId, usize), Option<PackageId>>;
+
 /// Answers the solver. Rules that leave a choice between packages of different names, or that
 /// demand an absence, are kept back until they are `active`.
 pub(super) struct Provider<'a> {
     rules: &'a Rules<'a>,
     /// Number of the first absence among the solvables.
     first_absence: u32,
-    active: &'a HashSet<(PackageId, usize)>,
+    active: &'a Active,
     unions: RefCell<Vec<Vec<VersionSetId>>>,
 }
 
 impl<'a> Provider<'a> {
     /// Answers with `rules`, of the kept-back ones only those `active`.
-    pub(super) fn new(rules: &'a Rules<'a>, active: &'a HashSet<(PackageId, usize)>) -> Self {
+    pub(super) fn new(rules: &'a Rules<'a>, active: &'a Active) -> Self {
         let first_absence = u32::try_from(rules.universe.index.packages.len()).unwrap_or(u32::MAX);
         Self { rules, first_absence, active, unions: RefCell::default() }
     }
@@ -77,23 +81,23 @@ impl<'a> Provider<'a> {
         for (number, rule) in self.rules.of(id).iter().enumerate() {
             match (rule.any_of.as_slice(), rule.absent.as_slice()) {
                 ([], &[other]) => dependencies.constrains.push(all_but(other)),
-                _ if is_kept_back(self.rules, rule) && !self.active.contains(&(id, number)) => {}
-                (any_of, absent) => {
-                    dependencies.requirements.push(self.requirement(any_of, absent));
+                (any_of, absent) if is_kept_back(rule) => {
+                    let Some(&first) = self.active.get(&(id, number)) else { continue };
+                    let any_of: Vec<_> = first.into_iter().chain(any_of.iter().copied()).collect();
+                    dependencies.requirements.push(self.requirement(&any_of, absent));
                 }
+                (any_of, _) => dependencies.requirements.push(self.requirement(any_of, &[])),
             }
         }
         dependencies
     }
 }
 
-/// Whether a rule is given to the solver only when a solution without it breaks it. This is how
-/// libsolv's order of decisions is had: what is forced comes first, a choice between names only
-/// where nothing that is in fulfils it already, and a condition only where it holds.
-pub(super) fn is_kept_back(rules: &Rules, rule: &Rule) -> bool {
-    let names = || rule.any_of.iter().map(|&id| rules.universe.package(id).name);
+/// Whether a rule is given to the solver only when a solution without it breaks it: a choice, which
+/// may be fulfilled by what is in anyway, and a condition, which may never hold.
+pub(super) fn is_kept_back(rule: &Rule) -> bool {
     match rule.absent.len() {
-        0 => names().next().is_some_and(|first| names().any(|name| name != first)),
+        0 => rule.is_choice,
         1 => !rule.any_of.is_empty(),
         _ => true,
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::model::Relation;
 
+use super::policy;
 use super::rich::{self, Expression};
 use super::universe::{PackageId, Providers, Universe};
 
@@ -43,6 +44,8 @@ pub(super) struct Rule {
     /// Best first.
     pub(super) any_of: Vec<PackageId>,
     pub(super) absent: Vec<PackageId>,
+    /// Whether the best candidates have several names, so that there is a choice between them.
+    pub(super) is_choice: bool,
 }
 
 /// The rules of every package, made when they are asked for.
@@ -103,7 +106,10 @@ impl<'a> Rules<'a> {
             let (any_of, absent): (Vec<_>, Vec<_>) =
                 clause.into_iter().filter(|&(package, _)| package != id).partition(|l| l.1);
             let packages = |literals: Vec<Literal>| literals.into_iter().map(|l| l.0).collect();
-            Rule { origin, any_of: self.universe.order(packages(any_of)), absent: packages(absent) }
+            let any_of: Vec<PackageId> = packages(any_of);
+            let is_choice = policy::best(self.universe, &any_of).len() > 1;
+            let any_of = policy::order(self.universe, any_of);
+            Rule { origin, any_of, absent: packages(absent), is_choice }
         };
         clauses.into_iter().filter(|clause| !fulfilled(clause)).map(rule).collect()
     }

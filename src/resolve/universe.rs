@@ -7,7 +7,6 @@ use std::rc::Rc;
 use crate::model::{Comparison, HostGives, Index, Nevra, Package, Relation, StrId};
 
 use super::capability::{Bound, glob};
-use super::policy;
 use super::{LOCAL, Target};
 
 /// A package, by its position in [`Index::packages`].
@@ -29,10 +28,10 @@ pub(super) struct Universe<'a> {
     priorities: Vec<u8>,
     /// Whether a package counts as installed on the host: never chosen, its capabilities given.
     installed: Vec<bool>,
-    /// Every capability and listed file of every visible package, sorted.
-    capabilities: Vec<(StrId, PackageId)>,
-    /// The name of every visible package, sorted.
-    names: Vec<(StrId, PackageId)>,
+    /// Capability or listed file → the visible packages that provide it.
+    capabilities: Table,
+    /// Name → the visible packages.
+    names: Table,
     host: &'a HostGives,
     providers: RefCell<HashMap<Relation, Rc<Providers>>>,
 }
@@ -42,23 +41,15 @@ impl<'a> Universe<'a> {
     /// by its repository's definition.
     pub(super) fn new(index: &'a Index, target: &Target<'a>, hidden: Vec<bool>) -> Self {
         let visible = visible(index, target, &hidden);
-        let mut names = Vec::with_capacity(visible.len());
-        let mut capabilities = Vec::with_capacity(visible.len() * 8);
-        for &id in &visible {
-            let Some(package) = index.packages.get(id as usize) else { continue };
-            names.push((package.name, id));
-            capabilities.extend(package.provides.iter().map(|provide| (provide.name, id)));
-            capabilities.extend(package.files.iter().map(|&file| (file, id)));
-        }
-        names.sort_unstable();
-        capabilities.sort_unstable();
-        capabilities.dedup();
         Self {
             index,
             priorities: priorities(index, target),
             installed: installed(index, target),
-            capabilities,
-            names,
+            capabilities: Table::new(index, &visible, |package, put| {
+                package.provides.iter().for_each(|provide| put(provide.name));
+                package.files.iter().for_each(|&file| put(file));
+            }),
+            names: Table::new(index, &visible, |package, put| put(package.name)),
             host: target.host,
             providers: RefCell::default(),
         }
@@ -96,7 +87,7 @@ impl<'a> Universe<'a> {
 
     /// The visible packages of this name.
     pub(super) fn named(&self, name: StrId) -> impl Iterator<Item = PackageId> {
-        range(&self.names, name)
+        self.names.under(name).iter().copied()
     }
 
     /// Who satisfies a relation that is no rich dependency.
@@ -115,15 +106,20 @@ impl<'a> Universe<'a> {
     pub(super) fn find(&self, name: &str, how: Comparison, evr: Option<&str>) -> Providers {
         let bound = Bound::new(how, evr);
         let packages = match self.index.strings.find(name) {
-            Some(id) => range(&self.capabilities, id)
-                .filter(|&package| self.provides(package, id, bound.as_ref()))
-                .collect(),
+            Some(id) => {
+                let candidates = self.capabilities.under(id).iter().copied();
+                let mut providers: Vec<PackageId> = candidates
+                    .filter(|&package| self.provides(package, id, bound.as_ref()))
+                    .collect();
+                providers.dedup();
+                providers
+            }
             None => Vec::new(),
         };
         Providers { by_host: self.host_gives(name), packages }
     }
 
-    /// The packages that `names` a relation means, whatever they provide: what Obsoletes names.
+    /// The packages that a relation names, whatever others provide: what Obsoletes means.
     pub(super) fn obsoleted(&self, relation: &Relation) -> Vec<PackageId> {
         let evr = relation.evr.map(|evr| self.index.text(evr));
         let bound = Bound::new(relation.comparison, evr);
@@ -155,9 +151,10 @@ impl<'a> Universe<'a> {
                 && self.index.strings.find(name).is_none_or(|id| self.named(id).next().is_none()))
     }
 
-    /// Puts candidates into the order in which they are tried, best first.
-    pub(super) fn order(&self, candidates: Vec<PackageId>) -> Vec<PackageId> {
-        policy::order(self, candidates)
+    /// Where a package stands in the repositories' metadata, which lists packages by path.
+    pub(super) fn place(&self, id: PackageId) -> (u16, &'a str) {
+        let package = self.package(id);
+        (package.repository, self.index.text(package.location))
     }
 
     /// The repositories, as a message lists them.
@@ -166,11 +163,49 @@ impl<'a> Universe<'a> {
     }
 }
 
-/// The packages that stand under `key` in a sorted table.
-fn range(table: &[(StrId, PackageId)], key: StrId) -> impl Iterator<Item = PackageId> {
-    let start = table.partition_point(|&(other, _)| other < key);
-    let rest = table.get(start..).unwrap_or_default();
-    rest.iter().take_while(move |&&(other, _)| other == key).map(|&(_, id)| id)
+/// String → packages: all lists one after the other, and where each begins.
+struct Table {
+    starts: Vec<u32>,
+    packages: Vec<PackageId>,
+}
+
+impl Table {
+    /// The table of `packages` under the strings that `keys` puts for each.
+    fn new(
+        index: &Index,
+        packages: &[PackageId],
+        keys: impl Fn(&Package, &mut dyn FnMut(StrId)),
+    ) -> Self {
+        let mut ends = vec![0_u32; index.strings.len() + 1];
+        let each = |put: &mut dyn FnMut(PackageId, StrId)| {
+            for &id in packages {
+                if let Some(package) = index.packages.get(id as usize) {
+                    keys(package, &mut |key| put(id, key));
+                }
+            }
+        };
+        each(&mut |_, key| ends[key.number() + 1] += 1);
+        let mut total = 0;
+        for end in &mut ends {
+            total += *end;
+            *end = total;
+        }
+        let mut next = ends.clone();
+        let mut listed = vec![0; total as usize];
+        each(&mut |id, key| {
+            let place = &mut next[key.number()];
+            listed[*place as usize] = id;
+            *place += 1;
+        });
+        Self { starts: ends, packages: listed }
+    }
+
+    /// The packages under a string, by number; one that put it twice stands there twice.
+    fn under(&self, key: StrId) -> &[PackageId] {
+        let bound = |number: usize| self.starts.get(number).map(|&start| start as usize);
+        let range = bound(key.number()).zip(bound(key.number() + 1));
+        range.and_then(|(start, end)| self.packages.get(start..end)).unwrap_or_default()
+    }
 }
 
 /// The packages that a target may use.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::Arch;
+use elsewhere::model::{Arch, Dist, GlibcVersion, Runtime};
 use rpmrepo_metadata::{Package, Repository, Requirement};
 
 use crate::installed::mirror;
@@ -132,6 +132,20 @@ fn gpg_accepts_the_signed_metadata() {
 }
 
 #[test]
+fn the_program_reads_the_definitions() {
+    let read = |name| fs::read_to_string(mirror().repos.join(name)).unwrap();
+    let dist: Dist = toml::from_str(&read("dists/el8.toml")).unwrap();
+    let arm: Vec<_> = dist.repositories_for(Arch::Aarch64).map(|it| it.id.as_str()).collect();
+    assert_eq!(arm, ["baseos", "appstream", "epel"]);
+    assert_eq!(dist.glibc, GlibcVersion { major: 2, minor: 28 });
+    let epel = &dist.repositories.last().unwrap().keys[0];
+    assert_eq!(epel.fingerprint, Vendor::Epel.key().fingerprint());
+    assert!(mirror().file(&epel.url).exists());
+    let runtime: Runtime = toml::from_str(&read("runtimes/image-tools.toml")).unwrap();
+    assert_eq!(runtime.package, "squashfuse");
+}
+
+#[test]
 fn dnf_resolves_every_runtime() {
     let text =
         dnf(mirror(), "8", Arch::Aarch64, &["apptainer", "charliecloud", "crun", "squashfuse"]);
@@ -209,9 +223,11 @@ fn the_same_mirror_has_the_same_bytes() {
         let mirror = Mirror::build(&place, &options);
         let digests: Vec<_> = repositories(&mirror.root)
             .iter()
-            .map(|root| {
-                elsewhere::model::Checksum::of(&fs::read(root.join("repodata/repomd.xml")).unwrap())
+            .flat_map(|root| {
+                ["repomd.xml", "repomd.xml.asc"].map(|name| root.join("repodata").join(name))
             })
+            .filter_map(|file| fs::read(file).ok())
+            .map(|bytes| elsewhere::model::Checksum::of(&bytes))
             .collect();
         fs::remove_dir_all(place).unwrap();
         digests

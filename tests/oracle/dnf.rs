@@ -88,7 +88,8 @@ fn write_case(scenario: &Scenario, directory: &Path) -> Value {
     })
 }
 
-fn installed(scenario: &Scenario) -> Vec<Value> {
+/// The host's packages as `solve.py` installs them.
+pub(crate) fn installed(scenario: &Scenario) -> Vec<Value> {
     let offers = scenario.repositories.iter().flat_map(|repository| &repository.packages);
     offers
         .filter(|offer| scenario.host.packages.contains(&offer.name))

@@ -3,12 +3,16 @@
 //! Where the two choose differently, each must accept the other's choice: each resolves again
 //! with nothing but the other's packages.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 #[path = "../scenario/mod.rs"]
 mod scenario;
 
 mod dnf;
 mod features;
 mod random;
+mod real;
 
 use std::path::Path;
 
@@ -49,7 +53,7 @@ fn dnf_chooses_the_same_packages_or_accepts_ours() {
     println!("{counts:#?}");
     assert_eq!(contradictions, 0, "one side solves what the other cannot");
     features::check(&cases, &ours);
-    assert!(counts.equal >= CASES as usize / 2, "too few cases with an answer");
+    assert!(counts.equal >= 200, "too few cases with an answer");
     assert!(counts.accepted <= counts.equal / 20, "the choices differ too often");
 }
 

@@ -73,6 +73,10 @@ pub(crate) fn situation(seed: u64) -> Scenario {
     for position in 0..count {
         add_versions(random, &names, position, &mut case);
     }
+    for repository in &mut case.repositories {
+        // As createrepo lists them; dnf's choices depend on it.
+        repository.packages.sort_by_key(Offer::nevra);
+    }
     if random.chance(25) {
         add_modules(random, &names, &mut case);
     }
@@ -152,14 +156,15 @@ fn term(random: &mut Random, names: &Names, position: usize) -> String {
     }
 }
 
-/// A name, mostly with a version.
+/// A name, half of the time with a version, and that mostly one that is easily had.
 fn named(random: &mut Random, names: &[String]) -> String {
     let name = random.pick(names);
-    match random.below(6) {
+    match random.below(12) {
         0 => format!("{name} {} {}", random.pick(&OPERATORS), random.pick(&VERSIONS)),
-        1 => format!("{name} >= {}", random.pick(&VERSIONS[..4])),
-        2 => format!("{name} {} {}-2", random.pick(&OPERATORS), random.pick(&VERSIONS)),
-        3 if random.chance(30) => format!("{name} >= 1:{}", random.pick(&VERSIONS)),
+        1 => format!("{name} {} {}-2", random.pick(&OPERATORS), random.pick(&VERSIONS)),
+        2 | 3 => format!("{name} >= {}", random.pick(&VERSIONS[..4])),
+        4 | 5 => format!("{name} <= {}", random.pick(&VERSIONS[5..])),
+        6 if random.chance(50) => format!("{name} >= 1:{}", random.pick(&VERSIONS[..3])),
         _ => name.clone(),
     }
 }

@@ -62,7 +62,7 @@ def prepared_base(case):
         prepare_root(root, case["installed"])
     base = dnf.Base()
     base.conf.installroot = root
-    base.conf.cachedir = case["directory"] + "/cache"
+    base.conf.cachedir = case.get("cache", case["directory"] + "/cache")
     base.conf.persistdir = case["directory"] + "/persist"
     base.conf.logdir = case["directory"] + "/log"
     base.conf.module_platform_id = "platform:el8"

@@ -47,6 +47,9 @@ impl Debs {
 
     /// Makes sure that `packages` are there for `arch`, and fetches those that are not.
     pub fn fetch(&self, arch: Arch, packages: &[&str]) {
+        // Other tests, in this process and in others, may want the same.
+        let lock = fs::File::create(self.root.join("lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let missing: Vec<&str> = packages
             .iter()
             .copied()
@@ -60,8 +63,19 @@ impl Debs {
         self.update(arch);
         let archives = self.root.join("archives").join(debian(arch));
         fs::create_dir_all(&archives).unwrap();
-        let words = missing.iter().map(|package| format!("{package}:{}", debian(arch)));
-        run(self.apt(arch).arg("download").args(words).current_dir(&archives));
+        let words: Vec<String> =
+            missing.iter().map(|package| format!("{package}:{}", debian(arch))).collect();
+        let download = || {
+            let mut command = self.apt(arch);
+            command.arg("download").args(&words).current_dir(&archives);
+            command
+        };
+        if !download().output().is_ok_and(|output| output.status.success()) {
+            // The lists may be from a time before Debian's last update.
+            let _ = fs::remove_file(self.state(arch).join("updated"));
+            self.update(arch);
+            run(&mut download());
+        }
         for package in missing {
             let archive = find_archive(&archives, package);
             unpack(&unpacker, &archive, &self.directory(arch, package));

@@ -32,9 +32,16 @@ pub struct KeyOptions {
 #[derive(Clone)]
 pub struct SubkeyOptions {
     pub signs: bool,
-    /// Whether the subkey agrees to be bound.
-    pub agrees: bool,
+    pub agreement: Agreement,
     pub lifetime: Option<u32>,
+}
+
+/// Whether a subkey agrees to be bound: who steals one to pass for its owner cannot make it agree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Agreement {
+    Given,
+    Missing,
+    Forged,
 }
 
 impl Default for KeyOptions {
@@ -51,7 +58,7 @@ impl Default for KeyOptions {
 
 impl Default for SubkeyOptions {
     fn default() -> Self {
-        Self { signs: true, agrees: true, lifetime: None }
+        Self { signs: true, agreement: Agreement::Given, lifetime: None }
     }
 }
 
@@ -221,11 +228,17 @@ fn certificate(
         let wanted = options.subkey.clone().unwrap();
         let mut binding = config(primary, SignatureType::SubkeyBinding, options.self_hash, MADE);
         describe(&mut binding, wanted.signs, wanted.lifetime);
-        if wanted.agrees {
+        if wanted.agreement != Agreement::Missing {
             let back = config(subkey, SignatureType::KeyBinding, options.self_hash, MADE);
-            let back =
-                back.sign_primary_key_binding(subkey, subkey.public_key(), &none, public).unwrap();
-            let back = SubpacketData::EmbeddedSignature(Box::new(back));
+            // Forged: the subkey has signed, but that it belongs to itself.
+            let back = match wanted.agreement {
+                Agreement::Forged => {
+                    let own = subkey.public_key();
+                    back.sign_primary_key_binding(subkey, own, &none, own)
+                }
+                _ => back.sign_primary_key_binding(subkey, subkey.public_key(), &none, public),
+            };
+            let back = SubpacketData::EmbeddedSignature(Box::new(back.unwrap()));
             binding.hashed_subpackets.push(Subpacket::regular(back).unwrap());
         }
         let binding =

@@ -261,6 +261,13 @@ pub fn cpio(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
+/// What stands before the data of an entry of `size` bytes in an archive.
+pub fn cpio_start(name: &[u8], mode: u32, size: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    cpio_entry(&mut bytes, name, [1, mode, size], b"");
+    bytes
+}
+
 fn cpio_entry(bytes: &mut Vec<u8>, name: &[u8], numbers: [u32; 3], data: &[u8]) {
     let [inode, mode, size] = numbers;
     let name_size = name.len() as u32 + 1;
@@ -336,6 +343,19 @@ pub fn assemble(signatures: &[u8], header: &[u8], payload: &[u8]) -> Vec<u8> {
     bytes.extend(header);
     bytes.extend(payload);
     bytes
+}
+
+/// Where the entry of `tag` begins in the index of the header structure at `start`.
+pub fn index_entry(bytes: &[u8], start: usize, tag: u32) -> usize {
+    let mut entries = (start + 16..).step_by(16);
+    entries.find(|&at| bytes[at..at + 4] == tag.to_be_bytes()).unwrap()
+}
+
+/// The middle of the data of `tag`, a binary entry of the header structure at `start`.
+pub fn middle_of(bytes: &[u8], start: usize, tag: u32) -> usize {
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let entry = index_entry(bytes, start, tag);
+    start + 16 + 16 * number(start + 8) + number(entry + 8) + number(entry + 12) / 2
 }
 
 /// The parts of a package file: where its signature header, header and payload begin.

@@ -1,10 +1,11 @@
 /* Runs a command as an ordinary user, in mounts of its own where things can be hidden.
  *
- *   sandbox [--user ID] [--root] [--hide FILE]... [--] COMMAND...
+ *   sandbox [--user ID] [--root] [--measure FILE] [--hide FILE]... [--] COMMAND...
  *
  * Started by root: --user says as whom the command runs. Started by anyone else: the mounts are
  * made in a user namespace, and the command runs as the caller. --hide puts an empty file over
  * FILE. With --root the command is root of a user namespace of its own, as `unshare -Urm` makes it.
+ * With --measure the command's peak memory (the largest of its processes, in KiB) is written to FILE.
  * Where /dev/fuse is for root alone (in some containers), a private node that everyone may open
  * is put over it. Needs nothing but libc, so that any other library can be hidden. */
 #define _GNU_SOURCE
@@ -17,8 +18,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void check(int bad, const char *what) {
@@ -63,9 +66,24 @@ static void hide(const char *file, const char *empty) {
 	check(mount(empty, file, NULL, MS_BIND, NULL) != 0, file);
 }
 
+/* Lets a child go on, and ends as it ends, when its peak memory is written to `report`. */
+static void measure(const char *report) {
+	struct rusage usage;
+	int status;
+	pid_t child = fork();
+	check(child < 0, "fork");
+	if (child == 0)
+		return;
+	check(wait4(child, &status, 0, &usage) != child, "wait4");
+	FILE *file = fopen(report, "w");
+	check(file == NULL || fprintf(file, "%ld\n", usage.ru_maxrss) < 0 || fclose(file) != 0, report);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 int main(int count, char **arguments) {
 	unsigned user = geteuid(), group = getegid();
 	char empty[] = "/tmp/sandbox-empty-XXXXXX";
+	const char *report = NULL;
 	int is_root = geteuid() == 0, wants_root = 0, next = 1;
 
 	if (is_root)
@@ -87,6 +105,8 @@ int main(int count, char **arguments) {
 			wants_root = 1;
 		} else if (strcmp(option, "--hide") == 0 && next + 1 < count) {
 			hide(arguments[++next], empty);
+		} else if (strcmp(option, "--measure") == 0 && next + 1 < count) {
+			report = arguments[++next];
 		} else if (strcmp(option, "--user") == 0 && next + 1 < count) {
 			if (is_root)
 				user = group = strtoul(arguments[++next], NULL, 10);
@@ -105,6 +125,8 @@ int main(int count, char **arguments) {
 		enter(user, group, 0);
 	}
 	check(next >= count, "no command");
+	if (report != NULL)
+		measure(report);
 	execvp(arguments[next], arguments + next);
 	check(1, arguments[next]);
 }

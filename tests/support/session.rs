@@ -35,6 +35,8 @@ pub struct Run {
     pub hidden: Vec<PathBuf>,
     /// `LD_LIBRARY_PATH`.
     pub library_path: Option<PathBuf>,
+    /// Where its peak memory in KiB is written to.
+    pub measure: Option<PathBuf>,
 }
 
 impl Session {
@@ -87,13 +89,18 @@ impl Session {
         self.command(how, script).output().unwrap()
     }
 
-    /// Runs a script as the user, where whoever looks at this program sees what it prints.
+    /// Runs a script as the user, where whoever looks at this program sees what it prints. Returns
+    /// the peak memory of its largest process, in bytes.
     ///
     /// # Panics
     /// When it fails.
-    pub fn show(&self, script: &str) {
-        let status = self.command(&Run::default(), script).status().unwrap();
+    pub fn show(&self, script: &str) -> u64 {
+        let report = self.work.join("home/peak-memory");
+        let how = Run { measure: Some(report.clone()), ..Run::default() };
+        let status = self.command(&how, script).status().unwrap();
         assert!(status.success(), "{script}\nended with {status}");
+        let kib: u64 = fs::read_to_string(report).unwrap().trim().parse().unwrap();
+        kib * 1024
     }
 
     fn command(&self, how: &Run, script: &str) -> Command {
@@ -103,6 +110,9 @@ impl Session {
         }
         if how.as_root {
             command.arg("--root");
+        }
+        if let Some(report) = &how.measure {
+            command.arg("--measure").arg(report);
         }
         for file in &how.hidden {
             command.arg("--hide").arg(file);
@@ -186,7 +196,11 @@ impl Session {
              cat merged/etc/new
              rm merged/etc/passwd
              if cat merged/etc/passwd 2>/dev/null; then echo still there; exit 1; fi
-             umount merged; umount lower
+             umount merged
+             # fuse-overlayfs may need a moment to let go of its layers.
+             tries=0; while ! umount lower 2>/dev/null; do
+                 tries=$((tries + 1)); [ $tries -lt 100 ]; sleep 0.1
+             done
              cat upper/etc/new; echo unmounted"
         );
         self.script(&Run { as_root: true, ..how.clone() }, &script)

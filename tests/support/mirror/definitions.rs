@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use elsewhere::model::{Arch, Dist, GlibcVersion, KeyPin, Repository, RepositoryPriority};
+use elsewhere::model::{Arch, Dist, KeyPin, Repository, RepositoryPriority};
 
 use super::keys::Key;
 use super::repository::write;
@@ -81,13 +81,12 @@ pub fn key_url(vendor: Vendor, release: Release) -> String {
     }
 }
 
-/// Writes `dists/<release>.toml`. `glibc` is the highest version that the packages ask for.
+/// Writes `dists/<release>.toml`.
 pub fn write_dist(
     directory: &Path,
     release: Release,
     places: &[Place],
     key_of: &dyn Fn(Vendor) -> Key,
-    glibc: GlibcVersion,
     with_lists: bool,
 ) {
     let mut repositories: Vec<Repository> = Vec::new();
@@ -120,7 +119,7 @@ pub fn write_dist(
     let dist = Dist {
         name: release.name().to_owned(),
         title: format!("Enterprise Linux {} in shape, of real programs", release.number()),
-        glibc,
+        glibc: release.glibc(),
         maintained_until: release.maintained_until().to_owned(),
         x86_64_level: 1,
         repositories,

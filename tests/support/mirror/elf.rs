@@ -93,17 +93,6 @@ fn provided_versions(bytes: &[u8], file: &File<'_>, soname: &str) -> Vec<String>
     names
 }
 
-/// The highest `GLIBC_x.y` among `requires`, as `(x, y)`.
-pub fn highest_glibc<'a>(requires: impl Iterator<Item = &'a str>) -> Option<(u16, u16)> {
-    requires
-        .filter_map(|name| name.split_once("(GLIBC_")?.1.split_once(')'))
-        .filter_map(|(version, _)| {
-            let mut parts = version.split('.').map_while(|part| part.parse().ok());
-            Some((parts.next()?, parts.next()?))
-        })
-        .max()
-}
-
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,9 +3,10 @@
 
 use pgp::composed::{
     ArmorOptions, DetachedSignature, EncryptionCaps, KeyType, SecretKeyParamsBuilder,
-    SignedPublicKey, SignedSecretKey,
+    SignedPublicKey, SignedSecretKey, SubpacketConfig,
 };
 use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{Subpacket, SubpacketData};
 use pgp::types::{KeyDetails, Password, Timestamp};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -57,12 +58,23 @@ impl Key {
 
     /// A detached, armored signature, as `repomd.xml.asc` is.
     pub fn sign(&self, data: &[u8]) -> String {
-        let signature = DetachedSignature::sign_binary_data(
+        // Dated as everything else, so that the same mirror has the same bytes.
+        let key = &self.secret.primary_key;
+        let subpacket = |data| Subpacket::regular(data).unwrap();
+        let subpackets = SubpacketConfig::UserDefined {
+            hashed: vec![
+                subpacket(SubpacketData::IssuerFingerprint(key.fingerprint())),
+                subpacket(SubpacketData::SignatureCreationTime(Timestamp::from_secs(MADE))),
+            ],
+            unhashed: vec![subpacket(SubpacketData::IssuerKeyId(key.legacy_key_id()))],
+        };
+        let signature = DetachedSignature::sign_binary_data_with_subpackets(
             StdRng::seed_from_u64(self.seed),
-            &self.secret.primary_key,
+            key,
             &Password::empty(),
             HashAlgorithm::Sha256,
             data,
+            subpackets,
         );
         signature.unwrap().to_armored_string(ArmorOptions::default()).unwrap()
     }

@@ -15,7 +15,7 @@ mod shape;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Arch, Checksum, GlibcVersion};
+use elsewhere::model::{Arch, Checksum};
 
 use self::contents::{all_specs, modules_yaml};
 use self::definitions::{Place, key_url, write_dist, write_runtime};
@@ -38,7 +38,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let arches = vec![Arch::X86_64, Arch::Aarch64];
-        Self { releases: vec![Release::El8], arches, with_lists: false }
+        Self { releases: vec![Release::El8], arches, with_lists: true }
     }
 }
 
@@ -84,7 +84,6 @@ impl Mirror {
 
     fn build_release(&self, release: Release, options: &Options, scratch: &Path) {
         fs::create_dir_all(scratch).unwrap();
-        let mut glibc = GlibcVersion { major: 2, minor: 17 };
         let mut places = Vec::new();
         // An architecture per thread: compressing and signing take most of the time.
         std::thread::scope(|scope| {
@@ -94,9 +93,7 @@ impl Mirror {
                 .map(|&arch| scope.spawn(move || self.build_arch(release, arch, scratch)))
                 .collect();
             for thread in threads {
-                let (found, highest) = thread.join().unwrap();
-                places.extend(found);
-                glibc = glibc.max(highest);
+                places.extend(thread.join().unwrap());
             }
         });
         for vendor in [Vendor::Rocky, Vendor::Alma, Vendor::Epel] {
@@ -105,24 +102,12 @@ impl Mirror {
                 write(&file, vendor.key().public().as_bytes());
             }
         }
-        write_dist(&self.repos, release, &places, &Vendor::key, glibc, options.with_lists);
+        write_dist(&self.repos, release, &places, &Vendor::key, options.with_lists);
     }
 
-    /// Builds one architecture's repositories, and says the highest glibc that a package asks for.
-    fn build_arch(
-        &self,
-        release: Release,
-        arch: Arch,
-        scratch: &Path,
-    ) -> (Vec<Place>, GlibcVersion) {
+    /// Builds one architecture's repositories.
+    fn build_arch(&self, release: Release, arch: Arch, scratch: &Path) -> Vec<Place> {
         let specs = all_specs(&self.debs, release, arch, scratch);
-        let mut glibc = GlibcVersion { major: 2, minor: 17 };
-        for (_, spec) in specs.iter().filter(|(_, spec)| spec.name != "glibc") {
-            let (requires, _) = spec.generated();
-            if let Some((major, minor)) = elf::highest_glibc(requires.iter().map(String::as_str)) {
-                glibc = glibc.max(GlibcVersion { major, minor });
-            }
-        }
         let mut places = Vec::new();
         for repo in [Repo::BaseOs, Repo::AppStream, Repo::Epel] {
             let vendor = match repo {
@@ -137,7 +122,7 @@ impl Mirror {
             self.build_repository(&place, &members.collect::<Vec<_>>());
             places.push(place);
         }
-        (places, glibc)
+        places
     }
 
     fn build_repository(&self, place: &Place, members: &[&(Repo, Spec)]) {
@@ -162,7 +147,9 @@ impl Mirror {
         let size = fs::metadata(self.file(&format!("{base}repodata/repomd.xml"))).unwrap().len();
         let text = match place.vendor {
             Vendor::Epel => metalink(repomd, size, &[base.to_owned()]),
-            Vendor::Rocky | Vendor::Alma => format!("{base}\n"),
+            Vendor::Rocky => format!("{base}\n"),
+            // One list for every architecture.
+            Vendor::Alma => format!("{}\n", place.base("$basearch")),
         };
         write(&self.file(&place.list(place.arch.as_str())), text.as_bytes());
     }
@@ -181,7 +168,7 @@ pub fn directory() -> PathBuf {
 /// The digest of everything that decides what a mirror holds, beside its options.
 fn sources_digest() -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
-    let mut files: Vec<PathBuf> = ["", "mirror", "apptainer"]
+    let mut files: Vec<PathBuf> = ["mirror", "apptainer"]
         .iter()
         .flat_map(|name| fs::read_dir(directory.join(name)).unwrap())
         .map(|entry| entry.unwrap().path())

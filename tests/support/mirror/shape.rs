@@ -1,5 +1,6 @@
 //! What distinguishes the releases, vendors and repositories whose shape a mirror takes.
 
+use elsewhere::model::GlibcVersion;
 use rpm::CompressionWithLevel;
 use rpmrepo_metadata::CompressionType;
 
@@ -32,6 +33,16 @@ impl Release {
             Self::El9 => "el9",
             Self::El10 => "el10",
         }
+    }
+
+    /// The release's own glibc, by which a dist is chosen. The packages ask for Debian's.
+    pub fn glibc(self) -> GlibcVersion {
+        let minor = match self {
+            Self::El8 => 28,
+            Self::El9 => 34,
+            Self::El10 => 39,
+        };
+        GlibcVersion { major: 2, minor }
     }
 
     pub fn maintained_until(self) -> &'static str {
