@@ -84,7 +84,8 @@ fn the_example_of_the_page_is_right() {
     let page = include_str!("../docs/configuration.md");
     let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     // The site's directory exists at that site alone.
-    let home = home("example", &example.replace("/sw/elsewhere/repos", "."));
+    let home = home("example", &example.replace("/sw/elsewhere/repos", "repos"));
+    fs::create_dir(home.join(".config/elsewhere/repos")).unwrap();
     fs::write(home.join(".config/elsewhere/site.asc"), "").unwrap();
     let (status, text) = plan(&home, &[], &["--trust-key", "x"]);
     assert_eq!(status, 2, "{text}");

@@ -56,8 +56,8 @@ impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
+        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
-        let request = self.wanted.request(host, session.config(), terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;

@@ -90,11 +90,6 @@ impl<'a> Session<'a> {
         Ok(Self { aim, ..self })
     }
 
-    /// What configuration files and variables say.
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Refuses a plan with packages of dists that the site's policy does not list.
     ///
     /// # Errors
