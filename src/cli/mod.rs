@@ -14,6 +14,7 @@ mod profile;
 mod prune;
 mod remove;
 mod rollback;
+mod sbom;
 mod session;
 mod status;
 mod update;
@@ -54,6 +55,7 @@ enum Command {
     List(list::List),
     Status(status::Status),
     Verify(verify::Verify),
+    Sbom(sbom::Sbom),
     Update(update::Update),
     Rollback(rollback::Rollback),
     History(history::History),
@@ -126,6 +128,7 @@ impl Command {
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
+            Self::Sbom(command) => &command.output,
             Self::Update(command) => &command.output,
             Self::Rollback(command) => &command.output,
             Self::History(command) => &command.output,
@@ -148,6 +151,7 @@ impl Command {
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
+            Self::Sbom(command) => command.execute(terminal),
             Self::Update(command) => command.execute(host, terminal),
             Self::Rollback(command) => command.execute(host, terminal),
             Self::History(command) => command.execute(host, terminal),

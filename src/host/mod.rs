@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use clock::date;
+pub use clock::{date, timestamp};
 pub use environment::{HostError, VARIABLES};
 
 use crate::config::Network;
