@@ -21,7 +21,8 @@
 //! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
 //! prefix consists of.
 //!
-//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
+//! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
+//! work on this host, and what helps if not.
 //!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
@@ -30,6 +31,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod config;
 pub mod doctor;
 pub(crate) mod elf;
 pub mod error;

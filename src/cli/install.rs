@@ -6,8 +6,8 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
-use super::{doctor, plan};
 use super::session::Session;
+use super::{doctor, plan};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Plan, Request, shell_word};
@@ -60,8 +60,8 @@ pub(super) struct Install {
 impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let request = self.wanted.request(host, terminal)?;
         let path = host.absolute(&self.prefix);
+        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
         if self.adopt {
             for arch in Prefix::adopt(&path, !self.no_wait, terminal)? {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
@@ -72,7 +72,8 @@ impl Install {
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
         let plan = self.plan(context, &keys, &request, &prefix)?;
-        if !self.no_doctor && !self.dry_run && self.wanted.hosts.is_empty() {
+        session.check_policy(&plan)?;
+        if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
         }
         if self.dry_run {
