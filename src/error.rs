@@ -10,6 +10,7 @@ use crate::host::HostError;
 use crate::model::{Arch, LockError};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
+use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
@@ -111,6 +112,9 @@ pub enum Error {
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
+    /// A release of this program cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// A staging directory cannot be opened.
     #[error("cannot open the staging directory {}", path.display())]
     Staging {
@@ -168,6 +172,7 @@ impl Error {
             | Self::Cache { .. }
             | Self::File { .. }
             | Self::Audit(_) => 6,
+            Self::Release(error) => release_status(error),
             Self::Gaps { .. } | Self::Smoke(_) => 7,
             Self::Cancelled => INTERRUPTED,
         }
@@ -190,6 +195,7 @@ impl Error {
             Self::Audit(error) => error.hint(),
             Self::Smoke(error) => error.hint(),
             Self::Prefix(error) => error.hint(),
+            Self::Release(error) => error.hint(),
             Self::Gaps { .. } => Some(
                 "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
                  before still is"
@@ -231,6 +237,20 @@ fn fetch_status(error: &FetchError) -> u8 {
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
         }
+    }
+}
+
+/// Trust, unless the release is good and this machine is not.
+fn release_status(error: &ReleaseError) -> u8 {
+    match error {
+        ReleaseError::Unknown => 1,
+        ReleaseError::NoProgram { .. } => 5,
+        ReleaseError::Write { .. } => 6,
+        ReleaseError::DoesNotRun { .. } => 7,
+        ReleaseError::NoKey
+        | ReleaseError::Signature { .. }
+        | ReleaseError::Malformed
+        | ReleaseError::Older { .. } => 4,
     }
 }
 

@@ -17,6 +17,8 @@
 //! 10. [`smoke`] runs it; [`launcher`] writes the text of `PREFIX/bin/*`.
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
 //!
+//! [`release`] judges newer versions of this program itself.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -32,6 +34,7 @@ pub mod launcher;
 pub mod model;
 pub mod pipeline;
 pub mod prefix;
+pub mod release;
 pub mod relocate;
 pub mod repodata;
 pub mod report;

@@ -5,6 +5,7 @@ mod install;
 mod list;
 mod options;
 mod plan;
+mod self_command;
 mod session;
 mod status;
 
@@ -42,6 +43,8 @@ enum Command {
     Plan(plan::PlanCommand),
     List(list::List),
     Status(status::Status),
+    #[command(name = "self")]
+    SelfCommand(self_command::SelfCommand),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -92,6 +95,7 @@ impl Command {
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
+            Self::SelfCommand(command) => command.output(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Command {
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
+            Self::SelfCommand(command) => command.execute(host, terminal),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 pub use clock::date;
 pub use environment::{HostError, VARIABLES};
 
-use crate::model::HostFacts;
+use crate::model::{Arch, HostFacts};
 use environment::Environment;
 
 /// This machine and this process.
@@ -45,6 +45,27 @@ impl Host {
     /// The process's arguments, the program's own name first.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         std::env::args_os()
+    }
+
+    /// The file that this process runs, symlinks followed.
+    #[must_use]
+    pub fn program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
+    /// The architecture that this program was built for, which may run under emulation.
+    #[must_use]
+    pub fn program_arch(&self) -> Option<Arch> {
+        match std::env::consts::ARCH {
+            "powerpc64" if cfg!(target_endian = "little") => Some(Arch::Ppc64le),
+            name => name.parse().ok(),
+        }
+    }
+
+    /// Whether this program runs wherever its architecture does: it is linked statically.
+    #[must_use]
+    pub fn program_is_portable(&self) -> bool {
+        cfg!(target_feature = "crt-static")
     }
 
     /// `path`, seen from the working directory. Stays relative where that cannot be read.

@@ -1,6 +1,7 @@
 //! From a plan to a live prefix.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
@@ -12,13 +13,15 @@ use crate::smoke::{self, Trial};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Whether to wait for another run on the same prefix.
     pub wait: bool,
     /// Whether unsigned packages are let in.
     pub allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
     pub now: u64,
+    /// This program, to be kept in the prefix, and what it is for.
+    pub program: Option<(Arch, &'a Path)>,
 }
 
 /// What came of an install.
@@ -60,7 +63,7 @@ pub fn install(
     keys: &Keys<'_>,
     plan: &Plan,
     prefix: &Prefix,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
@@ -89,6 +92,9 @@ pub fn install(
         receipts.push(receipt);
     }
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
+    if let Some((arch, program)) = options.program {
+        prefix.keep_program(&lock, arch, program, launcher::own)?;
+    }
     trees.sort_by_key(|tree| tree.arch);
     Ok(Installed { trees, launchers })
 }

@@ -7,10 +7,12 @@ mod local;
 mod make;
 pub mod metadata;
 mod plan;
+mod self_update;
 
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
 pub use plan::{Offer, Present, PresentTree, offers, plan, present};
+pub use self_update::{newer_release, replace_program};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
