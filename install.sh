@@ -360,11 +360,11 @@ download_by_wget() {
     url=$1
     output=$2
     set --
-    # busybox and the oldest EL do not know them all.
-    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5; do
+    # The oldest EL does not know them all. busybox knows none, and crashes on -T with https.
+    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5 --timeout=30; do
         if wget "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
     done
-    wget "$@" -q -T 30 -O "$output" "$url" </dev/null
+    wget "$@" -q -O "$output" "$url" </dev/null
 }
 
 # Stops unless the SHA-256 of the file $1 is $2.

@@ -11,6 +11,7 @@ use crate::host::HostError;
 use crate::model::{Arch, LockError, escape};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
+use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
@@ -142,6 +143,9 @@ pub enum Error {
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
+    /// A release of this program cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// A staging directory cannot be opened.
     #[error("cannot open the staging directory {}", path.display())]
     Staging {
@@ -224,6 +228,7 @@ impl Error {
             | Self::Gaps { .. }
             | Self::Smoke(_)
             | Self::Unwell(_) => 7,
+            Self::Release(error) => release_status(error),
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -246,6 +251,7 @@ impl Error {
             Self::Audit(error) => error.hint(),
             Self::Smoke(error) => error.hint(),
             Self::Prefix(error) => error.hint(),
+            Self::Release(error) => error.hint(),
             Self::Gaps { .. } => Some(
                 "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
                  before still is"
@@ -313,6 +319,20 @@ fn fetch_status(error: &FetchError) -> u8 {
 /// A path for people.
 fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
+}
+
+/// Trust, unless the release is good and this machine is not.
+fn release_status(error: &ReleaseError) -> u8 {
+    match error {
+        ReleaseError::Unknown => 1,
+        ReleaseError::NoProgram { .. } => 5,
+        ReleaseError::Write { .. } => 6,
+        ReleaseError::DoesNotRun { .. } => 7,
+        ReleaseError::NoKey
+        | ReleaseError::Signature { .. }
+        | ReleaseError::Malformed
+        | ReleaseError::Older { .. } => 4,
+    }
 }
 
 fn missing(reasons: &[String]) -> String {

@@ -59,6 +59,30 @@ pub fn text(runtime: &Runtime, command: &Command) -> String {
     text
 }
 
+/// The launcher of the program `elsewhere` itself, which a prefix keeps as `DIRECTORY/ARCH/elsewhere`.
+#[must_use]
+pub fn own(directory: &str) -> String {
+    let mut text = format!(
+        "#!/bin/sh -\n{LAUNCHER_MARKER}runs ../{}/ARCHITECTURE/elsewhere\n",
+        escape(directory)
+    );
+    text.push_str(FIND_SELF);
+    text.push_str(&find_arch());
+    let directory = shell_word(directory);
+    let _ = write!(
+        text,
+        r#"elsewhere_program=$elsewhere_bin/../{directory}/$elsewhere_arch/elsewhere
+if [ -n "$elsewhere_arch" ] && [ -x "$elsewhere_program" ]; then
+    exec "$elsewhere_program" "$@"
+fi
+printf 'elsewhere: this prefix has no program for %s\nTo add it, run install.sh there\n' \
+    "${{elsewhere_arch:-this machine}}" >&2
+exit 127
+"#
+    );
+    text
+}
+
 /// Sets `elsewhere_bin` to the directory of the launcher's own file. `$0` has no slash when `PATH`
 /// has an empty entry (then the file is in the working directory) and after `sh NAME`.
 const FIND_SELF: &str = r#"elsewhere_self=$0

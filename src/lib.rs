@@ -24,6 +24,8 @@
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
 //!
+//! [`release`] judges newer versions of this program itself.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -41,6 +43,7 @@ pub mod launcher;
 pub mod model;
 pub mod pipeline;
 pub mod prefix;
+pub mod release;
 pub mod relocate;
 pub mod repodata;
 pub mod report;

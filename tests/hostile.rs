@@ -276,7 +276,7 @@ fn names_with_control_characters_are_shown_escaped() {
 
 #[test]
 fn a_payload_that_cannot_be_decoded_is_refused() {
-    for compressor in ["gzip", "bzip2", "xz", "lzma", "zstd", "none"] {
+    for compressor in ["gzip", "xz", "lzma", "zstd", "none"] {
         let file = File::regular("/a", &vec![b'a'; 5000]);
         let mut package = Package::new(vec![file]).compressor(compressor);
         let whole = package.payload();

@@ -111,7 +111,7 @@ fn every_kind_of_file_ends_where_and_as_it_should() {
 
 #[test]
 fn every_compression_is_decoded() {
-    for compressor in ["gzip", "bzip2", "xz", "lzma", "zstd", "none"] {
+    for compressor in ["gzip", "xz", "lzma", "zstd", "none"] {
         let scratch = Jail::new();
         let package = everything().compressor(compressor);
         install(&package, &[], &scratch, &Claims::new()).expect(compressor);

@@ -80,10 +80,13 @@ impl Install {
             plan::show(&plan, self.output.json, terminal);
             return Ok(());
         }
+        let program = host.program().filter(|_| host.program_is_portable());
         let options = Options {
             wait: !self.no_wait,
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
+            // One that is linked dynamically may not run where the prefix is taken to.
+            program: host.program_arch().zip(program.as_deref()),
         };
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
         self.tell(&installed, &path, terminal);

@@ -15,6 +15,7 @@ mod prune;
 mod remove;
 mod rollback;
 mod sbom;
+mod self_command;
 mod session;
 mod status;
 mod update;
@@ -68,6 +69,8 @@ enum Command {
     Module(profile::Module),
     Completions(completions::Completions),
     Man(man::Man),
+    #[command(name = "self")]
+    SelfCommand(self_command::SelfCommand),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -143,6 +146,7 @@ impl Command {
             Self::Module(command) => &command.output,
             Self::Completions(command) => &command.output,
             Self::Man(command) => &command.output,
+            Self::SelfCommand(command) => command.output(),
         }
     }
 
@@ -169,6 +173,7 @@ impl Command {
                 Ok(())
             }
             Self::Man(command) => command.execute(terminal),
+            Self::SelfCommand(command) => command.execute(host, terminal),
         }
     }
 }

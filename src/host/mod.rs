@@ -14,7 +14,7 @@ pub use clock::{date, timestamp};
 pub use environment::{HostError, VARIABLES};
 
 use crate::config::Network;
-use crate::model::HostFacts;
+use crate::model::{Arch, HostFacts};
 use environment::Environment;
 
 /// This machine and this process.
@@ -46,6 +46,27 @@ impl Host {
     /// The process's arguments, the program's own name first.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         std::env::args_os()
+    }
+
+    /// The file that this process runs, symlinks followed.
+    #[must_use]
+    pub fn program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
+    /// The architecture that this program was built for, which may run under emulation.
+    #[must_use]
+    pub fn program_arch(&self) -> Option<Arch> {
+        match std::env::consts::ARCH {
+            "powerpc64" if cfg!(target_endian = "little") => Some(Arch::Ppc64le),
+            name => name.parse().ok(),
+        }
+    }
+
+    /// Whether this program runs wherever its architecture does: it is linked statically.
+    #[must_use]
+    pub fn program_is_portable(&self) -> bool {
+        cfg!(target_feature = "crt-static")
     }
 
     /// `path`, seen from the working directory. Stays relative where that cannot be read.

@@ -1,9 +1,12 @@
 //! From a plan to a live prefix.
 
+use std::path::Path;
+
 use super::launchers;
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
+use crate::launcher;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
@@ -12,13 +15,15 @@ use crate::smoke::{self, Trial};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Whether to wait for another run on the same prefix.
     pub wait: bool,
     /// Whether unsigned packages are let in.
     pub allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
     pub now: u64,
+    /// This program, to be kept in the prefix, and what it is for.
+    pub program: Option<(Arch, &'a Path)>,
 }
 
 /// What came of an install.
@@ -62,7 +67,7 @@ pub fn install(
     keys: &Keys<'_>,
     plan: &Plan,
     prefix: &Prefix,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
@@ -86,6 +91,9 @@ pub fn install(
         outcome => outcome?,
     };
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
+    if let Some((arch, program)) = options.program {
+        prefix.keep_program(&lock, arch, program, launcher::own)?;
+    }
     trees.sort_by_key(|tree| tree.arch);
     let suggestion = suggestion(context, plan, &launchers)?;
     Ok(Installed { trees, launchers, suggestion })

@@ -16,6 +16,7 @@ mod repair;
 mod verify;
 mod update;
 mod target;
+mod self_update;
 
 pub use changes::{Change, TreeChange, changes, changes_between};
 pub use install::{Installed, InstalledTree, Options, install};
@@ -26,6 +27,7 @@ pub use life::{Removed, remove, roll_back};
 pub use plan::{Offer, Present, offers, plan, present};
 pub use update::{update_plan, without};
 pub use target::check_target;
+pub use self_update::{newer_release, replace_program};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;

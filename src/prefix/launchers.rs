@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{PrefixError, failed};
+use super::program::PROGRAM_NAME;
 use super::{Lock, Prefix, files};
 use crate::model::LAUNCHER_MARKER;
 
@@ -61,7 +62,7 @@ impl Prefix {
     }
 
     /// Removes our launchers whose names are not in `keep`: those of runtimes that no live
-    /// generation has. Other files stay.
+    /// generation has. Other files stay, and so does `elsewhere` itself.
     ///
     /// # Errors
     /// When the prefix cannot be read or written.
@@ -69,7 +70,10 @@ impl Prefix {
         let bin = self.layout.bin();
         for entry in fs::read_dir(&bin).map_err(failed("read", &bin))? {
             let entry = entry.map_err(failed("read", &bin))?;
-            let is_kept = entry.file_name().to_str().is_some_and(|name| keep.contains(&name));
+            let is_kept = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name == PROGRAM_NAME || keep.contains(&name));
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
             if !is_kept && is_file && has(&entry.path(), LAUNCHER_MARKER) {
                 fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;

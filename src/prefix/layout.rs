@@ -54,6 +54,16 @@ impl Layout {
         self.hidden().join("trash")
     }
 
+    /// Where this program is kept, by architecture, relative to the prefix.
+    pub(super) fn programs_text() -> PathBuf {
+        Path::new(HIDDEN).join("program")
+    }
+
+    /// The same, absolute.
+    pub(super) fn programs(&self) -> PathBuf {
+        self.root.join(Self::programs_text())
+    }
+
     /// `PREFIX/ARCH`, the symlink to the live generation.
     pub(super) fn link(&self, arch: Arch) -> PathBuf {
         self.root.join(arch.as_str())

@@ -11,6 +11,7 @@
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/history.json        which generation was live from when
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
+//!     ├── program/ARCH/elsewhere    this program, for bin/elsewhere
 //!     ├── staging/                 trees and files that are being made: nothing here is reachable
 //!     └── trash/                   trees that are being deleted
 //! ```
@@ -35,6 +36,7 @@ mod launchers;
 mod layout;
 mod lock;
 mod pins;
+mod program;
 mod prune;
 mod repair;
 mod share;

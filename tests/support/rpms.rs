@@ -300,11 +300,6 @@ pub fn compress(compressor: &str, data: &[u8]) -> Vec<u8> {
             encoder.write_all(data).unwrap();
             encoder.finish().unwrap()
         }
-        "bzip2" => {
-            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), Default::default());
-            encoder.write_all(data).unwrap();
-            encoder.finish().unwrap()
-        }
         "xz" => {
             let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 2);
             encoder.write_all(data).unwrap();

@@ -1,0 +1,54 @@
+//! From a release's place to a new program in the place of the one that runs.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::fetch::{self, Fetcher};
+use crate::model::Arch;
+use crate::release::{self, Release, ReleaseError};
+use crate::report::Phase;
+
+/// Most bytes of a list of files, and of its signature.
+const SUMS_LIMIT: u64 = 64 << 10;
+
+/// The release at the URL `base`, signed by `key`; `None` where it is the version `running`.
+///
+/// # Errors
+/// When it cannot be fetched, its signature is not good, or it is older.
+pub fn newer_release(
+    fetcher: &Fetcher<'_>,
+    base: &str,
+    key: &str,
+    running: &str,
+) -> Result<Option<Release>, Error> {
+    let sums = fetcher.document(&fetch::join(base, release::SUMS), SUMS_LIMIT)?;
+    let signature = fetcher.document(&fetch::join(base, release::SIGNATURE), SUMS_LIMIT)?;
+    let release = release::verify(key, &sums, &signature)?;
+    match release.compare(running) {
+        Ordering::Greater => Ok(Some(release)),
+        Ordering::Equal => Ok(None),
+        Ordering::Less => Err(Error::Release(ReleaseError::Older {
+            offered: release.version().to_owned(),
+            running: running.to_owned(),
+        })),
+    }
+}
+
+/// Replaces `program`, which is for `arch`, by that of `release`, which is at the URL `base`.
+///
+/// # Errors
+/// When it cannot be fetched, is not what the release says, does not run, or `program` cannot be
+/// replaced.
+pub fn replace_program(
+    fetcher: &Fetcher<'_>,
+    base: &str,
+    release: &Release,
+    arch: Arch,
+    program: &Path,
+) -> Result<(), Error> {
+    let (name, checksum) = release.program(arch)?;
+    let urls = [fetch::join(base, &name)];
+    let fetched = fetcher.content(&urls, checksum, None, Some(Phase::Download))?;
+    Ok(release::replace(program, fetched.path(), release.version())?)
+}

@@ -1,0 +1,229 @@
+//! Releases of this program: whether one is genuine and newer, and putting it in the place of the
+//! program that runs.
+//!
+//! A release's `SHA256SUMS` names every file with its digest, and `SHA256SUMS.minisig` is its
+//! signature in minisign's format (<https://jedisct1.github.io/minisign/>). The version stands in
+//! the names of the programs, `elsewhere-VERSION-ARCH`, so it is signed too.
+
+use std::cmp::Ordering;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use minisign_verify::{PublicKey, Signature};
+
+use crate::model::{Arch, Checksum, Evr, escape};
+
+/// The list of a release's files.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// Its signature.
+pub const SIGNATURE: &str = "SHA256SUMS.minisig";
+
+/// The version of the program that runs.
+pub const RUNNING: &str = env!("CARGO_PKG_VERSION");
+
+/// Where the newest release is.
+pub const NEWEST: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/latest/download");
+
+/// The public key of releases, as the file that minisign makes. Nothing but a build of the program
+/// changes it.
+pub const PINNED_KEY: &str = include_str!("../dist/minisign.pub");
+
+/// A release whose signature was good. Only [`verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    version: String,
+    programs: Vec<(Arch, Checksum)>,
+}
+
+impl Release {
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Compares its version with another program's. `1.0.0-rc1` is older than `1.0.0`.
+    #[must_use]
+    pub fn compare(&self, running: &str) -> Ordering {
+        let order = |version: &str| Evr { version: version.replace('-', "~"), ..Evr::default() };
+        order(&self.version).cmp(&order(running))
+    }
+
+    /// The name and the digest of the program for `arch`.
+    ///
+    /// # Errors
+    /// [`ReleaseError::NoProgram`].
+    pub fn program(&self, arch: Arch) -> Result<(String, &Checksum), ReleaseError> {
+        let (_, checksum) = self
+            .programs
+            .iter()
+            .find(|(other, _)| *other == arch)
+            .ok_or_else(|| ReleaseError::NoProgram { version: self.version.clone(), arch })?;
+        Ok((format!("elsewhere-{}-{arch}", self.version), checksum))
+    }
+}
+
+/// Reads a release's list of files, once `signature` proves that the owner of `key` wrote it. Key and
+/// signature are minisign's files.
+///
+/// # Errors
+/// When there is no key, the signature is not good, or the list is none of ours.
+pub fn verify(key: &str, sums: &[u8], signature: &[u8]) -> Result<Release, ReleaseError> {
+    let has_key = key.lines().nth(1).is_some_and(|line| !line.trim().is_empty());
+    if !has_key {
+        return Err(ReleaseError::NoKey);
+    }
+    let bad = |source| ReleaseError::Signature { source };
+    let signature = String::from_utf8_lossy(signature);
+    let signature = Signature::decode(&signature).map_err(bad)?;
+    let key = PublicKey::decode(key).map_err(bad)?;
+    key.verify(sums, &signature, false).map_err(bad)?;
+    parse(&String::from_utf8_lossy(sums)).ok_or(ReleaseError::Malformed)
+}
+
+/// The programs in a list, which all have the same version.
+fn parse(sums: &str) -> Option<Release> {
+    let mut release: Option<Release> = None;
+    for line in sums.lines() {
+        let (hex, name) = line.split_once("  ")?;
+        let checksum = Checksum::new("sha256", hex).ok()?;
+        let Some((version, arch)) = program_name(name) else { continue };
+        let entry = (arch, checksum);
+        match &mut release {
+            None => release = Some(Release { version: version.to_owned(), programs: vec![entry] }),
+            Some(release) if release.version == version => release.programs.push(entry),
+            Some(_) => return None,
+        }
+    }
+    release
+}
+
+/// Version and architecture, where `name` is a program's.
+fn program_name(name: &str) -> Option<(&str, Arch)> {
+    let (version, arch) = name.strip_prefix("elsewhere-")?.rsplit_once('-')?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".+-".contains(&byte);
+    let is_version = version.starts_with(|first: char| first.is_ascii_digit());
+    let arch = Arch::ALL.into_iter().find(|known| known.as_str() == arch)?;
+    (is_version && version.bytes().all(is_plain)).then_some((version, arch))
+}
+
+/// Puts the program at `new`, which is `version`, into the place of the one at `program`: in one
+/// step, and only once it has run.
+///
+/// # Errors
+/// When it does not run here, or the place cannot be written. The old program stays then.
+pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseError> {
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let beside = directory.join(format!(".elsewhere.{}", std::process::id()));
+    let written = |source| ReleaseError::Write { path: program.to_owned(), source };
+    let result = copy(new, &beside)
+        .map_err(written)
+        .and_then(|()| prove(&beside, version))
+        .and_then(|()| fs::rename(&beside, program).map_err(written));
+    if result.is_err() {
+        let _ = fs::remove_file(&beside);
+        return result;
+    }
+    // Some file systems cannot sync directories, and do not need to.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(to)?;
+    io::copy(&mut File::open(from)?, &mut file)?;
+    file.flush()?;
+    file.set_permissions(Permissions::from_mode(0o755))?;
+    file.sync_all()
+}
+
+/// Runs `program --version`.
+fn prove(program: &Path, version: &str) -> Result<(), ReleaseError> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let said = match output {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    match said == format!("elsewhere {version}") {
+        true => Ok(()),
+        false => Err(ReleaseError::DoesNotRun {
+            version: version.to_owned(),
+            said: escape(&said).into(),
+        }),
+    }
+}
+
+/// A release cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// This program was built without a key.
+    #[error("this build of elsewhere knows no key that releases are signed by")]
+    NoKey,
+    /// The signature is not good.
+    #[error("the release is not signed by the key that this program knows")]
+    Signature {
+        /// What is wrong.
+        source: minisign_verify::Error,
+    },
+    /// The list is signed, and not understood.
+    #[error("the release's list of files is not one that this version reads")]
+    Malformed,
+    /// There is nothing for this machine.
+    #[error("release {version} has no program for {arch}")]
+    NoProgram {
+        /// The release.
+        version: String,
+        /// The architecture.
+        arch: Arch,
+    },
+    /// It is a downgrade.
+    #[error("release {offered} is older than this program, which is {running}")]
+    Older {
+        /// The release.
+        offered: String,
+        /// The program.
+        running: String,
+    },
+    /// The program's own path or architecture is not known.
+    #[error("it is not known which file this program is")]
+    Unknown,
+    /// The new program is not what it should be.
+    #[error("the program of release {version} does not run here: {said}")]
+    DoesNotRun {
+        /// The release.
+        version: String,
+        /// What it said, escaped.
+        said: String,
+    },
+    /// The program cannot be replaced.
+    #[error("cannot replace {}", path.display())]
+    Write {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ReleaseError {
+    /// What to type or do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NoKey | Self::NoProgram { .. } => {
+                "fetch install.sh of the release that you want and run it"
+            }
+            Self::Signature { .. } | Self::Malformed => {
+                "do not work around this: try again later, or another --from"
+            }
+            Self::Older { .. } => "to go back, run install.sh of that release",
+            Self::Write { .. } => "run this as the user who installed elsewhere",
+            Self::Unknown | Self::DoesNotRun { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,76 @@
+//! The program that a prefix keeps for itself.
+
+#![allow(clippy::unwrap_used)]
+
+mod prefixes;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Output};
+
+use elsewhere::launcher;
+use elsewhere::model::Arch;
+use elsewhere::prefix::PrefixError;
+use prefixes::{Place, mode, write};
+
+/// A script in place of the program.
+const PROGRAM: &str = "#!/bin/sh\nprintf '%s|' ran \"$@\"\nexit 7\n";
+
+fn run(program: &std::path::Path) -> Output {
+    Command::new(program).args(["self update", "", "x"]).output().unwrap()
+}
+
+#[test]
+fn it_is_kept_and_started_wherever_the_prefix_is() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let program = place.join("elsewhere");
+    write(&program, PROGRAM);
+    for arch in Arch::ALL {
+        prefix.keep_program(&lock, arch, &program, launcher::own).unwrap();
+    }
+    let kept = prefix.path().join(".elsewhere/program/s390x/elsewhere");
+    assert_eq!((mode(&kept), mode(&prefix.bin().join("elsewhere"))), (0o755, 0o755));
+    let before = fs::metadata(&kept).unwrap().ino();
+    prefix.keep_program(&lock, Arch::S390x, &program, launcher::own).unwrap();
+    assert_eq!(fs::metadata(&kept).unwrap().ino(), before, "what is right is not touched");
+    write(&program, "#!/bin/sh\n");
+    prefix.keep_program(&lock, Arch::S390x, &program, launcher::own).unwrap();
+    assert_ne!(fs::metadata(&kept).unwrap().ino(), before);
+    drop(lock);
+    let moved = place.join("moved there");
+    fs::rename(prefix.path(), &moved).unwrap();
+    let output = run(&moved.join("bin/elsewhere"));
+    assert_eq!(output.stdout, b"ran|self update||x|");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn its_launcher_stays_when_others_go_and_says_what_is_missing() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let program = place.join("elsewhere");
+    write(&program, PROGRAM);
+    prefix.keep_program(&lock, Arch::X86_64, &program, launcher::own).unwrap();
+    prefix.remove_launchers(&lock, &[]).unwrap();
+    prefix.clean(&lock, &elsewhere::report::Silent::default()).unwrap();
+    assert!(prefix.bin().join("elsewhere").exists());
+    fs::remove_dir_all(prefix.path().join(".elsewhere/program")).unwrap();
+    let output = run(&prefix.bin().join("elsewhere"));
+    assert_eq!(output.status.code(), Some(127));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("install.sh"));
+}
+
+#[test]
+fn a_file_of_that_name_that_is_not_ours_stays() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let program = place.join("elsewhere");
+    write(&program, PROGRAM);
+    write(&prefix.bin().join("elsewhere"), "mine");
+    let kept = prefix.keep_program(&lock, Arch::X86_64, &program, launcher::own);
+    assert!(matches!(kept, Err(PrefixError::Foreign { .. })));
+    let missing = prefix.keep_program(&lock, Arch::X86_64, &place.join("no"), launcher::own);
+    assert!(missing.is_err());
+    assert_eq!(fs::read(prefix.bin().join("elsewhere")).unwrap(), b"mine");
+}
