@@ -19,9 +19,8 @@
 //! 12. [`verify`] holds it against its receipt, any time later.
 //!
 //! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
-//! prefix consists of.
-//!
-//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
+//! prefix consists of. [`doctor`] says beforehand whether all that will work on this host, and
+//! what helps if not.
 //!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
