@@ -264,9 +264,9 @@ impl Drop for Guard<'_> {
 fn join(threads: Vec<ScopedJoinHandle<'_, Result<Outcome, Error>>>) -> Result<Outcome, Error> {
     let mut all = Ok(Outcome::Filled);
     for thread in threads {
-        match (&all, thread.join().unwrap_or(Err(Error::Panicked))) {
-            (Ok(_), result @ (Err(_) | Ok(Outcome::Unsure))) => all = result,
-            _ => {}
+        let result = thread.join().unwrap_or(Err(Error::Panicked));
+        if all.is_ok() && !matches!(result, Ok(Outcome::Filled)) {
+            all = result;
         }
     }
     all
