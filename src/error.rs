@@ -179,7 +179,7 @@ pub enum Error {
     #[error("there is an update")]
     UpdateAvailable,
     /// The user asked to stop.
-    #[error("interrupted: nothing was changed")]
+    #[error("interrupted: what was installed before still is")]
     Cancelled,
     /// A thread panicked: a bug.
     #[error("internal error: a thread panicked; please report this")]

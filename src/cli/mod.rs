@@ -105,6 +105,8 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {
+            // However a stage says it.
+            let error = if error.is_cancelled() { Error::Cancelled } else { error };
             terminal.error(&error, error.hint().as_deref());
             ExitCode::from(error.exit_status())
         }

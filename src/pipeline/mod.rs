@@ -4,6 +4,7 @@
 mod fill;
 mod changes;
 mod install;
+mod keep;
 mod keys;
 mod launchers;
 mod life;

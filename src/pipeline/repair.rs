@@ -119,7 +119,7 @@ impl Repair<'_> {
         let making = Making::new(self.context, plan, staging)?;
         let (context, keys) = (self.context, self.keys);
         make::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
-        let (_, mut files) = making.account(keys);
+        let (_, mut files, _) = making.account(keys);
         let tree = making.staging.path().to_owned();
         if !is_whole {
             self.add_others(&tree, &mut files, &lost)
@@ -131,7 +131,7 @@ impl Repair<'_> {
                 context.reporter.detail(format!("{error}: the whole tree is made anew"));
                 return Ok(lost);
             }
-            relocated => relocated?,
+            relocated => drop(relocated?),
         }
         let mut rest = Vec::new();
         for file in lost {
