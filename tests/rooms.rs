@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The stages. None may name another …
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "catalog", "host", "fetch", "repodata", "resolve", "trust", "unpack", "relocate", "audit",
-    "smoke", "launcher", "prefix",
+    "smoke", "launcher", "prefix", "verify",
 ];
 
 /// … except that unpacking takes nothing but what trust has verified, which only trust can make.

@@ -2,6 +2,7 @@
 //! largest first. A package is worked on while it still comes in: its header is verified before
 //! anything is written, each file before it counts, and the whole before the tree is of any use.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -9,8 +10,9 @@ use super::make::{Making, Rules, urls};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::fetch::{End, FetchError, Stream};
-use crate::model::PlannedPackage;
+use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
+use crate::sandbox;
 use crate::trust::{self, Policy};
 use crate::unpack::{self, Destination, UnpackError, Unpacked};
 
@@ -84,13 +86,23 @@ struct Job<'a> {
     stream: Stream,
 }
 
+impl Job<'_> {
+    /// The keys that may have signed the package.
+    fn pins(&self) -> &[KeyPin] {
+        let source = self.tree.plan().source(&self.package.source);
+        source.map_or(&[], |source| &source.keys)
+    }
+}
+
 /// The threads' common ground.
 struct Crew<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
     rules: Rules,
     way: Way,
+    trees: &'a [Making<'a>],
     jobs: Vec<Job<'a>>,
+    is_confinement_told: AtomicBool,
     next_download: AtomicUsize,
     next_unpack: AtomicUsize,
     is_over: AtomicBool,
@@ -112,8 +124,19 @@ impl<'a> Crew<'a> {
         }
         jobs.sort_by_key(|job| std::cmp::Reverse(job.package.size));
         let (next_download, next_unpack) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let is_over = AtomicBool::new(false);
-        Self { context, keys, rules, way, jobs, next_download, next_unpack, is_over }
+        let (is_confinement_told, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self {
+            context,
+            keys,
+            rules,
+            way,
+            trees,
+            jobs,
+            is_confinement_told,
+            next_download,
+            next_unpack,
+            is_over,
+        }
     }
 
     fn run(&self) -> Result<Outcome, Error> {
@@ -122,6 +145,8 @@ impl<'a> Crew<'a> {
         thread::scope(|scope| {
             let downloads: Vec<_> =
                 (0..DOWNLOADS).map(|_| scope.spawn(|| self.download())).collect();
+            // Here, because threads that unpack have no network.
+            self.jobs.iter().for_each(|job| self.keys.ensure(job.pins()));
             let unpackers: Vec<_> = (0..unpackers).map(|_| scope.spawn(|| self.unpack())).collect();
             // A download that failed explains all else.
             join(downloads)?;
@@ -160,6 +185,7 @@ impl<'a> Crew<'a> {
     /// An unpacking thread.
     fn unpack(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
+        self.confine();
         while let Some(job) = self.jobs.get(self.next_unpack.fetch_add(1, Ordering::Relaxed)) {
             if self.is_over() {
                 break;
@@ -171,6 +197,15 @@ impl<'a> Crew<'a> {
             }
         }
         Ok(Outcome::Filled)
+    }
+
+    /// Takes from this thread what unpacking needs not, as far as the kernel can.
+    fn confine(&self) {
+        let staged: Vec<&Path> = self.trees.iter().map(|tree| tree.staging.path()).collect();
+        let confinement = sandbox::confine(&staged);
+        if !self.is_confinement_told.swap(true, Ordering::Relaxed) {
+            self.context.reporter.detail(confinement.to_string());
+        }
     }
 
     /// What a failure to unpack means: it may come from bytes that were not the package's.
@@ -189,8 +224,7 @@ impl<'a> Crew<'a> {
     /// Verifies one package and puts it into its tree.
     fn bring(&self, job: &Job<'_>) -> Result<Unpacked, Error> {
         let Job { tree, package, stream, .. } = job;
-        let pins = tree.plan().source(&package.source).map_or(&[][..], |source| &source.keys);
-        self.keys.ensure(pins);
+        let pins = job.pins();
         let allowed = self.keys.allowed(pins);
         let reader = std::io::BufReader::with_capacity(1 << 16, stream.reader());
         let verified = self.keys.with_keyring(|keyring| {
@@ -233,9 +267,9 @@ impl Drop for Guard<'_> {
 fn join(threads: Vec<ScopedJoinHandle<'_, Result<Outcome, Error>>>) -> Result<Outcome, Error> {
     let mut all = Ok(Outcome::Filled);
     for thread in threads {
-        match (&all, thread.join().unwrap_or(Err(Error::Panicked))) {
-            (Ok(_), result @ (Err(_) | Ok(Outcome::Unsure))) => all = result,
-            _ => {}
+        let result = thread.join().unwrap_or(Err(Error::Panicked));
+        if all.is_ok() && !matches!(result, Ok(Outcome::Filled)) {
+            all = result;
         }
     }
     all

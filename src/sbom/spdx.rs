@@ -29,7 +29,7 @@ pub(super) fn write(material: &Material<'_>) -> Value {
         "dataLicense": "CC0-1.0",
         "SPDXID": DOCUMENT,
         "name": "elsewhere prefix",
-        "documentNamespace": format!("https://spdx.org/spdxdocs/elsewhere-{}", material.uuid),
+        "documentNamespace": format!("urn:uuid:{}", material.uuid),
         "creationInfo": {
             "created": material.created,
             "creators": [format!("Tool: elsewhere-{}", env!("CARGO_PKG_VERSION"))],

@@ -16,6 +16,9 @@ use super::scratch::Scratch;
 /// The host that the definitions name: read from a directory, by `--mirror`.
 const HOST: &str = "forged.example";
 
+/// The program, where cargo builds it for tests: examples share this file and get none.
+const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_elsewhere");
+
 /// A mirror with the repositories `base` (its metadata signed) and `other`, and what a user has.
 pub struct Site {
     pub scratch: Scratch,
@@ -171,7 +174,7 @@ impl Site {
     /// The same from another mirror.
     pub fn run_from(&self, mirror: &str, command: &str, words: &[&str]) -> Outcome {
         let repos = self.scratch.path().join("repos");
-        let output = Command::new(option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere"))
+        let output = Command::new(PROGRAM.unwrap())
             .env_clear()
             .env("HOME", self.scratch.path().join("home"))
             .env("TMPDIR", self.scratch.path())
@@ -191,7 +194,7 @@ impl Site {
 
     /// What `elsewhere status` says.
     pub fn run_status(&self) -> String {
-        let program = option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere");
+        let program = PROGRAM.unwrap();
         let output = Command::new(program).arg("status").arg(self.prefix()).output().unwrap();
         Outcome::of(output).ok().out
     }
