@@ -1,5 +1,7 @@
 //! From a plan to a live prefix.
 
+use std::io;
+
 use super::launchers;
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
@@ -9,6 +11,7 @@ use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, Trial};
+use crate::unpack::UnpackError;
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +65,16 @@ pub fn install(
     prefix: &Prefix,
     options: Options,
 ) -> Result<Installed, Error> {
+    execute(context, keys, plan, prefix, options).map_err(|error| explain_space(prefix, error))
+}
+
+fn execute(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    plan: &Plan,
+    prefix: &Prefix,
+    options: Options,
+) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
     let mut trees = Vec::new();
@@ -86,6 +99,24 @@ pub fn install(
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
     trees.sort_by_key(|tree| tree.arch);
     Ok(Installed { trees, launchers })
+}
+
+/// Names the prefix, and what is free there, in a failure for want of space. The stages name the file
+/// that they were at, which says nothing to anybody.
+fn explain_space(prefix: &Prefix, error: Error) -> Error {
+    let source = match &error {
+        Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
+        Error::Unpack(UnpackError::Write { source, .. })
+        | Error::Relocate(RelocateError::File { source, .. }) => Some(source.kind()),
+        _ => return error,
+    };
+    match source {
+        None | Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            let (path, available) = (prefix.path().to_owned(), prefix.available_space().ok());
+            PrefixError::NoSpace { path, needed: None, available }.into()
+        }
+        Some(_) => error,
+    }
 }
 
 /// Trees that are whole but not live, with their receipts.
