@@ -1,5 +1,5 @@
 //! Ends runs of `elsewhere` at every moment that can matter, and prints how often what they left was
-//! whole: `cargo build && cargo run --example crash [STEP [TIMES]]`. STEP 1, the default, kills at
+//! whole: `cargo build && cargo run --example crash [STEP [TIMES [COMMAND]]]`. STEP 1, the default, kills at
 //! every call that changes the disk; TIMES runs per signal are ended at times spread over the run.
 #![allow(
     missing_docs,
@@ -22,8 +22,9 @@ use rustix::process::Signal;
 
 fn main() {
     driver::need_strace();
-    let mut numbers = std::env::args().skip(1).map(|number| number.parse().unwrap());
-    let (step, times) = (numbers.next().unwrap_or(1), numbers.next().unwrap_or(20));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, default| words.get(at).map_or(default, |word| word.parse().unwrap());
+    let (step, times) = (number(0, 1), number(1, 20));
     let program = std::env::current_exe().unwrap();
     let program = program.parent().unwrap().parent().unwrap().join("elsewhere");
     let world = driver::world("crash-table", &program);
@@ -33,7 +34,8 @@ fn main() {
         println!("| {name} | {by} | {} | {} |", row.tries, row.whole);
         failures.extend(row.failures);
     };
-    for case in CASES {
+    let is_wanted = |case: &driver::Case| words.get(2).is_none_or(|name| name == case.name);
+    for case in CASES.into_iter().filter(is_wanted) {
         tell(
             case.name,
             "kill -9 at a call that changes the disk",

@@ -20,7 +20,7 @@ fn world(name: &str) -> World {
 
 fn says(prefix: &Path, name: &str) -> String {
     assert_eq!(problems(prefix), [""; 0]);
-    assert_eq!(rubbish(prefix), [Path::new(""); 0]);
+    assert!(rubbish(prefix).is_empty(), "{:?}", rubbish(prefix));
     launch(prefix, name).unwrap_or_else(|| "nothing".to_owned())
 }
 

@@ -64,6 +64,7 @@ impl Remove {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let prefix = Prefix::open(&path)?;
+        self.finish_killed_run(&prefix, host, terminal)?;
         let present = pipeline::present(&prefix)?;
         let Some(name) = &self.what.runtime else {
             let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
@@ -83,6 +84,21 @@ impl Remove {
         Ok(())
     }
 
+    /// Removes what a killed run left, such as one that had removed the same, also when there is
+    /// nothing else to remove.
+    fn finish_killed_run(
+        &self,
+        prefix: &Prefix,
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        let catalog = session::catalog(host, &self.sources.repos)?;
+        let lock = prefix.lock(!self.no_wait, terminal)?;
+        prefix.clean(&lock, terminal)?;
+        pipeline::remove(&catalog, prefix, &lock, &[], false)?;
+        Ok(())
+    }
+
     fn remove_arches(
         &self,
         prefix: &Prefix,
@@ -92,7 +108,6 @@ impl Remove {
     ) -> Result<(), Error> {
         let catalog = session::catalog(host, &self.sources.repos)?;
         let lock = prefix.lock(!self.no_wait, terminal)?;
-        prefix.clean(&lock, terminal)?;
         let arches: Vec<Arch> = arches
             .iter()
             .copied()

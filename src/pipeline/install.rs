@@ -1,6 +1,7 @@
 //! From a plan to a live prefix.
 
 use std::path::Path;
+use std::io;
 
 use super::launchers;
 use super::make::{self, Making, Rules};
@@ -12,6 +13,7 @@ use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, Trial};
+use crate::unpack::UnpackError;
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,16 @@ pub fn install(
     prefix: &Prefix,
     options: Options<'_>,
 ) -> Result<Installed, Error> {
+    execute(context, keys, plan, prefix, options).map_err(|error| explain_space(prefix, error))
+}
+
+fn execute(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    plan: &Plan,
+    prefix: &Prefix,
+    options: Options<'_>,
+) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
     let mut trees = Vec::new();
@@ -116,6 +128,24 @@ fn suggestion(
         }
     }
     Ok(None)
+}
+
+/// Names the prefix, and what is free there, in a failure for want of space. The stages name the file
+/// that they were at, which says nothing to anybody.
+fn explain_space(prefix: &Prefix, error: Error) -> Error {
+    let source = match &error {
+        Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
+        Error::Unpack(UnpackError::Write { source, .. })
+        | Error::Relocate(RelocateError::File { source, .. }) => Some(source.kind()),
+        _ => return error,
+    };
+    match source {
+        None | Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            let (path, available) = (prefix.path().to_owned(), prefix.available_space().ok());
+            PrefixError::NoSpace { path, needed: None, available }.into()
+        }
+        Some(_) => error,
+    }
 }
 
 /// Trees that are whole but not live, with their receipts.

@@ -251,6 +251,14 @@ pub fn problems(prefix: &Path) -> Vec<String> {
     problems
 }
 
+fn is_live_somewhere(prefix: &Path, name: &str) -> bool {
+    Arch::ALL.iter().any(|arch| {
+        let runtimes = receipt(prefix, arch.as_str()).map_or(Vec::new(), |it| it.runtimes);
+        // The script's own launcher is of a tree without a receipt.
+        runtimes.iter().any(|runtime| runtime.name == name)
+    })
+}
+
 fn live_has(prefix: &Path, name: &str) -> bool {
     let receipt = receipt(prefix, std::env::consts::ARCH);
     receipt.is_some_and(|it| it.runtimes.iter().any(|runtime| runtime.name == name))
@@ -288,6 +296,11 @@ pub fn rubbish(prefix: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|entry| entry.path())
         .collect();
+    for launcher in fs::read_dir(prefix.join("bin")).into_iter().flatten().flatten() {
+        if !is_live_somewhere(prefix, launcher.file_name().to_str().unwrap()) {
+            rubbish.push(launcher.path());
+        }
+    }
     for arch in Arch::ALL {
         let home = prefix.join(".elsewhere").join(arch.as_str());
         let history = fs::read_to_string(home.join("history.json")).unwrap_or_default();
