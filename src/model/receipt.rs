@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedRuntime, Reason, RelPath};
+use super::{
+    Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedRuntime, Reason, RelPath, total,
+};
 
 /// The version of the receipt's format that this program writes.
 pub const RECEIPT_FORMAT: u32 = 1;
@@ -45,7 +47,7 @@ impl Receipt {
             FileKind::File { size, .. } => size,
             FileKind::Directory | FileKind::Symlink { .. } => 0,
         };
-        self.files.iter().map(size).sum()
+        total(self.files.iter().map(size))
     }
 }
 

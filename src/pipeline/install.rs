@@ -6,7 +6,7 @@ use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::launcher;
-use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
+use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan, total};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
 use crate::smoke::{self, Trial};
 
@@ -74,7 +74,7 @@ pub fn install(
             None => wanted.push(tree),
         }
     }
-    prefix.check_space(wanted.iter().map(|tree| tree.installed_size()).sum())?;
+    prefix.check_space(total(wanted.iter().map(|tree| tree.installed_size())))?;
     let mut makings = Vec::new();
     for tree in wanted {
         makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);

@@ -200,7 +200,9 @@ pub(super) fn fill(
 }
 
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let total = |size: fn(&TreePlan) -> u64| Some(trees.iter().map(|tree| size(tree.plan)).sum());
+    let total = |size: fn(&TreePlan) -> u64| {
+        Some(crate::model::total(trees.iter().map(|tree| size(tree.plan))))
+    };
     for (phase, total) in [
         (Phase::Download, total(TreePlan::download_size)),
         (Phase::Unpack, total(TreePlan::installed_size)),
