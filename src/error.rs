@@ -1,13 +1,13 @@
 //! Every failure of a run: its exit status, and what to do next.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
-use crate::model::{Arch, LockError};
+use crate::model::{Arch, LockError, escape};
 use crate::pipeline::metadata::MetadataError;
 use crate::prefix::PrefixError;
 use crate::relocate::RelocateError;
@@ -15,9 +15,10 @@ use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
 use crate::trust::TrustError;
 use crate::unpack::UnpackError;
+use crate::verify::VerifyError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 10] = [
+pub const EXIT_STATUSES: [(u8, &str); 12] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -26,9 +27,14 @@ pub const EXIT_STATUSES: [(u8, &str); 10] = [
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (7, "this host: what was installed does not run here"),
+    (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
+    (UPDATE_AVAILABLE, "update --check: there is an update"),
     (INTERRUPTED, "interrupted"),
 ];
+
+/// Exit status of `update --check` when there is an update.
+pub const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
@@ -108,6 +114,27 @@ pub enum Error {
     /// A program of the tree does not run.
     #[error(transparent)]
     Smoke(#[from] SmokeError),
+    /// A plan asks more than its target has.
+    #[error("what {dist} has for {arch} does not run there: {shortage}")]
+    TooNew {
+        /// The architecture.
+        arch: Arch,
+        /// The dist.
+        dist: String,
+        /// What is needed, and what there is.
+        shortage: String,
+        /// A dist that fits.
+        fits: Option<String>,
+    },
+    /// This machine has no glibc.
+    #[error("the C library of this machine is musl, and Enterprise Linux's programs need glibc")]
+    Musl,
+    /// `elsewhere doctor` found something broken.
+    #[error("not everything works on this machine: {}", .0.join(", "))]
+    Unwell(
+        /// The names of the checks.
+        Vec<&'static str>,
+    ),
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
@@ -135,6 +162,22 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// An installed tree cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What is installed is not as it was made.
+    #[error("{} is damaged: {count} {}", shown(path), if *count == 1 { "finding" } else { "findings" })]
+    Damaged {
+        /// The prefix.
+        path: PathBuf,
+        /// How many things are not as they should be.
+        count: usize,
+        /// What to do next.
+        hint: String,
+    },
+    /// No failure: the answer of `update --check`, which goes into the exit status alone.
+    #[error("there is an update")]
+    UpdateAvailable,
     /// The user asked to stop.
     #[error("interrupted: nothing was changed")]
     Cancelled,
@@ -168,7 +211,14 @@ impl Error {
             | Self::Cache { .. }
             | Self::File { .. }
             | Self::Audit(_) => 6,
-            Self::Gaps { .. } | Self::Smoke(_) => 7,
+            Self::Verify(_) => 6,
+            Self::Damaged { .. } => 8,
+            Self::UpdateAvailable => UPDATE_AVAILABLE,
+            Self::TooNew { .. }
+            | Self::Musl
+            | Self::Gaps { .. }
+            | Self::Smoke(_)
+            | Self::Unwell(_) => 7,
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -196,18 +246,37 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
-            Self::TrustKeyFile { .. }
+            Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::TooNew { fits, .. } => Some(match fits {
+                Some(dist) => format!(
+                    "-d {dist} fits, and -d auto chooses; name other machines with --for \
+                     (--for x86-64-v3 where all processors are new)"
+                ),
+                None => "no dist fits: name the machines that it is for with --for".to_owned(),
+            }),
+            Self::Musl => Some(
+                "install your distribution's own package, or name the machines that the tree is for: \
+                 --for el8"
+                    .to_owned(),
+            ),
+            Self::Unwell(_) => Some(
+                "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
+            ),
+            Self::Verify(_)
+            | Self::TrustKeyFile { .. }
             | Self::Signals { .. }
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::UpdateAvailable
             | Self::Cancelled
             | Self::Panicked => None,
         }
     }
 
     /// Whether the user, not a fault, ended the run.
-    fn is_cancelled(&self) -> bool {
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         match self {
             Self::Fetch(error) => matches!(error, FetchError::Cancelled),
             Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
@@ -215,6 +284,7 @@ impl Error {
             Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
             Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
             Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            Self::Verify(error) => matches!(error, VerifyError::Cancelled),
             error => matches!(error, Self::Cancelled),
         }
     }
@@ -232,6 +302,11 @@ fn fetch_status(error: &FetchError) -> u8 {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
         }
     }
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
 }
 
 fn missing(reasons: &[String]) -> String {

@@ -32,16 +32,15 @@
 //! The program's own. 127 when there is no tree for this machine; 126 when a symlink on the way to
 //! the launcher cannot be read, or the program cannot be started.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape, shell_word};
 
 /// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
 /// prefix and every generation.
 #[must_use]
 pub fn text(runtime: &Runtime, command: &Command) -> String {
-    let program = quote(command.path.as_str());
+    let program = shell_word(command.path.as_str());
     let mut text = String::with_capacity(2048);
     text.push_str("#!/bin/sh -\n");
     text.push_str(LAUNCHER_MARKER);
@@ -53,10 +52,10 @@ pub fn text(runtime: &Runtime, command: &Command) -> String {
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
     text.push_str("    exec \"$elsewhere_program\"");
     for argument in &command.arguments {
-        let _ = write!(text, " {}", quote(argument));
+        let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&quote(&command.name), &program, &quote(&runtime.name)));
+    text.push_str(&explain(&shell_word(&command.name), &program, &shell_word(&runtime.name)));
     text
 }
 
@@ -121,26 +120,4 @@ printf "%s: '%s' has no %s for %s; it has it for:%s\nTo add it: elsewhere instal
 exit 127
 "#
     )
-}
-
-/// `word` as one word of a shell's command line.
-fn quote(word: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+,:@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return Cow::Borrowed(word);
-    }
-    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        assert_eq!(quote("bin/ch-run"), "bin/ch-run");
-        assert_eq!(quote(""), "''");
-        assert_eq!(quote("a b"), "'a b'");
-        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
-    }
 }

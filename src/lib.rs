@@ -16,6 +16,9 @@
 //! 9. [`relocate`] makes the tree movable; [`audit`] proves that nothing it needs is missing.
 //! 10. [`smoke`] runs it; [`launcher`] writes the text of `PREFIX/bin/*`.
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
+//! 12. [`verify`] holds it against its receipt, any time later.
+//!
+//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
 //!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
@@ -24,6 +27,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod doctor;
 pub(crate) mod elf;
 pub mod error;
 pub mod fetch;
@@ -36,7 +40,9 @@ pub mod relocate;
 pub mod repodata;
 pub mod report;
 pub mod resolve;
+pub mod sandbox;
 pub mod smoke;
 pub mod terminal;
 pub mod trust;
 pub mod unpack;
+pub mod verify;

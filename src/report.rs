@@ -18,6 +18,8 @@ pub enum Phase {
     Relocate,
     /// Running what was made: counted in programs.
     Test,
+    /// Holding a tree against its receipt: counted in bytes.
+    Verify,
 }
 
 /// Something that happened.

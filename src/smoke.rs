@@ -17,9 +17,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::model::{
-    Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape,
-};
+use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
 use process::{End, Finished};
 
@@ -422,8 +420,7 @@ mod tests {
 
     #[test]
     fn words_in_braces_are_replaced_once() {
-        let places =
-            Places { home: "/h".into(), temporary: "/s".into(), sandbox: "/box".into() };
+        let places = Places { home: "/h".into(), temporary: "/s".into(), sandbox: "/box".into() };
         let expand = |text| places.expand(text, "1.4", Path::new("/t{tmp}"));
         assert_eq!(expand("a={tree}/b,{tmp},{version}{x}"), "a=/t{tmp}/b,/s,1.4{x}");
         assert_eq!(expand("{sandbox}"), "/box");

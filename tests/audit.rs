@@ -1,4 +1,5 @@
 //! The audit, on small real programs. Needs a C compiler.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
 mod relocation;
 

@@ -1,5 +1,6 @@
 //! Malformed programs and libraries: nothing panics, hangs, or takes memory or disk. Needs a C
 //! compiler.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
 #[path = "../fuzz/src/elf_seeds.rs"]
 #[allow(unreachable_pub)]

@@ -11,9 +11,9 @@ use elsewhere::report::Silent;
 use elsewhere::trust::{Keyring, Policy, open};
 use elsewhere::unpack::{Claims, Destination, unpack};
 
+use support::jail::Jail;
 use support::keys::TestKey;
 use support::rpms::{self, Package};
-use support::jail::Jail;
 
 /// Bytes of the one file, which cannot be compressed.
 const SIZE: u64 = 54 << 20;

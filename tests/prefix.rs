@@ -328,9 +328,9 @@ fn removing_an_architecture_leaves_the_other() {
     staging.write_receipt(&other).unwrap();
     let other = staging.commit(&lock).unwrap();
     prefix.activate(&lock, &other).unwrap();
-    prefix.remove(&lock, ARCH, false).unwrap();
+    prefix.remove(&lock, ARCH, true).unwrap();
     assert_eq!(prefix.arches().unwrap(), [Arch::S390x]);
-    prefix.remove(&lock, Arch::S390x, false).unwrap();
+    prefix.remove(&lock, Arch::S390x, true).unwrap();
     drop(lock);
     assert!(listing(&place.0).is_empty());
 }

@@ -65,12 +65,55 @@ fn what_runs_is_spared() {
     let pruned = prefix.prune(&lock, ARCH, 0, false).unwrap();
     let expected = format!("in use by process {} (sleep)", running.id());
     assert_eq!(pruned.spared, [(1, expected)]);
-    let error = prefix.remove(&lock, ARCH, false).unwrap_err();
-    assert!(matches!(error, PrefixError::InUse { number: 1, .. }), "{error}");
-    assert_eq!(live(&prefix), Some(2));
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().removed, [1]);
+}
+
+#[test]
+fn what_is_removed_goes_out_of_use_at_once_and_off_the_disk_later() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    install(&prefix, &lock, &[]);
+    let removed = prefix.remove(&lock, ARCH, false).unwrap();
+    let recently = |number| (number, "it was live in the last seven days".to_owned());
+    assert_eq!(removed.spared, [recently(1), recently(2)]);
+    assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
+    // A later run does not mistake them for what a killed one left.
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!(numbers(&prefix), [1, 2]);
+    assert_eq!(prefix.prune(&lock, ARCH, 2, false).unwrap().spared.len(), 2);
+    assert_eq!(prefix.prune(&lock, ARCH, 2, true).unwrap().removed, [1, 2]);
+    drop(lock);
+    assert!(!place.join("p").exists());
+}
+
+#[test]
+fn installing_after_removing_counts_on() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    prefix.remove(&lock, ARCH, false).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    install(&prefix, &lock, &[]);
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
+}
+
+#[test]
+fn pins_are_kept_with_the_prefix() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    assert!(prefix.pins().unwrap().is_empty());
+    let pins = elsewhere::prefix::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
+    prefix.set_pins(&lock, &pins).unwrap();
+    assert_eq!(prefix.pins().unwrap(), pins);
+    fs::write(place.join("p/.elsewhere/pins.toml"), "format = 1\n[runtimes]\ncrun = 2\n").unwrap();
+    let error = prefix.pins().unwrap_err();
+    assert!(error.to_string().contains("pins.toml makes no sense: "), "{error}");
+    prefix.set_pins(&lock, &Default::default()).unwrap();
+    assert!(!place.join("p/.elsewhere/pins.toml").exists());
 }
 
 #[test]

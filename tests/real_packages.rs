@@ -14,8 +14,8 @@ use elsewhere::report::Silent;
 use elsewhere::trust::{Keyring, Policy, TrustError, open, read_local};
 use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
-use support::rpms;
 use support::jail::Jail;
+use support::rpms;
 
 fn files_in(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

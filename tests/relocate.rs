@@ -1,4 +1,5 @@
 //! Relocation, proved by running what was relocated. Needs a C compiler.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
 mod relocation;
 

@@ -2,6 +2,12 @@
 //! programs need lies nowhere but in the tree.
 //!
 //! Needs Debian's apt with a mirror, dpkg, binutils, patchelf, qemu-user, util-linux.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failure here should stop the test"
+)]
 
 mod relocation;
 

@@ -8,9 +8,9 @@ use elsewhere::trust::{Keyring, Policy, open};
 use elsewhere::unpack::{Claims, Destination, unpack};
 use rustix::fs::Mode;
 
+use support::jail::Jail;
 use support::keys::TestKey;
 use support::rpms::{File, Package};
-use support::jail::Jail;
 
 #[test]
 fn modes_do_not_depend_on_the_umask() {

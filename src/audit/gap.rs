@@ -63,6 +63,21 @@ pub enum Gap {
     },
 }
 
+impl Gap {
+    /// The file that lacks something.
+    #[must_use]
+    pub fn path(&self) -> &RelPath {
+        match self {
+            Self::Missing { path, .. }
+            | Self::NoVersion { path, .. }
+            | Self::Glibc { path, .. }
+            | Self::Private { path, .. }
+            | Self::Shadowed { path, .. }
+            | Self::Unreadable { path, .. } => path,
+        }
+    }
+}
+
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -17,6 +17,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("runtimes/fuse-overlayfs.toml", include_str!("../../repos/runtimes/fuse-overlayfs.toml")),
     ("runtimes/squashfs-tools.toml", include_str!("../../repos/runtimes/squashfs-tools.toml")),
     ("runtimes/squashfuse.toml", include_str!("../../repos/runtimes/squashfuse.toml")),
+    ("doctor.toml", include_str!("../../repos/doctor.toml")),
     ("host.toml", include_str!("../../repos/host.toml")),
     ("names.toml", include_str!("../../repos/names.toml")),
 ];

@@ -51,6 +51,12 @@ pub enum CatalogError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// What `--for` names is no machine.
+    #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, el8, or a distribution's name")]
+    UnknownHost {
+        /// As it was typed.
+        name: String,
+    },
     /// No dist has this name, and no distribution of this name is known.
     #[error(
         "unknown dist {:?}: choose from {}, or name a distribution such as {}",
@@ -103,7 +109,7 @@ impl CatalogError {
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),
-            Self::Unreadable { .. } => None,
+            Self::Unreadable { .. } | Self::UnknownHost { .. } => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded};
-use crate::model::{Dist, HostGives, Repository, Runtime};
+use crate::model::{Dist, HostGives, Remedies, Repository, Runtime};
 
 /// A definition's text, and where it stands, for messages.
 struct Definition {
@@ -39,11 +39,12 @@ fn collect(
     for path in toml_files(directory)? {
         let relative = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
         let is_definition = relative == "host.toml"
+            || relative == "doctor.toml"
             || relative == "names.toml"
             || relative.starts_with("dists/")
             || relative.starts_with("runtimes/");
         if !is_definition {
-            let expected = "there may be dists/, runtimes/, host.toml and names.toml";
+            let expected = "there may be dists/, runtimes/, host.toml, names.toml and doctor.toml";
             return Err(CatalogError::UnexpectedFile { path, expected });
         }
         let text = fs::read_to_string(&path)
@@ -98,6 +99,7 @@ fn build(
         runtimes: BTreeMap::new(),
         host: HostGives::default(),
         names: Names::default(),
+        remedies: Remedies::default(),
     };
     // In the order of their names: every dist before any runtime, which may name dists.
     for (relative, definition) in files {
@@ -111,6 +113,8 @@ fn build(
             let problem = named_as_file(&runtime.name, file_name);
             check(definition, problem.or_else(|| runtime_problem(&runtime, &catalog.dists)))?;
             catalog.runtimes.insert(runtime.name.clone(), runtime);
+        } else if relative == "doctor.toml" {
+            catalog.remedies = parse(definition)?;
         } else {
             catalog.host = parse(definition)?;
         }

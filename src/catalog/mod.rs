@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use choose::Choice;
 pub use error::CatalogError;
 
-use crate::model::{Arch, Dist, HostFacts, HostGives, Runtime};
+use crate::model::{Aim, Arch, Dist, HostFacts, HostGives, Remedies, Remedy, Runtime};
 use names::Names;
 
 /// Every definition: dists, runtimes, what hosts give, and other names of dists.
@@ -24,6 +24,7 @@ pub struct Catalog {
     runtimes: BTreeMap<String, Runtime>,
     host: HostGives,
     names: Names,
+    remedies: Remedies,
 }
 
 impl Catalog {
@@ -70,6 +71,36 @@ impl Catalog {
         })
     }
 
+    /// The machines that `hosts` describe, for a tree that runs on each of them: `glibc=2.17`,
+    /// `x86-64-v2`, or what [`Self::dist`] takes. The oldest glibc counts, and the lowest level;
+    /// where a level is given, that counts instead of those that the names imply.
+    ///
+    /// # Errors
+    /// When a name is unknown, or stands for what nothing here can run on.
+    pub fn aim(&self, hosts: &[String]) -> Result<Option<Aim>, CatalogError> {
+        let (mut glibcs, mut given, mut implied) = (Vec::new(), Vec::new(), Vec::new());
+        for host in hosts {
+            let plain = names::normalize(host);
+            if let Some(level) = host.strip_prefix("x86-64-v") {
+                let level = level.parse().ok().filter(|level| (1..=4).contains(level));
+                let wrong = || CatalogError::UnknownHost { name: host.clone() };
+                given.push(level.ok_or_else(wrong)?);
+            } else if let Some(version) = host.strip_prefix("glibc=") {
+                let wrong = |_| CatalogError::UnknownHost { name: host.clone() };
+                glibcs.push(version.parse().map_err(wrong)?);
+            } else {
+                let dist = self.dist(host)?;
+                let is_dist = self.dists.contains_key(&plain);
+                implied.push(if is_dist { dist.x86_64_level } else { 1 });
+                let of_name = self.names.glibc(&plain).filter(|_| !is_dist);
+                glibcs.push(of_name.unwrap_or(dist.glibc));
+            }
+        }
+        let level = given.into_iter().min().or(implied.into_iter().min()).unwrap_or(1);
+        let aim = Aim { glibc: glibcs.into_iter().min(), x86_64_level: level };
+        Ok((!hosts.is_empty()).then_some(aim))
+    }
+
     /// What counts as being on the host for `runtimes` together: what every host gives, and what
     /// their own files add.
     #[must_use]
@@ -93,6 +124,17 @@ impl Catalog {
     /// Every runtime, by name.
     pub fn runtimes(&self) -> impl Iterator<Item = &Runtime> {
         self.runtimes.values()
+    }
+
+    /// What helps against `cause` on `distribution`, a name as os-release(5) gives it.
+    #[must_use]
+    pub fn remedy(&self, cause: &str, distribution: &str) -> Option<&Remedy> {
+        let plain = names::normalize(distribution);
+        let fits = |patterns: &[String]| {
+            patterns.is_empty() || names::any_matches(patterns, &plain)
+        };
+        let mut remedies = self.remedies.remedies.iter();
+        remedies.find(|remedy| remedy.cause == cause && fits(&remedy.distributions))
     }
 
     /// The dists to choose from where the user names none, the best one first, at least one.

@@ -26,7 +26,6 @@ struct Name {
     dist: String,
     /// The oldest glibc among the distributions: the reason for the choice.
     #[serde(default)]
-    #[cfg_attr(not(test), allow(dead_code, reason = "the reason for the choice, held by a test"))]
     glibc: Option<GlibcVersion>,
 }
 
@@ -50,6 +49,11 @@ impl Names {
     pub(super) fn dist(&self, plain: &str) -> Option<&str> {
         let entry = self.names.iter().find(|name| any_matches(&name.patterns, plain))?;
         Some(&entry.dist)
+    }
+
+    /// The oldest glibc of the distributions that a normalized name stands for.
+    pub(super) fn glibc(&self, plain: &str) -> Option<GlibcVersion> {
+        self.names.iter().find(|name| any_matches(&name.patterns, plain))?.glibc
     }
 
     /// Why nothing fits a normalized name, where that is known.
@@ -99,7 +103,8 @@ pub(super) fn normalize(typed: &str) -> String {
     plain
 }
 
-fn any_matches(patterns: &[String], name: &str) -> bool {
+/// Whether a normalized name is of the form of any of `patterns`.
+pub(super) fn any_matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
 }
 

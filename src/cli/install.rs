@@ -1,17 +1,17 @@
 //! `elsewhere install`: plan, fetch, verify, unpack, relocate, audit, try, swap in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
-use super::plan;
+use super::{doctor, plan};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Plan, Request};
-use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
+use crate::model::{Arch, Plan, Request, shell_word};
+use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -37,6 +37,9 @@ pub(super) struct Install {
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do not look whether this machine lets the runtime work (see `elsewhere doctor`)
+    #[arg(long)]
+    no_doctor: bool,
     /// Fail, rather than wait, when another run works on the prefix
     #[arg(long)]
     no_wait: bool,
@@ -54,10 +57,14 @@ impl Install {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let request = self.wanted.request(host, terminal)?;
         let path = host.absolute(&self.prefix);
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = self.plan(context, &keys, &request, &path)?;
+        let prefix = Prefix::create(&path)?;
+        let plan = self.plan(context, &keys, &request, &prefix)?;
+        if !self.no_doctor && !self.dry_run && self.wanted.hosts.is_empty() {
+            doctor::warn(host, context, &path, &request);
+        }
         if self.dry_run {
             plan::show(&plan, self.output.json, terminal);
             return Ok(());
@@ -67,9 +74,8 @@ impl Install {
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
         };
-        let prefix = Prefix::create(&path)?;
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
-        self.tell(&installed, &path, host, terminal);
+        self.tell(&installed, &path, terminal);
         Ok(())
     }
 
@@ -79,36 +85,36 @@ impl Install {
         context: Context<'_>,
         keys: &Keys<'_>,
         request: &Request,
-        path: &PathBuf,
+        prefix: &Prefix,
     ) -> Result<Plan, Error> {
         if let Some(lock) = &self.lock {
             let text = std::fs::read_to_string(lock)
                 .map_err(|source| Error::File { path: lock.clone(), source })?;
-            return Ok(Plan::from_lock(&text)?);
+            let plan = Plan::from_lock(&text)?;
+            pipeline::check_target(context, &plan)?;
+            return Ok(plan);
         }
-        let present =
-            if path.exists() { pipeline::present(&Prefix::open(path)?)? } else { Present::new() };
+        let present = pipeline::present(prefix)?;
         pipeline::plan(context, keys, request, &present)
     }
 
     /// Says what is installed now, and what to type next.
-    fn tell(&self, installed: &Installed, path: &PathBuf, host: &Host, terminal: &Terminal) {
+    fn tell(&self, installed: &Installed, path: &Path, terminal: &Terminal) {
         if self.output.json {
             return terminal.output_json(installed);
         }
         for tree in &installed.trees {
             terminal.line(sentence(tree));
         }
-        let native = installed.trees.iter().any(|tree| Some(tree.arch) == host.facts().arch);
-        if let (true, Some(launcher)) = (native, installed.launchers.first()) {
-            terminal
-                .line(format_args!("try: {} --version", path.join("bin").join(launcher).display()));
+        if let Some(suggestion) = &installed.suggestion {
+            let bin = path.join("bin");
+            terminal.line(format_args!("try: {}/{suggestion}", shell_word(&bin.to_string_lossy())));
         }
     }
 }
 
 /// One line about a tree.
-fn sentence(tree: &InstalledTree) -> String {
+pub(super) fn sentence(tree: &InstalledTree) -> String {
     let state = if tree.unchanged { "nothing to do" } else { "installed" };
     let glibc = tree
         .glibc_needed

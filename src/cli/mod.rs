@@ -1,12 +1,20 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod history;
+mod doctor;
 mod install;
 mod list;
 mod options;
+mod pin;
 mod plan;
+mod prune;
+mod remove;
+mod rollback;
 mod session;
 mod status;
+mod verify;
+mod update;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, UPDATE_AVAILABLE};
 use crate::host::Host;
 use crate::terminal::Terminal;
 
@@ -42,6 +50,17 @@ enum Command {
     Plan(plan::PlanCommand),
     List(list::List),
     Status(status::Status),
+    Verify(verify::Verify),
+    Update(update::Update),
+    Rollback(rollback::Rollback),
+    History(history::History),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    Remove(remove::Remove),
+    Prune(prune::Prune),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    DoctorProbe(doctor::DoctorProbe),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -52,10 +71,14 @@ Examples:
   elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
   elsewhere plan -r charliecloud                    what would be installed, and why
   elsewhere status ~/apptainer                      what is installed
+  elsewhere update ~/apptainer                      the newest version; rollback goes back
+  elsewhere verify ~/apptainer                      whether it is still as it was made
+  elsewhere doctor ~/apptainer                      what works on this machine, and what helps
 
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
-  6 disk   7 this host        9 prefix busy            130 interrupted
+  6 disk   7 this host        8 damage     9 prefix busy
+  10 update --check: there is one          130 interrupted
 
 Environment variables, configuration and formats: see the documentation in docs/.";
 
@@ -78,6 +101,7 @@ pub fn run() -> ExitCode {
     terminal.finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {
             terminal.error(&error, error.hint().as_deref());
             ExitCode::from(error.exit_status())
@@ -92,6 +116,16 @@ impl Command {
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
+            Self::Verify(command) => &command.output,
+            Self::Update(command) => &command.output,
+            Self::Rollback(command) => &command.output,
+            Self::History(command) => &command.output,
+            Self::Pin(command) => &command.output,
+            Self::Unpin(command) => &command.output,
+            Self::Remove(command) => &command.output,
+            Self::Prune(command) => &command.output,
+            Self::Doctor(command) => &command.output,
+            Self::DoctorProbe(command) => &command.output,
         }
     }
 
@@ -101,6 +135,19 @@ impl Command {
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
+            Self::Verify(command) => command.execute(host, terminal),
+            Self::Update(command) => command.execute(host, terminal),
+            Self::Rollback(command) => command.execute(host, terminal),
+            Self::History(command) => command.execute(host, terminal),
+            Self::Pin(command) => command.execute(host, terminal),
+            Self::Unpin(command) => command.execute(host, terminal),
+            Self::Remove(command) => command.execute(host, terminal),
+            Self::Prune(command) => command.execute(host, terminal),
+            Self::Doctor(command) => command.execute(host, terminal),
+            Self::DoctorProbe(command) => {
+                command.execute(terminal);
+                Ok(())
+            }
         }
     }
 }

@@ -22,12 +22,16 @@ pub(super) struct Wanted {
     #[arg(short = 'v', long, value_name = "VERSION")]
     version: Option<String>,
     /// Where packages come from: el7 el8 el9 el10, fc43, or a distribution's own name (debian12,
-    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it
+    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it; auto chooses
     #[arg(short, long, value_name = "DIST")]
     dist: Option<String>,
     /// Architectures: x86_64 aarch64 ppc64le s390x [default: this machine's]
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
+    /// Make it for these machines, all of them, instead of this one: glibc=2.17, x86-64-v2, el7,
+    /// ubuntu22.04 …; the oldest counts
+    #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
+    pub(super) hosts: Vec<String>,
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
     #[arg(short = 'o')]
     opensuse: bool,
@@ -54,6 +58,14 @@ pub(super) struct Sources {
     pub(super) cache_dir: Option<PathBuf>,
 }
 
+/// Where definitions come from, for commands that fetch nothing.
+#[derive(Debug, Args)]
+pub(super) struct Definitions {
+    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
+    #[arg(long, value_name = "DIR")]
+    pub(super) repos: Vec<PathBuf>,
+}
+
 /// How much is shown, and in which form.
 #[derive(Debug, Args)]
 pub(super) struct Output {
@@ -72,7 +84,7 @@ pub(super) struct Output {
 }
 
 /// The runtime that is meant when none is named.
-const DEFAULT_RUNTIME: &str = "apptainer";
+pub(super) const DEFAULT_RUNTIME: &str = "apptainer";
 
 impl Wanted {
     /// The validated request.
@@ -128,13 +140,19 @@ impl Sources {
     /// The mirror as an absolute URL or path; the option wins over the variable.
     ///
     /// # Errors
-    /// When the variable is not UTF-8.
+    /// When the variable is not UTF-8, or the base is a URL of another kind.
     pub(super) fn mirror(&self, host: &Host) -> Result<Option<String>, Error> {
         let base = match &self.mirror {
             Some(base) => Some(base.as_str()),
             None => host.mirror()?,
         };
-        let is_url = |base: &str| base.contains("://") || base.starts_with("file:");
+        let is_url =
+            |base: &str| ["http://", "https://", "file:"].iter().any(|kind| base.starts_with(kind));
+        if let Some(base) = base.filter(|base| base.contains("://") && !is_url(base)) {
+            return Err(Error::Usage(format!(
+                "--mirror {base}: an http, https or file URL or a directory is needed"
+            )));
+        }
         Ok(base.map(|base| match is_url(base) {
             true => base.to_owned(),
             false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),

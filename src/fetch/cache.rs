@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::FetchError;
+use super::{FetchError, Stream};
 use crate::model::{Checksum, Digester};
 
 /// A partial file that nothing was added to for this long belongs to no living run: another one may
@@ -80,6 +80,13 @@ impl Cache {
         }
         remove(&path)?;
         Ok(None)
+    }
+
+    /// The file that should have this digest, if it is here with this size. Its bytes were not
+    /// looked at.
+    pub(super) fn open_unproven(&self, checksum: &Checksum, size: u64) -> Option<File> {
+        let file = File::open(self.object(checksum)).ok()?;
+        file.metadata().is_ok_and(|metadata| metadata.len() == size).then_some(file)
     }
 
     /// Starts, or goes on with, a file that will have this digest.
@@ -220,16 +227,18 @@ pub(super) struct Partial {
     file: File,
     digester: Digester,
     empty: Digester,
+    /// Who is told of what comes.
+    stream: Option<Stream>,
     /// Bytes that are there.
     pub(super) length: u64,
 }
 
 impl Partial {
     fn create(path: PathBuf, checksum: &Checksum) -> Result<Self, FetchError> {
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|error| FetchError::cache("write", &path, error))?;
         let empty = Digester::new(checksum.algorithm());
-        Ok(Self { path, file, digester: empty.clone(), empty, length: 0 })
+        Ok(Self { path, file, digester: empty.clone(), empty, stream: None, length: 0 })
     }
 
     fn resume(path: &Path, checksum: &Checksum) -> io::Result<Self> {
@@ -237,15 +246,27 @@ impl Partial {
         let empty = Digester::new(checksum.algorithm());
         let mut digester = empty.clone();
         let length = io::copy(&mut file, &mut digester)?;
-        Ok(Self { path: path.to_owned(), file, digester, empty, length })
+        Ok(Self { path: path.to_owned(), file, digester, empty, stream: None, length })
+    }
+
+    /// Lets `stream` have what is there, and what comes.
+    pub(super) fn feed(&mut self, stream: &Stream) -> Result<(), FetchError> {
+        let file = self.file.try_clone();
+        let file = file.map_err(|error| FetchError::cache("read", &self.path, error))?;
+        stream.begin(file, self.length);
+        self.stream = Some(stream.clone());
+        Ok(())
     }
 
     /// Adds a piece.
     pub(super) fn write(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
         let written = self.file.write_all(chunk);
         written.map_err(|error| FetchError::cache("write", &self.path, error))?;
-        self.digester.update(chunk);
         self.length = self.length.saturating_add(chunk.len() as u64);
+        if let Some(stream) = &self.stream {
+            stream.reach(self.length);
+        }
+        self.digester.update(chunk);
         Ok(())
     }
 
@@ -257,6 +278,9 @@ impl Partial {
     /// Begins anew.
     pub(super) fn restart(&mut self) -> Result<(), FetchError> {
         use std::io::Seek;
+        if let Some(stream) = &self.stream {
+            stream.restart();
+        }
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(|error| FetchError::cache("write", &self.path, error))?;
         self.digester = self.empty.clone();

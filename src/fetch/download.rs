@@ -10,7 +10,7 @@ use super::cache::{self, Partial};
 use super::error::Failure;
 use super::http::Answer;
 use super::location::Place;
-use super::{FetchError, Fetched, Fetcher, Reason};
+use super::{FetchError, Fetched, Fetcher, Reason, Stream};
 use crate::model::Checksum;
 use crate::report::{Phase, Reporter};
 
@@ -41,15 +41,90 @@ impl Fetcher<'_> {
             let url = urls.first().cloned().unwrap_or_default();
             return Ok(wanted.fetched(path, size, url, true));
         }
+        self.bring(urls, &wanted, &mut meter, None)
+    }
+
+    /// Lets `stream` have the file with digest `checksum` and `size` while it comes, from the
+    /// cache or from the first of `urls` that serves it whole, as [`Self::content`] does.
+    ///
+    /// A file that is here already is not digested: its reader will.
+    ///
+    /// # Errors
+    /// As [`Self::content`]. The stream has ended then.
+    pub fn feed(
+        &self,
+        urls: &[String],
+        checksum: &Checksum,
+        size: u64,
+        progress: Option<Phase>,
+        stream: &Stream,
+    ) -> Result<(), FetchError> {
+        let wanted = Wanted { checksum, size: Some(size) };
+        let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
+        let fed = match self.cache.open_unproven(checksum, size) {
+            Some(file) => {
+                stream.distrust();
+                stream.begin(file, size);
+                meter.reach(size);
+                Ok(())
+            }
+            None => self.bring(urls, &wanted, &mut meter, Some(stream)).map(drop),
+        };
+        if fed.is_ok() {
+            stream.finish()
+        } else {
+            stream.abandon()
+        }
+        fed
+    }
+
+    /// Lets `stream` have the file when it is whole and [`Self::content`] has compared its digest.
+    ///
+    /// # Errors
+    /// As [`Self::content`]. The stream has ended then.
+    pub fn feed_proven(
+        &self,
+        urls: &[String],
+        checksum: &Checksum,
+        size: u64,
+        progress: Option<Phase>,
+        stream: &Stream,
+    ) -> Result<(), FetchError> {
+        let fed = self.content(urls, checksum, Some(size), progress).and_then(|fetched| {
+            let path = fetched.path();
+            let file = File::open(path);
+            let file = file.map_err(|source| FetchError::cache("read", path, source))?;
+            stream.begin(file, fetched.size());
+            Ok(())
+        });
+        if fed.is_ok() {
+            stream.finish()
+        } else {
+            stream.abandon()
+        }
+        fed
+    }
+
+    /// Fetches a file that is not in the cache.
+    fn bring(
+        &self,
+        urls: &[String],
+        wanted: &Wanted<'_>,
+        meter: &mut Meter<'_>,
+        stream: Option<&Stream>,
+    ) -> Result<Fetched, FetchError> {
         let mut partial = None;
         let result = self.try_each(urls, |url, place| match place {
             Place::File(path) => {
-                let size = wanted.check_file(path)?;
+                let size = match stream {
+                    Some(stream) => wanted.lend_file(path, stream)?,
+                    None => wanted.check_file(path)?,
+                };
                 meter.reach(size);
                 Ok(wanted.fetched(path.clone(), size, url.to_owned(), false))
             }
             Place::Web { url: asked, .. } => {
-                let (path, size) = self.download(asked, &wanted, &mut partial, &mut meter)?;
+                let (path, size) = self.download(asked, wanted, &mut partial, meter, stream)?;
                 Ok(wanted.fetched(path, size, url.to_owned(), false))
             }
         });
@@ -67,10 +142,15 @@ impl Fetcher<'_> {
         wanted: &Wanted<'_>,
         slot: &mut Option<Partial>,
         meter: &mut Meter<'_>,
+        stream: Option<&Stream>,
     ) -> Result<(PathBuf, u64), Failure> {
         let partial = match slot {
             Some(partial) => partial,
-            None => slot.insert(self.cache.begin(wanted.checksum)?),
+            None => {
+                let partial = slot.insert(self.cache.begin(wanted.checksum)?);
+                stream.map_or(Ok(()), |stream| partial.feed(stream))?;
+                partial
+            }
         };
         let resumed_at = partial.length;
         if wanted.size != Some(resumed_at) || resumed_at == 0 {
@@ -85,7 +165,7 @@ impl Fetcher<'_> {
         partial.restart()?;
         if resumed_at > 0 {
             // The fault may lie in what an earlier try, or another mirror, had brought.
-            return self.download(url, wanted, slot, meter);
+            return self.download(url, wanted, slot, meter, stream);
         }
         Err(Reason::Digest { expected: wanted.checksum.clone(), got }.into())
     }
@@ -145,6 +225,18 @@ impl Wanted<'_> {
             return Err(Reason::Digest { expected: self.checksum.clone(), got });
         }
         Ok(size)
+    }
+
+    /// Lets `stream` have a file where it lies, if its size is right.
+    fn lend_file(&self, path: &Path, stream: &Stream) -> Result<u64, Reason> {
+        let file = File::open(path).map_err(Reason::File)?;
+        let got = file.metadata().map_err(Reason::File)?.len();
+        if let Some(expected) = self.size.filter(|&expected| expected != got) {
+            return Err(Reason::Size { got, expected });
+        }
+        stream.distrust();
+        stream.begin(file, got);
+        Ok(got)
     }
 
     fn fetched(&self, path: PathBuf, size: u64, url: String, from_cache: bool) -> Fetched {

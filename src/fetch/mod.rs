@@ -2,8 +2,8 @@
 //! them, with retries, resumption and a cache. It settles integrity (digests), never origin.
 //!
 //! [`Fetcher::document`] is for small things that nothing vouches for but the server itself,
-//! [`Fetcher::document_from`] for those that the caller judges, and [`Fetcher::content`] for files
-//! whose digest is known.
+//! [`Fetcher::document_from`] for those that the caller judges, [`Fetcher::content`] for files
+//! whose digest is known, and [`Fetcher::feed`] for those that are worked on while they come.
 
 mod cache;
 mod document;
@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod http;
 mod location;
+mod stream;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 pub use document::Proof;
 pub use error::{Attempt, FetchError, Reason, Refusal};
 pub use location::join;
+pub use stream::{End, Stream, StreamReader};
 
 use cache::Cache;
 use error::Failure;

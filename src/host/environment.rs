@@ -14,8 +14,31 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
     ("NO_COLOR", "no colours, when it is set to anything"),
     ("TERM", "no colours and no progress bars when it is `dumb`"),
-    ("HTTPS_PROXY", "proxy for https (also https_proxy, HTTP_PROXY, ALL_PROXY, NO_PROXY)"),
+    ("https_proxy", "proxy for https: http://[USER:PASSWORD@]HOST:PORT"),
+    ("HTTPS_PROXY", "the same"),
+    ("http_proxy", "proxy for http, which only --mirror uses"),
+    ("HTTP_PROXY", "the same"),
+    ("all_proxy", "proxy for both, where the above are not set"),
+    ("ALL_PROXY", "the same"),
+    ("no_proxy", "hosts and domains, separated by commas, that are reached without a proxy"),
+    ("NO_PROXY", "the same"),
     ("SSL_CERT_FILE", "certificates of the authorities to trust, instead of the system's"),
+    ("SSL_CERT_DIR", "a directory of such certificates, under OpenSSL's hashed names"),
+    ("PATH", "where `elsewhere doctor` finds the programs that it asks"),
+];
+
+/// Those of [`VARIABLES`] that say how to get to the network.
+const NETWORK: [&str; 10] = [
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// The variables of [`VARIABLES`] that are set, read once.
@@ -66,6 +89,18 @@ impl Environment {
     /// Whether `TERM` is `dumb`.
     pub(super) fn is_dumb_terminal(&self) -> bool {
         self.0.get("TERM").is_some_and(|term| term == "dumb")
+    }
+
+    /// The directories of `PATH`, but relative ones.
+    pub(super) fn search_path(&self) -> Vec<PathBuf> {
+        let path = self.0.get("PATH").map(OsString::as_os_str).unwrap_or_default();
+        std::env::split_paths(path).filter(|path| path.is_absolute()).collect()
+    }
+
+    /// The variables about proxies and certificates that are set.
+    pub(super) fn network(&self) -> Vec<(&'static str, OsString)> {
+        let value = |name| Some((name, self.0.get(name)?.clone()));
+        NETWORK.into_iter().filter_map(value).collect()
     }
 
     /// This program's directory below a base directory of the XDG specification, which says that

@@ -107,6 +107,12 @@ impl Host {
         self.environment.is_dumb_terminal()
     }
 
+    /// Whether colours may be used on standard output.
+    #[must_use]
+    pub fn stdout_colour(&self) -> bool {
+        self.stdout_is_terminal() && !self.no_colour()
+    }
+
     /// Whether standard error, where progress and messages go, is a terminal.
     #[must_use]
     pub fn stderr_is_terminal(&self) -> bool {
@@ -117,6 +123,25 @@ impl Host {
     #[must_use]
     pub fn stdout_is_terminal(&self) -> bool {
         io::stdout().is_terminal()
+    }
+
+    /// The directories where programs are looked for.
+    #[must_use]
+    pub fn search_path(&self) -> Vec<PathBuf> {
+        self.environment.search_path()
+    }
+
+    /// The variables about proxies and certificates that are set, and their values.
+    #[must_use]
+    pub fn network_variables(&self) -> Vec<(&'static str, OsString)> {
+        self.environment.network()
+    }
+
+    /// This program's own file.
+    #[must_use]
+    pub fn executable(&self) -> PathBuf {
+        // The kernel's link works where the file was replaced or its path is not readable.
+        std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
     }
 
     /// The machine's name, to say who holds a lock.

@@ -1,5 +1,6 @@
 //! The types that cross stages. They hold data and rules about data; nothing here does I/O.
 
+mod aim;
 mod arch;
 mod digest;
 mod dist;
@@ -10,10 +11,13 @@ mod package;
 mod plan;
 mod receipt;
 mod relpath;
+mod remedy;
 mod request;
 mod runtime;
 mod text;
+mod version_order;
 
+pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};
@@ -22,14 +26,14 @@ pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
-pub use receipt::{FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
+pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
 pub use relpath::{InvalidRelPath, RelPath};
+pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest,
-    VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
-pub use text::escape;
+pub use text::{escape, shell_word};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
 /// number holds; then it is the largest one, which no disk has.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::escape;
+use super::version_order::compare as compare_segment;
 
 /// Epoch, version and release. Ordered by RPM's rules (`rpmvercmp`, with `~` and `^`).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -45,11 +46,6 @@ impl Evr {
         }
         versions.then_with(|| compare_segment(&self.release, &other.release))
     }
-}
-
-/// `rpmvercmp` of one segment: a version or a release.
-fn compare_segment(left: &str, right: &str) -> Ordering {
-    rpm_version::Evr::new("0", left, "0").cmp(&rpm_version::Evr::new("0", right, "0"))
 }
 
 impl PartialEq for Evr {

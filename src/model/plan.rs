@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, KeyPin, Nevra, RelPath, total};
+use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 
 /// The version of the lock file's format that this program reads and writes.
 pub const PLAN_FORMAT: u32 = 1;
@@ -27,6 +27,9 @@ pub struct TreePlan {
     pub arch: Arch,
     /// The dist's name.
     pub dist: String,
+    /// The newest glibc that the packages' Requires name: what the target must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<GlibcVersion>,
     /// The runtimes, by name.
     #[serde(rename = "runtime")]
     pub runtimes: Vec<PlannedRuntime>,

@@ -4,11 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedRuntime, Reason, RelPath, total,
+    Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage, PlannedRuntime, Reason,
+    RelPath, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
 pub const RECEIPT_FORMAT: u32 = 1;
+
+/// The directory of a tree in which every file is configuration.
+pub const CONFIG_DIRECTORY: &str = "etc";
 
 /// The account of one complete tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,8 @@ pub struct Receipt {
     pub elsewhere: String,
     /// The newest glibc symbol version that any file asks for.
     pub glibc_needed: Option<GlibcVersion>,
+    /// The repositories that the packages came from, with the keys that were asked for.
+    pub sources: Vec<Source>,
     /// Every package.
     pub packages: Vec<PackageReceipt>,
     /// Every file, directory and symlink, sorted by path.
@@ -49,6 +55,19 @@ impl Receipt {
         };
         total(self.files.iter().map(size))
     }
+
+    /// The plan that this tree was made by: carried out again, it makes the same tree.
+    #[must_use]
+    pub fn plan(&self) -> TreePlan {
+        TreePlan {
+            arch: self.arch,
+            dist: self.dist.clone(),
+            runtimes: self.runtimes.clone(),
+            glibc: self.glibc_needed,
+            sources: self.sources.clone(),
+            packages: self.packages.iter().map(PackageReceipt::plan).collect(),
+        }
+    }
 }
 
 /// What is known of one installed package.
@@ -59,10 +78,19 @@ pub struct PackageReceipt {
     pub nevra: Nevra,
     /// Where its bytes came from: the URL that was asked for, before any mirror.
     pub url: String,
+    /// Id of the [`Source`].
+    pub source: String,
+    /// Its place below the source's base URLs, as in [`PlannedPackage::location`].
+    pub location: String,
     /// Bytes of the package file.
     pub size: u64,
+    /// Bytes of its files when installed, as metadata declares.
+    pub installed_size: u64,
     /// Digest of the package file.
     pub checksum: Checksum,
+    /// When not empty, only these files of the package were unpacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<RelPath>,
     /// Fingerprint of the primary key of the signature; `None` when `--allow-unsigned` let an
     /// unsigned package in.
     pub signed_by: Option<Fingerprint>,
@@ -77,6 +105,22 @@ pub struct PackageReceipt {
     pub source_rpm: String,
     /// Why it is in.
     pub reason: Reason,
+}
+
+impl PackageReceipt {
+    /// The package as the plan had it.
+    fn plan(&self) -> PlannedPackage {
+        PlannedPackage {
+            nevra: self.nevra.clone(),
+            source: self.source.clone(),
+            location: self.location.clone(),
+            size: self.size,
+            installed_size: self.installed_size,
+            checksum: self.checksum.clone(),
+            files: self.files.clone(),
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 /// What a path of a tree is.
@@ -118,4 +162,22 @@ pub struct ReceiptFile {
     /// Whether the package marks it `%config`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub config: bool,
+}
+
+impl ReceiptFile {
+    /// Whether the user may change it: what a package marks `%config`, and everything below
+    /// [`CONFIG_DIRECTORY`].
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        self.config || self.path.as_path().starts_with(CONFIG_DIRECTORY)
+    }
+
+    /// The digest that a regular file had in its package.
+    #[must_use]
+    pub fn packaged_checksum(&self) -> Option<&Checksum> {
+        match &self.kind {
+            FileKind::File { checksum, packaged, .. } => Some(packaged.as_ref().unwrap_or(checksum)),
+            FileKind::Directory | FileKind::Symlink { .. } => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RelPath;
+use super::{Ability, RelPath, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +54,12 @@ pub struct Runtime {
     /// Features of the runtime that fail by themselves where the prefix's path has a space.
     #[serde(default)]
     pub broken_by_space: Vec<String>,
+    /// Programs that make user namespaces: AppArmor's profiles name them by their paths.
+    #[serde(default)]
+    pub namespace_programs: Vec<RelPath>,
+    /// What it does on a host, and what the host must let it: `elsewhere doctor` says which work.
+    #[serde(rename = "ability", default)]
+    pub abilities: Vec<Ability>,
 }
 
 /// A package, or some of its files, that a runtime wants beside its own package.
@@ -96,7 +102,7 @@ impl VersionBound {
     /// Whether `version` (without epoch and release) is within the bound.
     #[must_use]
     pub fn contains(&self, version: &str) -> bool {
-        let order = rpm_version::rpm_evr_compare(version, &self.version);
+        let order = version_order::compare(version, &self.version);
         match self.operator {
             BoundOperator::Less => order.is_lt(),
             BoundOperator::AtLeast => order.is_ge(),

@@ -1,4 +1,4 @@
-//! Showing text that came from outside.
+//! Text for people and for shells: what came from outside is shown without doing anything.
 
 use std::borrow::Cow;
 
@@ -28,6 +28,17 @@ fn is_plain(character: char) -> bool {
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// `word` as one word of a POSIX shell's command line.
+#[must_use]
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    // A tilde is special only in front.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+,:@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +46,14 @@ mod tests {
     #[test]
     fn plain_text_is_left_alone() {
         assert!(matches!(escape("usr/bin/fakeroot é"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("bin/ch-run"), "bin/ch-run");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
     }
 
     #[test]

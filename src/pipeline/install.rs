@@ -1,13 +1,12 @@
 //! From a plan to a live prefix.
 
-use std::collections::BTreeMap;
-
+use super::launchers;
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
-use crate::launcher;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan, total};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
+use crate::report::Reporter;
 use crate::smoke::{self, Trial};
 
 /// What the caller decides.
@@ -28,6 +27,8 @@ pub struct Installed {
     pub trees: Vec<InstalledTree>,
     /// Names of the launchers in `PREFIX/bin`.
     pub launchers: Vec<String>,
+    /// What to type next: a launcher and its arguments. `None` where this machine cannot run it.
+    pub suggestion: Option<String>,
 }
 
 /// One live tree.
@@ -92,7 +93,27 @@ pub fn install(
     }
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
     trees.sort_by_key(|tree| tree.arch);
-    Ok(Installed { trees, launchers })
+    let suggestion = suggestion(context, plan, &launchers)?;
+    Ok(Installed { trees, launchers, suggestion })
+}
+
+/// An example for the first runtime that has one.
+fn suggestion(
+    context: Context<'_>,
+    plan: &Plan,
+    launchers: &[String],
+) -> Result<Option<String>, Error> {
+    let native = plan.trees.iter().find(|tree| context.host.arch == Some(tree.arch));
+    for runtime in native.map_or(&[][..], |tree| &tree.runtimes) {
+        for command in &context.catalog.runtime(&runtime.name)?.commands {
+            if let Some(example) = &command.example
+                && launchers.contains(&command.name)
+            {
+                return Ok(Some(format!("{} {example}", command.name)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.
@@ -109,12 +130,13 @@ fn go_live(
         making.staging.sync()?;
         generations.push(making.staging.commit(lock)?);
     }
-    let launchers = launchers(context, prefix, receipts)?;
-    prefix.write_launchers(lock, &launchers)?;
+    let live = launchers::live(prefix)?;
+    let texts = launchers::texts(context.catalog, live.iter().chain(receipts))?;
+    prefix.write_launchers(lock, &texts)?;
     for (generation, receipt) in generations.iter().zip(receipts) {
         let before = prefix.live(receipt.arch)?;
         if let Some(live) = &before {
-            tell_config(context, prefix.carry_config(lock, live, &generation.path)?);
+            tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
         }
         prefix.activate(lock, generation)?;
         if let Err(error) = try_launchers(context, prefix, lock, generation, receipt) {
@@ -123,31 +145,7 @@ fn go_live(
         }
         trees.push(summary(context, receipt, generation.number, false));
     }
-    Ok(launchers.into_iter().map(|(name, _)| name).collect())
-}
-
-/// Names and texts of the launchers of every program that is live in the prefix or about to be.
-fn launchers(
-    context: Context<'_>,
-    prefix: &Prefix,
-    receipts: &[Receipt],
-) -> Result<Vec<(String, String)>, Error> {
-    let mut live = Vec::new();
-    for arch in prefix.arches()? {
-        if let Some(generation) = prefix.live(arch)? {
-            live.push(prefix.receipt(&generation)?);
-        }
-    }
-    let mut launchers = BTreeMap::new();
-    for receipt in live.iter().chain(receipts) {
-        for runtime in &receipt.runtimes {
-            let runtime = context.catalog.runtime(&runtime.name)?;
-            for command in runtime.commands.iter().filter(|command| receipt.has(&command.path)) {
-                launchers.insert(command.name.clone(), launcher::text(runtime, command));
-            }
-        }
-    }
-    Ok(launchers.into_iter().collect())
+    launchers::tidy(context.catalog, prefix, lock)
 }
 
 /// Runs the smoke tests once more, through the launchers that users will call.
@@ -158,7 +156,7 @@ fn try_launchers(
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
-    if context.host.arch != Some(receipt.arch) {
+    if !context.runs_here(receipt.arch, receipt.glibc_needed) {
         return Ok(());
     }
     let mut runtimes = Vec::new();
@@ -178,23 +176,27 @@ fn try_launchers(
 }
 
 /// Says what became of the user's configuration.
-fn tell_config(context: Context<'_>, report: ConfigReport) {
+/// Tells what became of the user's configuration.
+pub(super) fn tell_config(reporter: &dyn Reporter, report: ConfigReport) {
     for path in report.kept {
-        context.reporter.note(format!("{path}: your edited version stays"));
+        reporter.note(format!("{path}: your edited version stays"));
     }
     for path in report.rpmnew {
-        context.reporter.note(format!("{path}: the new version lies beside yours"));
+        reporter.note(format!("{path}: the new version lies beside yours"));
     }
     for path in report.rpmsave {
-        context.reporter.note(format!("{path}: your edits of a file that is no longer used"));
+        reporter.note(format!("{path}: your edits of a file that is no longer used"));
     }
     for path in report.skipped {
-        context.reporter.warning(format!("{path}: not carried into the new tree"));
+        reporter.warning(format!("{path}: not carried into the new tree"));
     }
 }
 
 /// The live generation, where it is what `tree` asks for.
-fn unchanged(prefix: &Prefix, tree: &TreePlan) -> Result<Option<(Generation, Receipt)>, Error> {
+pub(super) fn unchanged(
+    prefix: &Prefix,
+    tree: &TreePlan,
+) -> Result<Option<(Generation, Receipt)>, Error> {
     let Some(generation) = prefix.live(tree.arch)? else { return Ok(None) };
     let receipt = prefix.receipt(&generation)?;
     let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));

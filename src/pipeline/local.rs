@@ -55,7 +55,8 @@ fn read(context: Context<'_>, place: &str) -> Result<(String, LocalPackage), Err
     Ok((url, package))
 }
 
-fn keys(dist: &Dist, arch: Arch) -> Vec<KeyPin> {
+/// The keys of every repository of `dist`.
+pub(super) fn keys(dist: &Dist, arch: Arch) -> Vec<KeyPin> {
     let mut keys: Vec<KeyPin> = Vec::new();
     for key in dist.repositories_for(arch).flat_map(|repository| &repository.keys) {
         let known =

@@ -1,16 +1,13 @@
-//! From a plan to staged trees: every package is fetched, verified and unpacked by a small pool of
-//! threads; then each tree is made relocatable, audited and tried out.
+//! From a plan to staged trees: [`fill`] brings the packages; then each tree is made relocatable,
+//! audited and tried out.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+pub(super) use super::fill::fill;
 use super::{Context, Keys};
 use crate::audit::{self, Audit};
 use crate::error::Error;
@@ -21,14 +18,8 @@ use crate::model::{
 };
 use crate::prefix::Staging;
 use crate::relocate;
-use crate::report::{Event, Phase};
 use crate::smoke::{self, Trial};
-use crate::trust::{self, Policy};
-use crate::unpack::{self, Claims, Destination, Unpacked};
-
-/// Packages that are worked on at the same time. More than there are processors, because most
-/// wait for the network; `fetch` bounds the connections to one host.
-const WORKERS: usize = 6;
+use crate::unpack::{Claims, Unpacked};
 
 /// What an install is allowed and told by its caller.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,9 +35,12 @@ pub(super) struct Making<'a> {
     plan: &'a TreePlan,
     runtimes: Vec<&'a Runtime>,
     host_gives: HostGives,
+    /// Where it is made.
     pub(super) staging: Staging,
-    directory: Dir,
-    claims: Claims,
+    /// The staged tree.
+    pub(super) directory: Dir,
+    /// Which package has what in it.
+    pub(super) claims: Claims,
     /// What became of each package, by its position in the plan.
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
 }
@@ -78,6 +72,41 @@ impl<'a> Making<'a> {
         self.plan.arch
     }
 
+    /// What it is to hold.
+    pub(super) fn plan(&self) -> &'a TreePlan {
+        self.plan
+    }
+
+    /// Takes note of a package that is in the tree now, by its position in the plan.
+    pub(super) fn add(&self, position: usize, unpacked: Unpacked) {
+        self.unpacked().push((position, unpacked));
+    }
+
+    /// Empties the tree.
+    ///
+    /// # Errors
+    /// When something in it cannot be removed.
+    pub(super) fn reset(&self) -> Result<(), Error> {
+        self.unpacked().clear();
+        self.claims.clear();
+        let empty = || -> std::io::Result<()> {
+            for entry in self.directory.entries()? {
+                let entry = entry?;
+                match entry.file_type()?.is_dir() {
+                    true => self.directory.remove_dir_all(entry.file_name())?,
+                    false => self.directory.remove_file(entry.file_name())?,
+                }
+            }
+            Ok(())
+        };
+        let path = || self.staging.path().to_owned();
+        empty().map_err(|source| Error::Staging { path: path(), source })
+    }
+
+    fn unpacked(&self) -> MutexGuard<'_, Vec<(usize, Unpacked)>> {
+        self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Relocates, audits, tries out and accounts for the tree.
     ///
     /// # Errors
@@ -90,20 +119,11 @@ impl<'a> Making<'a> {
         scratch: &Path,
     ) -> Result<(Receipt, Audit), Error> {
         let (packages, mut files) = self.account(keys);
+        self.relocate(context, &mut files)?;
         let tree = self.staging.path();
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
-        let relocated = relocate::relocate(
-            tree,
-            arch,
-            &mut files,
-            &self.runtimes,
-            libraries,
-            context.reporter,
-        )?;
-        relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
-        let native = context.host.arch == Some(arch);
-        let target = context.host.glibc().filter(|_| native);
+        let target = context.target(arch).and_then(|target| target.glibc());
         let library_path: Vec<_> =
             self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
         let audit = audit::audit(tree, arch, &files, libraries, &library_path, target)?;
@@ -112,6 +132,7 @@ impl<'a> Making<'a> {
         }
         let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
         let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
+        let native = context.runs_here(arch, audit.glibc_needed);
         let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
         smoke::run(&trial, native, context.reporter)?;
         let receipt = Receipt {
@@ -122,15 +143,37 @@ impl<'a> Making<'a> {
             installed_at: rules.now,
             elsewhere: env!("CARGO_PKG_VERSION").to_owned(),
             glibc_needed: audit.glibc_needed,
+            sources: self.plan.sources.clone(),
             packages,
             files,
         };
         Ok((receipt, audit))
     }
 
+    /// Makes the tree, which has `files`, movable.
+    ///
+    /// # Errors
+    /// When it cannot be changed.
+    pub(super) fn relocate(
+        &self,
+        context: Context<'_>,
+        files: &mut Vec<ReceiptFile>,
+    ) -> Result<(), Error> {
+        let relocated = relocate::relocate(
+            self.staging.path(),
+            self.plan.arch,
+            files,
+            &self.runtimes,
+            &self.host_gives.libraries,
+            context.reporter,
+        )?;
+        relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
+        Ok(())
+    }
+
     /// The packages and files of the tree, in an order that does not depend on the threads.
-    fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
-        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
+        let mut unpacked = self.unpacked();
         unpacked.sort_by_key(|(position, _)| *position);
         let mut packages = Vec::new();
         let mut files: Vec<ReceiptFile> = Vec::new();
@@ -152,102 +195,8 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Fetches, verifies and unpacks every package of every tree, the largest first.
-///
-/// # Errors
-/// The first failure; the other threads then stop at their next step.
-pub(super) fn fill(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    rules: Rules,
-    trees: &[Making<'_>],
-) -> Result<(), Error> {
-    let mut jobs: Vec<(&Making<'_>, usize, &PlannedPackage)> = trees
-        .iter()
-        .flat_map(|tree| {
-            let packages = tree.plan.packages.iter().enumerate();
-            packages.map(move |(position, package)| (tree, position, package))
-        })
-        .collect();
-    jobs.sort_by_key(|(_, _, package)| std::cmp::Reverse(package.size));
-    announce(context, trees);
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let work = || -> Result<(), Error> {
-        while let Some(&(tree, position, package)) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            if failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let unpacked = bring(context, keys, rules, tree, package)
-                .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
-            let mut all = tree.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push((position, unpacked));
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Result<(), Error>>| {
-            thread.join().unwrap_or(Err(Error::Panicked))
-        };
-        threads.into_iter().map(join).fold(Ok(()), Result::and)
-    })?;
-    for phase in [Phase::Download, Phase::Unpack] {
-        context.reporter.event(Event::Finished { phase });
-    }
-    Ok(())
-}
-
-fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let total = |size: fn(&TreePlan) -> u64| {
-        Some(crate::model::total(trees.iter().map(|tree| size(tree.plan))))
-    };
-    for (phase, total) in [
-        (Phase::Download, total(TreePlan::download_size)),
-        (Phase::Unpack, total(TreePlan::installed_size)),
-    ] {
-        context.reporter.event(Event::Started { phase, total });
-    }
-}
-
-/// Brings one package from its source into its tree.
-fn bring(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    rules: Rules,
-    tree: &Making<'_>,
-    package: &PlannedPackage,
-) -> Result<Unpacked, Error> {
-    let source = tree.plan.source(&package.source);
-    let pins = source.map_or(&[][..], |source| &source.keys);
-    keys.ensure(pins);
-    let urls = urls(source, package);
-    let fetched = context.fetcher.content(
-        &urls,
-        &package.checksum,
-        Some(package.size),
-        Some(Phase::Download),
-    )?;
-    let file = File::open(fetched.path())
-        .map_err(|source| Error::Cache { path: fetched.path().to_owned(), source })?;
-    let allowed = keys.allowed(pins);
-    let verified = keys.with_keyring(|keyring| {
-        let policy = Policy { keyring, allowed: &allowed, allow_unsigned: rules.allow_unsigned };
-        trust::open(BufReader::with_capacity(1 << 16, file), package, &policy)
-    });
-    let verified = verified
-        .map_err(|source| Error::Untrusted { source, missing_keys: keys.failures(pins) })?;
-    if let Some(warning) = verified.warning() {
-        context.reporter.warning(warning.to_owned());
-    }
-    let destination = Destination { tree: &tree.directory, claims: &tree.claims };
-    let unpacked = unpack::unpack(verified, &package.files, &destination, context.reporter)?;
-    Ok(unpacked)
-}
-
 /// Every URL of a package, best first.
-fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
+pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
     let bases = source.map_or(&[][..], |source| &source.base);
     if bases.is_empty() {
         return vec![package.location.clone()];
@@ -265,8 +214,12 @@ fn receipt_of(
     PackageReceipt {
         nevra: planned.nevra.clone(),
         url: urls(source, planned).into_iter().next().unwrap_or_default(),
+        source: planned.source.clone(),
+        location: planned.location.clone(),
         size: planned.size,
+        installed_size: planned.installed_size,
         checksum: planned.checksum.clone(),
+        files: planned.files.clone(),
         signed_by: signed_by.map(|by| by.fingerprint.clone()),
         signed_at: signed_by.and_then(|by| by.signed_at),
         trusted_by_user: signed_by.is_some_and(|by| keys.is_trusted_by_user(&by.fingerprint)),

@@ -1,20 +1,34 @@
 //! Calls the stages in order, side by side where that is faster. Decides nothing: what is done
 //! stands in the [`Plan`](crate::model::Plan).
 
+mod fill;
+mod changes;
 mod install;
 mod keys;
+mod launchers;
+mod life;
 mod local;
 mod make;
 pub mod metadata;
 mod plan;
+mod repair;
+mod verify;
+mod update;
+mod target;
 
+pub use changes::{Change, TreeChange, changes, changes_between};
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
-pub use plan::{Offer, Present, PresentTree, offers, plan, present};
+pub use repair::repair;
+pub use verify::{CheckedTree, Verification, verify, verify_origin};
+pub use life::{Removed, remove, roll_back};
+pub use plan::{Offer, Present, offers, plan, present};
+pub use update::{update_plan, without};
+pub use target::check_target;
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
-use crate::model::HostFacts;
+use crate::model::{Aim, HostFacts};
 use crate::report::Reporter;
 
 /// What every stage is given: read once, the same for the whole run.
@@ -24,6 +38,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// This machine.
     pub host: &'a HostFacts,
+    /// The machines that trees are made for, where `--for` says so.
+    pub aim: Option<Aim>,
     /// The way to the network and the cache.
     pub fetcher: &'a Fetcher<'a>,
     /// Today, `YYYY-MM-DD`: dists are maintained until a day.

@@ -3,38 +3,37 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, PLAN_FORMAT, Plan, PlannedRuntime, Repository, Request, Runtime, RuntimeRequest,
-    TreePlan,
+    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request, Runtime,
+    RuntimeRequest, TreePlan, escape,
 };
-use crate::prefix::Prefix;
-use crate::resolve::{self, Target, Wanted};
+use crate::prefix::{Pins, Prefix};
+use crate::resolve::{self, ResolveError, Target, Wanted};
 
-/// What is installed already, per architecture: it stays, at its version where that is still to
-/// be had.
-pub type Present = BTreeMap<Arch, PresentTree>;
-
-/// What one live tree holds.
-#[derive(Clone, Debug)]
-pub struct PresentTree {
-    /// The dist that it was made from.
-    pub dist: String,
-    /// Its runtimes.
-    pub runtimes: Vec<PlannedRuntime>,
+/// What a prefix holds already: it stays, at its version where that is still to be had.
+#[derive(Clone, Debug, Default)]
+pub struct Present {
+    /// The live trees.
+    pub trees: BTreeMap<Arch, Receipt>,
+    /// The versions that the user wants runtimes to stay at.
+    pub pins: Pins,
 }
 
-/// What is live in `prefix`.
+/// What is live in `prefix`. An adopted tree, of whose packages nothing is known, does not count.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn present(prefix: &Prefix) -> Result<Present, Error> {
-    let mut present = Present::new();
+    let mut present = Present { trees: BTreeMap::new(), pins: prefix.pins()? };
     for arch in prefix.arches()? {
         if let Some(generation) = prefix.live(arch)? {
             let receipt = prefix.receipt(&generation)?;
-            present.insert(arch, PresentTree { dist: receipt.dist, runtimes: receipt.runtimes });
+            if !receipt.packages.is_empty() {
+                present.trees.insert(arch, receipt);
+            }
         }
     }
     Ok(present)
@@ -43,23 +42,56 @@ pub fn present(prefix: &Prefix) -> Result<Present, Error> {
 /// Makes the plan for `request`.
 ///
 /// # Errors
-/// When a dist or runtime is unknown, metadata cannot be had or is not genuine, or the
-/// requirements cannot be met.
+/// When a dist or runtime is unknown, a pin forbids what is asked, metadata cannot be had or is not
+/// genuine, or the requirements cannot be met.
 pub fn plan(
     context: Context<'_>,
     keys: &Keys<'_>,
     request: &Request,
     present: &Present,
 ) -> Result<Plan, Error> {
-    let trees: Result<Vec<TreePlan>, Error> = thread::scope(|scope| {
-        let start = |&arch: &Arch| {
-            let present = present.get(&arch);
-            scope.spawn(move || plan_tree(context, keys, request, arch, present))
-        };
-        let threads: Vec<_> = request.arches.iter().map(start).collect();
+    let request =
+        Request { runtimes: pinned(&request.runtimes, &present.pins)?, ..request.clone() };
+    let trees =
+        side_by_side(&request.arches, |arch| plan_tree(context, keys, &request, arch, present))?;
+    Ok(Plan { format: PLAN_FORMAT, trees })
+}
+
+/// Does `work` for each architecture at the same time.
+pub(super) fn side_by_side<T: Send>(
+    arches: &[Arch],
+    work: impl Fn(Arch) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = arches.iter().map(|&arch| scope.spawn(move || work(arch))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect()
-    });
-    Ok(Plan { format: PLAN_FORMAT, trees: trees? })
+    })
+}
+
+/// The runtimes as asked for, held to their pins.
+fn pinned(asked: &[RuntimeRequest], pins: &Pins) -> Result<Vec<RuntimeRequest>, Error> {
+    let hold = |runtime: &RuntimeRequest| {
+        let Some(pin) = pins.get(&runtime.name) else { return Ok(runtime.clone()) };
+        let version = runtime.version.as_deref().or(runtime.package.as_deref());
+        match version {
+            None => Ok(RuntimeRequest { version: Some(pin.clone()), ..runtime.clone() }),
+            Some(version) if is_within(version, pin) => Ok(runtime.clone()),
+            Some(version) => Err(Error::Usage(format!(
+                "{name} is pinned at {} in this prefix, and {} is asked for: first type \
+                 `elsewhere unpin PREFIX {name}`",
+                escape(pin),
+                escape(version),
+                name = runtime.name
+            ))),
+        }
+    };
+    asked.iter().map(hold).collect()
+}
+
+/// Whether `version` is `pin`, or a version that `pin` is a prefix of.
+fn is_within(version: &str, pin: &str) -> bool {
+    version.strip_prefix(pin).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// A runtime's versions in a dist, newest first.
@@ -94,9 +126,16 @@ fn plan_tree(
     keys: &Keys<'_>,
     request: &Request,
     arch: Arch,
-    present: Option<&PresentTree>,
+    present: &Present,
 ) -> Result<TreePlan, Error> {
-    let typed = request.dist.as_deref().or(present.map(|tree| tree.dist.as_str()));
+    let tree = present.trees.get(&arch);
+    let typed = match request.dist.as_deref() {
+        Some("auto") => None,
+        Some(typed) => Some(typed),
+        None => tree
+            .map(|tree| tree.dist.as_str())
+            .or_else(|| neighbour(context, arch, present)),
+    };
     let Some(typed) = typed else {
         return plan_default(context, keys, request, arch);
     };
@@ -104,8 +143,17 @@ fn plan_tree(
     if dist.name != typed {
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }
-    let runtimes = with_present(&request.runtimes, present);
-    resolve_in(context, keys, &runtimes, dist, arch)
+    let kept = kept(&request.runtimes, tree, &present.pins);
+    resolve_with(context, keys, &request.runtimes, kept, dist, arch)
+}
+
+/// The dist of another architecture of the prefix, where it has packages for this one too.
+fn neighbour<'a>(context: Context<'_>, arch: Arch, present: &'a Present) -> Option<&'a str> {
+    let mut dists = present.trees.values().map(|tree| tree.dist.as_str());
+    dists.find(|name| {
+        let dist = context.catalog.dist(name);
+        dist.is_ok_and(|dist| dist.repositories_for(arch).next().is_some())
+    })
 }
 
 /// Tries the dists that the catalog proposes until one offers the runtimes.
@@ -115,8 +163,11 @@ fn plan_default(
     request: &Request,
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let host = Some(context.host).filter(|host| host.arch == Some(arch));
-    let choices = context.catalog.choices(arch, host, context.today)?;
+    let target = context.target(arch);
+    if target.as_ref().is_some_and(|target| target.libc == Libc::Musl) {
+        return Err(Error::Musl);
+    }
+    let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
@@ -125,28 +176,65 @@ fn plan_default(
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));
             }
+            // Its packages may ask more than the dist itself does: an older one may fit.
+            Err(error @ Error::TooNew { .. }) => {
+                context.reporter.detail(error.to_string());
+                first_error.get_or_insert(error);
+            }
             outcome => return outcome,
         }
     }
     Err(first_error.unwrap_or(Error::NoDist { arch }))
 }
 
-/// The runtimes asked for, and those that the prefix has already, at their versions.
-fn with_present(asked: &[RuntimeRequest], present: Option<&PresentTree>) -> Vec<RuntimeRequest> {
-    let mut runtimes = asked.to_vec();
-    for runtime in present.map_or(&[][..], |tree| &tree.runtimes) {
-        if asked.iter().all(|asked| asked.name != runtime.name) {
-            runtimes.push(RuntimeRequest {
-                name: runtime.name.clone(),
-                version: Some(runtime.version.clone()),
-                package: None,
-            });
-        }
-    }
-    runtimes
+/// The runtimes that the tree has beside those that are asked for, at their versions.
+fn kept(
+    asked: &[RuntimeRequest],
+    tree: Option<&Receipt>,
+    pins: &Pins,
+) -> Vec<(RuntimeRequest, bool)> {
+    let present = tree.map_or(&[][..], |tree| &tree.runtimes);
+    let others = present.iter().filter(|runtime| asked.iter().all(|it| it.name != runtime.name));
+    let keep = |runtime: &PlannedRuntime| {
+        let version = Some(runtime.version.clone());
+        let request = RuntimeRequest { name: runtime.name.clone(), version, package: None };
+        (request, pins.contains_key(&runtime.name))
+    };
+    others.map(keep).collect()
 }
 
-fn resolve_in(
+/// Resolves what is asked together with what is kept. What the repositories no longer hold in the
+/// version that is installed moves to the newest, unless it is pinned.
+fn resolve_with(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    asked: &[RuntimeRequest],
+    mut kept: Vec<(RuntimeRequest, bool)>,
+    dist: &Dist,
+    arch: Arch,
+) -> Result<TreePlan, Error> {
+    loop {
+        let all = asked.iter().chain(kept.iter().map(|(request, _)| request)).cloned();
+        let all: Vec<RuntimeRequest> = all.collect();
+        let outcome = resolve_in(context, keys, &all, dist, arch);
+        let Err(Error::Resolve(ResolveError::UnknownVersion { runtime, wanted, .. })) = &outcome
+        else {
+            return outcome;
+        };
+        let movable = kept.iter_mut().find(|(request, is_pinned)| {
+            request.name == *runtime && request.version.is_some() && !is_pinned
+        });
+        let Some((request, _)) = movable else { return outcome };
+        context.reporter.note(format!(
+            "{arch}: {} no longer holds {runtime} {}, which is installed: it moves to the newest",
+            dist.name,
+            escape(wanted)
+        ));
+        request.version = None;
+    }
+}
+
+pub(super) fn resolve_in(
     context: Context<'_>,
     keys: &Keys<'_>,
     runtimes: &[RuntimeRequest],
@@ -159,6 +247,17 @@ fn resolve_in(
             local::append(context, package, dist, arch, &mut loaded)?;
         }
     }
+    resolve_loaded(context, loaded, runtimes, dist, arch)
+}
+
+/// Resolves `runtimes` in repositories that are at hand.
+pub(super) fn resolve_loaded(
+    context: Context<'_>,
+    loaded: metadata::Loaded,
+    runtimes: &[RuntimeRequest],
+    dist: &Dist,
+    arch: Arch,
+) -> Result<TreePlan, Error> {
     let definitions: Vec<&Runtime> = runtimes
         .iter()
         .map(|runtime| context.catalog.runtime(&runtime.name))
@@ -174,10 +273,12 @@ fn resolve_in(
         .collect();
     let host = context.catalog.host_gives(&definitions);
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources: loaded.sources };
-    Ok(resolve::resolve(&loaded.index, &target)?)
+    let tree = resolve::resolve(&loaded.index, &target)?;
+    check_tree(context, &tree)?;
+    Ok(tree)
 }
 
-fn load(
+pub(super) fn load(
     context: Context<'_>,
     keys: &Keys<'_>,
     dist: &Dist,

@@ -54,7 +54,8 @@ impl Prefix {
             // Nobody knows what was live: all of them, so that none is deleted too early.
             _ => self.assumed_history(arch)?,
         };
-        if history.activations.last().map(|last| last.generation) != live {
+        let is_removed = live.is_none() && history.removed_at.is_some();
+        if !is_removed && history.activations.last().map(|last| last.generation) != live {
             history.activations.pop();
         }
         if let Some(live) = live {

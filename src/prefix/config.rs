@@ -21,10 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
 use super::{Generation, Lock, Prefix, files};
-use crate::model::{Algorithm, Checksum, Digester, FileKind, Receipt, RelPath};
-
-/// The directory in which every file is configuration.
-const DIRECTORY: &str = "etc";
+use crate::model::{Algorithm, CONFIG_DIRECTORY, Checksum, Digester, FileKind, Receipt, RelPath};
 
 /// Far more than any tree's configuration has: a bound for damaged files, in bytes.
 const BASELINE_LIMIT: u64 = 64 << 20;
@@ -153,8 +150,7 @@ pub(super) fn remember(
 
 /// The configuration that a receipt lists.
 fn pristine(receipt: &Receipt) -> States {
-    let is_config = |path: &RelPath| path.as_path().starts_with(DIRECTORY);
-    let files = receipt.files.iter().filter(|file| file.config || is_config(&file.path));
+    let files = receipt.files.iter().filter(|file| file.is_config());
     files
         .filter_map(|file| {
             let state = match &file.kind {
@@ -174,7 +170,7 @@ fn read_states(
     skipped: &mut Vec<String>,
 ) -> Result<States, PrefixError> {
     let mut states = States::new();
-    read_directory(root, Path::new(DIRECTORY), &mut states, skipped)?;
+    read_directory(root, Path::new(CONFIG_DIRECTORY), &mut states, skipped)?;
     for path in pristine.keys() {
         if let Some(state) = read_state(&root.join(path))? {
             states.insert(path.clone(), state);

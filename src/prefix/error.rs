@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Arch, escape};
+use crate::model::{Arch, escape, shell_word};
 
 /// Why a prefix could not be read or changed. What was live before is live still.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,14 @@ pub enum PrefixError {
         /// What about it.
         problem: String,
     },
+    /// The file of pins makes no sense.
+    #[error("{} makes no sense: {problem}", shown(.path))]
+    DamagedPins {
+        /// The file.
+        path: PathBuf,
+        /// What about it.
+        problem: String,
+    },
     /// A newer version of this program wrote the file.
     #[error("{} has format {format}, which is newer than this program", shown(.path))]
     NewerFormat {
@@ -143,6 +151,9 @@ impl PrefixError {
             )),
             Self::Held { .. } => Some("try again later, or without --no-wait".to_owned()),
             Self::Damaged { .. } => Some("install again: that writes a new one".to_owned()),
+            Self::DamagedPins { .. } => {
+                Some("correct it, or delete it and pin again: nothing else is in it".to_owned())
+            }
             Self::NewerFormat { .. } => Some("use a newer elsewhere".to_owned()),
             Self::InUse { .. } => Some("end it first, or use --force".to_owned()),
             Self::Io { source, .. } => io_hint(source),
@@ -182,11 +193,7 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// A path as a word of a command line.
 fn typed(path: &Path) -> String {
-    let text = shown(path);
-    match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+,@%~".contains(&byte)) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    shell_word(&shown(path)).into_owned()
 }
 
 fn list(arches: &[Arch]) -> String {

@@ -98,6 +98,15 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), PrefixError> {
     Ok(())
 }
 
+/// Removes the file or symlink `path` if it is there, durably.
+pub(super) fn remove_file(path: &Path) -> Result<(), PrefixError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(failed("remove", path))?,
+    }
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 /// Makes a directory's entries durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), PrefixError> {
     match File::open(path).and_then(|directory| directory.sync_all()) {

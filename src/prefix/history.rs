@@ -32,12 +32,15 @@ pub(super) struct History {
     pub(super) highest: u32,
     /// Oldest first; the last one is live, or was about to become so when the run was killed.
     pub(super) activations: Vec<Activation>,
+    /// When the link was removed, in seconds since 1970; `None` while the last one is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) removed_at: Option<u64>,
 }
 
 impl History {
     /// Nothing was live yet.
     pub(super) fn new() -> Self {
-        Self { format: FORMAT, highest: 0, activations: Vec::new() }
+        Self { format: FORMAT, highest: 0, activations: Vec::new(), removed_at: None }
     }
 
     /// Reads the history of `arch`: empty when there is none.
@@ -68,6 +71,7 @@ impl History {
     /// Adds that `generation` becomes live now, unless it is the last already.
     pub(super) fn add(&mut self, generation: u32) {
         self.highest = self.highest.max(generation);
+        self.removed_at = None;
         if self.activations.last().is_none_or(|last| last.generation != generation) {
             self.activations.push(Activation { generation, at: now() });
         }
@@ -79,10 +83,10 @@ impl History {
     }
 
     /// When `generation` ceased to be live for the last time: when the one after it became so.
-    /// `None` when it never was live, or nothing came after it.
+    /// `None` when it never was live, or is live.
     pub(super) fn retired_at(&self, generation: u32) -> Option<u64> {
         let last = self.activations.iter().rposition(|entry| entry.generation == generation)?;
-        self.activations.get(last + 1).map(|next| next.at)
+        self.activations.get(last + 1).map_or(self.removed_at, |next| Some(next.at))
     }
 }
 

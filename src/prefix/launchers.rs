@@ -43,6 +43,23 @@ impl Prefix {
         Ok(())
     }
 
+    /// The names among `launchers`, `(name, text)`, whose files in `PREFIX/bin` are not just that.
+    ///
+    /// # Errors
+    /// When a name cannot be a launcher's.
+    pub fn wrong_launchers(
+        &self,
+        launchers: &[(String, String)],
+    ) -> Result<Vec<String>, PrefixError> {
+        let mut wrong = Vec::new();
+        for (name, text) in launchers {
+            if !is_right(&self.launcher(name)?, text) {
+                wrong.push(name.clone());
+            }
+        }
+        Ok(wrong)
+    }
+
     /// Removes our launchers whose names are not in `keep`: those of runtimes that no live
     /// generation has. Other files stay.
     ///

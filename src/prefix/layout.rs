@@ -39,6 +39,11 @@ impl Layout {
         self.hidden().join("owner")
     }
 
+    /// The versions that the user wants runtimes to stay at.
+    pub(super) fn pins(&self) -> PathBuf {
+        self.hidden().join("pins.toml")
+    }
+
     /// Where things are made.
     pub(super) fn staging(&self) -> PathBuf {
         self.hidden().join("staging")

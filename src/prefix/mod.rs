@@ -7,6 +7,7 @@
 //! ├── ARCH -> .elsewhere/ARCH/N    the live generation: a relative symlink, replaced by rename(2)
 //! └── .elsewhere/
 //!     ├── lock                     held by whoever changes anything below PREFIX
+//!     ├── pins.toml                versions that runtimes stay at
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/history.json        which generation was live from when
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
@@ -32,7 +33,9 @@ mod in_use;
 mod launchers;
 mod layout;
 mod lock;
+mod pins;
 mod prune;
+mod repair;
 mod staging;
 
 use std::fs;
@@ -45,10 +48,11 @@ pub use generation::Generation;
 pub use history::Activation;
 pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
+pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
 pub use staging::Staging;
 
-use crate::model::Arch;
+use crate::model::{Arch, RelPath};
 use error::failed;
 use layout::Layout;
 
@@ -107,6 +111,22 @@ impl Prefix {
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.layout.bin()
+    }
+
+    /// A pattern, in the language of AppArmor's profiles, that fits the file at `path` in every
+    /// generation of every architecture, as the kernel sees its path.
+    #[must_use]
+    pub fn everywhere(&self, path: &RelPath) -> String {
+        let layout = Layout { root: physical(&self.layout.root) };
+        let special = |character: char| r#"\*?[]{}^",@"#.contains(character);
+        let mut pattern = String::new();
+        for character in layout.hidden().to_string_lossy().chars() {
+            if special(character) {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        format!("{pattern}/*/*/{path}")
     }
 
     /// Whether its path, or the one that symlinks lead to, has a blank: some features of some

@@ -2,7 +2,7 @@
 
 use super::error::PrefixError;
 use super::history::{History, now};
-use super::{ConfigReport, Generation, Lock, Prefix, files};
+use super::{ConfigReport, Generation, Lock, Prefix};
 use crate::model::Arch;
 
 /// A generation that was live in the last seven days may be in use on machines that this one cannot
@@ -41,6 +41,21 @@ impl Prefix {
         arch: Arch,
         to: Option<u32>,
     ) -> Result<RolledBack, PrefixError> {
+        let (from, to) = self.way_back(arch, to)?;
+        let config = self.carry_config_back(lock, &from, &to)?;
+        self.activate(lock, &to)?;
+        Ok(RolledBack { from, to, config })
+    }
+
+    /// The live generation of `arch`, and the one that [`Prefix::roll_back`] makes live. Writes nothing.
+    ///
+    /// # Errors
+    /// [`PrefixError::NoGeneration`], or that the prefix cannot be read.
+    pub fn way_back(
+        &self,
+        arch: Arch,
+        to: Option<u32>,
+    ) -> Result<(Generation, Generation), PrefixError> {
         let missing = || PrefixError::NoGeneration { arch, number: to };
         let from = self.live(arch)?.ok_or_else(missing)?;
         let generations = self.generations(arch)?;
@@ -52,9 +67,7 @@ impl Prefix {
         let to = to.filter(|to| *to != from).ok_or_else(missing)?;
         // Before anything is changed: a generation without its receipt must not go live.
         self.receipt(&to)?;
-        let config = self.carry_config_back(lock, &from, &to)?;
-        self.activate(lock, &to)?;
-        Ok(RolledBack { from, to, config })
+        Ok((from, to))
     }
 
     /// The number of the generation that was live before `live`, of those that are there; without
@@ -92,6 +105,8 @@ impl Prefix {
         let mut pruned = Pruned::default();
         let mut old = self.generations(arch)?;
         old.retain(|generation| Some(generation) != live.as_ref());
+        // Where nothing is live any more, there is nothing to go back from.
+        let keep = if live.is_some() { keep } else { 0 };
         for generation in old.iter().rev().skip(keep).rev() {
             let reason = if force { None } else { self.reason_to_spare(generation, &history) };
             match reason {
@@ -102,6 +117,7 @@ impl Prefix {
                 }
             }
         }
+        self.discard_if_bare(arch)?;
         Ok(pruned)
     }
 
@@ -116,23 +132,20 @@ impl Prefix {
         (age < GRACE).then(|| "it was live in the last seven days".to_owned())
     }
 
-    /// Removes every generation of `arch`, first of all the link to the live one.
+    /// Takes `arch` out of use: removes the link to its live generation, and deletes its generations,
+    /// except those that are in use on this machine or were live in the last seven days; `force`
+    /// deletes them too. What is spared is [`Prefix::prune`]'s later.
     ///
     /// # Errors
-    /// [`PrefixError::InUse`] when something on this machine runs from one of them, unless `force`;
-    /// or that the prefix cannot be written.
-    pub fn remove(&self, lock: &Lock, arch: Arch, force: bool) -> Result<(), PrefixError> {
-        let generations = self.generations(arch)?;
-        for generation in &generations {
-            if let Some(by) = self.user_of(generation).filter(|_| !force) {
-                return Err(PrefixError::InUse { arch, number: generation.number, by });
-            }
+    /// When the prefix cannot be read or written.
+    pub fn remove(&self, lock: &Lock, arch: Arch, force: bool) -> Result<Pruned, PrefixError> {
+        if self.layout.linked_number(arch).is_some() {
+            // First the history, so that a killed run leaves nothing that looks as if it never lived.
+            let mut history = History::load(&self.layout, arch)?;
+            history.removed_at = Some(now());
+            history.save(&self.layout, arch)?;
+            self.unlink(arch)?;
         }
-        self.unlink(arch)?;
-        for generation in &generations {
-            self.discard(lock, generation)?;
-        }
-        files::sync_directory(&self.layout.root)?;
-        self.discard_if_bare(arch)
+        self.prune(lock, arch, 0, force)
     }
 }

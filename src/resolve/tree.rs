@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{PlannedPackage, Reason, Source, TreePlan};
+use crate::model::{GlibcVersion, PlannedPackage, Reason, Source, TreePlan};
 
 use super::Target;
 use super::roots::Roots;
@@ -18,6 +18,7 @@ pub(super) fn plan(
 ) -> TreePlan {
     let universe = rules.universe;
     let reasons = reasons(rules, roots, chosen);
+    let glibc = reasons.keys().filter_map(|&id| glibc_of(universe, id)).max();
     let whole: BTreeSet<&str> = reasons.keys().map(|&id| universe.name(id)).collect();
     let mut packages: Vec<PlannedPackage> =
         reasons.into_iter().map(|(id, reason)| planned(universe, id, reason)).collect();
@@ -32,10 +33,22 @@ pub(super) fn plan(
     TreePlan {
         arch: target.arch,
         dist: target.dist.name.clone(),
+        glibc,
         runtimes: roots.runtimes.clone(),
         sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),
         packages,
     }
+}
+
+/// The newest glibc that a package's Requires name: `libc.so.6(GLIBC_2.34)(64bit)`. Where only some
+/// of a package's files are taken, its Requires say too much; the audit of the tree proves those.
+fn glibc_of(universe: &Universe, id: PackageId) -> Option<GlibcVersion> {
+    let requires = universe.package(id).requires.iter();
+    let version = |name: &str| {
+        let symbol = name.split_once('(')?.1.split_once(')')?.0;
+        GlibcVersion::from_symbol_version(symbol)
+    };
+    requires.filter_map(|relation| version(universe.index.text(relation.name))).max()
 }
 
 /// Why each package is in: the shortest way from a runtime, and of several the one through the

@@ -52,10 +52,28 @@ fn exit_zero(arch: Arch) -> Vec<u8> {
     put(0, 8);
     let size = HEADERS + code.len() as u64;
     for (value, bytes) in [
-        (2, 2), (machine, 2), (1, 4), (BASE + HEADERS, 8), (64, 8), (0, 8), (flags, 4), (64, 2),
-        (56, 2), (1, 2), (64, 2), (0, 2), (0, 2),
+        (2, 2),
+        (machine, 2),
+        (1, 4),
+        (BASE + HEADERS, 8),
+        (64, 8),
+        (0, 8),
+        (flags, 4),
+        (64, 2),
+        (56, 2),
+        (1, 2),
+        (64, 2),
+        (0, 2),
+        (0, 2),
         // PT_LOAD, readable and executable: the whole file.
-        (1, 4), (5, 4), (0, 8), (BASE, 8), (BASE, 8), (size, 8), (size, 8), (0x10000, 8),
+        (1, 4),
+        (5, 4),
+        (0, 8),
+        (BASE, 8),
+        (BASE, 8),
+        (size, 8),
+        (size, 8),
+        (0x10000, 8),
     ] {
         put(value, bytes);
     }
@@ -69,17 +87,13 @@ fn machine_code(arch: Arch) -> (u64, u64, &'static [u8]) {
         // xor edi,edi; mov eax,60; syscall
         Arch::X86_64 => (62, 0, &[0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]),
         // mov x8,#93; mov x0,#0; svc #0
-        Arch::Aarch64 => (
-            183,
-            0,
-            &[0xa8, 0x0b, 0x80, 0xd2, 0x00, 0x00, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4],
-        ),
+        Arch::Aarch64 => {
+            (183, 0, &[0xa8, 0x0b, 0x80, 0xd2, 0x00, 0x00, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4])
+        }
         // li r0,1; li r3,0; sc. Flags: ABI version 2.
-        Arch::Ppc64le => (
-            21,
-            2,
-            &[0x01, 0x00, 0x00, 0x38, 0x00, 0x00, 0x60, 0x38, 0x02, 0x00, 0x00, 0x44],
-        ),
+        Arch::Ppc64le => {
+            (21, 2, &[0x01, 0x00, 0x00, 0x38, 0x00, 0x00, 0x60, 0x38, 0x02, 0x00, 0x00, 0x44])
+        }
         // lghi %r2,0; svc 1
         Arch::S390x => (22, 0, &[0xa7, 0x29, 0x00, 0x00, 0x0a, 0x01]),
     }

@@ -27,6 +27,11 @@ impl Claims {
         Self::default()
     }
 
+    /// Forgets all claims, as when the tree was emptied.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Claims every place of a package. Places that hold the same already are marked as not ours.
     pub(super) fn claim(&self, layout: &mut Layout) -> Result<(), UnpackError> {
         let header = layout.header;

@@ -1,6 +1,6 @@
 //! Decompression of payloads, with bounded memory.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
@@ -14,21 +14,9 @@ use crate::trust::Compression;
 const XZ_MEMORY: u64 = 80 << 20;
 /// The largest window of a Zstandard stream, as a power of two: 64 MiB.
 const ZSTD_WINDOW_LOG: u32 = 26;
-/// Bytes of compressed data that are read at a time.
-const INPUT_BUFFER: usize = 64 << 10;
-/// Bytes of decompressed data that are held: enough for archive headers. Larger reads pass by.
-const OUTPUT_BUFFER: usize = 16 << 10;
 
-/// A reader of what `payload` holds, decompressed.
+/// A reader of what `input` holds, decompressed.
 pub(super) fn decode<'a>(
-    compression: Compression,
-    payload: impl Read + 'a,
-) -> io::Result<impl Read + 'a> {
-    let input = BufReader::with_capacity(INPUT_BUFFER, payload);
-    Ok(BufReader::with_capacity(OUTPUT_BUFFER, decoder(compression, input)?))
-}
-
-fn decoder<'a>(
     compression: Compression,
     mut input: impl BufRead + 'a,
 ) -> io::Result<Box<dyn Read + 'a>> {

@@ -10,6 +10,7 @@
 //! Hard links of a package stay hard links where the file system has them: whoever changes a file
 //! later must write a new one and rename it into place.
 
+mod ahead;
 mod archive;
 mod claims;
 mod decoder;
@@ -20,6 +21,7 @@ mod tree;
 mod writer;
 
 use std::io::Read;
+use std::thread;
 
 use cap_std::fs::Dir;
 
@@ -64,7 +66,7 @@ pub struct Unpacked {
 ///
 /// # Errors
 /// [`UnpackError`], naming the package and the path.
-pub fn unpack<R: Read>(
+pub fn unpack<R: Read + Send>(
     mut verified: Verified<R>,
     only: &[RelPath],
     destination: &Destination,
@@ -86,7 +88,7 @@ pub fn unpack<R: Read>(
     }
 }
 
-fn write<R: Read>(
+fn write<R: Read + Send>(
     verified: &mut Verified<R>,
     only: &[RelPath],
     destination: &Destination,
@@ -96,9 +98,11 @@ fn write<R: Read>(
     let mut layout = Layout::new(header, only)?;
     destination.claims.claim(&mut layout)?;
     tell_dropped_bits(header, &layout, reporter);
-    let decode = |source| UnpackError::Decode { package: header.nevra.to_string(), source };
-    let payload = decoder::decode(header.compression, payload).map_err(decode)?;
-    Session::new(&layout, destination.tree, reporter).run(payload)?;
+    thread::scope(|scope| {
+        let packed = ahead::read_ahead(scope, || Ok(payload));
+        let open = ahead::read_ahead(scope, || decoder::decode(header.compression, packed));
+        Session::new(&layout, destination.tree, reporter).run(open)
+    })?;
     Ok(layout.receipt())
 }
 

@@ -85,6 +85,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         installed_at: 0,
         elsewhere: "0".to_owned(),
         glibc_needed: None,
+        sources: Vec::new(),
         packages: Vec::new(),
         files: files.iter().map(file).collect(),
     }

@@ -19,4 +19,5 @@ pub mod rpms;
 pub mod scratch;
 pub mod server;
 pub mod session;
+pub mod tiny;
 pub mod tools;

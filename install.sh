@@ -1,0 +1,429 @@
+#!/bin/sh
+# Fetches the program `elsewhere`, checks it, and lets it install. `sh install.sh --help` says more.
+#
+# POSIX sh. All of it is in braces, and the shell must see the one that closes before it runs any of
+# it: a download that was cut short does nothing. In the repository this is a template, and
+# `make dist` fills in version and checksums.
+{
+set -fu
+
+version='@VERSION@'
+sha256_x86_64='@SHA256_x86_64@'
+sha256_aarch64='@SHA256_aarch64@'
+sha256_ppc64le='@SHA256_ppc64le@'
+sha256_s390x='@SHA256_s390x@'
+# Tried in this order; the files of a release are in BASE/vVERSION/.
+default_bases='https://github.com/elsewhere-rpm/elsewhere/releases/download'
+
+usage() {
+    cat <<'END'
+Installs container runtimes from Enterprise Linux packages, without root, in any directory.
+
+  install.sh [--from DIR|URL] [-e] [-d dist] [-o] [-a arch] [-v version] installpath
+  install.sh [--from DIR|URL]
+
+With an installpath, fetches the program `elsewhere` and runs `elsewhere install` with all these
+words, and any other that it takes: see `elsewhere install --help`. Without any, puts only the
+program into ~/.local/bin. In place of a file, `curl -fsSL URL | sh -s -- WORDS` does.
+
+  -e            show download errors and retries
+  -d dist       where packages come from: el8, el9, debian12 ... [default: what fits here]
+  -o            accepted for old scripts: EL packages serve SUSE too
+  -a arch       architectures to install for: x86_64,aarch64 ... [default: this machine's]
+  -v version    version of the runtime, or a path or URL ending in .rpm [default: the newest]
+  --from PLACE  take the program and all packages from this mirror, and ask nothing else: a
+                directory, or an https or http URL
+  -h, --help    this text
+
+Variables:
+  ELSEWHERE_VERSION        version of the program [default: the one that this script came with]
+  ELSEWHERE_DOWNLOAD_BASE  https URLs to fetch the program from, tried in order, separated by
+                           blanks; its files are in URL/vVERSION/
+  ELSEWHERE_INSTALL_DIR    where the program alone goes [default: ~/.local/bin]
+  ELSEWHERE_MIRROR         a mirror of the packages, as for `elsewhere install --mirror`
+  TMPDIR                   where temporary files go [default: /tmp]
+  HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE ...  as curl, wget and elsewhere have them
+
+The exit status is that of `elsewhere`; 1 when it could not be fetched or is not what it must be.
+END
+}
+
+main() {
+    from=
+    pass=
+    words=$#
+    while [ "$words" -gt 0 ]; do
+        word=$1
+        shift
+        words=$((words - 1))
+        case $pass$word in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --from)
+            [ "$words" -gt 0 ] || fail '--from needs a directory or a URL'
+            from=$1
+            shift
+            words=$((words - 1))
+            ;;
+        --from=*) from=${word#--from=} ;;
+        --)
+            pass=yes
+            set -- "$@" "$word"
+            ;;
+        *) set -- "$@" "$word" ;;
+        esac
+    done
+    check_tools
+    make_temporary_directory
+    find_program
+    if [ -z "$program" ]; then
+        hand_over "$@"
+    elif [ $# -eq 0 ]; then
+        install_program
+    else
+        install_runtime "$@"
+    fi
+}
+
+say() {
+    printf 'install.sh: %s\n' "$*" >&2
+}
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+need() {
+    has "$1" || fail "needs $1, $2"
+}
+
+check_tools() {
+    need uname 'to learn the architecture'
+    need mktemp 'to make a temporary directory'
+    need mkdir 'to make directories'
+    need chmod 'to make the program executable'
+    need cp 'to put the program into its place'
+    need mv 'to put the program into its place'
+    need rm 'to remove temporary files'
+}
+
+# Sets `temporary`: a new directory in which programs may run. Many machines forbid that in /tmp.
+make_temporary_directory() {
+    temporary=
+    trap remove_temporary_directory EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "${XDG_RUNTIME_DIR:-}" "${HOME:-}" .; do
+        [ -d "$parent" ] || continue
+        case $parent in
+        /*) ;;
+        *) parent=$(cd -- "$parent" && pwd) || continue ;;
+        esac
+        temporary=$(mktemp -d "$parent/elsewhere.XXXXXXXX" 2>/dev/null) || continue
+        if programs_run_in "$temporary"; then
+            return
+        fi
+        remove_temporary_directory
+    done
+    fail 'no directory can be written in which programs may run (noexec?): name one in TMPDIR'
+}
+
+programs_run_in() {
+    printf '#!/bin/sh\nexit 0\n' >"$1/try" && chmod 700 "$1/try" && { "$1/try"; } 2>/dev/null
+}
+
+remove_temporary_directory() {
+    if [ -n "$temporary" ]; then
+        rm -rf -- "$temporary"
+    fi
+    temporary=
+}
+
+# Sets `program`: the path of an executable `elsewhere` that is what it must be; nothing when another
+# version is wanted.
+find_program() {
+    program=
+    case $version in
+    @*) build_program ;;
+    "${ELSEWHERE_VERSION:-$version}") obtain_program ;;
+    *) ;;
+    esac
+}
+
+obtain_program() {
+    find_architecture
+    case $arch in
+    x86_64) wanted=$sha256_x86_64 ;;
+    aarch64) wanted=$sha256_aarch64 ;;
+    ppc64le) wanted=$sha256_ppc64le ;;
+    s390x) wanted=$sha256_s390x ;;
+    *) wanted= ;;
+    esac
+    case $wanted in
+    '' | *[!0-9a-f]*) fail "release $version has no program for $arch" ;;
+    *) ;;
+    esac
+    program=$temporary/elsewhere
+    fetch "elsewhere-$version-$arch" "$program"
+    check_sum "$program" "$wanted"
+    chmod 755 "$program" || fail "cannot make $program executable"
+    "$program" --version >/dev/null || fail "the program for $arch does not run here"
+}
+
+# In a checkout there is no release to fetch: the program is built.
+build_program() {
+    case $0 in
+    */install.sh | install.sh) checkout=${0%install.sh} ;;
+    *) checkout= ;;
+    esac
+    if ! [ -f "${checkout:-./}Cargo.toml" ] || ! [ -f "$0" ]; then
+        fail 'this is the template of the script: take the one that a release has'
+    fi
+    need cargo 'to build the program in a checkout'
+    checkout=$(cd -- "${checkout:-.}" && pwd) || exit 1
+    say "building $checkout"
+    (cd -- "$checkout" && cargo build --locked --release --bin elsewhere --target-dir target) \
+        </dev/null >&2 || fail 'cannot build the program'
+    program=$checkout/target/release/elsewhere
+}
+
+# Another version has other checksums, and they are in its own script.
+hand_over() {
+    version=$ELSEWHERE_VERSION
+    case $version in
+    *[!0-9A-Za-z.+-]*) fail "ELSEWHERE_VERSION is no version: $version" ;;
+    *) ;;
+    esac
+    fetch install.sh "$temporary/install.sh"
+    same=
+    last=
+    while read -r line; do
+        if [ "$line" = "version='$version'" ]; then same=yes; fi
+        last=$line
+    done <"$temporary/install.sh"
+    if [ -z "$same" ] || [ "$last" != 'main "$@" || exit 1; }' ]; then
+        fail "what was fetched is not the whole install.sh of elsewhere $version"
+    fi
+    status=0
+    sh "$temporary/install.sh" ${from:+--from "$from"} "$@" </dev/null || status=$?
+    exit "$status"
+}
+
+# Sets `arch` to the architecture of what is installed here. The kernel's is another one under
+# qemu and for a 32-bit system; that of the shell's own file is not.
+find_architecture() {
+    machine=$(uname -m)
+    arch=
+    bits=
+    if has od; then
+        # In an ELF file: class and byte order at 4 and 5, machine at 18.
+        # shellcheck disable=SC2046 # words are wanted
+        set -- $(od -A n -t x1 -N 6 /bin/sh) $(od -A n -t x1 -j 18 -N 2 /bin/sh)
+        case $* in
+        '7f 45 4c 46 02 01 3e 00') arch=x86_64 ;;
+        '7f 45 4c 46 02 01 b7 00') arch=aarch64 ;;
+        '7f 45 4c 46 02 01 15 00') arch=ppc64le ;;
+        '7f 45 4c 46 02 02 00 16') arch=s390x ;;
+        '7f 45 4c 46 01 '*) bits=32 ;;
+        *) ;;
+        esac
+    fi
+    if [ -z "$arch" ]; then
+        find_architecture_by_loader
+    fi
+    if [ -z "$arch" ]; then
+        case $machine in
+        x86_64 | amd64) arch=x86_64 ;;
+        aarch64 | arm64) arch=aarch64 ;;
+        ppc64le | s390x) arch=$machine ;;
+        *) fail "there is no program for this machine ($machine${bits:+, a $bits-bit system})" ;;
+        esac
+        if [ -n "$bits" ]; then
+            say "this is a $bits-bit system on a $arch kernel: the runtime may not find its libc"
+        fi
+    fi
+}
+
+# Sets `arch` where the loader of just one architecture is installed.
+find_architecture_by_loader() {
+    loaders=
+    if [ -e /lib64/ld-linux-x86-64.so.2 ]; then loaders="$loaders x86_64"; fi
+    if [ -e /lib/ld-linux-aarch64.so.1 ]; then loaders="$loaders aarch64"; fi
+    if [ -e /lib64/ld64.so.2 ]; then loaders="$loaders ppc64le"; fi
+    if [ -e /lib/ld64.so.1 ]; then loaders="$loaders s390x"; fi
+    loaders=${loaders# }
+    case $loaders in
+    *' '*) ;;
+    *) arch=$loaders ;;
+    esac
+}
+
+# Fetches the file $1 of the release to the path $2, from the first place that has it.
+fetch() {
+    case $from in
+    '')
+        fetch_from_bases "$1" "$2"
+        ;;
+    http://* | https://*)
+        choose_downloader
+        from=${from%/}
+        download "$from/$1" "$2" || download "$(mirrored "$from")/$1" "$2" ||
+            fail "$from has no $1"
+        ;;
+    *)
+        from=${from#file://}
+        [ -d "$from" ] || fail "--from: there is no directory $from"
+        for place in "$from/$1" "$(mirrored "$from")/$1"; do
+            if [ -f "$place" ]; then
+                say "taking $place"
+                cp -- "$place" "$2" || fail "cannot copy $place"
+                return
+            fi
+        done
+        fail "$from has no $1"
+        ;;
+    esac
+}
+
+# Where the mirror $1 keeps what the first base has: at its host and path, as for packages.
+mirrored() {
+    mirrored_base=${default_bases%% *}
+    printf '%s\n' "$1/${mirrored_base#https://}/v$version"
+}
+
+fetch_from_bases() {
+    choose_downloader
+    for attempt in 1 2 3; do
+        for base in ${ELSEWHERE_DOWNLOAD_BASE:-$default_bases}; do
+            case $base in
+            https://*) ;;
+            *) fail "ELSEWHERE_DOWNLOAD_BASE must be https URLs, not $base" ;;
+            esac
+            if download "${base%/}/v$version/$1" "$2"; then
+                return
+            fi
+        done
+        if [ "$attempt" -lt 3 ] && has sleep; then sleep "$attempt"; fi
+    done
+    fail "cannot fetch $1: is there a way to the network, or a proxy to be named in HTTPS_PROXY?"
+}
+
+# Sets `downloader`. A snap's curl cannot write where it is told to.
+choose_downloader() {
+    downloader=
+    if has curl; then
+        case $(command -v curl) in
+        */snap/*) ;;
+        *) downloader=curl ;;
+        esac
+    fi
+    if [ -z "$downloader" ]; then
+        has wget || fail 'needs curl (not the one of snap) or wget, to fetch the program'
+        downloader=wget
+    fi
+}
+
+# Downloads the URL $1 to the path $2.
+download() {
+    say "fetching $1"
+    if [ "$downloader" = curl ]; then
+        download_by_curl "$1" "$2"
+    else
+        download_by_wget "$1" "$2"
+    fi
+}
+
+download_by_curl() {
+    url=$1
+    output=$2
+    case $url in
+    https://*) set -- --proto '=https' ;;
+    *) set -- --proto '=http,https' ;;
+    esac
+    # Those of the oldest EL do not know them all.
+    for option in --tlsv1.2 --retry-connrefused; do
+        if curl "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
+    done
+    curl "$@" --fail --silent --show-error --location --max-redirs 5 --retry 2 \
+        --connect-timeout 20 --speed-limit 1024 --speed-time 30 --output "$output" "$url" </dev/null
+}
+
+download_by_wget() {
+    url=$1
+    output=$2
+    set --
+    # busybox and the oldest EL do not know them all.
+    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5; do
+        if wget "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
+    done
+    wget "$@" -q -T 30 -O "$output" "$url" </dev/null
+}
+
+# Stops unless the SHA-256 of the file $1 is $2.
+check_sum() {
+    if has sha256sum; then
+        found=$(sha256sum <"$1") || found=
+        found=${found%% *}
+    elif has shasum; then
+        found=$(shasum -a 256 <"$1") || found=
+        found=${found%% *}
+    elif has openssl; then
+        found=$(openssl dgst -sha256 <"$1") || found=
+        found=${found##* }
+    else
+        fail 'needs sha256sum, shasum or openssl, to check what was fetched: nothing was run'
+    fi
+    if [ "$found" != "$2" ]; then
+        fail "what was fetched is not elsewhere $version: its SHA-256 is $found, not $2"
+    fi
+}
+
+# Puts the program where the user's own programs are.
+install_program() {
+    directory=${ELSEWHERE_INSTALL_DIR:-${HOME:+$HOME/.local/bin}}
+    [ -n "$directory" ] || fail 'HOME is not set: name a directory in ELSEWHERE_INSTALL_DIR'
+    # Made searchable whatever the umask, but only what is not there yet.
+    (umask 022 && mkdir -p -- "$directory") ||
+        fail "cannot make $directory: name another one in ELSEWHERE_INSTALL_DIR"
+    new=$directory/.elsewhere.$$
+    if ! { cp -- "$program" "$new" && chmod 755 "$new" &&
+        mv -f -- "$new" "$directory/elsewhere"; }; then
+        rm -f -- "$new"
+        fail "cannot write $directory: name another one in ELSEWHERE_INSTALL_DIR"
+    fi
+    say "installed $directory/elsewhere"
+    case :${PATH:-}: in
+    *:"$directory":*) say 'try: elsewhere install ~/apptainer' ;;
+    *) say "$directory is not in PATH; try: $directory/elsewhere install ~/apptainer" ;;
+    esac
+}
+
+install_runtime() {
+    if [ -n "$from" ]; then
+        ELSEWHERE_MIRROR=$from
+        export ELSEWHERE_MIRROR
+    fi
+    cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    if [ -z "$cache" ] || ! can_write "$cache/elsewhere"; then
+        XDG_CACHE_HOME=$temporary/cache
+        export XDG_CACHE_HOME
+    fi
+    status=0
+    "$program" install "$@" </dev/null || status=$?
+    exit "$status"
+}
+
+# Whether files can be made in the directory $1, which is made if need be.
+can_write() {
+    mkdir -p -- "$1" 2>/dev/null && (: >"$1/.try.$$") 2>/dev/null && rm -f -- "$1/.try.$$"
+}
+
+main "$@" || exit 1; }

@@ -1,0 +1,384 @@
+//! `elsewhere doctor`: will it work here, and if not, what is to be typed or who is to be asked?
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::options::Output;
+use crate::catalog::Catalog;
+use crate::doctor::{
+    self, Diagnosis, DistFacts, Finding, InstalledFacts, Observation, Outlook, Possible, Probe,
+    State, Subject,
+};
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime};
+use crate::pipeline::Context;
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Say what works on this machine, and what helps where something does not
+///
+/// Tries what container runtimes do (make a user namespace, map ids, mount file systems, read the
+/// user's name) and looks at the prefix, the C library, the processor, limits and the way to the
+/// network. Changes nothing, connects to nothing and needs no root: run it as the user, and on the
+/// machine, that will run containers. Ends with status 7 when something is broken.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere doctor                                 before an install
+  elsewhere doctor ~/apptainer                     with what is installed
+  elsewhere doctor --fix-commands ~/apptainer      what to ask the administrator for
+  srun elsewhere doctor --json /sw/apptainer       on a worker node, for a program")]
+pub(super) struct Doctor {
+    /// Runtime whose abilities are judged [default: those installed, or apptainer]
+    #[arg(short, long = "runtime", value_name = "NAME", value_delimiter = ',')]
+    runtimes: Vec<String>,
+    /// Print only the commands for the administrator, with their price in security
+    #[arg(long, conflicts_with = "json")]
+    fix_commands: bool,
+    /// Wait so many seconds for checks that do not answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.25)]
+    wait: f64,
+    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
+    #[arg(long, value_name = "DIR")]
+    repos: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Where the runtime is, or will be, installed
+    #[arg(value_name = "PREFIX")]
+    prefix: Option<PathBuf>,
+}
+
+/// The part of `elsewhere doctor` that runs in a process of its own
+#[derive(Debug, Args)]
+pub(super) struct DoctorProbe {
+    /// What to try
+    probe: Probe,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl DoctorProbe {
+    /// Runs the command.
+    pub(super) fn execute(&self, terminal: &Terminal) {
+        doctor::probe(self.probe, &|step, number| terminal.output(format_args!("{step} {number}")));
+    }
+}
+
+impl Doctor {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let mut directories = self.repos.clone();
+        directories
+            .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
+        let catalog = Catalog::load(&directories)?;
+        let patience = Duration::try_from_secs_f64(self.wait)
+            .map_err(|_| Error::Usage(format!("--wait {} is no time in seconds", self.wait)))?;
+        let path = self.prefix.as_ref().map(|path| host.absolute(path));
+        let patient = Patient::new(host, &catalog, path.as_deref(), &self.runtimes)?;
+        let observations = doctor::examine(&patient.subject, patience);
+        let diagnosis = patient.diagnosis(&catalog, observations);
+        if self.output.json {
+            terminal.output_json(&diagnosis);
+        } else if self.fix_commands {
+            terminal.output(commands(&diagnosis).trim_end());
+        } else {
+            terminal.output(text(&diagnosis, host.stdout_colour()).trim_end());
+        }
+        let broken: Vec<&str> = diagnosis.broken().map(|finding| finding.check).collect();
+        // Who asks for commands, or reads JSON, has the answer already.
+        if broken.is_empty() || self.fix_commands { Ok(()) } else { Err(Error::Unwell(broken)) }
+    }
+}
+
+/// Says as warnings, at the end of a run, what would make an install at `path` useless. What cannot
+/// be found out is not said.
+pub(super) fn warn(host: &Host, context: Context<'_>, path: &Path, request: &Request) {
+    if host.facts().arch.is_none_or(|arch| !request.arches.contains(&arch)) {
+        return;
+    }
+    let names: Vec<String> = request.runtimes.iter().map(|runtime| runtime.name.clone()).collect();
+    let Ok(patient) = Patient::new(host, context.catalog, Some(path), &names) else { return };
+    let observations = doctor::examine_before_install(&patient.subject, PATIENCE);
+    let diagnosis = patient.diagnosis(context.catalog, observations);
+    let broken: Vec<String> = diagnosis
+        .broken()
+        .map(|finding| format!("{}: {}", finding.check, finding.meaning))
+        .collect();
+    if !broken.is_empty() {
+        context.reporter.warning(format!(
+            "{} What helps: elsewhere doctor {}",
+            broken.join(" "),
+            path.display()
+        ));
+    }
+}
+
+/// How long an install waits for the checks.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Who is examined, and for which runtimes.
+pub(super) struct Patient<'a> {
+    pub(super) subject: Arc<Subject>,
+    runtimes: Vec<&'a Runtime>,
+    prefix: Option<Prefix>,
+}
+
+impl<'a> Patient<'a> {
+    /// The machine, the user, and what is at `path`. Where no runtime is named, those installed
+    /// there are meant.
+    ///
+    /// # Errors
+    /// When a runtime is unknown, or the prefix cannot be read.
+    pub(super) fn new(
+        host: &Host,
+        catalog: &'a Catalog,
+        path: Option<&Path>,
+        names: &[String],
+    ) -> Result<Self, Error> {
+        let prefix = path.map(Prefix::create).transpose()?;
+        let live = match (&prefix, host.facts().arch) {
+            (Some(prefix), Some(arch)) => live(prefix, arch)?,
+            _ => None,
+        };
+        let mut names = names.to_vec();
+        if let (Some((_, receipt)), true) = (&live, names.is_empty()) {
+            names.extend(receipt.runtimes.iter().map(|runtime| runtime.name.clone()));
+        } else if names.is_empty() {
+            names.push(super::options::DEFAULT_RUNTIME.to_owned());
+        }
+        let runtimes: Vec<&Runtime> =
+            names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
+        let installed = live.map(|(tree, receipt)| installed(catalog, &runtimes, tree, &receipt));
+        let subject = Subject {
+            root: PathBuf::from("/"),
+            facts: host.facts().clone(),
+            executable: host.executable(),
+            user_id: host.user_id(),
+            search_path: host.search_path(),
+            prefix: path.map(Path::to_owned),
+            installed,
+            dists: dists(catalog, host),
+            temporary_dir: host.temporary_dir(),
+            network_variables: host.network_variables(),
+        };
+        Ok(Self { subject: Arc::new(subject), runtimes, prefix })
+    }
+
+    /// What the observations mean for the runtimes.
+    pub(super) fn diagnosis(&self, catalog: &Catalog, observations: Vec<Observation>) -> Diagnosis {
+        let distribution = &self.subject.facts.distribution;
+        let mut abilities: Vec<Ability> = Vec::new();
+        for ability in self.runtimes.iter().flat_map(|runtime| &runtime.abilities) {
+            if !abilities.contains(ability) {
+                abilities.push(ability.clone());
+            }
+        }
+        let remedy = |cause: &str| catalog.remedy(cause, distribution);
+        Diagnosis::new(observations, &abilities, &remedy, &self.known())
+    }
+
+    /// What placeholders of remedies stand for that no check knows.
+    fn known(&self) -> BTreeMap<&'static str, String> {
+        let programs: Vec<&RelPath> =
+            self.runtimes.iter().flat_map(|runtime| &runtime.namespace_programs).collect();
+        let mut known = BTreeMap::from([("profile", "elsewhere".to_owned())]);
+        if let Some(prefix) = &self.prefix {
+            let globs: Vec<String> = programs.iter().map(|path| prefix.everywhere(path)).collect();
+            known.insert("programs", one_of(&globs));
+            let plain =
+                |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+            let path = prefix.path().to_string_lossy().replace('/', ".");
+            known.insert("profile", format!("elsewhere{}", path.replace(|c| !plain(c), "_")));
+        }
+        known
+    }
+}
+
+/// An AppArmor pattern for any of `patterns`.
+fn one_of(patterns: &[String]) -> String {
+    match patterns {
+        [pattern] => pattern.clone(),
+        patterns => format!("{{{}}}", patterns.join(",")),
+    }
+}
+
+fn live(prefix: &Prefix, arch: Arch) -> Result<Option<(PathBuf, Receipt)>, Error> {
+    let Some(generation) = prefix.live(arch)? else { return Ok(None) };
+    let receipt = prefix.receipt(&generation)?;
+    Ok(Some((generation.path, receipt)))
+}
+
+fn installed(
+    catalog: &Catalog,
+    runtimes: &[&Runtime],
+    tree: PathBuf,
+    receipt: &Receipt,
+) -> InstalledFacts {
+    let faces = |package: &Option<String>| {
+        let Some(package) = package else { return false };
+        runtimes.iter().any(|runtime| runtime.container_facing.contains(package))
+    };
+    let files = receipt.files.iter().filter(|file| faces(&file.package));
+    InstalledFacts {
+        container_facing: files.map(|file| tree.join(file.path.as_str())).collect(),
+        tree,
+        arch: receipt.arch,
+        glibc_needed: receipt.glibc_needed,
+        x86_64_level: catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level),
+    }
+}
+
+fn dists(catalog: &Catalog, host: &Host) -> Vec<DistFacts> {
+    let today = host.today();
+    let Some(arch) = host.facts().arch else { return Vec::new() };
+    let has_packages = catalog.dists().filter(|dist| dist.repositories_for(arch).next().is_some());
+    has_packages
+        .map(|dist| DistFacts {
+            name: dist.name.clone(),
+            glibc: dist.glibc,
+            x86_64_level: dist.x86_64_level,
+            is_maintained: dist.maintained_until >= today,
+        })
+        .collect()
+}
+
+/// The width that text is wrapped to.
+const WIDTH: usize = 80;
+
+/// The diagnosis for people.
+fn text(diagnosis: &Diagnosis, colour: bool) -> String {
+    let mut text = String::new();
+    for finding in &diagnosis.findings {
+        let state = paint(state_word(finding.state), state_colour(finding.state), colour, 7);
+        wrap(&mut text, &format!("{state}  {:<15}  ", finding.check), 26, &finding.evidence);
+    }
+    for finding in diagnosis.troubles() {
+        text.push('\n');
+        describe(&mut text, finding, colour);
+    }
+    if !diagnosis.outlook.is_empty() {
+        text.push_str("\nOn this machine:\n");
+    }
+    for outlook in &diagnosis.outlook {
+        let (word, tint) = possible(outlook);
+        let word = paint(word, tint, colour, 7);
+        let mut line = outlook.ability.clone();
+        if outlook.possible != Possible::Yes {
+            let _ = write!(line, " ({})", outlook.because.join(", "));
+        }
+        if !outlook.otherwise.is_empty() {
+            let _ = write!(line, ": {}", outlook.otherwise);
+        }
+        wrap(&mut text, &format!("{word}  "), 9, &line);
+    }
+    text
+}
+
+/// One trouble: what it means, what to do, whom to ask.
+fn describe(text: &mut String, finding: &Finding, colour: bool) {
+    wrap(text, &format!("{}: ", paint(finding.check, "1", colour, 0)), 2, &finding.meaning);
+    if !finding.user.is_empty() {
+        wrap(text, "  You: ", 4, &finding.user);
+    }
+    if finding.commands.is_empty() {
+        return;
+    }
+    text.push_str("  An administrator, as root:\n");
+    for command in &finding.commands {
+        let _ = writeln!(text, "    {command}");
+    }
+    if !finding.trade_off.is_empty() {
+        wrap(text, "  The price: ", 4, &finding.trade_off);
+    }
+}
+
+/// The commands for the administrator, as a script: what they are for in comments.
+fn commands(diagnosis: &Diagnosis) -> String {
+    let mut text = String::new();
+    for finding in diagnosis.troubles().filter(|finding| !finding.commands.is_empty()) {
+        wrap(&mut text, "# ", 0, &format!("{}: {}", finding.check, finding.meaning));
+        wrap(&mut text, "# ", 0, &format!("The price: {}", finding.trade_off));
+        for command in &finding.commands {
+            let _ = writeln!(text, "{command}");
+        }
+        text.push('\n');
+    }
+    if text.is_empty() {
+        text.push_str("# Nothing that an administrator could mend.\n");
+    }
+    text
+}
+
+/// Appends `first` and `words`, wrapped; further lines are indented by `indent`, or begin with
+/// `# ` where `first` does.
+fn wrap(text: &mut String, first: &str, indent: usize, words: &str) {
+    let next = if first == "# " { first.to_owned() } else { " ".repeat(indent) };
+    let width = |line: &str| console_width(line);
+    let mut line = first.to_owned();
+    let mut is_empty = true;
+    for word in words.split(' ') {
+        if !is_empty && width(&line) + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line = next.clone();
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// Columns of a line, without its colours.
+fn console_width(line: &str) -> usize {
+    let mut columns = 0;
+    let mut is_colour = false;
+    for character in line.chars() {
+        match character {
+            '\x1b' => is_colour = true,
+            'm' if is_colour => is_colour = false,
+            _ if !is_colour => columns += 1,
+            _ => {}
+        }
+    }
+    columns
+}
+
+fn paint(word: &str, tint: &str, colour: bool, width: usize) -> String {
+    if colour { format!("\x1b[{tint}m{word:<width$}\x1b[0m") } else { format!("{word:<width$}") }
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Ok => "ok",
+        State::Unknown => "unknown",
+        State::Limited => "limited",
+        State::Broken => "broken",
+    }
+}
+
+fn state_colour(state: State) -> &'static str {
+    match state {
+        State::Ok => "32",
+        State::Unknown => "36",
+        State::Limited => "33",
+        State::Broken => "31",
+    }
+}
+
+fn possible(outlook: &Outlook) -> (&'static str, &'static str) {
+    match outlook.possible {
+        Possible::Yes => ("yes", "32"),
+        Possible::Limited => ("limited", "33"),
+        Possible::No => ("no", "31"),
+        Possible::Unknown => ("unknown", "36"),
+    }
+}

@@ -1,0 +1,127 @@
+//! `elsewhere history`: which generation was live from when, and what it changed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::options::Output;
+use super::update::describe_change;
+use crate::error::Error;
+use crate::host::{Host, date};
+use crate::model::{Arch, PlannedRuntime, Receipt, escape};
+use crate::pipeline::{Change, changes_between};
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Show what was installed when, package by package
+///
+/// Each line is a generation becoming live, by an install, an update or a rollback, with what it
+/// changed. Generations that were pruned are named without their packages.
+#[derive(Debug, Args)]
+pub(super) struct History {
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to look at
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+/// A generation became live.
+#[derive(Serialize)]
+struct Entry {
+    arch: Arch,
+    generation: u32,
+    /// When, in seconds since 1970.
+    at: u64,
+    /// Whether it is live now.
+    is_live: bool,
+    /// Whether it can be rolled back to.
+    is_there: bool,
+    runtimes: Vec<PlannedRuntime>,
+    /// Against what was live before; `None` when either is not there any more.
+    changes: Option<Vec<Change>>,
+}
+
+impl History {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let mut entries = Vec::new();
+        for arch in Arch::ALL {
+            entries.extend(of_arch(&prefix, arch)?);
+        }
+        if self.output.json {
+            terminal.output_json(&entries);
+            return Ok(());
+        }
+        if entries.is_empty() {
+            terminal.output(format_args!("{}: nothing was ever installed", self.prefix.display()));
+        }
+        entries.iter().for_each(|entry| terminal.output(describe(entry)));
+        Ok(())
+    }
+}
+
+/// The history of one architecture, oldest first.
+fn of_arch(prefix: &Prefix, arch: Arch) -> Result<Vec<Entry>, Error> {
+    let live = prefix.live(arch)?;
+    let generations = prefix.generations(arch)?;
+    let receipt = |number: u32| -> Option<Receipt> {
+        let generation = generations.iter().find(|generation| generation.number == number)?;
+        prefix.receipt(generation).ok()
+    };
+    let activations = prefix.history(arch)?;
+    let mut entries = Vec::new();
+    // Before the first there was nothing.
+    let mut before = Some(Vec::new());
+    for (position, activation) in activations.iter().enumerate() {
+        let now = receipt(activation.generation);
+        let packages = now.as_ref().map(|receipt| receipt.packages.clone());
+        let changes = match (&before, &packages) {
+            (Some(old), Some(new)) => {
+                let names = |packages: &[crate::model::PackageReceipt]| {
+                    packages.iter().map(|package| package.nevra.clone()).collect::<Vec<_>>()
+                };
+                Some(changes_between(names(old).iter(), names(new).iter()))
+            }
+            _ => None,
+        };
+        let is_last = position + 1 == activations.len();
+        entries.push(Entry {
+            arch,
+            generation: activation.generation,
+            at: activation.at,
+            is_live: is_last && live.as_ref().is_some_and(|it| it.number == activation.generation),
+            is_there: now.is_some(),
+            runtimes: now.map_or(Vec::new(), |receipt| receipt.runtimes),
+            changes,
+        });
+        before = packages;
+    }
+    Ok(entries)
+}
+
+/// An entry, for people.
+fn describe(entry: &Entry) -> String {
+    let state = match (entry.is_live, entry.is_there) {
+        (true, _) => " (live)",
+        (false, true) => "",
+        (false, false) => " (no longer there)",
+    };
+    let runtimes: Vec<String> = entry
+        .runtimes
+        .iter()
+        .map(|runtime| format!(" {} {}", escape(&runtime.name), escape(&runtime.version)))
+        .collect();
+    let (day, arch, number) = (date(entry.at), entry.arch, entry.generation);
+    let mut text = format!("{day} {arch} generation {number}{state}{}", runtimes.join(","));
+    for change in entry.changes.iter().flatten() {
+        text.push_str("\n  ");
+        text.push_str(&describe_change(change));
+    }
+    if entry.changes.as_ref().is_some_and(Vec::is_empty) {
+        text.push_str("\n  the same packages");
+    }
+    text
+}

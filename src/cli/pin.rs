@@ -1,0 +1,140 @@
+//! `elsewhere pin` and `elsewhere unpin`: runtimes that stay at a version.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::Output;
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::escape;
+use crate::pipeline;
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Keep a runtime at its version
+///
+/// Install and update then leave the runtime where it is; the packages that it needs are still
+/// updated. A version such as 1.4 lets it move within 1.4.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere pin ~/apptainer apptainer        at the version that is installed
+  elsewhere pin ~/apptainer apptainer@1.4    within 1.4
+  elsewhere pin ~/apptainer                  list the pins")]
+pub(super) struct Pin {
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix that it is installed in
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+    /// Runtime, and the version if it is not the installed one; none: list the pins
+    #[arg(value_name = "RUNTIME[@VERSION]")]
+    runtime: Option<String>,
+}
+
+/// Let a pinned runtime be updated again
+#[derive(Debug, Args)]
+pub(super) struct Unpin {
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix that it is installed in
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+    /// Runtime
+    #[arg(value_name = "RUNTIME")]
+    runtime: String,
+}
+
+impl Pin {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let Some(runtime) = &self.runtime else { return self.list(&prefix, terminal) };
+        let (name, version) = match runtime.split_once('@') {
+            Some((name, version)) if !version.is_empty() => (name, Some(version.to_owned())),
+            Some((name, _)) => (name, None),
+            None => (runtime.as_str(), None),
+        };
+        let version = version.map_or_else(|| installed(&prefix, name), Ok)?;
+        let lock = prefix.lock(!self.no_wait, terminal)?;
+        let mut pins = prefix.pins()?;
+        pins.insert(name.to_owned(), version.clone());
+        prefix.set_pins(&lock, &pins)?;
+        if self.output.json {
+            terminal.output_json(&pins);
+        }
+        let (name, version) = (escape(name), escape(&version));
+        terminal.line(format_args!(
+            "{name}: pinned at {version}; to let it go: elsewhere unpin {} {name}",
+            self.prefix.display()
+        ));
+        Ok(())
+    }
+
+    fn list(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
+        let pins = prefix.pins()?;
+        if self.output.json {
+            terminal.output_json(&pins);
+            return Ok(());
+        }
+        if pins.is_empty() {
+            terminal.output(format_args!("{}: nothing is pinned", self.prefix.display()));
+        }
+        for (name, version) in &pins {
+            terminal.output(format_args!("{} {}", escape(name), escape(version)));
+        }
+        Ok(())
+    }
+}
+
+impl Unpin {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let lock = prefix.lock(!self.no_wait, terminal)?;
+        let mut pins = prefix.pins()?;
+        let was_pinned = pins.remove(&self.runtime).is_some();
+        if was_pinned {
+            prefix.set_pins(&lock, &pins)?;
+        }
+        if self.output.json {
+            terminal.output_json(&pins);
+        }
+        let name = escape(&self.runtime);
+        match was_pinned {
+            true => terminal.line(format_args!("{name}: no longer pinned")),
+            false => terminal.line(format_args!("{name}: was not pinned")),
+        }
+        Ok(())
+    }
+}
+
+/// The version in which the runtime is installed.
+fn installed(prefix: &Prefix, name: &str) -> Result<String, Error> {
+    let present = pipeline::present(prefix)?;
+    let runtimes = present.trees.values().flat_map(|tree| &tree.runtimes);
+    let versions: BTreeSet<&str> = runtimes
+        .filter(|runtime| runtime.name == name)
+        .map(|runtime| runtime.version.as_str())
+        .collect();
+    let name = escape(name);
+    match Vec::from_iter(versions).as_slice() {
+        [version] => Ok((*version).to_owned()),
+        [] => Err(Error::Usage(format!(
+            "{name} is not installed here: name the version, as in {name}@1.4"
+        ))),
+        several => Err(Error::Usage(format!(
+            "{name} is installed in several versions ({}): name one, as in {name}@{}",
+            escape(&several.join(", ")),
+            escape(several.last().unwrap_or(&"1.4"))
+        ))),
+    }
+}

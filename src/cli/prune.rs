@@ -1,0 +1,76 @@
+//! `elsewhere prune`: old generations, and what killed runs left, are deleted.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::Output;
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::Arch;
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Delete old generations, and what killed runs left
+///
+/// The live generation always stays. Of the others the newest --keep stay, to roll back to, and so
+/// do those that something runs from on this machine, or that were live in the last seven days:
+/// containers may still run from them on other machines.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere prune ~/apptainer
+  elsewhere prune --keep 0 ~/apptainer           nothing to roll back to
+  elsewhere prune --keep 0 --force ~/apptainer   nothing runs from it on any machine")]
+pub(super) struct Prune {
+    /// How many generations to keep beside the live one
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    keep: usize,
+    /// Also delete generations that something may still run
+    #[arg(long)]
+    force: bool,
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to prune
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+impl Prune {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let lock = prefix.lock(!self.no_wait, terminal)?;
+        prefix.clean(&lock, terminal)?;
+        let mut all = Vec::new();
+        for arch in Arch::ALL {
+            let pruned = prefix.prune(&lock, arch, self.keep, self.force)?;
+            if !self.output.json {
+                for number in &pruned.removed {
+                    terminal.line(format_args!("{arch}: generation {number} deleted"));
+                }
+                for (number, reason) in &pruned.spared {
+                    terminal.line(format_args!("{arch}: generation {number} stays: {reason}"));
+                }
+            }
+            let spared = pruned.spared.iter();
+            let spared: Vec<_> = spared
+                .map(|(number, why)| serde_json::json!({"generation": number, "why": why}))
+                .collect();
+            if !(pruned.removed.is_empty() && spared.is_empty()) {
+                all.push(serde_json::json!({
+                    "arch": arch, "removed": pruned.removed, "spared": spared
+                }));
+            }
+        }
+        match (self.output.json, all.is_empty()) {
+            (true, _) => terminal.output_json(&all),
+            (false, true) => terminal.line("nothing to prune"),
+            (false, false) => {}
+        }
+        Ok(())
+    }
+}

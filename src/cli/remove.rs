@@ -1,0 +1,186 @@
+//! `elsewhere remove`: an architecture, a runtime, or everything goes.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::install::sentence;
+use super::options::{Output, Sources};
+use super::session::{self, Session};
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
+use crate::pipeline::{self, Keys, Options, Present, Removed};
+use crate::prefix::{Pins, Prefix};
+use crate::terminal::Terminal;
+
+/// Remove an architecture, a runtime, or everything from a prefix
+///
+/// Removing one of several runtimes makes a new generation without it; the others stay at their
+/// versions. An architecture goes out of use at once; its generations that something runs from here,
+/// or that were live in the last seven days, stay for containers that may still run, here or on other
+/// machines, until `elsewhere prune` finds them unused. Files that elsewhere did not make stay.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere remove -r crun ~/apptainer
+  elsewhere remove -a aarch64 ~/apptainer
+  elsewhere remove --all --force ~/apptainer   nothing runs from it anywhere: delete it now")]
+pub(super) struct Remove {
+    #[command(flatten)]
+    what: What,
+    /// Delete generations at once, also those that something may still run
+    #[arg(long, conflicts_with = "runtime")]
+    force: bool,
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to remove from
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+/// What to remove: one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Architecture to remove
+    #[arg(short, long, value_name = "ARCH")]
+    arch: Option<Arch>,
+    /// Runtime to remove, on every architecture
+    #[arg(short, long, value_name = "NAME")]
+    runtime: Option<String>,
+    /// Remove everything
+    #[arg(long)]
+    all: bool,
+}
+
+impl Remove {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let path = host.absolute(&self.prefix);
+        let prefix = Prefix::open(&path)?;
+        let present = pipeline::present(&prefix)?;
+        let Some(name) = &self.what.runtime else {
+            let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
+            return self.remove_arches(&prefix, &arches, host, terminal);
+        };
+        let (only, shared) = trees_with(&present, name)?;
+        if !shared.is_empty() {
+            self.remove_runtime(&prefix, &present, name, &shared, host, terminal)?;
+        }
+        if !only.is_empty() {
+            self.remove_arches(&prefix, &only, host, terminal)?;
+        }
+        let mut pins = prefix.pins()?;
+        if pins.remove(name).is_some() {
+            prefix.set_pins(&prefix.lock(!self.no_wait, terminal)?, &pins)?;
+        }
+        Ok(())
+    }
+
+    fn remove_arches(
+        &self,
+        prefix: &Prefix,
+        arches: &[Arch],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        let catalog = session::catalog(host, &self.sources.repos)?;
+        let lock = prefix.lock(!self.no_wait, terminal)?;
+        prefix.clean(&lock, terminal)?;
+        let arches: Vec<Arch> = arches
+            .iter()
+            .copied()
+            .filter(|&arch| prefix.generations(arch).is_ok_and(|there| !there.is_empty()))
+            .collect();
+        if arches.is_empty() {
+            terminal.line(match self.what.arch {
+                Some(arch) => format!("{arch}: not installed: nothing to do"),
+                None => "nothing is installed: nothing to do".to_owned(),
+            });
+        }
+        let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force)?;
+        if self.what.all {
+            prefix.set_pins(&lock, &Pins::new())?;
+        }
+        for arch in &removed {
+            terminal.line(tell(arch, &self.prefix));
+        }
+        Ok(())
+    }
+
+    fn remove_runtime(
+        &self,
+        prefix: &Prefix,
+        present: &Present,
+        name: &str,
+        arches: &[Arch],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        let session = Session::open(host, &self.sources, terminal)?;
+        let context = session.context();
+        let keys = Keys::new(context.fetcher, context.reporter, &[])?;
+        let mut trees = Vec::new();
+        for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
+            trees.push(pipeline::without(context, &keys, tree, name)?);
+        }
+        let plan = Plan { format: PLAN_FORMAT, trees };
+        let options = Options { wait: !self.no_wait, allow_unsigned: false, now: host.now()? };
+        let installed = pipeline::install(context, &keys, &plan, prefix, options)?;
+        if self.output.json {
+            terminal.output_json(&installed);
+            return Ok(());
+        }
+        for tree in &installed.trees {
+            terminal.line(format_args!("{}: {} removed", tree.arch, escape(name)));
+            terminal.line(sentence(tree));
+        }
+        Ok(())
+    }
+}
+
+/// The architectures that have nothing but the runtime, and those that have others too.
+fn trees_with(present: &Present, name: &str) -> Result<(Vec<Arch>, Vec<Arch>), Error> {
+    let with = present
+        .trees
+        .values()
+        .filter(|tree| tree.runtimes.iter().any(|runtime| runtime.name == name));
+    let (only, shared): (Vec<_>, Vec<_>) = with.partition(|tree| tree.runtimes.len() == 1);
+    if only.is_empty() && shared.is_empty() {
+        let mut names: Vec<_> = present
+            .trees
+            .values()
+            .flat_map(|tree| &tree.runtimes)
+            .map(|runtime| escape(&runtime.name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let name = escape(name);
+        return Err(Error::Usage(format!("{name} is not installed here: there is {there}")));
+    }
+    let arches = |trees: Vec<&crate::model::Receipt>| trees.iter().map(|tree| tree.arch).collect();
+    Ok((arches(only), arches(shared)))
+}
+
+/// What became of an architecture, for people.
+fn tell(removed: &Removed, path: &Path) -> String {
+    let mut text = format!("{}: removed", removed.arch);
+    for (number, reason) in &removed.pruned.spared {
+        text.push_str(&format!("\n  generation {number} stays on disk: {reason}"));
+    }
+    if !removed.pruned.spared.is_empty() {
+        text.push_str(&format!(
+            "\n  to delete it later: elsewhere prune {path}; now: elsewhere remove -a {} --force {path}",
+            removed.arch,
+            path = path.display()
+        ));
+    }
+    text
+}

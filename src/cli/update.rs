@@ -1,0 +1,116 @@
+//! `elsewhere update`: the newest allowed version of everything that is installed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::install::sentence;
+use super::options::{Output, Sources};
+use super::session::Session;
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::escape;
+use crate::pipeline::{self, Change, Keys, Options, TreeChange};
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+
+/// Bring everything that is installed in a prefix to its newest allowed version
+///
+/// Pinned runtimes stay at their version (see `elsewhere pin`), and every tree stays with its dist.
+/// Only packages that changed are fetched. What is live stays live until the new tree is whole;
+/// running containers keep theirs, and `elsewhere rollback` goes back.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere update ~/apptainer
+  elsewhere update --check ~/apptainer   tell only; exit status 10 when there is an update")]
+pub(super) struct Update {
+    /// Tell what an update would change, and change nothing: exit status 10 when there is something,
+    /// 0 when not
+    #[arg(long)]
+    check: bool,
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    /// Let packages in that carry no signature, for this run; their digests are still checked
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// Accept packages signed by the OpenPGP keys in this file too
+    #[arg(long, value_name = "FILE")]
+    trust_key: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to update
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+impl Update {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let session = Session::open(host, &self.sources, terminal)?;
+        let context = session.context();
+        let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
+        let plan = pipeline::update_plan(context, &keys, &pipeline::present(&prefix)?)?;
+        if self.check {
+            return self.tell_changes(&pipeline::changes(&prefix, &plan)?, terminal);
+        }
+        let options =
+            Options { wait: !self.no_wait, allow_unsigned: self.allow_unsigned, now: host.now()? };
+        let before = pipeline::changes(&prefix, &plan)?;
+        let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
+        if self.output.json {
+            terminal.output_json(&installed);
+            return Ok(());
+        }
+        before.iter().for_each(|tree| terminal.line(describe(tree)));
+        installed.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
+        if !before.is_empty() {
+            terminal.line(format_args!("to go back: elsewhere rollback {}", self.prefix.display()));
+        }
+        Ok(())
+    }
+
+    fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {
+        if self.output.json {
+            terminal.output_json(&changes);
+        } else if changes.is_empty() {
+            terminal.output(format_args!("{}: nothing to update", self.prefix.display()));
+        } else {
+            changes.iter().for_each(|tree| terminal.output(describe(tree)));
+        }
+        if changes.is_empty() { Ok(()) } else { Err(Error::UpdateAvailable) }
+    }
+}
+
+/// What changes in a tree, for people.
+fn describe(tree: &TreeChange) -> String {
+    let runtimes: Vec<String> = tree
+        .runtimes
+        .iter()
+        .map(|runtime| format!("{} {}", escape(&runtime.name), escape(&runtime.version)))
+        .collect();
+    let mut text = format!("{}: {} from {}", tree.arch, runtimes.join(", "), tree.dist);
+    if tree.packages.is_empty() {
+        text.push_str("\n  the same packages, made anew by this version of elsewhere");
+    }
+    for change in &tree.packages {
+        text.push_str("\n  ");
+        text.push_str(&describe_change(change));
+    }
+    text
+}
+
+/// One package's change, for people.
+pub(super) fn describe_change(change: &Change) -> String {
+    let name = escape(&change.package);
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{name} {} -> {}", escape(from), escape(to)),
+        (None, Some(to)) => format!("{name} {} (new)", escape(to)),
+        (Some(from), None) => format!("{name} {} (gone)", escape(from)),
+        (None, None) => name.into_owned(),
+    }
+}

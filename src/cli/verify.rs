@@ -1,0 +1,142 @@
+//! `elsewhere verify`: whether a prefix is still as it was made, and putting it right.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::{Output, Sources};
+use super::session::{self, Session};
+use crate::error::Error;
+use crate::host::Host;
+use crate::model::escape;
+use crate::pipeline::{self, Keys, Verification};
+use crate::prefix::Prefix;
+use crate::terminal::Terminal;
+use crate::verify::{Finding, Problem};
+
+/// Check that a prefix is still as it was made, and put back what is damaged
+///
+/// Compares every file with the digest, mode and link target that it was installed with, looks for
+/// what does not belong there, checks that programs find their libraries, and compares the
+/// launchers in PREFIX/bin. Configuration that you edited and files that you added to etc/ are
+/// named, and are no damage. Exit status 8 says that something is damaged.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere verify ~/apptainer
+  elsewhere verify --repair ~/apptainer      fetch what is damaged again, and put it back
+  elsewhere verify --deep ~/apptainer        prove every package's origin once more")]
+pub(super) struct Verify {
+    /// Prove where everything came from, too: verify every package again, from the cache or its
+    /// repository, make the tree anew in a temporary directory, and compare
+    #[arg(long)]
+    deep: bool,
+    /// Put back what is damaged, from the packages that own it; nothing else is touched
+    #[arg(long)]
+    repair: bool,
+    /// Check older generations too
+    #[arg(long)]
+    all: bool,
+    /// With --repair: fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+    /// Accept packages signed by the OpenPGP keys in this file too
+    #[arg(long, value_name = "FILE")]
+    trust_key: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to check
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+impl Verify {
+    /// Runs the command.
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let path = host.absolute(&self.prefix);
+        let prefix = Prefix::open(&path)?;
+        let verification = self.verify(&prefix, host, terminal)?;
+        if self.output.json {
+            terminal.output_json(&verification);
+        } else {
+            tell(&verification, terminal);
+        }
+        match verification.damage() {
+            0 => Ok(()),
+            count => {
+                let hint = self.hint(&verification);
+                Err(Error::Damaged { path, count, hint })
+            }
+        }
+    }
+
+    fn verify(
+        &self,
+        prefix: &Prefix,
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<Verification, Error> {
+        if !self.repair && !self.deep {
+            let catalog = session::catalog(host, &self.sources.repos)?;
+            return pipeline::verify(&catalog, prefix, self.all, terminal);
+        }
+        let session = Session::open(host, &self.sources, terminal)?;
+        let context = session.context();
+        let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
+        let mut verification = match self.repair {
+            true => pipeline::repair(context, &keys, prefix, self.all, !self.no_wait)?,
+            false => pipeline::verify(context.catalog, prefix, self.all, terminal)?,
+        };
+        if self.deep {
+            let temporary = host.temporary_dir();
+            pipeline::verify_origin(context, &keys, prefix, &temporary, &mut verification)?;
+        }
+        Ok(verification)
+    }
+
+    /// What to type next.
+    fn hint(&self, verification: &Verification) -> String {
+        let prefix = escape(&self.prefix.to_string_lossy()).into_owned();
+        let has = |is_it: fn(&Problem) -> bool| {
+            let mut trees = verification.trees.iter().flat_map(|tree| &tree.findings);
+            trees.any(|finding| is_it(&finding.problem))
+        };
+        if has(|problem| matches!(problem, Problem::Origin { .. })) {
+            return "do not use this prefix: install into a new directory".to_owned();
+        }
+        if !self.repair {
+            return format!("to put it right: elsewhere verify --repair {prefix}");
+        }
+        match has(|problem| matches!(problem, Problem::Extra)) {
+            true => "what does not belong there was left: remove it yourself".to_owned(),
+            false => "this cannot be repaired: install into a new directory".to_owned(),
+        }
+    }
+}
+
+/// One line per finding, and one about each tree.
+fn tell(verification: &Verification, terminal: &Terminal) {
+    for tree in &verification.trees {
+        let place = match tree.live {
+            true => tree.arch.to_string(),
+            false => format!("{} generation {}", tree.arch, tree.generation),
+        };
+        tree.findings.iter().for_each(|finding| tell_finding(&place, finding, terminal));
+        let damage = tree.findings.iter().filter(|finding| finding.problem.is_damage()).count();
+        let state = if damage == 0 { "as they were made" } else { "compared" };
+        terminal.line(format_args!(
+            "{place}: {} files of {} packages {state}",
+            tree.files, tree.packages
+        ));
+    }
+    verification.launchers.iter().for_each(|finding| tell_finding("bin", finding, terminal));
+    if verification.trees.is_empty() {
+        terminal.line("nothing is installed");
+    }
+}
+
+fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {
+    terminal.output(format_args!("{place}/{}: {}", escape(&finding.path), finding.problem));
+}

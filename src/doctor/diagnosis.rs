@@ -1,0 +1,233 @@
+//! Observations, joined with what `repos/` says about their causes and about a runtime's needs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Observation, State};
+use crate::model::{Ability, Remedy};
+
+/// Checks without which nothing of a runtime works, whatever it does.
+const NEEDED_BY_ALL: [&str; 5] = ["kernel", "libc", "processor", "prefix", "identity"];
+
+/// The whole answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diagnosis {
+    /// What was found, a finding per check.
+    pub findings: Vec<Finding>,
+    /// What the runtime will be able to do.
+    pub outlook: Vec<Outlook>,
+}
+
+/// What was found, and what is to be done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The check.
+    pub check: &'static str,
+    /// How it is.
+    pub state: State,
+    /// What was tried, and what came of it.
+    pub evidence: String,
+    /// The cause, as `repos/doctor.toml` calls it; empty where all is well.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub cause: &'static str,
+    /// What that means.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
+    /// The abilities that suffer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub affects: Vec<String>,
+    /// What the user can do now.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// What an administrator types on this distribution.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// What those commands cost.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub trade_off: String,
+}
+
+/// Whether a runtime will do something here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outlook {
+    /// What.
+    pub ability: String,
+    /// Whether.
+    pub possible: Possible,
+    /// The checks that stand in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
+    /// What it does instead, where it is limited.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub otherwise: String,
+}
+
+/// Whether something is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Possible {
+    /// It is.
+    Yes,
+    /// In another way.
+    Limited,
+    /// It is not.
+    No,
+    /// A check could not tell.
+    Unknown,
+}
+
+impl Diagnosis {
+    /// Joins `observations` with the runtime's `abilities` and with what `remedy` knows of causes.
+    /// `known` are the values of placeholders that no check gives.
+    #[must_use]
+    pub fn new<'a>(
+        observations: Vec<Observation>,
+        abilities: &[Ability],
+        remedy: &dyn Fn(&str) -> Option<&'a Remedy>,
+        known: &BTreeMap<&'static str, String>,
+    ) -> Self {
+        let states: BTreeMap<&str, State> =
+            observations.iter().map(|observation| (observation.check, observation.state)).collect();
+        let outlook: Vec<Outlook> =
+            abilities.iter().map(|ability| outlook(ability, &states)).collect();
+        let affected = |check: &str| {
+            let suffers =
+                |outlook: &&Outlook| outlook.because.iter().any(|because| because == check);
+            outlook.iter().filter(suffers).map(|outlook| outlook.ability.clone()).collect()
+        };
+        let findings = observations
+            .into_iter()
+            .map(|observation| {
+                let affects = affected(observation.check);
+                finding(observation, affects, remedy, known)
+            })
+            .collect();
+        Self { findings, outlook }
+    }
+
+    /// The findings that something is to be done about.
+    pub fn troubles(&self) -> impl Iterator<Item = &Finding> {
+        let is_trouble = |finding: &&Finding| finding.state >= State::Limited;
+        self.findings.iter().filter(is_trouble)
+    }
+
+    /// What does not work at all.
+    pub fn broken(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.state == State::Broken)
+    }
+}
+
+fn finding<'a>(
+    observation: Observation,
+    affects: Vec<String>,
+    remedy: &dyn Fn(&str) -> Option<&'a Remedy>,
+    known: &BTreeMap<&'static str, String>,
+) -> Finding {
+    let Observation { check, state, cause, evidence, mut values } = observation;
+    for (name, value) in known {
+        values.entry(name).or_insert_with(|| value.clone());
+    }
+    let remedy = remedy(cause);
+    let text = |text: fn(&Remedy) -> &String| {
+        remedy.map_or_else(String::new, |remedy| fill(text(remedy), &values))
+    };
+    let commands = remedy.map_or(&[][..], |remedy| &remedy.commands);
+    Finding {
+        check,
+        state,
+        cause,
+        evidence,
+        meaning: text(|remedy| &remedy.meaning),
+        affects,
+        user: text(|remedy| &remedy.user),
+        commands: commands.iter().map(|command| fill(command, &values)).collect(),
+        trade_off: text(|remedy| &remedy.trade_off),
+    }
+}
+
+/// `template` with its placeholders filled; those without a value stay, as a reader's to fill.
+fn fill(template: &str, values: &BTreeMap<&'static str, String>) -> String {
+    let replace =
+        |text: String, (name, value): (&&str, &String)| text.replace(&format!("{{{name}}}"), value);
+    values.iter().fold(template.to_owned(), replace)
+}
+
+fn outlook(ability: &Ability, states: &BTreeMap<&str, State>) -> Outlook {
+    let missing = |wanted: &dyn Fn(State) -> bool, needs: &mut dyn Iterator<Item = &str>| {
+        let state = |need: &str| {
+            let alternatives = need.split('|').filter_map(|check| states.get(check));
+            alternatives.min().copied().unwrap_or(State::Ok)
+        };
+        let missing = needs.filter(|need| wanted(state(need)));
+        missing.flat_map(|need| need.split('|')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let needs = || ability.needs.iter().map(String::as_str).chain(NEEDED_BY_ALL);
+    let wants = || ability.wants.iter().map(String::as_str);
+    let is_broken = |state| state == State::Broken;
+    let is_unknown = |state| state == State::Unknown;
+    let answer = |possible, because| Outlook {
+        ability: ability.does.clone(),
+        possible,
+        because,
+        otherwise: if possible == Possible::Limited {
+            ability.otherwise.clone()
+        } else {
+            String::new()
+        },
+    };
+    let broken = missing(&is_broken, &mut needs());
+    if !broken.is_empty() {
+        return answer(Possible::No, broken);
+    }
+    let unknown = missing(&is_unknown, &mut needs());
+    if !unknown.is_empty() {
+        return answer(Possible::Unknown, unknown);
+    }
+    let limited = missing(&|state| state >= State::Limited, &mut wants());
+    if !limited.is_empty() {
+        return answer(Possible::Limited, limited);
+    }
+    let unknown = missing(&is_unknown, &mut wants());
+    answer(if unknown.is_empty() { Possible::Yes } else { Possible::Unknown }, unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ability(needs: &[&str], wants: &[&str]) -> Ability {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Ability {
+            does: "run".to_owned(),
+            needs: owned(needs),
+            wants: owned(wants),
+            otherwise: "slowly".to_owned(),
+        }
+    }
+
+    fn possible(ability: &Ability, states: &[(&'static str, State)]) -> Possible {
+        outlook(ability, &states.iter().copied().collect()).possible
+    }
+
+    #[test]
+    fn what_is_needed_decides_and_what_is_wanted_limits() {
+        let run = ability(&["a", "b|c"], &["d"]);
+        use State::{Broken, Limited, Ok, Unknown};
+        assert_eq!(
+            possible(&run, &[("a", Ok), ("b", Broken), ("c", Ok), ("d", Ok)]),
+            Possible::Yes
+        );
+        assert_eq!(possible(&run, &[("a", Limited), ("d", Ok)]), Possible::Yes);
+        assert_eq!(possible(&run, &[("a", Ok), ("b", Broken), ("c", Broken)]), Possible::No);
+        assert_eq!(possible(&run, &[("a", Unknown)]), Possible::Unknown);
+        assert_eq!(possible(&run, &[("a", Ok), ("d", Broken)]), Possible::Limited);
+        assert_eq!(possible(&run, &[("libc", Broken)]), Possible::No);
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_braces_stay() {
+        let values = [("path", "/x".to_owned())].into_iter().collect();
+        assert_eq!(fill("a {path} { b } {other}", &values), "a /x { b } {other}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Kernel, C library, processor, limits.
+
+use rustix::process::{Resource, getrlimit};
+
+use super::{Observation, State, Subject, explain};
+use crate::model::{Arch, Libc, escape};
+
+/// EL7's kernel: the oldest that runs containers for ordinary users, with its backports.
+const OLDEST_KERNEL: (u32, u32) = (3, 10);
+
+/// The check `kernel`.
+pub(super) fn kernel(subject: &Subject) -> Vec<Observation> {
+    let release = explain::sysctl(&subject.root, "kernel.osrelease");
+    let Some(release) = release else {
+        return vec![Observation::new("kernel", State::Unknown, "/proc does not tell its version")];
+    };
+    let mut evidence = format!("Linux {}", escape(&release));
+    if !subject.facts.distribution.is_empty() {
+        evidence = format!("{evidence}, {}", escape(&subject.facts.distribution));
+    }
+    if let Some(container) = explain::container(&subject.root) {
+        evidence = format!("{evidence}, {container}");
+    }
+    let is_old = explain::kernel_version(&release).is_some_and(|version| version < OLDEST_KERNEL);
+    let observation = |state| Observation::new("kernel", state, evidence.clone());
+    vec![if is_old {
+        observation(State::Broken).because("kernel-old").with("kernel", release)
+    } else {
+        observation(State::Ok)
+    }]
+}
+
+/// The checks `libc` and `processor`: whether a tree's programs can run here at all.
+pub(super) fn programs(subject: &Subject) -> Vec<Observation> {
+    vec![libc(subject), processor(subject)]
+}
+
+fn libc(subject: &Subject) -> Observation {
+    const CHECK: &str = "libc";
+    let found = match subject.facts.libc {
+        Libc::Glibc(found) => found,
+        Libc::Musl => {
+            return Observation::new(CHECK, State::Broken, "musl").because("libc-musl");
+        }
+        Libc::Unknown => {
+            return Observation::new(
+                CHECK,
+                State::Unknown,
+                "no C library was found where it is expected",
+            );
+        }
+    };
+    let installed = subject.installed.as_ref().and_then(|tree| tree.glibc_needed);
+    let oldest = subject.dists.first().map(|dist| dist.glibc);
+    let needed = installed.or(oldest);
+    if let Some(needed) = needed.filter(|needed| *needed > found) {
+        let whose = if installed.is_some() { "the tree" } else { "the oldest dist" };
+        return Observation::new(
+            CHECK,
+            State::Broken,
+            format!("glibc {found}; {whose} needs {needed}"),
+        )
+        .because("libc-old")
+        .with("needed", needed)
+        .with("found", found)
+        .with("dist", dist_name(subject));
+    }
+    let evidence = match installed {
+        Some(needed) => format!("glibc {found}; the tree needs {needed}"),
+        None => format!("glibc {found}, which runs {}", runnable(subject)),
+    };
+    Observation::new(CHECK, State::Ok, evidence)
+}
+
+fn processor(subject: &Subject) -> Observation {
+    const CHECK: &str = "processor";
+    let Some(arch) = subject.facts.arch else {
+        let evidence = format!("{}: there are no packages for it", escape(&subject.facts.machine));
+        return Observation::new(CHECK, State::Broken, evidence);
+    };
+    let found = subject.facts.x86_64_level;
+    if arch != Arch::X86_64 || found == 0 {
+        return Observation::new(CHECK, State::Ok, arch.to_string());
+    }
+    let needed = subject.installed.as_ref().map_or(1, |tree| tree.x86_64_level);
+    let evidence = format!("x86-64-v{found}");
+    if needed > found {
+        let evidence = format!("{evidence}; the tree needs x86-64-v{needed}");
+        return Observation::new(CHECK, State::Broken, evidence)
+            .because("processor-old")
+            .with("needed", needed)
+            .with("found", found)
+            .with("dist", dist_name(subject));
+    }
+    Observation::new(CHECK, State::Ok, evidence)
+}
+
+/// The newest dist that runs here, or what stands for none in a command.
+fn dist_name(subject: &Subject) -> String {
+    let dist = subject.dist_for(subject.facts.glibc(), subject.facts.x86_64_level);
+    dist.map_or_else(|| "DIST".to_owned(), |dist| dist.name.clone())
+}
+
+/// The names of the dists that run here.
+fn runnable(subject: &Subject) -> String {
+    let (glibc, level) = (subject.facts.glibc(), subject.facts.x86_64_level);
+    let runs = subject.dists.iter().filter(|dist| {
+        glibc.is_none_or(|glibc| dist.glibc <= glibc) && (level == 0 || dist.x86_64_level <= level)
+    });
+    let names: Vec<&str> = runs.map(|dist| dist.name.as_str()).collect();
+    if names.is_empty() { "none of the dists".to_owned() } else { names.join(", ") }
+}
+
+/// Limits below which container runtimes fail: the resource, its name and unit, and the least.
+const LIMITS: [(Resource, &str, u64, u64); 4] = [
+    (Resource::Nofile, "open files (-n)", 1, 1024),
+    (Resource::Nproc, "processes (-u)", 1, 256),
+    // Go's runtime reserves address space that it never uses.
+    (Resource::As, "KiB of address space (-v)", 1024, 4 << 30),
+    (Resource::Fsize, "KiB of a file (-f)", 1024, 8 << 30),
+];
+
+/// The check `limits`.
+pub(super) fn limits(_: &Subject) -> Vec<Observation> {
+    let low = |(resource, name, unit, least): (Resource, &str, u64, u64)| {
+        let current = getrlimit(resource).current?;
+        (current < least).then(|| format!("{} {name}", current / unit))
+    };
+    let low: Vec<String> = LIMITS.into_iter().filter_map(low).collect();
+    vec![if low.is_empty() {
+        Observation::new("limits", State::Ok, "files, processes, memory: enough of each")
+    } else {
+        Observation::new("limits", State::Limited, low.join(", "))
+            .because("limits-low")
+            .with("which", low.join(", "))
+    }]
+}

@@ -1,0 +1,147 @@
+//! Will it work here, and if not, what is to be typed or who is to be asked?
+//!
+//! Every check tries the thing itself, in a process of its own where that could hurt, and reads
+//! settings only to say why it failed. Nothing is changed, nothing needs root, and what does not
+//! answer in time is said to be unknown.
+//!
+//! 1. [`Subject`] says what is examined: the host, the user, a prefix, directories.
+//! 2. [`examine`] runs the checks side by side; each gives [`Observation`]s.
+//! 3. [`Diagnosis::new`] joins them with what `repos/` says about their causes and about what the
+//!    runtime needs: a [`Finding`] each, and an [`Outlook`] for each of its abilities.
+
+mod account;
+mod diagnosis;
+mod explain;
+mod machine;
+mod namespaces;
+mod network;
+mod place;
+mod probe;
+mod subject;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+pub use diagnosis::{Diagnosis, Finding, Outlook, Possible};
+pub use probe::{Probe, probe};
+pub use subject::{DistFacts, InstalledFacts, Subject};
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// It could not be found out.
+    Unknown,
+    /// It works, with a drawback.
+    Limited,
+    /// It does not work.
+    Broken,
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The check's name, which abilities and users refer to.
+    pub check: &'static str,
+    /// How it is.
+    pub state: State,
+    /// Why it is not ok, in the words of `repos/doctor.toml`; empty where nothing is to be done.
+    pub cause: &'static str,
+    /// What was tried, and what came of it.
+    pub evidence: String,
+    /// What remedies' placeholders stand for.
+    pub values: BTreeMap<&'static str, String>,
+}
+
+impl Observation {
+    /// An observation without a cause.
+    fn new(check: &'static str, state: State, evidence: impl Into<String>) -> Self {
+        let evidence = evidence.into();
+        Self { check, state, cause: "", evidence, values: BTreeMap::new() }
+    }
+
+    /// The same with a cause.
+    fn because(self, cause: &'static str) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// The same, with what `{name}` stands for.
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.values.insert(name, value.to_string());
+        self
+    }
+}
+
+/// What looks at one part of the machine, and the names of the checks that it answers.
+type Check = (&'static [&'static str], fn(&Subject) -> Vec<Observation>);
+
+/// Every check, in the order in which they are shown.
+const CHECKS: &[Check] = &[
+    (&["kernel"], machine::kernel),
+    (&["user-namespaces", "mounts", "overlay", "fuse"], namespaces::observe),
+    (&["id-maps"], account::id_maps),
+    (&["identity"], account::identity),
+    (&["prefix", "temporary"], place::observe),
+    (&["libc", "processor"], machine::programs),
+    (&["container-libc"], tree::container_libc),
+    (&["limits"], machine::limits),
+    (&["network"], network::observe),
+];
+
+/// The checks that matter before an install: what would make it useless.
+const BEFORE_INSTALL: &[&str] = &["user-namespaces", "mounts", "libc", "prefix"];
+
+/// Runs every check, side by side, and waits no longer than `patience`.
+#[must_use]
+pub fn examine(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
+    run(CHECKS, subject, patience)
+}
+
+/// Runs the few checks that matter before an install.
+#[must_use]
+pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
+    let matters = |check: &&str| BEFORE_INSTALL.contains(check);
+    let checks: Vec<Check> = CHECKS
+        .iter()
+        .filter(|(names, _)| names.iter().any(|name| matters(&name)))
+        .copied()
+        .collect();
+    let mut observations = run(&checks, subject, patience);
+    observations.retain(|observation| matters(&observation.check));
+    observations
+}
+
+/// Threads of checks that hang (a dead file server) are left behind: they end with the process.
+fn run(checks: &[Check], subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
+    let deadline = Instant::now() + patience;
+    let (sender, receiver) = channel();
+    for (number, (_, check)) in checks.iter().enumerate() {
+        let (sender, subject, check) = (sender.clone(), Arc::clone(subject), *check);
+        let work = move || drop(sender.send((number, check(&subject))));
+        // Where no thread can be had, the check stays without an answer, and is told so.
+        drop(thread::Builder::new().name("check".to_owned()).spawn(work));
+    }
+    drop(sender);
+    let mut answers: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
+    while answers.len() < checks.len() {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok((number, observations)) => drop(answers.insert(number, observations)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let silent = |name: &&'static str| {
+        Observation::new(name, State::Unknown, format!("no answer within {patience:?}"))
+    };
+    let answer = |(number, (names, _)): (usize, &Check)| {
+        answers.remove(&number).unwrap_or_else(|| names.iter().map(silent).collect())
+    };
+    checks.iter().enumerate().flat_map(answer).collect()
+}

@@ -1,0 +1,218 @@
+//! The file systems of the prefix and of the temporary directory.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, StatVfsMountFlags};
+
+use super::explain::at;
+use super::{Observation, State, Subject};
+use crate::model::escape;
+
+/// Bytes that an install needs at the very least …
+const LEAST_ROOM: u64 = 32 << 20;
+/// … and that leave room for a second generation.
+const GOOD_ROOM: u64 = 1 << 30;
+
+/// Types of file systems that other machines serve: statfs(2) has no word for that.
+const NETWORK: [&str; 14] = [
+    "nfs",
+    "nfs4",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "cifs",
+    "smb3",
+    "afs",
+    "ceph",
+    "9p",
+    "pvfs2",
+    "panfs",
+    "wekafs",
+    "fuse.sshfs",
+];
+
+/// The checks `prefix` and `temporary`.
+pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
+    let prefix = subject.prefix.as_deref().map(|path| prefix(subject, path));
+    prefix.into_iter().chain([temporary(subject)]).collect()
+}
+
+fn prefix(subject: &Subject, path: &Path) -> Observation {
+    const CHECK: &str = "prefix";
+    let place = match Place::of(&subject.root, path) {
+        Ok(place) => place,
+        Err(reason) => return Observation::new(CHECK, State::Unknown, reason),
+    };
+    let problem = |state, cause| {
+        Observation::new(CHECK, state, place.evidence())
+            .because(cause)
+            .with("path", escape(&path.to_string_lossy()))
+            .with("mount", escape(&place.mount_point.to_string_lossy()))
+            .with("room", room(place.room))
+            .with("type", escape(&place.kind))
+    };
+    let is_installed = subject.installed.is_some();
+    if place.is_noexec {
+        problem(State::Broken, "prefix-noexec")
+    } else if !place.is_writable && !is_installed {
+        problem(State::Broken, "prefix-unwritable")
+    } else if place.is_writable && place.room < LEAST_ROOM {
+        let state = if is_installed { State::Limited } else { State::Broken };
+        problem(state, "prefix-full")
+    } else if NETWORK.contains(&place.kind.as_str()) {
+        problem(State::Limited, "prefix-network")
+    } else if place.is_writable && place.room < GOOD_ROOM {
+        problem(State::Limited, "prefix-tight")
+    } else {
+        Observation::new(CHECK, State::Ok, place.evidence())
+    }
+}
+
+fn temporary(subject: &Subject) -> Observation {
+    const CHECK: &str = "temporary";
+    let path = &subject.temporary_dir;
+    let place = match Place::of(&subject.root, path) {
+        Ok(place) => place,
+        Err(reason) => return Observation::new(CHECK, State::Unknown, reason),
+    };
+    let limited = |cause| {
+        Observation::new(CHECK, State::Limited, place.evidence())
+            .because(cause)
+            .with("path", escape(&path.to_string_lossy()))
+            .with("room", room(place.room))
+    };
+    if place.is_noexec {
+        limited("temporary-noexec")
+    } else if !place.is_writable || place.room < GOOD_ROOM {
+        limited("temporary-full")
+    } else {
+        Observation::new(CHECK, State::Ok, place.evidence())
+    }
+}
+
+/// What is known of the file system at a path.
+struct Place {
+    /// The path, or the directory above it that exists.
+    path: PathBuf,
+    /// Its type: `ext4`.
+    kind: String,
+    mount_point: PathBuf,
+    is_noexec: bool,
+    is_writable: bool,
+    /// Bytes that this user can still write; 0 where no more files can be made.
+    room: u64,
+}
+
+impl Place {
+    fn of(root: &Path, path: &Path) -> Result<Self, String> {
+        let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
+        let path = existing.ok_or_else(|| format!("{} cannot be found", path.display()))?;
+        let about = rustix::fs::statvfs(&path)
+            .map_err(|error| format!("{} does not answer: {error}", path.display()))?;
+        let mounts = fs::read(at(root, "/proc/self/mountinfo")).unwrap_or_default();
+        let (mount_point, kind) = mount_of(&mounts, &path).unwrap_or_default();
+        let is_writable = rustix::fs::access(&path, Access::WRITE_OK).is_ok()
+            && !about.f_flag.contains(StatVfsMountFlags::RDONLY);
+        let is_out_of_files = about.f_files > 0 && about.f_favail == 0;
+        let room = about.f_bavail.saturating_mul(about.f_frsize);
+        Ok(Self {
+            kind,
+            mount_point,
+            is_noexec: about.f_flag.contains(StatVfsMountFlags::NOEXEC),
+            is_writable,
+            room: if is_out_of_files { 0 } else { room },
+            path,
+        })
+    }
+
+    fn evidence(&self) -> String {
+        let kind = if self.kind.is_empty() { "an unknown file system" } else { &self.kind };
+        let noexec = if self.is_noexec { ", noexec" } else { "" };
+        let writable = if self.is_writable { "" } else { ", not writable" };
+        format!(
+            "{} is on {}{noexec}{writable}, {} left; quotas are not known",
+            escape(&self.path.to_string_lossy()),
+            escape(kind),
+            room(self.room)
+        )
+    }
+}
+
+/// Where the mount is that holds `path`, and its type, by proc_pid_mountinfo(5). Of several at one
+/// place the last one is on top.
+fn mount_of(mounts: &[u8], path: &Path) -> Option<(PathBuf, String)> {
+    let mut best: Option<(PathBuf, String)> = None;
+    for line in mounts.split(|byte| *byte == b'\n') {
+        let Some(found) = parse_mount(line) else { continue };
+        let length = |path: &Path| path.as_os_str().len();
+        let is_better = best.as_ref().is_none_or(|(best, _)| length(&found.0) >= length(best));
+        if path.starts_with(&found.0) && is_better {
+            best = Some(found);
+        }
+    }
+    best
+}
+
+fn parse_mount(line: &[u8]) -> Option<(PathBuf, String)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let place = unescape(fields.nth(4)?);
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    Some((PathBuf::from(place), String::from_utf8_lossy(kind).into_owned()))
+}
+
+/// Turns `\040` and the like back into the byte.
+fn unescape(field: &[u8]) -> OsString {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'\\').then(|| after.get(..3)).flatten();
+        let digit = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
+        match code.and_then(digit) {
+            Some(byte) => {
+                plain.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                plain.push(first);
+                rest = after;
+            }
+        }
+    }
+    OsString::from_vec(plain)
+}
+
+/// Bytes, for people.
+fn room(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &[u8] = b"21 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
+        30 21 0:26 / /home rw shared:1 master:2 - nfs4 server:/home rw\n\
+        31 30 0:27 / /home/a\\040b rw - lustre x rw\n\
+        32 30 0:27 / /home/a\\040b rw - beegfs x rw\n\
+        broken line\n";
+
+    fn kind(path: &str) -> String {
+        mount_of(MOUNTS, Path::new(path)).unwrap().1
+    }
+
+    #[test]
+    fn the_deepest_and_last_mount_holds_a_path() {
+        assert_eq!(kind("/homestead"), "ext4");
+        assert_eq!(kind("/home/x"), "nfs4");
+        assert_eq!(kind("/home/a b/c"), "beegfs");
+        assert!(mount_of(b"", Path::new("/")).is_none());
+    }
+
+    #[test]
+    fn escapes_that_are_none_stay() {
+        assert_eq!(unescape(b"a\\9\\04"), "a\\9\\04");
+    }
+}

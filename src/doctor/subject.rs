@@ -1,0 +1,70 @@
+//! What is examined: plain values, so that checks can be tried on recorded machines.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::model::{Arch, GlibcVersion, HostFacts};
+
+/// The host, the user, and the directories that matter.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The root directory that settings are read below: `/`, but in tests.
+    pub root: PathBuf,
+    /// This machine.
+    pub facts: HostFacts,
+    /// This program's own file, which is started again to try things out.
+    pub executable: PathBuf,
+    /// The user's id.
+    pub user_id: u32,
+    /// The directories where programs are looked for.
+    pub search_path: Vec<PathBuf>,
+    /// Where things are to be installed, or are; absolute.
+    pub prefix: Option<PathBuf>,
+    /// What is installed there for this machine's architecture.
+    pub installed: Option<InstalledFacts>,
+    /// The dists that have packages for this architecture, the oldest glibc first.
+    pub dists: Vec<DistFacts>,
+    /// Where images are built and unpacked.
+    pub temporary_dir: PathBuf,
+    /// The variables about proxies and certificates that are set.
+    pub network_variables: Vec<(&'static str, OsString)>,
+}
+
+impl Subject {
+    /// The newest dist that an own glibc of `glibc` and a processor of `level` run.
+    #[must_use]
+    pub fn dist_for(&self, glibc: Option<GlibcVersion>, level: u8) -> Option<&DistFacts> {
+        self.dists.iter().rev().find(|dist| {
+            glibc.is_none_or(|glibc| dist.glibc <= glibc)
+                && (level == 0 || dist.x86_64_level <= level)
+        })
+    }
+}
+
+/// What a dist asks of the host.
+#[derive(Clone, Debug)]
+pub struct DistFacts {
+    /// Its name.
+    pub name: String,
+    /// Its own glibc.
+    pub glibc: GlibcVersion,
+    /// The x86-64 level of its programs; 1 on other architectures.
+    pub x86_64_level: u8,
+    /// Whether somebody maintains it today.
+    pub is_maintained: bool,
+}
+
+/// A live tree.
+#[derive(Clone, Debug)]
+pub struct InstalledFacts {
+    /// Its root.
+    pub tree: PathBuf,
+    /// Its architecture.
+    pub arch: Arch,
+    /// The oldest glibc that runs it.
+    pub glibc_needed: Option<GlibcVersion>,
+    /// The x86-64 level of its programs.
+    pub x86_64_level: u8,
+    /// Its files that run inside containers, on their libc.
+    pub container_facing: Vec<PathBuf>,
+}

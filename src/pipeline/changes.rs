@@ -1,0 +1,104 @@
+//! What differs between two sets of packages.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::install::unchanged;
+use crate::error::Error;
+use crate::model::{Arch, Evr, Nevra, Plan, PlannedRuntime};
+use crate::prefix::Prefix;
+
+/// One package that is not the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its name.
+    pub package: String,
+    /// The version before; `None` when it was not there.
+    pub from: Option<String>,
+    /// The version after; `None` when it is not there.
+    pub to: Option<String>,
+}
+
+/// What a plan would change in one architecture.
+#[derive(Clone, Debug, Serialize)]
+pub struct TreeChange {
+    /// The architecture.
+    pub arch: Arch,
+    /// The dist.
+    pub dist: String,
+    /// The runtimes as they would be.
+    pub runtimes: Vec<PlannedRuntime>,
+    /// The packages; none when only the program that makes the tree changed.
+    pub packages: Vec<Change>,
+}
+
+/// What `plan` would change in `prefix`: nothing for trees that are as planned already.
+///
+/// # Errors
+/// When the prefix cannot be read.
+pub fn changes(prefix: &Prefix, plan: &Plan) -> Result<Vec<TreeChange>, Error> {
+    let mut changes = Vec::new();
+    for tree in &plan.trees {
+        if unchanged(prefix, tree)?.is_some() {
+            continue;
+        }
+        let before = match prefix.live(tree.arch)? {
+            Some(generation) => prefix.receipt(&generation)?.packages,
+            None => Vec::new(),
+        };
+        let before = before.iter().map(|package| &package.nevra);
+        let after = tree.packages.iter().map(|package| &package.nevra);
+        changes.push(TreeChange {
+            arch: tree.arch,
+            dist: tree.dist.clone(),
+            runtimes: tree.runtimes.clone(),
+            packages: changes_between(before, after),
+        });
+    }
+    Ok(changes)
+}
+
+/// The packages that differ, by name.
+pub fn changes_between<'a>(
+    before: impl Iterator<Item = &'a Nevra>,
+    after: impl Iterator<Item = &'a Nevra>,
+) -> Vec<Change> {
+    let mut names: BTreeMap<&str, [Option<&Evr>; 2]> = BTreeMap::new();
+    for package in before {
+        names.entry(&package.name).or_default()[0] = Some(&package.evr);
+    }
+    for package in after {
+        names.entry(&package.name).or_default()[1] = Some(&package.evr);
+    }
+    let changed = names.into_iter().filter(|(_, [from, to])| from != to);
+    let change = |(package, [from, to]): (&str, [Option<&Evr>; 2])| Change {
+        package: package.to_owned(),
+        from: from.map(Evr::to_string),
+        to: to.map(Evr::to_string),
+    };
+    changed.map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, version: &str) -> Nevra {
+        let evr = Evr { epoch: 0, version: version.to_owned(), release: "1".to_owned() };
+        Nevra { name: name.to_owned(), evr, arch: "x86_64".to_owned() }
+    }
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let before = [package("a", "1"), package("b", "1"), package("c", "1")];
+        let after = [package("a", "1"), package("b", "2"), package("d", "1")];
+        let changes = changes_between(before.iter(), after.iter());
+        let shown: Vec<_> =
+            changes.iter().map(|it| (&*it.package, it.from.as_deref(), it.to.as_deref())).collect();
+        assert_eq!(
+            shown,
+            [("b", Some("1-1"), Some("2-1")), ("c", Some("1-1"), None), ("d", None, Some("1-1"))]
+        );
+    }
+}

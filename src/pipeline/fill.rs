@@ -1,0 +1,241 @@
+//! Every package of every tree, fetched by some threads and verified and unpacked by others, the
+//! largest first. A package is worked on while it still comes in: its header is verified before
+//! anything is written, each file before it counts, and the whole before the tree is of any use.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+
+use super::make::{Making, Rules, urls};
+use super::{Context, Keys};
+use crate::error::Error;
+use crate::fetch::{End, FetchError, Stream};
+use crate::model::{PlannedPackage, TreePlan};
+use crate::report::{Event, Phase};
+use crate::trust::{self, Policy};
+use crate::unpack::{self, Destination, UnpackError, Unpacked};
+
+/// Packages that are fetched at the same time; `fetch` bounds the connections to one host.
+const DOWNLOADS: usize = 6;
+/// Packages that are unpacked at the same time, at the least: one may wait for the network.
+const LEAST_UNPACKERS: usize = 2;
+/// … and at the most: each takes memory.
+const MOST_UNPACKERS: usize = 8;
+
+/// Fetches, verifies and unpacks every package of every tree.
+///
+/// # Errors
+/// The first failure; the other threads then stop at their next step.
+pub(super) fn fill(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    rules: Rules,
+    trees: &[Making<'_>],
+) -> Result<(), Error> {
+    announce(context, trees);
+    let crew = |way| Crew::new(context, keys, rules, way, trees);
+    if crew(Way::WhileComing).run()? == Outcome::Unsure {
+        // A mirror served other bytes first, or the cache was damaged. That is rare: no need to be
+        // fast, only to be sure.
+        context.reporter.detail("a package came damaged: all are unpacked anew".to_owned());
+        trees.iter().try_for_each(Making::reset)?;
+        crew(Way::WhenProven).run()?;
+    }
+    for phase in [Phase::Download, Phase::Unpack] {
+        context.reporter.event(Event::Finished { phase });
+    }
+    Ok(())
+}
+
+fn announce(context: Context<'_>, trees: &[Making<'_>]) {
+    let total = |size: fn(&TreePlan) -> u64| {
+        Some(crate::model::total(trees.iter().map(|tree| size(tree.plan()))))
+    };
+    for (phase, total) in [
+        (Phase::Download, total(TreePlan::download_size)),
+        (Phase::Unpack, total(TreePlan::installed_size)),
+    ] {
+        context.reporter.event(Event::Started { phase, total });
+    }
+}
+
+/// When a package is unpacked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// While it comes in.
+    WhileComing,
+    /// When its whole file was found to be the right one.
+    WhenProven,
+}
+
+/// How filling ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Filled,
+    /// A package does not prove, and what was read of it may not be what is in the cache now.
+    Unsure,
+}
+
+/// One package of one tree.
+struct Job<'a> {
+    tree: &'a Making<'a>,
+    position: usize,
+    package: &'a PlannedPackage,
+    stream: Stream,
+}
+
+/// The threads' common ground.
+struct Crew<'a> {
+    context: Context<'a>,
+    keys: &'a Keys<'a>,
+    rules: Rules,
+    way: Way,
+    jobs: Vec<Job<'a>>,
+    next_download: AtomicUsize,
+    next_unpack: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl<'a> Crew<'a> {
+    fn new(
+        context: Context<'a>,
+        keys: &'a Keys<'a>,
+        rules: Rules,
+        way: Way,
+        trees: &'a [Making<'a>],
+    ) -> Self {
+        let mut jobs = Vec::new();
+        for tree in trees {
+            for (position, package) in tree.plan().packages.iter().enumerate() {
+                jobs.push(Job { tree, position, package, stream: Stream::default() });
+            }
+        }
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.package.size));
+        let (next_download, next_unpack) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let is_over = AtomicBool::new(false);
+        Self { context, keys, rules, way, jobs, next_download, next_unpack, is_over }
+    }
+
+    fn run(&self) -> Result<Outcome, Error> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let unpackers = processors.clamp(LEAST_UNPACKERS, MOST_UNPACKERS);
+        thread::scope(|scope| {
+            let downloads: Vec<_> =
+                (0..DOWNLOADS).map(|_| scope.spawn(|| self.download())).collect();
+            let unpackers: Vec<_> = (0..unpackers).map(|_| scope.spawn(|| self.unpack())).collect();
+            // A download that failed explains all else.
+            join(downloads)?;
+            join(unpackers)
+        })
+    }
+
+    /// A downloading thread.
+    fn download(&self) -> Result<Outcome, Error> {
+        let _guard = Guard(self);
+        while let Some(job) = self.jobs.get(self.next_download.fetch_add(1, Ordering::Relaxed)) {
+            if self.is_over() {
+                job.stream.abandon();
+                continue;
+            }
+            let fed = self.feed(job);
+            if let Err(error) = fed {
+                self.end();
+                return Err(error.into());
+            }
+        }
+        Ok(Outcome::Filled)
+    }
+
+    fn feed(&self, job: &Job<'_>) -> Result<(), FetchError> {
+        let Job { package, stream, .. } = job;
+        let urls = urls(job.tree.plan().source(&package.source), package);
+        let feed = match self.way {
+            Way::WhileComing => crate::fetch::Fetcher::feed,
+            Way::WhenProven => crate::fetch::Fetcher::feed_proven,
+        };
+        let phase = Some(Phase::Download);
+        feed(self.context.fetcher, &urls, &package.checksum, package.size, phase, stream)
+    }
+
+    /// An unpacking thread.
+    fn unpack(&self) -> Result<Outcome, Error> {
+        let _guard = Guard(self);
+        while let Some(job) = self.jobs.get(self.next_unpack.fetch_add(1, Ordering::Relaxed)) {
+            if self.is_over() {
+                break;
+            }
+            match self.bring(job) {
+                Ok(unpacked) => job.tree.add(job.position, unpacked),
+                Err(error @ Error::Unpack(UnpackError::Cancelled)) => return Err(error),
+                Err(error) => return self.blame(job, error),
+            }
+        }
+        Ok(Outcome::Filled)
+    }
+
+    /// What a failure to unpack means: it may come from bytes that were not the package's.
+    fn blame(&self, job: &Job<'_>, error: Error) -> Result<Outcome, Error> {
+        self.end();
+        match job.stream.wait() {
+            End::Sure => Err(error),
+            // In the second way, what is read was proven.
+            End::Unsure if self.way == Way::WhenProven => Err(error),
+            End::Unsure => Ok(Outcome::Unsure),
+            // The downloading thread tells why; or it was stopped, because of another's error.
+            End::Failed => Ok(Outcome::Filled),
+        }
+    }
+
+    /// Verifies one package and puts it into its tree.
+    fn bring(&self, job: &Job<'_>) -> Result<Unpacked, Error> {
+        let Job { tree, package, stream, .. } = job;
+        let pins = tree.plan().source(&package.source).map_or(&[][..], |source| &source.keys);
+        self.keys.ensure(pins);
+        let allowed = self.keys.allowed(pins);
+        let reader = std::io::BufReader::with_capacity(1 << 16, stream.reader());
+        let verified = self.keys.with_keyring(|keyring| {
+            let allow_unsigned = self.rules.allow_unsigned;
+            let policy = Policy { keyring, allowed: &allowed, allow_unsigned };
+            trust::open(reader, package, &policy)
+        });
+        let missing_keys = || self.keys.failures(pins);
+        let verified =
+            verified.map_err(|source| Error::Untrusted { source, missing_keys: missing_keys() })?;
+        if let Some(warning) = verified.warning() {
+            self.context.reporter.warning(warning.to_owned());
+        }
+        let destination = Destination { tree: &tree.directory, claims: &tree.claims };
+        Ok(unpack::unpack(verified, &package.files, &destination, self.context.reporter)?)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets nobody wait for a thread that died.
+struct Guard<'a>(&'a Crew<'a>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end();
+            self.0.jobs.iter().for_each(|job| job.stream.abandon());
+        }
+    }
+}
+
+/// The first error, or the worst outcome.
+fn join(threads: Vec<ScopedJoinHandle<'_, Result<Outcome, Error>>>) -> Result<Outcome, Error> {
+    let mut all = Ok(Outcome::Filled);
+    for thread in threads {
+        match (&all, thread.join().unwrap_or(Err(Error::Panicked))) {
+            (Ok(_), result @ (Err(_) | Ok(Outcome::Unsure))) => all = result,
+            _ => {}
+        }
+    }
+    all
+}

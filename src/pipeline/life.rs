@@ -1,0 +1,79 @@
+//! What happens to a prefix without new packages: going back, and taking things out of use.
+
+use super::install::tell_config;
+use super::launchers;
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::model::Arch;
+use crate::prefix::{Generation, Lock, Prefix, PrefixError, Pruned};
+use crate::report::Reporter;
+
+/// What became of one architecture that was taken out of use.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// The architecture.
+    pub arch: Arch,
+    /// Its generations.
+    pub pruned: Pruned,
+}
+
+/// Makes the generation `to`, or the one that was live before, live again in each of `arches`; in
+/// those that have an older one, when `arches` is empty. Returns what was live and what is, for each.
+///
+/// # Errors
+/// When there is no such generation, or the prefix cannot be written. What is not done yet stays
+/// as it was.
+pub fn roll_back(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    lock: &Lock,
+    arches: &[Arch],
+    to: Option<u32>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<(Generation, Generation)>, Error> {
+    let mut steps = Vec::new();
+    let mut first_error = None;
+    for arch in if arches.is_empty() { prefix.arches()? } else { arches.to_vec() } {
+        match prefix.way_back(arch, to) {
+            Ok(step) => steps.push(step),
+            Err(error @ PrefixError::NoGeneration { .. }) if arches.is_empty() => {
+                first_error.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let (true, Some(error)) = (steps.is_empty(), first_error) {
+        return Err(error.into());
+    }
+    // Launchers first, so that none is missing when its program is live.
+    let mut receipts = launchers::live(prefix)?;
+    for (_, to) in &steps {
+        receipts.push(prefix.receipt(to)?);
+    }
+    prefix.write_launchers(lock, &launchers::texts(catalog, receipts.iter())?)?;
+    for (from, to) in &steps {
+        let done = prefix.roll_back(lock, from.arch, Some(to.number))?;
+        tell_config(reporter, done.config);
+    }
+    launchers::tidy(catalog, prefix, lock)?;
+    Ok(steps)
+}
+
+/// Takes `arches` out of use, and then the launchers that nothing needs any more.
+///
+/// # Errors
+/// When the prefix cannot be written.
+pub fn remove(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    lock: &Lock,
+    arches: &[Arch],
+    force: bool,
+) -> Result<Vec<Removed>, Error> {
+    let mut removed = Vec::new();
+    for &arch in arches {
+        removed.push(Removed { arch, pruned: prefix.remove(lock, arch, force)? });
+    }
+    launchers::tidy(catalog, prefix, lock)?;
+    Ok(removed)
+}

@@ -1,0 +1,170 @@
+//! Puts back what is damaged, and touches nothing else.
+//!
+//! Directories, symlinks and modes are made from the receipt. The content of files comes from the
+//! packages that own them, and only those are fetched: they are unpacked beside, together with
+//! copies of the programs and libraries of the other packages, which decide how they are relocated.
+//! Whether that gave the right files their digests say. Where it did not, the whole tree is made
+//! anew beside; and where that does not help either, nothing is replaced.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::make::{self, Making};
+use super::verify::{generations, pinned, receipt, rules, verify};
+use super::{Context, Keys, Verification, launchers};
+use crate::error::Error;
+use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, TreePlan};
+use crate::prefix::{Generation, Lock, Prefix};
+use crate::verify::{Finding, Problem};
+
+/// What an ELF file begins with.
+const ELF: [u8; 4] = *b"\x7fELF";
+
+/// One tree under repair.
+struct Repair<'a> {
+    context: Context<'a>,
+    keys: &'a Keys<'a>,
+    prefix: &'a Prefix,
+    lock: &'a Lock,
+    generation: &'a Generation,
+    receipt: &'a Receipt,
+}
+
+/// Verifies, as [`verify`] does, puts back what is damaged, and verifies again. Extra files stay:
+/// nobody knows whose they are.
+///
+/// # Errors
+/// When a package cannot be had or is not genuine, or the prefix cannot be written. Every file is
+/// then the damaged one or the right one.
+pub fn repair(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    prefix: &Prefix,
+    all: bool,
+    wait: bool,
+) -> Result<Verification, Error> {
+    let lock = prefix.lock(wait, context.reporter)?;
+    prefix.clean(&lock, context.reporter)?;
+    let before = verify(context.catalog, prefix, all, context.reporter)?;
+    if before.damage() == 0 {
+        return Ok(before);
+    }
+    for (generation, _) in generations(prefix, all)? {
+        let findings = before.trees.iter().find(|tree| {
+            (tree.arch, tree.generation) == (generation.arch, generation.number)
+        });
+        let findings = findings.map_or(&[][..], |tree| &tree.findings);
+        if let Ok(receipt) = &receipt(prefix, &generation)? {
+            let (lock, generation) = (&lock, &generation);
+            Repair { context, keys, prefix, lock, generation, receipt }.run(findings)?;
+        }
+    }
+    if !before.launchers.is_empty() {
+        let launchers = launchers::texts(context.catalog, launchers::live(prefix)?.iter())?;
+        prefix.write_launchers(&lock, &launchers)?;
+    }
+    verify(context.catalog, prefix, all, context.reporter)
+}
+
+impl Repair<'_> {
+    fn run(&self, findings: &[Finding]) -> Result<(), Error> {
+        let mut lost = Vec::new();
+        for file in &self.receipt.files {
+            let is_its = |finding: &&Finding| finding.path == file.path.as_str();
+            let problem = findings.iter().find(is_its).map(|finding| &finding.problem);
+            let Some(problem) = problem.filter(|problem| problem.is_damage()) else { continue };
+            match (problem, &file.kind) {
+                (Problem::Mode { .. }, _)
+                | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
+                    self.prefix.restore(self.lock, self.generation, file, None)?;
+                }
+                (Problem::Gap { .. }, _) => {}
+                (_, FileKind::File { .. }) => lost.push(file),
+            }
+        }
+        let plan = pinned(self.context, self.receipt);
+        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| file.package.as_deref()).collect();
+        let mut owned = plan.clone();
+        owned.packages.retain(|package| owners.contains(package.nevra.name.as_str()));
+        for (plan, is_whole) in [(owned, false), (plan, true)] {
+            if !lost.is_empty() {
+                lost = self.remake(&plan, is_whole, lost)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the packages of `plan` anew, puts back what of `lost` that gives, and returns the
+    /// rest.
+    fn remake<'f>(
+        &self,
+        plan: &TreePlan,
+        is_whole: bool,
+        lost: Vec<&'f ReceiptFile>,
+    ) -> Result<Vec<&'f ReceiptFile>, Error> {
+        let staging = self.prefix.stage(self.lock, plan.arch)?;
+        let making = Making::new(self.context, plan, staging)?;
+        let (context, keys) = (self.context, self.keys);
+        make::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
+        let (_, mut files) = making.account(keys);
+        let tree = making.staging.path().to_owned();
+        if !is_whole {
+            self.add_others(&tree, &mut files, &lost)
+                .map_err(|source| Error::Staging { path: tree.clone(), source })?;
+        }
+        match making.relocate(context, &mut files) {
+            // A part of a tree need not make sense: the whole one will.
+            Err(Error::Relocate(error)) if !is_whole => {
+                context.reporter.detail(format!("{error}: the whole tree is made anew"));
+                return Ok(lost);
+            }
+            relocated => relocated?,
+        }
+        let mut rest = Vec::new();
+        for file in lost {
+            match files.iter().any(|made| made.path == file.path && made.kind == file.kind) {
+                true => {
+                    let new = tree.join(&file.path);
+                    self.prefix.restore(self.lock, self.generation, file, Some(&new))?;
+                    context.reporter.note(format!("{}: put back", file.path));
+                }
+                false => rest.push(file),
+            }
+        }
+        Ok(rest)
+    }
+
+    /// Adds what else decides how programs are relocated to the tree at `staged`, which has
+    /// `files`: the other packages' directories, symlinks, programs and libraries.
+    fn add_others(
+        &self,
+        staged: &Path,
+        files: &mut Vec<ReceiptFile>,
+        lost: &[&ReceiptFile],
+    ) -> io::Result<()> {
+        let there: BTreeSet<RelPath> = files.iter().map(|file| file.path.clone()).collect();
+        for file in &self.receipt.files {
+            if there.contains(&file.path) || lost.contains(&file) {
+                continue;
+            }
+            let (from, to) = (self.generation.path.join(&file.path), staged.join(&file.path));
+            let is_added = match &file.kind {
+                FileKind::Directory => fs::create_dir(&to).map(|()| true)?,
+                FileKind::Symlink { target } => symlink(target, &to).map(|()| true)?,
+                FileKind::File { .. } if file.is_config() || !is_elf(&from)? => false,
+                FileKind::File { .. } => fs::copy(&from, &to).map(|_| true)?,
+            };
+            files.extend(is_added.then(|| file.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn is_elf(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(ELF.len() as u64).read_to_end(&mut start)?;
+    Ok(start == ELF)
+}

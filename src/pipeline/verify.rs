@@ -1,0 +1,313 @@
+//! Whether what is installed is still what was installed; and, when asked, where it came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::make::{self, Making, Rules};
+use super::{Context, Keys, launchers};
+use crate::audit;
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::model::{
+    Arch, KeyPin, PackageReceipt, Receipt, ReceiptFile, RelPath, Repository, Runtime, TreePlan,
+};
+use crate::prefix::{Generation, Prefix, PrefixError, RECEIPT_NAME};
+use crate::report::Reporter;
+use crate::resolve::LOCAL;
+use crate::verify::{self, Finding, Problem, Subject};
+
+/// What was found in a prefix.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Verification {
+    /// Every tree that was looked at.
+    pub trees: Vec<CheckedTree>,
+    /// What is wrong with launchers; paths are their names in `PREFIX/bin`.
+    pub launchers: Vec<Finding>,
+}
+
+/// What was found in one tree.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CheckedTree {
+    /// Its architecture.
+    pub arch: Arch,
+    /// The generation's number.
+    pub generation: u32,
+    /// Whether it is the one that launchers run.
+    pub live: bool,
+    /// How many packages its receipt lists.
+    pub packages: usize,
+    /// How many files, directories and symlinks its receipt lists.
+    pub files: usize,
+    /// What is not as it was made, and what the user changed.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// How many findings are damage.
+    #[must_use]
+    pub fn damage(&self) -> usize {
+        let all = self.trees.iter().flat_map(|tree| &tree.findings).chain(&self.launchers);
+        all.filter(|finding| finding.problem.is_damage()).count()
+    }
+}
+
+/// Checks every live tree of `prefix`, with `all` the older ones too, and the launchers. Needs
+/// neither lock nor network, and writes nothing.
+///
+/// # Errors
+/// When something cannot be read, or a runtime has no definition any more. Damage is no error.
+pub fn verify(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    all: bool,
+    reporter: &dyn Reporter,
+) -> Result<Verification, Error> {
+    let mut trees = Vec::new();
+    for (generation, live) in generations(prefix, all)? {
+        trees.push(match receipt(prefix, &generation)? {
+            Ok(receipt) => check_tree(catalog, &generation, live, &receipt, reporter)?,
+            Err(finding) => CheckedTree {
+                arch: generation.arch,
+                generation: generation.number,
+                live,
+                packages: 0,
+                files: 0,
+                findings: vec![finding],
+            },
+        });
+    }
+    // The launchers follow from the receipts.
+    let is_readable = trees.iter().all(|tree| !tree.live || tree.files > 0);
+    let launchers = if is_readable { check_launchers(catalog, prefix)? } else { Vec::new() };
+    Ok(Verification { trees, launchers })
+}
+
+/// The live generations, or all, and which of them are live.
+pub(super) fn generations(prefix: &Prefix, all: bool) -> Result<Vec<(Generation, bool)>, Error> {
+    let mut generations = Vec::new();
+    for arch in Arch::ALL {
+        let live = prefix.live(arch)?;
+        let is_live = |generation: &Generation| Some(generation) == live.as_ref();
+        let there = prefix.generations(arch)?.into_iter();
+        let wanted = there.filter(|generation| all || is_live(generation));
+        generations.extend(wanted.map(|generation| {
+            let live = is_live(&generation);
+            (generation, live)
+        }));
+    }
+    Ok(generations)
+}
+
+/// A tree's receipt; a finding when it is damaged itself.
+pub(super) fn receipt(
+    prefix: &Prefix,
+    generation: &Generation,
+) -> Result<Result<Receipt, Finding>, Error> {
+    match prefix.receipt(generation) {
+        Ok(receipt) => Ok(Ok(receipt)),
+        Err(PrefixError::Damaged { problem: reason, .. }) => {
+            let path = RECEIPT_NAME.to_owned();
+            Ok(Err(Finding { path, problem: Problem::Unreadable { reason } }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check_tree(
+    catalog: &Catalog,
+    generation: &Generation,
+    live: bool,
+    receipt: &Receipt,
+    reporter: &dyn Reporter,
+) -> Result<CheckedTree, Error> {
+    let names = receipt.runtimes.iter().map(|runtime| &runtime.name);
+    let runtimes: Vec<&Runtime> =
+        names.map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
+    let all = |paths: fn(&Runtime) -> &Vec<RelPath>| -> Vec<RelPath> {
+        runtimes.iter().flat_map(|runtime| paths(runtime)).cloned().collect()
+    };
+    let subject = Subject {
+        tree: &generation.path,
+        receipt,
+        receipt_name: RECEIPT_NAME,
+        plugin_directories: &all(|runtime| &runtime.plugin_directories),
+    };
+    let mut findings = verify::check(&subject, reporter)?;
+    // In a damaged tree, what programs lack is most often what is damaged.
+    if !findings.iter().any(|finding| finding.problem.is_damage()) {
+        let libraries = catalog.host_gives(&runtimes).libraries;
+        let library_path = all(|runtime| &runtime.library_path);
+        findings.extend(gaps(generation, receipt, &libraries, &library_path)?);
+    }
+    Ok(CheckedTree {
+        arch: generation.arch,
+        generation: generation.number,
+        live,
+        packages: receipt.packages.len(),
+        files: receipt.files.len(),
+        findings,
+    })
+}
+
+/// What the programs of the tree lack, on whatever host.
+fn gaps(
+    generation: &Generation,
+    receipt: &Receipt,
+    libraries: &[String],
+    library_path: &[RelPath],
+) -> Result<Vec<Finding>, Error> {
+    // The user may have removed configuration; nothing is loaded from there.
+    let files: Vec<ReceiptFile> =
+        receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
+    let tree = &generation.path;
+    let audit = audit::audit(tree, generation.arch, &files, libraries, library_path, None)?;
+    let finding = |gap: audit::Gap| Finding {
+        path: gap.path().to_string(),
+        problem: Problem::Gap { gap: gap.to_string() },
+    };
+    Ok(audit.gaps.into_iter().map(finding).collect())
+}
+
+fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
+    let launchers = launchers::texts(catalog, launchers::live(prefix)?.iter())?;
+    let mut problem = Problem::Launcher;
+    for (generation, _) in generations(prefix, false)? {
+        if prefix.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {
+            problem = Problem::OtherVersion;
+        }
+    }
+    let wrong = prefix.wrong_launchers(&launchers)?.into_iter();
+    Ok(wrong.map(|path| Finding { path, problem: problem.clone() }).collect())
+}
+
+/// Proves once more where every tree of `verification` came from: its packages are brought from
+/// the cache or their sources, verified by the keys that the definitions pin today, and made into
+/// a tree below `temporary`, with which the receipt is compared. Adds findings.
+///
+/// # Errors
+/// When a package cannot be had or is not genuine, or the tree cannot be made.
+pub fn verify_origin(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    prefix: &Prefix,
+    temporary: &Path,
+    verification: &mut Verification,
+) -> Result<(), Error> {
+    let workshop = Workshop::new(temporary)?;
+    let scratch = Prefix::create(&workshop.0)?;
+    let lock = scratch.lock(false, context.reporter)?;
+    for (generation, _) in generations(prefix, true)? {
+        let is_it = |tree: &&mut CheckedTree| {
+            (tree.arch, tree.generation) == (generation.arch, generation.number)
+        };
+        let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
+        let Ok(receipt) = receipt(prefix, &generation)? else { continue };
+        let plan = pinned(context, &receipt);
+        scratch.check_space(plan.installed_size())?;
+        let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
+        make::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
+        let (packages, mut files) = making.account(keys);
+        making.relocate(context, &mut files)?;
+        tree.findings.extend(compare(&receipt, &packages, &files));
+    }
+    Ok(())
+}
+
+/// Packages that were let in unsigned are let in again, and told.
+pub(super) fn rules(receipt: &Receipt) -> Rules {
+    let allow_unsigned = receipt.packages.iter().any(|package| package.signed_by.is_none());
+    Rules { allow_unsigned, now: receipt.installed_at }
+}
+
+/// The receipt's plan, with the keys that the definitions pin: whoever changed a tree may have
+/// changed its receipt too.
+pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> TreePlan {
+    let mut plan = receipt.plan();
+    let dist = context.catalog.dist(&receipt.dist).ok();
+    for source in &mut plan.sources {
+        let is_its = |repository: &&Repository| source.id == LOCAL || source.id == repository.id;
+        let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
+        let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
+        let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
+        let keys: Vec<KeyPin> = keys.filter(signs).cloned().collect();
+        if keys.is_empty() {
+            let id = &source.id;
+            context.reporter.warning(format!(
+                "{id}: no definition pins its keys; those that the receipt names are used"
+            ));
+        } else {
+            source.keys = keys;
+        }
+    }
+    plan
+}
+
+/// What the packages say otherwise than the receipt.
+fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (told, proven) in receipt.packages.iter().zip(packages) {
+        // Which keys the user names is this run's business.
+        let trusted_by_user = told.trusted_by_user;
+        let is_same = *told == PackageReceipt { trusted_by_user, ..proven.clone() };
+        let problem = match (&proven.signed_by, is_same) {
+            (None, true) => Problem::Unsigned,
+            (_, true) => continue,
+            _ => origin("the receipt says otherwise than the package"),
+        };
+        findings.push(Finding { path: told.nevra.to_string(), problem });
+    }
+    findings.extend(compare_files(receipt, files));
+    findings
+}
+
+fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
+    fn by_path(files: &[ReceiptFile]) -> BTreeMap<&RelPath, &ReceiptFile> {
+        files.iter().map(|file| (&file.path, file)).collect()
+    }
+    let (told, proven) = (by_path(&receipt.files), by_path(files));
+    // Another version may relocate in another way; what packages bring is the same for all.
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
+    let difference = |path: &RelPath| match (told.get(path), proven.get(path)) {
+        (Some(told), Some(proven)) if told.packaged_checksum() != proven.packaged_checksum() => {
+            Some("the receipt's digest is not its package's")
+        }
+        (Some(told), Some(proven)) if told != proven => {
+            is_same_version.then_some("the receipt says otherwise than its package")
+        }
+        (Some(_), None) => is_same_version.then_some("no package brings it"),
+        (None, Some(_)) => is_same_version.then_some("the receipt does not list it"),
+        _ => None,
+    };
+    let finding = |path: &RelPath| {
+        let problem = origin(difference(path)?);
+        Some(Finding { path: path.to_string(), problem })
+    };
+    paths.into_iter().filter_map(finding).collect()
+}
+
+fn origin(reason: &str) -> Problem {
+    Problem::Origin { reason: reason.to_owned() }
+}
+
+/// A directory that nobody else can look into, deleted at the end.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn new(temporary: &Path) -> Result<Self, Error> {
+        let path = temporary.join(format!("elsewhere-{}", std::process::id()));
+        // Fails when it is there: somebody else may have made it.
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(Error::Staging { path, source }),
+        }
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Compares what a receipt lists with what is there, by several threads.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::{Finding, Problem, VerifyError, finding};
+use crate::model::{Checksum, Digester, FileKind, ReceiptFile};
+use crate::report::{Phase, Reporter};
+
+/// More threads than this only make a disk seek, or a network file system queue.
+const MOST_THREADS: usize = 8;
+/// Bytes that are read at a time.
+const CHUNK: usize = 256 << 10;
+/// Permission bits that count.
+const FILE_BITS: u32 = 0o7777;
+/// Of directories all but set-group-id, which project directories hand down.
+const DIRECTORY_BITS: u32 = 0o5777;
+
+/// Findings about every one of `files`, in no order.
+pub(super) fn all(
+    tree: &Path,
+    files: &[ReceiptFile],
+    reporter: &dyn Reporter,
+) -> Result<Vec<Finding>, VerifyError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut findings = Vec::new();
+        let mut buffer = vec![0; CHUNK];
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if reporter.is_cancelled() {
+                break;
+            }
+            let problem = compare(tree, file, &mut buffer, reporter);
+            findings.extend(problem.map(|problem| finding(file, problem)));
+        }
+        findings
+    };
+    let count = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let findings = thread::scope(|scope| {
+        let threads: Vec<_> = (1..count).map(|_| scope.spawn(work)).collect();
+        let mut findings = work();
+        for thread in threads {
+            findings.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        findings
+    });
+    if reporter.is_cancelled() { Err(VerifyError::Cancelled) } else { Ok(findings) }
+}
+
+/// What is wrong with `file`.
+fn compare(
+    tree: &Path,
+    file: &ReceiptFile,
+    buffer: &mut [u8],
+    reporter: &dyn Reporter,
+) -> Option<Problem> {
+    let path = tree.join(&file.path);
+    let metadata = match fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absent(&error) => return Some(Problem::Missing),
+        Err(error) => return Some(unreadable(&error)),
+    };
+    match &file.kind {
+        FileKind::Directory if metadata.is_dir() => mode(file, &metadata, DIRECTORY_BITS),
+        FileKind::Directory => Some(Problem::Kind { expected: "directory" }),
+        FileKind::Symlink { target } if metadata.is_symlink() => link(&path, target),
+        FileKind::Symlink { .. } => Some(Problem::Kind { expected: "symlink" }),
+        FileKind::File { size, checksum, .. } if metadata.is_file() => {
+            let is_same = *size == metadata.len();
+            let content = match is_same.then(|| digest(&path, checksum, buffer, reporter)) {
+                Some(Ok(got)) if got == *checksum => None,
+                Some(Err(error)) => Some(unreadable(&error)),
+                _ => Some(Problem::Content),
+            };
+            content.or_else(|| mode(file, &metadata, FILE_BITS))
+        }
+        FileKind::File { .. } => Some(Problem::Kind { expected: "file" }),
+    }
+}
+
+fn mode(file: &ReceiptFile, metadata: &Metadata, bits: u32) -> Option<Problem> {
+    let (expected, found) = (file.mode & bits, metadata.permissions().mode() & bits);
+    (expected != found).then_some(Problem::Mode { expected, found })
+}
+
+fn link(path: &Path, expected: &str) -> Option<Problem> {
+    match fs::read_link(path) {
+        Ok(found) if found.as_os_str() == expected => None,
+        Ok(found) => Some(Problem::Target {
+            expected: expected.to_owned(),
+            found: found.to_string_lossy().into_owned(),
+        }),
+        Err(error) => Some(unreadable(&error)),
+    }
+}
+
+/// The digest of the file at `path`, by `like`'s algorithm.
+fn digest(
+    path: &Path,
+    like: &Checksum,
+    buffer: &mut [u8],
+    reporter: &dyn Reporter,
+) -> io::Result<Checksum> {
+    let mut file = File::open(path)?;
+    let mut digester = Digester::new(like.algorithm());
+    loop {
+        let count = match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if bytes.is_empty() || reporter.is_cancelled() {
+            return Ok(digester.finish());
+        }
+        digester.update(bytes);
+        reporter.advanced(Phase::Verify, bytes.len() as u64);
+    }
+}
+
+/// Whether nothing can be there: a file may stand where a directory on the way would be.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(error: &io::Error) -> Problem {
+    Problem::Unreadable { reason: error.to_string() }
+}

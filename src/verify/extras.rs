@@ -1,0 +1,45 @@
+//! Finds what is in a tree and not in its receipt.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Problem, Subject, VerifyError};
+use crate::model::CONFIG_DIRECTORY;
+use crate::report::Reporter;
+
+/// Findings about what nobody listed. Of a directory that is not listed, itself alone.
+pub(super) fn find(
+    subject: &Subject<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Finding>, VerifyError> {
+    let listed: HashSet<&Path> =
+        subject.receipt.files.iter().map(|file| file.path.as_path()).collect();
+    let mut findings = Vec::new();
+    let mut ahead = vec![PathBuf::new()];
+    while let Some(directory) = ahead.pop() {
+        if reporter.is_cancelled() {
+            return Err(VerifyError::Cancelled);
+        }
+        let shown = subject.tree.join(&directory);
+        let failed = |source| VerifyError::Read { path: shown.clone(), source };
+        for entry in fs::read_dir(&shown).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = directory.join(entry.file_name());
+            let is_directory = entry.file_type().map_err(failed)?.is_dir();
+            if listed.contains(path.as_path()) {
+                ahead.extend(is_directory.then_some(path));
+            } else if path != Path::new(subject.receipt_name) {
+                findings.push(extra(subject, &path));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn extra(subject: &Subject<'_>, path: &Path) -> Finding {
+    let is_users = path.starts_with(CONFIG_DIRECTORY)
+        || subject.plugin_directories.iter().any(|plugins| path.starts_with(plugins));
+    let problem = if is_users { Problem::Added } else { Problem::Extra };
+    Finding { path: path.to_string_lossy().into_owned(), problem }
+}

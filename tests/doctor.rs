@@ -1,0 +1,220 @@
+//! `elsewhere doctor` on machines that lack something, made for real in namespaces.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+#[path = "support/tools.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod tools;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// As whom everything runs when root starts the tests: nobody has this number.
+const USER: u32 = 54_321;
+
+/// A directory with a copy of the program, and what makes machines sick.
+struct Ward {
+    path: PathBuf,
+}
+
+fn ward() -> &'static Ward {
+    static WARD: OnceLock<Ward> = OnceLock::new();
+    WARD.get_or_init(|| {
+        let path = std::env::temp_dir().join(format!("elsewhere-ward-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("prefix")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(path.join("prefix"), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_elsewhere"), path.join("elsewhere")).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/sickroom.c");
+        let mut compiler = Command::new(tools::need("cc", "gcc libc6-dev linux-libc-dev"));
+        tools::run(compiler.arg("-O1").arg(source).arg("-o").arg(path.join("sickroom")));
+        let user = user();
+        let file = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
+        file("empty", "");
+        file("ranges", &format!("{user}:200000:65536\n"));
+        file("passwd", &format!("root:x:0:0::/:/bin/sh\npatient:x:{user}:{user}::/:/bin/sh\n"));
+        file("nsswitch", "passwd: files\ngroup: files\n");
+        file("sleeper", "#!/bin/sh\nexec sleep 5\n");
+        fs::set_permissions(path.join("sleeper"), fs::Permissions::from_mode(0o755)).unwrap();
+        file("os-release", "ID=opensuse-leap\nVERSION_ID=15.6\n");
+        Ward { path }
+    })
+}
+
+fn is_root() -> bool {
+    tools::stdout(Command::new("id").arg("-u")) == "0"
+}
+
+fn user() -> u32 {
+    if is_root() { USER } else { tools::stdout(Command::new("id").arg("-u")).parse().unwrap() }
+}
+
+/// The answer of a doctor on a machine that was treated so: `@name` is the ward's file.
+struct Visit(Value, i32);
+
+impl Visit {
+    fn finding(&self, check: &str) -> &Value {
+        let findings = self.0["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("{check}"))
+    }
+
+    /// State and cause.
+    fn state(&self, check: &str) -> String {
+        let finding = self.finding(check);
+        let cause = finding["cause"].as_str().map_or(String::new(), |cause| format!(" {cause}"));
+        format!("{}{cause}", finding["state"].as_str().unwrap())
+    }
+
+    fn possible(&self, ability: &str) -> &str {
+        let outlook = self.0["outlook"].as_array().unwrap();
+        let found = outlook.iter().find(|outlook| outlook["ability"] == ability);
+        found.unwrap()["possible"].as_str().unwrap()
+    }
+}
+
+fn run(treatment: &str, words: &[&str]) -> Output {
+    let ward = ward();
+    let place = |word: &str| match word.strip_prefix('@') {
+        Some(name) => ward.path.join(name).into_os_string(),
+        None => word.into(),
+    };
+    let healthy = "--bind @passwd /etc/passwd --bind @nsswitch /etc/nsswitch.conf";
+    let fuse = if is_root() { "--open-fuse" } else { "" };
+    let treatment = format!("{healthy} {fuse} --user {USER} {treatment} --");
+    Command::new(ward.path.join("sickroom"))
+        .args(treatment.split_whitespace().map(place))
+        .args(["@elsewhere", "doctor"].map(place))
+        .args(words.iter().map(|word| place(word)))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("SSL_CERT_DIR", "/etc")
+        .current_dir("/")
+        .output()
+        .unwrap()
+}
+
+fn visit(treatment: &str) -> Visit {
+    let output = run(treatment, &["--json", "--wait", "20", "@prefix"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // An error's line follows the answer.
+    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let value = values.next().and_then(Result::ok);
+    let value = value.unwrap_or_else(|| panic!("{output:?}"));
+    Visit(value, output.status.code().unwrap())
+}
+
+#[test]
+fn a_healthy_machine_is_found_so() {
+    let visit = visit("--bind @ranges /etc/subuid --bind @ranges /etc/subgid");
+    for check in ["kernel", "user-namespaces", "mounts", "overlay", "identity", "limits", "network"] {
+        assert_eq!(visit.state(check), "ok", "{}", visit.finding(check));
+    }
+    assert_eq!(visit.state("libc"), "ok");
+    assert_eq!(visit.possible("run an unpacked image"), "yes");
+    // In a user namespace of the tests' own there are neither the device nor setuid programs.
+    if is_root() {
+        assert_eq!(visit.state("fuse"), "ok");
+        tools::need("newuidmap", "uidmap");
+        assert_eq!(visit.state("id-maps"), "ok", "{}", visit.finding("id-maps"));
+        assert_eq!(visit.possible("run a SIF image"), "yes");
+        assert_eq!(visit.possible("build an image with --fakeroot"), "yes");
+        assert_eq!(visit.1, 0);
+    }
+}
+
+#[test]
+fn namespaces_limited_to_zero_are_explained() {
+    let visit = visit("--no-namespaces");
+    assert_eq!(visit.state("user-namespaces"), "broken namespaces-zero");
+    assert_eq!(visit.state("mounts"), "unknown");
+    let finding = visit.finding("user-namespaces");
+    let evidence = finding["evidence"].as_str().unwrap();
+    assert!(evidence.contains("No space left on device"), "{evidence}");
+    assert!(finding["commands"].to_string().contains("user.max_net_namespaces = 0"));
+    assert_eq!(visit.possible("run an unpacked image"), "no");
+    assert_eq!(visit.1, 7);
+}
+
+#[test]
+fn a_seccomp_filter_is_named() {
+    assert_eq!(visit("--refuse unshare").state("user-namespaces"), "broken namespaces-seccomp");
+}
+
+#[test]
+fn refused_mounts_are_not_blamed_on_namespaces() {
+    let visit = visit("--refuse mount");
+    assert_eq!(visit.state("user-namespaces"), "ok");
+    assert_eq!(visit.state("mounts"), "broken mounts-refused");
+}
+
+#[test]
+fn without_the_fuse_device_images_are_unpacked() {
+    let visit = visit("--bare-dev");
+    assert_eq!(visit.state("fuse"), "broken fuse-missing");
+    assert_eq!(visit.possible("run a SIF image"), "limited");
+    assert_eq!(visit.possible("run an unpacked image"), "yes");
+    assert_eq!(visit.possible("write to an overlay"), "yes");
+}
+
+#[test]
+fn id_maps_need_ranges_and_privileged_helpers() {
+    let no_range = visit("--bind @empty /etc/subuid --bind @empty /etc/subgid");
+    tools::need("newuidmap", "uidmap");
+    assert_eq!(no_range.state("id-maps"), "limited id-ranges");
+    let commands = no_range.finding("id-maps")["commands"].to_string();
+    assert!(commands.contains("usermod --add-subuids") && commands.contains("patient"), "{commands}");
+    let no_helper = visit("--bind @empty /usr/bin/newuidmap");
+    assert_eq!(no_helper.state("id-maps"), "limited id-helpers");
+    assert_eq!(no_helper.possible("build an image with --fakeroot"), "limited");
+}
+
+#[test]
+fn commands_are_those_of_the_distribution() {
+    let visit = visit("--bind @empty /usr/bin/newuidmap --bind @os-release /etc/os-release");
+    assert!(visit.finding("id-maps")["commands"].to_string().contains("zypper"));
+}
+
+#[test]
+fn noexec_and_full_file_systems_are_found() {
+    let noexec = visit("--tmpfs @prefix roomy-noexec");
+    assert_eq!(noexec.state("prefix"), "broken prefix-noexec");
+    assert_eq!(noexec.possible("run a SIF image"), "no");
+    let full = visit("--tmpfs @prefix small");
+    assert_eq!(full.state("prefix"), "broken prefix-full");
+    assert!(full.finding("prefix")["meaning"].to_string().contains("1.00 MiB left"));
+}
+
+#[test]
+fn low_limits_and_lost_names_are_found() {
+    assert_eq!(visit("--files 100").state("limits"), "limited limits-low");
+    let nobody = visit("--bind @empty /etc/passwd");
+    assert_eq!(nobody.state("identity"), "broken identity-none");
+}
+
+#[test]
+fn what_does_not_answer_is_unknown_and_does_not_hold_up_the_rest() {
+    let started = Instant::now();
+    let output = run("--bind @sleeper /usr/bin/id", &["@prefix"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(text.contains("unknown  identity         no answer within 250ms"), "{text}");
+    assert!(text.contains("user-namespaces"), "{text}");
+}
+
+#[test]
+fn fix_commands_is_a_script() {
+    let output = run("--no-namespaces", &["--fix-commands", "--wait", "20", "@prefix"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\necho 'user.max_user_namespaces = 15000' > /etc/sysctl.d/"), "{text}");
+    assert!(text.lines().all(|line| !line.starts_with("# ") || line.len() <= 80), "{text}");
+    let script = ward().path.join("script");
+    fs::write(&script, &text).unwrap();
+    tools::run(Command::new("sh").arg("-n").arg(script));
+}

@@ -1,0 +1,272 @@
+//! `install.sh` under the machine's `sh`: what it takes, what it refuses, what it leaves behind.
+//! Nothing is fetched from the network; `install_sh_real.rs` does that, under other shells.
+
+#![allow(clippy::unwrap_used)]
+
+mod bootstrap;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use bootstrap::{Outcome, Release, TOOLS, VERSION, script, template};
+
+/// The words that `install-unprivileged.sh` takes.
+const DROP_IN: [&str; 9] = ["-e", "-d", "el9", "-o", "-a", "aarch64", "-v", "1.4.5", "a path"];
+
+/// Runs what its input says, then the same without the last character, and so on.
+const CUT_BY_CUT: &str = r#"
+text=$(/bin/cat)
+while [ -n "$text" ]; do
+    text=${text%?}
+    (eval "$text")
+    [ $? -le 2 ] || echo "status $?"
+done
+"#;
+
+/// Without any tool, whatever runs is either a complaint of the script or a command that is missing.
+fn assert_silent(run: &Outcome, what: &str) {
+    let ran = run.stderr.contains("install.sh:") || run.stderr.contains("not found");
+    assert!(!ran && run.stdout.is_empty(), "{what}: {}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_download_cut_at_any_byte_does_nothing() {
+    let release = Release::new();
+    let whole = script(VERSION, &"0".repeat(64)).into_bytes();
+    assert!(whole.is_ascii());
+    let run = |words: &[&str], length: usize| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(words).env_clear().env("PATH", "/nowhere").current_dir(&release.root);
+        release.finish(shell, &whole[..length])
+    };
+    let complete = whole.len() - 1;
+    assert!(run(&["-s"], complete).stderr.contains("install.sh: needs"), "it runs at all");
+    assert_silent(&run(&["-c", CUT_BY_CUT], complete), "some cut");
+    // The same from a pipe, as it happens.
+    for length in (0..complete).filter(|length| length % 97 == 0 || length + 60 > complete) {
+        assert_silent(&run(&["-s"], length), &format!("cut to {length} bytes"));
+    }
+}
+
+#[test]
+fn help_names_every_word_and_every_variable() {
+    let release = Release::new();
+    let help = release.run(&["--help"]);
+    assert_eq!(help.status, 0);
+    assert_eq!(release.run(&["-d", "el8", "-h"]).stdout, help.stdout);
+    assert!(help.stdout.contains("[-e] [-d dist] [-o] [-a arch] [-v version] installpath"));
+    let text = template();
+    let variables = text.split("ELSEWHERE_").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap();
+        format!("ELSEWHERE_{} ", &rest[..end])
+    });
+    for name in variables.filter(|name| name != "ELSEWHERE_ ") {
+        assert!(help.stdout.contains(&format!("\n  {name}")), "{name}");
+    }
+    for line in help.stdout.lines() {
+        assert!(line.len() <= 100 && !line.contains('\t'), "{line}");
+    }
+}
+
+#[test]
+fn words_reach_the_program_as_they_are() {
+    let release = Release::new();
+    let mirror = release.path("mirror");
+    let from = ["--from", &mirror];
+    let run = release.run(&[&DROP_IN[..4], &from, &DROP_IN[4..]].concat());
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(run.words(), [&["install"], &DROP_IN[..]].concat());
+    assert_eq!(run.noted("mirror"), mirror);
+    assert_eq!(run.stdout, "");
+    assert_eq!(release.leftovers(), 0);
+    let odd = ["", "a\"b", "$HOME `id` *", "-r", "crun,charliecloud", "--json", "--", "--from"];
+    let joined = format!("--from={mirror}");
+    let run = release.run(&[&[&*joined], &odd[..]].concat());
+    assert_eq!(run.words(), [&["install"], &odd[..]].concat());
+}
+
+#[test]
+fn the_exit_status_is_the_programs() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    environment.insert("STATUS", "7".to_owned());
+    let words = ["--from", &release.path("mirror"), "p"];
+    assert_eq!(release.run_with(&["sh"], &words, &environment).status, 7);
+    assert_eq!(release.leftovers(), 0);
+}
+
+#[test]
+fn without_words_only_the_program_is_installed() {
+    let release = Release::new();
+    let words = ["--from", &release.path("mirror")];
+    let run = release.run(&words);
+    assert_eq!((run.status, &*run.log), (0, ""), "{}", run.stderr);
+    let program = release.root.join("home/.local/bin/elsewhere");
+    assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
+    assert!(run.stderr.contains("is not in PATH"), "{}", run.stderr);
+    let mut environment = release.environment();
+    let own = release.path("own dir");
+    environment.insert("ELSEWHERE_INSTALL_DIR", own.clone());
+    environment.insert("PATH", format!("{}:{own}", environment["PATH"]));
+    let run = release.run_with(&["sh"], &words, &environment);
+    assert!(run.stderr.contains("try: elsewhere install"), "{}", run.stderr);
+    assert_eq!(fs::read(format!("{own}/elsewhere")).unwrap(), fs::read(&program).unwrap());
+    assert_eq!(fs::read_dir(&own).unwrap().count(), 1);
+}
+
+#[test]
+fn a_program_that_differs_is_not_run() {
+    let release = Release::new();
+    for (name, text) in [("a byte more", "#!/bin/sh\necho hi >>\"$LOG\"\n "), ("nothing", "")] {
+        for arch in elsewhere::model::Arch::ALL {
+            release.write(&format!("mirror/elsewhere-{VERSION}-{arch}"), text);
+        }
+        let run = release.run(&["--from", &release.path("mirror"), "p"]);
+        run.refused("what was fetched is not elsewhere 9.8.7");
+        assert_eq!(release.leftovers(), 0, "{name}");
+    }
+    let run = release.run(&["--from", &release.path("mirror")]);
+    run.refused("SHA-256");
+    assert!(!release.root.join("home/.local").exists());
+}
+
+#[test]
+fn without_a_tool_to_check_nothing_is_run() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    environment.insert("PATH", release.tools("bare", &TOOLS));
+    let words = ["--from", &release.path("mirror"), "p"];
+    let run = |environment: &_| release.run_with(&["/bin/sh"], &words, environment);
+    run(&environment).refused("needs sha256sum, shasum or openssl");
+    for tool in ["sha256sum", "shasum", "openssl"] {
+        let one = release.tools(tool, &[&TOOLS[..], &[tool]].concat());
+        environment.insert("PATH", one);
+        assert_eq!(run(&environment).status, 0, "{tool}");
+    }
+}
+
+#[test]
+fn each_missing_tool_is_named_with_its_purpose() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    for missing in ["chmod", "cp", "mkdir", "mktemp", "mv", "rm", "uname"] {
+        let others: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != missing).collect();
+        environment.insert("PATH", release.tools(&format!("no {missing}"), &others));
+        let run = release.run_with(&["/bin/sh"], &["p"], &environment);
+        run.refused(&format!("needs {missing}, to "));
+    }
+    environment.insert("PATH", release.tools("nothing to fetch with", &TOOLS));
+    release.run_with(&["/bin/sh"], &["p"], &environment).refused("needs curl");
+}
+
+#[test]
+fn a_temporary_directory_where_programs_cannot_run_is_not_used() {
+    let release = Release::new();
+    // A chmod that has no effect there stands for a noexec mount.
+    let chmod = "#!/bin/sh\ncase $2 in \"$TMPDIR\"/*) exit 0 ;; esac\nexec /bin/chmod \"$@\"\n";
+    release.write_program("fake/chmod", chmod);
+    let mut environment = release.environment();
+    environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+    let run = release.run_with(&["sh"], &["--from", &release.path("mirror"), "p"], &environment);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let program = run.noted("program");
+    assert!(!program.starts_with(&release.path("tmp")), "{program}");
+    assert!(!fs::exists(program).unwrap());
+    assert_eq!(release.leftovers(), 0);
+}
+
+#[test]
+fn a_home_that_is_missing_is_not_needed() {
+    let release = Release::new();
+    let words = ["--from", &release.path("mirror"), "p"];
+    let mut environment = release.environment();
+    let run = release.run_with(&["sh"], &words, &environment);
+    assert_eq!(run.noted("cache"), "", "the program's own default serves");
+    for home in [None, Some("/dev/null"), Some("")] {
+        environment.remove("HOME");
+        environment.extend(home.map(|home| ("HOME", home.to_owned())));
+        let run = release.run_with(&["sh"], &words, &environment);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        assert!(run.noted("cache").starts_with(&release.path("tmp")), "{}", run.log);
+    }
+    release.run_with(&["sh"], &words[..2], &environment).refused("HOME is not set");
+    environment.insert("HOME", "/dev/null".to_owned());
+    release.run_with(&["sh"], &words[..2], &environment).refused("name another one in ELSEWHERE_I");
+    assert_eq!(release.leftovers(), 0);
+}
+
+#[test]
+fn a_mirror_may_have_the_program_at_its_host_and_path() {
+    let release = Release::new();
+    let place = release.root.join("mirror/github.com/elsewhere-rpm/elsewhere/releases/download");
+    fs::create_dir_all(&place).unwrap();
+    let new = release.root.join("new");
+    fs::rename(release.root.join("mirror"), &new).unwrap();
+    let there = new.join("github.com/elsewhere-rpm/elsewhere/releases/download/v9.8.7");
+    fs::create_dir(&there).unwrap();
+    for arch in elsewhere::model::Arch::ALL {
+        let name = format!("elsewhere-{VERSION}-{arch}");
+        fs::rename(new.join(&name), there.join(&name)).unwrap();
+    }
+    let run = release.run(&["--from", "new", "p"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    release.run(&["--from", "home", "p"]).refused("home has no elsewhere-9.8.7-");
+    release.run(&["--from", "nowhere", "p"]).refused("no directory nowhere");
+    release.run(&["p", "--from"]).refused("--from needs a directory or a URL");
+}
+
+#[test]
+fn another_version_is_fetched_by_its_own_script() {
+    let release = Release::new();
+    let other = script("2.0", "none");
+    release.write(
+        "mirror/install.sh",
+        &other.replace("main() {", "main() {\n    printf '%s\\n' other \"$@\""),
+    );
+    let mut environment = release.environment();
+    environment.insert("ELSEWHERE_VERSION", "2.0".to_owned());
+    let words = ["--from", "mirror", "-d", "el 9", "p"];
+    let run = release.run_with(&["sh"], &words, &environment);
+    assert_eq!(run.stdout, "other\n--from\nmirror\n-d\nel 9\np\n");
+    run.refused("release 2.0 has no program for");
+    for text in [&script("3.0", "none"), &other[..900]] {
+        release.write("mirror/install.sh", text);
+        release.run_with(&["sh"], &words, &environment).refused("not the whole install.sh");
+    }
+    environment.insert("ELSEWHERE_VERSION", "../2".to_owned());
+    release.run_with(&["sh"], &words, &environment).refused("is no version");
+    environment.insert("ELSEWHERE_VERSION", VERSION.to_owned());
+    assert_eq!(release.run_with(&["sh"], &words, &environment).status, 0);
+    assert_eq!(release.leftovers(), 0);
+}
+
+#[test]
+fn only_https_is_a_base() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    environment.insert("ELSEWHERE_DOWNLOAD_BASE", "http://127.0.0.1:9/x".to_owned());
+    release.run_with(&["sh"], &["p"], &environment).refused("must be https URLs");
+}
+
+#[test]
+fn the_template_works_in_a_checkout_only() {
+    let release = Release::new();
+    release.write("install.sh", &template());
+    release.run(&["p"]).refused("this is the template");
+    release.write("Cargo.toml", "");
+    release.run(&["p"]).refused("this is the template");
+    let program = fs::read_to_string(release.root.join("mirror/elsewhere-9.8.7-x86_64")).unwrap();
+    release.write_program("program", &program);
+    release.write_program(
+        "fake/cargo",
+        "#!/bin/sh\nmkdir -p target/release && cp program target/release/elsewhere\n",
+    );
+    let mut command = Command::new("sh");
+    command.args(["./install.sh", "-v", "1", "p"]).current_dir(&release.root);
+    let mut environment = release.environment();
+    environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+    command.env_clear().envs(environment);
+    let run = release.finish(command, b"");
+    assert_eq!(run.words(), ["install", "-v", "1", "p"], "{}", run.stderr);
+}

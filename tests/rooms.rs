@@ -1,0 +1,132 @@
+//! The house's rules that the compiler does not know: stages do not import each other, one room
+//! reads the environment, one room draws, one room knows the paths under a prefix; files and
+//! functions stay short.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The stages. None may name another …
+const STAGES: [&str; 12] = [
+    "catalog", "host", "fetch", "repodata", "resolve", "trust", "unpack", "relocate", "audit",
+    "smoke", "launcher", "prefix",
+];
+
+/// … except that unpacking takes nothing but what trust has verified, which only trust can make.
+const ALLOWED: [(&str, &str); 1] = [("unpack", "trust")];
+
+/// Lines of a file, its tests included, at the most.
+const FILE_LIMIT: usize = 500;
+
+/// Every source file, with its room and its text without tests.
+fn sources() -> Vec<(PathBuf, String, String)> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => walk(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    walk(&root, &mut files);
+    files.sort();
+    let describe = |path: PathBuf| {
+        let relative = path.strip_prefix(&root).unwrap().to_owned();
+        let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+        let room = first.trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(path).unwrap();
+        (relative, room, text)
+    };
+    files.into_iter().map(describe).collect()
+}
+
+/// Whether a file holds tests only.
+fn is_tests(path: &Path) -> bool {
+    path.to_str().unwrap().ends_with("tests.rs")
+}
+
+/// The code of a file: what comes before its tests, without comments.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    before_tests.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn stages_do_not_import_each_other() {
+    for (path, room, text) in sources() {
+        if !STAGES.contains(&room.as_str()) || is_tests(&path) {
+            continue;
+        }
+        let code = code(&text);
+        for other in STAGES.iter().filter(|other| **other != room) {
+            let is_allowed = ALLOWED.contains(&(room.as_str(), other));
+            let names_it = code.contains(&format!("crate::{other}::"))
+                || code.contains(&format!("crate::{other};"))
+                || code.contains(&format!("crate::{{{other}"));
+            assert!(is_allowed || !names_it, "{} imports {other}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_host_reads_the_environment() {
+    for (path, room, text) in sources() {
+        let reads = ["std::env::", "env::var", "env::args", "current_dir()"];
+        let found = reads.iter().find(|name| code(&text).contains(**name));
+        assert!(room == "host" || found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn only_the_terminal_writes_to_the_screen() {
+    for (path, room, text) in sources() {
+        let found = ["stdout()", "stderr()"].iter().find(|name| {
+            code(&text).lines().any(|line| line.contains(**name) && !line.contains("is_terminal"))
+        });
+        assert!(room == "terminal" || found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn only_the_prefix_knows_its_layout() {
+    for (path, room, text) in sources() {
+        let found = code(&text).contains("\".elsewhere");
+        assert!(room == "prefix" || !found, "{}", path.display());
+    }
+}
+
+#[test]
+fn no_distribution_url_or_package_stands_in_code() {
+    let names = ["rocky", "almalinux", "centos", "fedora", "squashfuse", "libseccomp", "https://"];
+    for (path, room, text) in sources() {
+        // Text for people may name a distribution or a program as an example.
+        let is_data = is_tests(&path) || path.ends_with("catalog/embedded.rs");
+        if is_data || matches!(room.as_str(), "cli" | "terminal") {
+            continue;
+        }
+        for line in code(&text).lines() {
+            let found = names.iter().find(|name| line.contains(**name));
+            // The scheme by itself, and placeholders.
+            let is_scheme = line.contains("\"https://\"") || line.contains("https://HOST");
+            assert!(found.is_none() || is_scheme, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut long = BTreeMap::new();
+    for (path, _, text) in sources() {
+        assert!(text.starts_with("//! ") || is_tests(&path), "{}", path.display());
+        let lines = text.lines().count();
+        if lines > FILE_LIMIT {
+            long.insert(path, lines);
+        }
+    }
+    assert!(long.is_empty(), "{long:?}");
+}
