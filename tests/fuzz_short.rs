@@ -100,12 +100,12 @@ fn attempt(target: &fuzz::Target, input: &[u8], label: &str) {
 
 #[test]
 fn documents_hold() {
-    hold("documents", 2000);
+    hold("documents", 1500);
 }
 
 #[test]
 fn elf_holds() {
-    hold("elf", 1000);
+    hold("elf", 500);
 }
 
 #[test]
@@ -125,5 +125,5 @@ fn packages_hold() {
 
 #[test]
 fn payloads_hold() {
-    hold("payload", 1000);
+    hold("payload", 500);
 }
