@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
+use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
 use crate::model::{Arch, LockError, escape};
@@ -48,6 +49,9 @@ pub enum Error {
     /// A variable of the environment makes no sense.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A configuration file is wrong, or forbids what was asked for.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A lock file cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -179,7 +183,7 @@ pub enum Error {
     #[error("there is an update")]
     UpdateAvailable,
     /// The user asked to stop.
-    #[error("interrupted: nothing was changed")]
+    #[error("interrupted: what was installed before still is")]
     Cancelled,
     /// A thread panicked: a bug.
     #[error("internal error: a thread panicked; please report this")]
@@ -196,6 +200,7 @@ impl Error {
             Self::Usage(_)
             | Self::Catalog(_)
             | Self::Host(_)
+            | Self::Config(_)
             | Self::Lock(_)
             | Self::TrustKeyFile { .. }
             | Self::NoDist { .. } => 2,
@@ -229,6 +234,7 @@ impl Error {
         match self {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
             Self::Host(error) => error.hint(),
+            Self::Config(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),

@@ -18,7 +18,11 @@
 //! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
 //! 12. [`verify`] holds it against its receipt, any time later.
 //!
-//! [`doctor`] says beforehand whether all that will work on this host, and what helps if not.
+//! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
+//! prefix consists of.
+//!
+//! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
+//! work on this host, and what helps if not.
 //!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
@@ -27,6 +31,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod config;
 pub mod doctor;
 pub(crate) mod elf;
 pub mod error;
@@ -41,6 +46,7 @@ pub mod repodata;
 pub mod report;
 pub mod resolve;
 pub mod sandbox;
+pub mod sbom;
 pub mod smoke;
 pub mod terminal;
 pub mod trust;

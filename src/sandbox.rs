@@ -10,8 +10,8 @@ use std::fmt;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
-    PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
+    PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
     make_bitflags,
 };
 
@@ -70,9 +70,7 @@ fn restrict(writable: &[&Path]) -> Result<Confinement, RulesetError> {
     let status = rules.restrict_self()?;
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => Confinement::Full,
-        RulesetStatus::PartiallyEnforced => {
-            Confinement::Partial(format!("{}", explain(&status.landlock)))
-        }
+        RulesetStatus::PartiallyEnforced => Confinement::Partial(explain(&status.landlock)),
         RulesetStatus::NotEnforced => Confinement::Unavailable(explain(&status.landlock)),
     })
 }

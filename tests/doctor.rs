@@ -61,7 +61,10 @@ struct Visit(Value, i32);
 impl Visit {
     fn finding(&self, check: &str) -> &Value {
         let findings = self.0["findings"].as_array().unwrap();
-        findings.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("{check}"))
+        findings
+            .iter()
+            .find(|finding| finding["check"] == check)
+            .unwrap_or_else(|| panic!("{check}"))
     }
 
     /// State and cause.
@@ -112,7 +115,8 @@ fn visit(treatment: &str) -> Visit {
 #[test]
 fn a_healthy_machine_is_found_so() {
     let visit = visit("--bind @ranges /etc/subuid --bind @ranges /etc/subgid");
-    for check in ["kernel", "user-namespaces", "mounts", "overlay", "identity", "limits", "network"] {
+    for check in ["kernel", "user-namespaces", "mounts", "overlay", "identity", "limits", "network"]
+    {
         assert_eq!(visit.state(check), "ok", "{}", visit.finding(check));
     }
     assert_eq!(visit.state("libc"), "ok");
@@ -168,7 +172,10 @@ fn id_maps_need_ranges_and_privileged_helpers() {
     tools::need("newuidmap", "uidmap");
     assert_eq!(no_range.state("id-maps"), "limited id-ranges");
     let commands = no_range.finding("id-maps")["commands"].to_string();
-    assert!(commands.contains("usermod --add-subuids") && commands.contains("patient"), "{commands}");
+    assert!(
+        commands.contains("usermod --add-subuids") && commands.contains("patient"),
+        "{commands}"
+    );
     let no_helper = visit("--bind @empty /usr/bin/newuidmap");
     assert_eq!(no_helper.state("id-maps"), "limited id-helpers");
     assert_eq!(no_helper.possible("build an image with --fakeroot"), "limited");

@@ -17,6 +17,9 @@ pub use error::CatalogError;
 use crate::model::{Aim, Arch, Dist, HostFacts, HostGives, Remedies, Remedy, Runtime};
 use names::Names;
 
+/// The x86-64 level of a machine that nothing more is known of.
+const USUAL_LEVEL: u8 = 2;
+
 /// Every definition: dists, runtimes, what hosts give, and other names of dists.
 #[derive(Debug)]
 pub struct Catalog {
@@ -73,7 +76,8 @@ impl Catalog {
 
     /// The machines that `hosts` describe, for a tree that runs on each of them: `glibc=2.17`,
     /// `x86-64-v2`, or what [`Self::dist`] takes. The oldest glibc counts, and the lowest level;
-    /// where a level is given, that counts instead of those that the names imply.
+    /// where none is given, processors are taken to be those of the last dozen years, x86-64-v2, or
+    /// what all of the named dists ask for.
     ///
     /// # Errors
     /// When a name is unknown, or stands for what nothing here can run on.
@@ -91,12 +95,16 @@ impl Catalog {
             } else {
                 let dist = self.dist(host)?;
                 let is_dist = self.dists.contains_key(&plain);
-                implied.push(if is_dist { dist.x86_64_level } else { 1 });
+                implied.push(if is_dist {
+                    dist.x86_64_level.max(USUAL_LEVEL)
+                } else {
+                    USUAL_LEVEL
+                });
                 let of_name = self.names.glibc(&plain).filter(|_| !is_dist);
                 glibcs.push(of_name.unwrap_or(dist.glibc));
             }
         }
-        let level = given.into_iter().min().or(implied.into_iter().min()).unwrap_or(1);
+        let level = given.into_iter().min().or(implied.into_iter().min()).unwrap_or(USUAL_LEVEL);
         let aim = Aim { glibc: glibcs.into_iter().min(), x86_64_level: level };
         Ok((!hosts.is_empty()).then_some(aim))
     }
@@ -130,9 +138,8 @@ impl Catalog {
     #[must_use]
     pub fn remedy(&self, cause: &str, distribution: &str) -> Option<&Remedy> {
         let plain = names::normalize(distribution);
-        let fits = |patterns: &[String]| {
-            patterns.is_empty() || names::any_matches(patterns, &plain)
-        };
+        let fits =
+            |patterns: &[String]| patterns.is_empty() || names::any_matches(patterns, &plain);
         let mut remedies = self.remedies.remedies.iter();
         remedies.find(|remedy| remedy.cause == cause && fits(&remedy.distributions))
     }

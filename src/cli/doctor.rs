@@ -54,20 +54,18 @@ pub(super) struct Doctor {
     prefix: Option<PathBuf>,
 }
 
-/// The part of `elsewhere doctor` that runs in a process of its own
-#[derive(Debug, Args)]
-pub(super) struct DoctorProbe {
-    /// What to try
-    probe: Probe,
-    #[command(flatten)]
-    pub(super) output: Output,
+/// The part of a doctor's child process, where the command line asks for that: no command of users',
+/// and so in no help and no completions.
+pub(super) fn asked_probe(host: &Host) -> Option<Probe> {
+    let mut words = host.arguments().skip(1);
+    let is_child = words.next()? == Probe::COMMAND;
+    Probe::parse(words.next()?.to_str()?).filter(|_| is_child)
 }
 
-impl DoctorProbe {
-    /// Runs the command.
-    pub(super) fn execute(&self, terminal: &Terminal) {
-        doctor::probe(self.probe, &|step, number| terminal.output(format_args!("{step} {number}")));
-    }
+/// Plays that part.
+pub(super) fn run_probe(probe: Probe, host: &Host) {
+    let terminal = Output::default().terminal(host, Arc::default());
+    doctor::probe(probe, &|step, number| terminal.output(format_args!("{step} {number}")));
 }
 
 impl Doctor {

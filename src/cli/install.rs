@@ -6,13 +6,14 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
-use super::{doctor, plan};
 use super::session::Session;
+use super::{doctor, plan};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Plan, Request, shell_word};
 use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options};
 use crate::prefix::Prefix;
+use crate::report::Reporter;
 use crate::terminal::Terminal;
 
 /// Install a runtime into a directory
@@ -34,6 +35,10 @@ pub(super) struct Install {
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dist", "arches"])]
     lock: Option<PathBuf>,
+    /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
+    /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
+    #[arg(long, conflicts_with = "dry_run")]
+    adopt: bool,
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -55,14 +60,20 @@ pub(super) struct Install {
 impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let request = self.wanted.request(host, terminal)?;
         let path = host.absolute(&self.prefix);
+        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
+        if self.adopt {
+            for arch in Prefix::adopt(&path, !self.no_wait, terminal)? {
+                terminal.note(format!("{arch}: adopted, as generation 0"));
+            }
+        }
         let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
         let plan = self.plan(context, &keys, &request, &prefix)?;
-        if !self.no_doctor && !self.dry_run && self.wanted.hosts.is_empty() {
+        session.check_policy(&plan)?;
+        if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
         }
         if self.dry_run {

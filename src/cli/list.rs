@@ -78,7 +78,8 @@ impl List {
 
     /// The dist whose versions are shown.
     fn dist<'a>(&self, context: Context<'a>, host: &Host, arch: Arch) -> Result<&'a Dist, Error> {
-        if let Some(typed) = &self.dist {
+        let by_default = context.default_dist.filter(|dist| *dist != "auto");
+        if let Some(typed) = self.dist.as_deref().or(by_default) {
             return Ok(context.catalog.dist(typed)?);
         }
         let choices = context.catalog.choices(arch, Some(host.facts()), context.today)?;

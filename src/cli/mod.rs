@@ -1,20 +1,24 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
-mod history;
+mod completions;
 mod doctor;
+mod history;
 mod install;
 mod list;
+mod man;
 mod options;
 mod pin;
 mod plan;
+mod profile;
 mod prune;
 mod remove;
 mod rollback;
+mod sbom;
 mod session;
 mod status;
-mod verify;
 mod update;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +55,7 @@ enum Command {
     List(list::List),
     Status(status::Status),
     Verify(verify::Verify),
+    Sbom(sbom::Sbom),
     Update(update::Update),
     Rollback(rollback::Rollback),
     History(history::History),
@@ -59,8 +64,10 @@ enum Command {
     Remove(remove::Remove),
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
-    #[command(hide = true)]
-    DoctorProbe(doctor::DoctorProbe),
+    Env(profile::Env),
+    Module(profile::Module),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Closes `--help`: examples, exit statuses.
@@ -86,6 +93,10 @@ Environment variables, configuration and formats: see the documentation in docs/
 #[must_use]
 pub fn run() -> ExitCode {
     let host = Host::read();
+    if let Some(probe) = doctor::asked_probe(&host) {
+        doctor::run_probe(probe, &host);
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(host.arguments()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -103,6 +114,8 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {
+            // However a stage says it.
+            let error = if error.is_cancelled() { Error::Cancelled } else { error };
             terminal.error(&error, error.hint().as_deref());
             ExitCode::from(error.exit_status())
         }
@@ -117,6 +130,7 @@ impl Command {
             Self::List(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
+            Self::Sbom(command) => &command.output,
             Self::Update(command) => &command.output,
             Self::Rollback(command) => &command.output,
             Self::History(command) => &command.output,
@@ -125,7 +139,10 @@ impl Command {
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
             Self::Doctor(command) => &command.output,
-            Self::DoctorProbe(command) => &command.output,
+            Self::Env(command) => &command.output,
+            Self::Module(command) => &command.output,
+            Self::Completions(command) => &command.output,
+            Self::Man(command) => &command.output,
         }
     }
 
@@ -136,6 +153,7 @@ impl Command {
             Self::List(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
+            Self::Sbom(command) => command.execute(terminal),
             Self::Update(command) => command.execute(host, terminal),
             Self::Rollback(command) => command.execute(host, terminal),
             Self::History(command) => command.execute(host, terminal),
@@ -144,10 +162,13 @@ impl Command {
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
             Self::Doctor(command) => command.execute(host, terminal),
-            Self::DoctorProbe(command) => {
+            Self::Env(command) => command.execute(host, terminal),
+            Self::Module(command) => command.execute(host, terminal),
+            Self::Completions(command) => {
                 command.execute(terminal);
                 Ok(())
             }
+            Self::Man(command) => command.execute(terminal),
         }
     }
 }

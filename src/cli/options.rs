@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use crate::config::{self, Config};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Request, RuntimeRequest};
@@ -29,7 +30,7 @@ pub(super) struct Wanted {
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
     /// Make it for these machines, all of them, instead of this one: glibc=2.17, x86-64-v2, el7,
-    /// ubuntu22.04 …; the oldest counts
+    /// ubuntu22.04 …; the oldest counts, and processors of x86-64-v2 are taken for granted
     #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
     pub(super) hosts: Vec<String>,
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
@@ -56,6 +57,10 @@ pub(super) struct Sources {
     /// Where downloads are kept [default: $XDG_CACHE_HOME/elsewhere]
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
+    /// One more configuration file, before the user's and the site's (docs/configuration.md)
+    /// [also: ELSEWHERE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }
 
 /// Where definitions come from, for commands that fetch nothing.
@@ -67,7 +72,7 @@ pub(super) struct Definitions {
 }
 
 /// How much is shown, and in which form.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Output {
     /// Tell every decision
     #[arg(long, conflicts_with = "quiet")]
@@ -91,11 +96,20 @@ impl Wanted {
     ///
     /// # Errors
     /// When the words contradict each other, or this machine's architecture is not known.
-    pub(super) fn request(&self, host: &Host, terminal: &Terminal) -> Result<Request, Error> {
+    pub(super) fn request(
+        &self,
+        host: &Host,
+        config: &Config,
+        terminal: &Terminal,
+    ) -> Result<Request, Error> {
+        config.policy.check(self.allow_unsigned, !self.trust_key.is_empty(), &[])?;
         if self.opensuse {
             terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
         }
         let mut arches = self.arches.clone();
+        if arches.is_empty() {
+            arches.clone_from(&config.arch);
+        }
         if arches.is_empty() {
             arches.push(host.facts().arch.ok_or_else(|| {
                 Error::Usage(format!(
@@ -110,7 +124,7 @@ impl Wanted {
             runtimes: self.runtime_requests()?,
             dist: self.dist.clone(),
             arches,
-            trust_keys: self.trust_key.clone(),
+            trust_keys: self.trust_key.iter().chain(&config.trust_key).cloned().collect(),
             allow_unsigned: self.allow_unsigned,
         })
     }
@@ -137,14 +151,35 @@ impl Wanted {
 }
 
 impl Sources {
-    /// The mirror as an absolute URL or path; the option wins over the variable.
+    /// What the configuration files say, and before that the variables.
+    ///
+    /// # Errors
+    /// When a file or a variable makes no sense.
+    pub(super) fn config(&self, host: &Host) -> Result<Config, Error> {
+        let mut files = Vec::new();
+        let named = self.config.as_ref().map(|path| host.absolute(path));
+        files.extend(named.or_else(|| host.config_file()).map(|path| (path, true)));
+        files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), false)));
+        files.push((PathBuf::from(config::SITE_FILE), false));
+        let mut config = Config::load(&files)?;
+        if let Some(dist) = host.dist()? {
+            config.dist = Some(dist.to_owned());
+        }
+        let network = host.network()?;
+        config.network.attempts = network.attempts.or(config.network.attempts);
+        config.network.connect_timeout = network.connect_timeout.or(config.network.connect_timeout);
+        config.network.stall_timeout = network.stall_timeout.or(config.network.stall_timeout);
+        Ok(config)
+    }
+
+    /// The mirror as an absolute URL or path: the option's, the variable's or a file's.
     ///
     /// # Errors
     /// When the variable is not UTF-8, or the base is a URL of another kind.
-    pub(super) fn mirror(&self, host: &Host) -> Result<Option<String>, Error> {
+    pub(super) fn mirror(&self, host: &Host, config: &Config) -> Result<Option<String>, Error> {
         let base = match &self.mirror {
             Some(base) => Some(base.as_str()),
-            None => host.mirror()?,
+            None => host.mirror()?.or(config.mirror.as_deref()),
         };
         let is_url =
             |base: &str| ["http://", "https://", "file:"].iter().any(|kind| base.starts_with(kind));

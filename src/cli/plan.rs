@@ -36,11 +36,12 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let request = self.wanted.request(host, terminal)?;
+        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let plan = pipeline::plan(context, &keys, &request, &Present::default())?;
+        session.check_policy(&plan)?;
         if let Some(path) = &self.lock {
             write_lock(&plan, path)?;
             terminal.line(format_args!("wrote {}", path.display()));

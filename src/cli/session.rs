@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::options::Sources;
 use crate::catalog::Catalog;
+use crate::config::{Config, Network};
 use crate::error::{Error, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
-use crate::model::Aim;
+use crate::model::{Aim, Plan};
 use crate::pipeline::Context;
 use crate::terminal::Terminal;
 
@@ -46,6 +48,7 @@ pub(super) struct Session<'a> {
     host: &'a Host,
     today: String,
     catalog: Catalog,
+    config: Config,
     aim: Option<Aim>,
     fetcher: Fetcher<'a>,
     terminal: &'a Terminal,
@@ -61,15 +64,20 @@ impl<'a> Session<'a> {
         sources: &Sources,
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
-        let catalog = catalog(host, &sources.repos)?;
+        let config = sources.config(host)?;
+        let more: Vec<_> = sources.repos.iter().chain(&config.repos).cloned().collect();
+        let catalog = catalog(host, &more)?;
         let cache_dir =
-            sources.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
-                Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
-            })?;
+            sources.cache_dir.clone().or(config.cache_dir.clone()).or_else(|| host.cache_dir());
+        let cache_dir = cache_dir.ok_or_else(|| {
+            Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
+        })?;
         let mut options = Options::new(cache_dir);
-        options.mirror = sources.mirror(host)?;
+        options.mirror = sources.mirror(host, &config)?;
+        options.netrc = host.netrc();
+        set_network(&mut options, config.network);
         let fetcher = Fetcher::new(options, terminal)?;
-        Ok(Self { host, today: host.today(), catalog, aim: None, fetcher, terminal })
+        Ok(Self { host, today: host.today(), catalog, config, aim: None, fetcher, terminal })
     }
 
     /// The same, for trees that run on `hosts`, as `--for` names them.
@@ -77,7 +85,18 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When one of them is no machine.
     pub(super) fn made_for(self, hosts: &[String]) -> Result<Self, Error> {
-        Ok(Self { aim: self.catalog.aim(hosts)?, ..self })
+        let hosts = if hosts.is_empty() { &self.config.hosts } else { hosts };
+        let aim = self.catalog.aim(hosts)?;
+        Ok(Self { aim, ..self })
+    }
+
+    /// Refuses a plan with packages of dists that the site's policy does not list.
+    ///
+    /// # Errors
+    /// When it has some.
+    pub(super) fn check_policy(&self, plan: &Plan) -> Result<(), Error> {
+        let dists: Vec<&str> = plan.trees.iter().map(|tree| tree.dist.as_str()).collect();
+        Ok(self.config.policy.check(false, false, &dists)?)
     }
 
     /// What stages are given.
@@ -85,10 +104,25 @@ impl<'a> Session<'a> {
         Context {
             catalog: &self.catalog,
             host: self.host.facts(),
+            default_dist: self.config.dist.as_deref(),
             aim: self.aim,
             fetcher: &self.fetcher,
             today: &self.today,
             reporter: self.terminal,
         }
     }
+}
+
+/// Sets what the configuration says; times are within what a clock can wait for.
+fn set_network(options: &mut Options, network: Network) {
+    let set = |target: &mut Duration, seconds: Option<f64>| {
+        if let Some(seconds) = seconds {
+            *target = Duration::from_secs_f64(seconds);
+        }
+    };
+    set(&mut options.pause, network.pause);
+    set(&mut options.connect_timeout, network.connect_timeout);
+    set(&mut options.stall_timeout, network.stall_timeout);
+    options.attempts = network.attempts.unwrap_or(options.attempts);
+    options.minimum_rate = network.minimum_rate.unwrap_or(options.minimum_rate);
 }

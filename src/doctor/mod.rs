@@ -111,7 +111,7 @@ pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec
     let matters = |check: &&str| BEFORE_INSTALL.contains(check);
     let checks: Vec<Check> = CHECKS
         .iter()
-        .filter(|(names, _)| names.iter().any(|name| matters(&name)))
+        .filter(|(names, _)| names.iter().any(matters))
         .copied()
         .collect();
     let mut observations = run(&checks, subject, patience);
@@ -145,3 +145,6 @@ fn run(checks: &[Check], subject: &Arc<Subject>, patience: Duration) -> Vec<Obse
     };
     checks.iter().enumerate().flat_map(answer).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
 /// The command that starts this program again, in the child's part.
 pub(super) fn child(subject: &Subject, probe: Probe) -> Command {
     let mut command = Command::new(&subject.executable);
-    command.arg("doctor-probe").arg(probe.word()).stderr(Stdio::null());
+    command.arg(Probe::COMMAND).arg(probe.word()).stderr(Stdio::null());
     command
 }
 

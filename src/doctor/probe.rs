@@ -12,7 +12,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
 
 /// What is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// Namespaces, and mounts in them.
     Namespaces,
@@ -21,7 +21,16 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The word that stands for it on the command line.
+    /// The first word of the command line of a child process.
+    pub const COMMAND: &str = "doctor-probe";
+
+    /// The probe that a word stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Namespaces, Self::Wait].into_iter().find(|probe| probe.word() == word)
+    }
+
+    /// The second word of such a command line.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Namespaces => "namespaces",

@@ -18,6 +18,7 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use super::error::Failure;
+use super::netrc::Netrc;
 use super::{FetchError, Options, Reason};
 use crate::report::Reporter;
 
@@ -41,11 +42,16 @@ pub(super) struct Http {
     connect_timeout: Duration,
     stall_timeout: Duration,
     minimum_rate: u64,
+    netrc: Netrc,
+    /// The host of `--mirror`: the user vouched for it, so it may be told a password over http.
+    mirror_host: Option<String>,
 }
 
 impl Http {
     /// Nothing is connected yet.
     pub(super) fn new(options: &Options) -> Self {
+        let netrc = options.netrc.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        let mirror = options.mirror.as_ref().and_then(|mirror| Url::parse(mirror).ok());
         Self {
             client: OnceLock::new(),
             busy: Mutex::default(),
@@ -53,6 +59,8 @@ impl Http {
             connect_timeout: options.connect_timeout,
             stall_timeout: options.stall_timeout,
             minimum_rate: options.minimum_rate,
+            netrc: Netrc::parse(&netrc.unwrap_or_default()),
+            mirror_host: mirror.as_ref().map(host),
         }
     }
 
@@ -65,8 +73,9 @@ impl Http {
     ) -> Result<Answer<'a>, Failure> {
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
-        let mut request = Request::new(reqwest::Method::GET, url.clone());
-        *request.headers_mut() = headers;
+        // A builder, because that turns a name and password in the URL into a header.
+        let request = client.get(self.with_credentials(url)).headers(headers).build();
+        let request = request.map_err(|error| Reason::Broken(innermost(&error)))?;
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
         let name = "request".to_owned();
         std::thread::Builder::new()
@@ -84,6 +93,20 @@ impl Http {
             }
             Message::Failed(reason) => Err(reason.into()),
         }
+    }
+
+    /// `url` with the name and password that `.netrc` has for its host. No password goes over http,
+    /// but to the user's own mirror. Redirects to other hosts are not told it.
+    fn with_credentials(&self, url: &Url) -> Url {
+        let mut url = url.clone();
+        let is_safe = url.scheme() == "https" || self.mirror_host.as_ref() == Some(&host(&url));
+        let credentials = self.netrc.credentials(url.host_str().unwrap_or_default());
+        if let (Some((login, password)), true, "") = (credentials, is_safe, url.username()) {
+            // Both fail for URLs that can have none.
+            let _ = url.set_username(login);
+            let _ = url.set_password(Some(password));
+        }
+        url
     }
 
     /// The client, shared by all requests.

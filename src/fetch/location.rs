@@ -60,6 +60,12 @@ impl Place {
     /// The place as messages show it.
     pub(super) fn show(&self) -> String {
         match self {
+            Self::Web { url, .. } if url.password().is_some() => {
+                let mut shown = url.clone();
+                // Fails for URLs that can have none.
+                let _ = shown.set_password(None);
+                shown.to_string()
+            }
             Self::Web { url, .. } => url.to_string(),
             Self::File(path) => format!("file:{}", path.display()),
         }

@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod http;
 mod location;
+mod netrc;
 mod stream;
 
 use std::collections::HashSet;
@@ -52,6 +53,8 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// Bytes per second.
     pub minimum_rate: u64,
+    /// Names and passwords for private mirrors, where such a file exists.
+    pub netrc: Option<PathBuf>,
 }
 
 impl Options {
@@ -66,6 +69,7 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(20),
             minimum_rate: 1024,
+            netrc: None,
         }
     }
 }

@@ -27,6 +27,13 @@ pub fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// A point in time in UTC, `YYYY-MM-DDThh:mm:ssZ` (RFC 3339), from seconds since 1970.
+#[must_use]
+pub fn timestamp(seconds: u64) -> String {
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{}T{hours:02}:{minutes:02}:{:02}Z", date(seconds), seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,17 @@ use std::path::PathBuf;
 /// Every environment variable that has an effect, and which.
 pub const VARIABLES: &[(&str, &str)] = &[
     ("ELSEWHERE_MIRROR", "fetch https://HOST/PATH from here/HOST/PATH, as --mirror does"),
+    ("ELSEWHERE_CONFIG", "one more configuration file, as --config names it"),
+    ("ELSEWHERE_DIST", "where packages come from, as --dist says"),
+    ("ELSEWHERE_ATTEMPTS", "how often each place is tried (default: 3)"),
+    ("ELSEWHERE_CONNECT_TIMEOUT", "seconds that making a connection may take (default: 10)"),
+    ("ELSEWHERE_STALL_TIMEOUT", "seconds after which a stalled request is given up (default: 20)"),
+    ("NETRC", "names and passwords for private mirrors (default: ~/.netrc)"),
     ("XDG_CACHE_HOME", "downloads are kept in elsewhere/ below it (default: ~/.cache)"),
-    ("XDG_CONFIG_HOME", "elsewhere/repos/ below it holds more definitions (default: ~/.config)"),
+    (
+        "XDG_CONFIG_HOME",
+        "elsewhere/config.toml and elsewhere/repos/ lie below it (default: ~/.config)",
+    ),
     ("HOME", "where the defaults of the two above lie"),
     ("TMPDIR", "where smoke tests have their scratch directory (default: /tmp)"),
     ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
@@ -91,6 +100,42 @@ impl Environment {
         self.0.get("TERM").is_some_and(|term| term == "dumb")
     }
 
+    /// A variable that holds a number.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn number<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, HostError> {
+        let expected = "a number";
+        let number = |text: &str| {
+            let invalid = |_| HostError { name, value: text.to_owned(), expected };
+            text.parse().map_err(invalid)
+        };
+        self.text(name, expected)?.map(number).transpose()
+    }
+
+    /// A variable that holds seconds.
+    ///
+    /// # Errors
+    /// When it is no number, or none that a clock can wait for.
+    pub(super) fn seconds(&self, name: &'static str) -> Result<Option<f64>, HostError> {
+        let seconds: Option<f64> = self.number(name)?;
+        match seconds.filter(|seconds| !(0.0..1e6).contains(seconds)) {
+            None => Ok(seconds),
+            Some(value) => {
+                let expected = "a number of seconds";
+                Err(HostError { name, value: value.to_string(), expected })
+            }
+        }
+    }
+
+    /// A variable that holds a path.
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.0.get(name).map(PathBuf::from)
+    }
+
     /// The directories of `PATH`, but relative ones.
     pub(super) fn search_path(&self) -> Vec<PathBuf> {
         let path = self.0.get("PATH").map(OsString::as_os_str).unwrap_or_default();
@@ -115,7 +160,15 @@ impl Environment {
         self.0.get(variable).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    fn text(&self, name: &'static str, expected: &'static str) -> Result<Option<&str>, HostError> {
+    /// A variable that holds text.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub(super) fn text(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<&str>, HostError> {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };

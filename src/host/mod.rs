@@ -10,9 +10,10 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use clock::date;
+pub use clock::{date, timestamp};
 pub use environment::{HostError, VARIABLES};
 
+use crate::config::Network;
 use crate::model::HostFacts;
 use environment::Environment;
 
@@ -93,6 +94,41 @@ impl Host {
     /// When the variable is not UTF-8.
     pub fn mirror(&self) -> Result<Option<&str>, HostError> {
         self.environment.mirror()
+    }
+
+    /// The configuration file that `ELSEWHERE_CONFIG` names.
+    #[must_use]
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.environment.path("ELSEWHERE_CONFIG").map(|path| self.absolute(&path))
+    }
+
+    /// The dist that `ELSEWHERE_DIST` names.
+    ///
+    /// # Errors
+    /// When the variable is not UTF-8.
+    pub fn dist(&self) -> Result<Option<&str>, HostError> {
+        self.environment.text("ELSEWHERE_DIST", "a dist's name")
+    }
+
+    /// What variables say about time-outs and retries.
+    ///
+    /// # Errors
+    /// When one is no number.
+    pub fn network(&self) -> Result<Network, HostError> {
+        Ok(Network {
+            attempts: self.environment.number("ELSEWHERE_ATTEMPTS")?,
+            connect_timeout: self.environment.seconds("ELSEWHERE_CONNECT_TIMEOUT")?,
+            stall_timeout: self.environment.seconds("ELSEWHERE_STALL_TIMEOUT")?,
+            pause: None,
+            minimum_rate: None,
+        })
+    }
+
+    /// The file of names and passwords: `NETRC`, or `~/.netrc`.
+    #[must_use]
+    pub fn netrc(&self) -> Option<PathBuf> {
+        let in_home = || Some(self.environment.absolute("HOME")?.join(".netrc"));
+        self.environment.path("NETRC").or_else(in_home)
     }
 
     /// Whether the user wants no colours.

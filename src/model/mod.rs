@@ -13,6 +13,7 @@ mod receipt;
 mod relpath;
 mod remedy;
 mod request;
+mod reuse;
 mod runtime;
 mod text;
 mod version_order;
@@ -30,6 +31,7 @@ pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Re
 pub use relpath::{InvalidRelPath, RelPath};
 pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
+pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
 pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage, PlannedRuntime, Reason,
-    RelPath, Source, TreePlan, total,
+    RelPath, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -37,6 +37,9 @@ pub struct Receipt {
     pub packages: Vec<PackageReceipt>,
     /// Every file, directory and symlink, sorted by path.
     pub files: Vec<ReceiptFile>,
+    /// What a later generation needs to take files over; older receipts do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
 }
 
 impl Receipt {

@@ -9,7 +9,7 @@ use super::make::{Making, Rules, urls};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::fetch::{End, FetchError, Stream};
-use crate::model::{PlannedPackage, TreePlan};
+use crate::model::PlannedPackage;
 use crate::report::{Event, Phase};
 use crate::trust::{self, Policy};
 use crate::unpack::{self, Destination, UnpackError, Unpacked};
@@ -47,12 +47,13 @@ pub(super) fn fill(
 }
 
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let total = |size: fn(&TreePlan) -> u64| {
-        Some(crate::model::total(trees.iter().map(|tree| size(tree.plan()))))
+    let packages: Vec<_> = trees.iter().flat_map(Making::fetched).collect();
+    let total = |size: fn(&PlannedPackage) -> u64| {
+        Some(crate::model::total(packages.iter().map(|(_, package)| size(package))))
     };
     for (phase, total) in [
-        (Phase::Download, total(TreePlan::download_size)),
-        (Phase::Unpack, total(TreePlan::installed_size)),
+        (Phase::Download, total(|package| package.size)),
+        (Phase::Unpack, total(|package| package.installed_size)),
     ] {
         context.reporter.event(Event::Started { phase, total });
     }
@@ -105,7 +106,7 @@ impl<'a> Crew<'a> {
     ) -> Self {
         let mut jobs = Vec::new();
         for tree in trees {
-            for (position, package) in tree.plan().packages.iter().enumerate() {
+            for (position, package) in tree.fetched() {
                 jobs.push(Job { tree, position, package, stream: Stream::default() });
             }
         }

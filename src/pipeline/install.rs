@@ -4,8 +4,9 @@ use super::launchers;
 use super::make::{self, Making, Rules};
 use super::{Context, Keys};
 use crate::error::Error;
-use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan, total};
-use crate::prefix::{ConfigReport, Generation, Lock, Prefix};
+use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
+use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
+use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, Trial};
 
@@ -75,22 +76,15 @@ pub fn install(
             None => wanted.push(tree),
         }
     }
-    prefix.check_space(total(wanted.iter().map(|tree| tree.installed_size())))?;
-    let mut makings = Vec::new();
-    for tree in wanted {
-        makings.push(Making::new(context, tree, prefix.stage(&lock, tree.arch)?)?);
-    }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
-    if !makings.is_empty() {
-        make::fill(context, keys, rules, &makings)?;
-    }
-    let mut receipts = Vec::new();
-    for making in &makings {
-        let scratch = prefix.stage(&lock, making.arch())?;
-        let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
-        making.staging.write_receipt(&receipt)?;
-        receipts.push(receipt);
-    }
+    let (makings, receipts) = match make(context, keys, rules, prefix, &lock, &wanted, true) {
+        Err(Error::Relocate(RelocateError::Stale { path })) => {
+            let reason = format!("{path} changes with its surroundings: nothing is taken over");
+            context.reporter.detail(reason);
+            make(context, keys, rules, prefix, &lock, &wanted, false)?
+        }
+        outcome => outcome?,
+    };
     let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
     trees.sort_by_key(|tree| tree.arch);
     let suggestion = suggestion(context, plan, &launchers)?;
@@ -116,7 +110,55 @@ fn suggestion(
     Ok(None)
 }
 
+/// Trees that are whole but not live, with their receipts.
+type Made<'a> = (Vec<Making<'a>>, Vec<Receipt>);
+
+/// Makes the trees; with `keep`, takes over from the live ones what stays the same.
+fn make<'a>(
+    context: Context<'a>,
+    keys: &Keys<'_>,
+    rules: Rules,
+    prefix: &Prefix,
+    lock: &Lock,
+    wanted: &[&'a TreePlan],
+    keep: bool,
+) -> Result<Made<'a>, Error> {
+    let mut makings = Vec::new();
+    let mut needed = 0;
+    for &tree in wanted {
+        let mut making = Making::new(context, tree, prefix.stage(lock, tree.arch)?)?;
+        if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
+            && let Some(receipt) = readable(prefix.receipt(&live))?
+        {
+            making.keep(&live, &receipt, keys)?;
+        }
+        needed = making.needed_space().saturating_add(needed);
+        makings.push(making);
+    }
+    prefix.check_space(needed)?;
+    if !makings.is_empty() {
+        make::fill(context, keys, rules, &makings)?;
+    }
+    let mut receipts = Vec::new();
+    for making in &makings {
+        let scratch = prefix.stage(lock, making.arch())?;
+        let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
+        making.staging.write_receipt(&receipt)?;
+        receipts.push(receipt);
+    }
+    Ok((makings, receipts))
+}
+
+/// The receipt, unless it is damaged: then nothing can be taken over.
+fn readable(receipt: Result<Receipt, PrefixError>) -> Result<Option<Receipt>, Error> {
+    match receipt {
+        Err(PrefixError::Damaged { .. }) => Ok(None),
+        receipt => Ok(Some(receipt?)),
+    }
+}
+
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.
+/// After a failure what did not become live goes, and so do launchers that lead nowhere.
 fn go_live(
     context: Context<'_>,
     prefix: &Prefix,
@@ -132,20 +174,42 @@ fn go_live(
     }
     let live = launchers::live(prefix)?;
     let texts = launchers::texts(context.catalog, live.iter().chain(receipts))?;
-    prefix.write_launchers(lock, &texts)?;
-    for (generation, receipt) in generations.iter().zip(receipts) {
-        let before = prefix.live(receipt.arch)?;
-        if let Some(live) = &before {
-            tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
+    let swapped = prefix.write_launchers(lock, &texts).map_err(Error::from).and_then(|()| {
+        let pairs = generations.iter().zip(receipts);
+        pairs.into_iter().try_for_each(|(generation, receipt)| {
+            swap_in(context, prefix, lock, generation, receipt)?;
+            trees.push(summary(context, receipt, generation.number, false));
+            Ok(())
+        })
+    });
+    if let Err(error) = swapped {
+        for generation in &generations {
+            // Refused for what is live. What else fails is the next run's.
+            let _ = prefix.discard(lock, generation);
         }
-        prefix.activate(lock, generation)?;
-        if let Err(error) = try_launchers(context, prefix, lock, generation, receipt) {
-            prefix.deactivate(lock, generation, before.as_ref())?;
-            return Err(error);
-        }
-        trees.push(summary(context, receipt, generation.number, false));
+        let _ = launchers::tidy(context.catalog, prefix, lock);
+        return Err(error);
     }
     launchers::tidy(context.catalog, prefix, lock)
+}
+
+/// Makes one generation live, with the user's configuration, unless its launchers do not work.
+fn swap_in(
+    context: Context<'_>,
+    prefix: &Prefix,
+    lock: &Lock,
+    generation: &Generation,
+    receipt: &Receipt,
+) -> Result<(), Error> {
+    let before = prefix.live(receipt.arch)?;
+    if let Some(live) = &before {
+        tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
+    }
+    prefix.activate(lock, generation)?;
+    try_launchers(context, prefix, lock, generation, receipt).or_else(|error| {
+        prefix.deactivate(lock, generation, before.as_ref())?;
+        Err(error)
+    })
 }
 
 /// Runs the smoke tests once more, through the launchers that users will call.

@@ -8,16 +8,17 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub(super) use super::fill::fill;
+use super::keep::{Keeper, Kept, KeptPackage};
 use super::{Context, Keys};
 use crate::audit::{self, Audit};
 use crate::error::Error;
 use crate::fetch;
 use crate::model::{
-    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Runtime,
-    Source, TreePlan,
+    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Reuse,
+    Runtime, Source, TreePlan,
 };
-use crate::prefix::Staging;
-use crate::relocate;
+use crate::prefix::{Generation, Staging};
+use crate::relocate::{self, Relocated};
 use crate::smoke::{self, Trial};
 use crate::unpack::{Claims, Unpacked};
 
@@ -43,6 +44,8 @@ pub(super) struct Making<'a> {
     pub(super) claims: Claims,
     /// What became of each package, by its position in the plan.
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
+    /// What was taken over from the live generation instead.
+    kept: Mutex<Kept>,
 }
 
 impl<'a> Making<'a> {
@@ -63,8 +66,24 @@ impl<'a> Making<'a> {
         let host_gives = context.catalog.host_gives(&runtimes);
         let directory = Dir::open_ambient_dir(staging.path(), ambient_authority())
             .map_err(|source| Error::Staging { path: staging.path().to_owned(), source })?;
-        let (claims, unpacked) = (Claims::default(), Mutex::default());
-        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked })
+        let (claims, unpacked, kept) = (Claims::default(), Mutex::default(), Mutex::default());
+        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept })
+    }
+
+    /// Takes over from `live` the files of packages that stay the same.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub(super) fn keep(
+        &mut self,
+        live: &Generation,
+        receipt: &Receipt,
+        keys: &Keys<'_>,
+    ) -> Result<(), Error> {
+        let keeper = Keeper { plan: self.plan, runtimes: &self.runtimes, keys, live, receipt };
+        let kept = keeper.keep(&self.staging, &self.claims)?;
+        *self.kept() = kept;
+        Ok(())
     }
 
     /// The tree's architecture.
@@ -82,12 +101,13 @@ impl<'a> Making<'a> {
         self.unpacked().push((position, unpacked));
     }
 
-    /// Empties the tree.
+    /// Empties the tree. What was taken over is then to be fetched too.
     ///
     /// # Errors
     /// When something in it cannot be removed.
     pub(super) fn reset(&self) -> Result<(), Error> {
         self.unpacked().clear();
+        *self.kept() = Kept::default();
         self.claims.clear();
         let empty = || -> std::io::Result<()> {
             for entry in self.directory.entries()? {
@@ -107,6 +127,15 @@ impl<'a> Making<'a> {
         self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that the packages that are to be fetched will have when installed.
+    pub(super) fn needed_space(&self) -> u64 {
+        crate::model::total(self.fetched().iter().map(|(_, package)| package.installed_size))
+    }
+
     /// Relocates, audits, tries out and accounts for the tree.
     ///
     /// # Errors
@@ -118,8 +147,8 @@ impl<'a> Making<'a> {
         rules: Rules,
         scratch: &Path,
     ) -> Result<(Receipt, Audit), Error> {
-        let (packages, mut files) = self.account(keys);
-        self.relocate(context, &mut files)?;
+        let (packages, mut files, brought) = self.account(keys);
+        let relocated = self.relocate(context, &mut files)?;
         let tree = self.staging.path();
         let arch = self.plan.arch;
         let libraries = &self.host_gives.libraries;
@@ -135,6 +164,11 @@ impl<'a> Making<'a> {
         let native = context.runs_here(arch, audit.glibc_needed);
         let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
         smoke::run(&trial, native, context.reporter)?;
+        let brought = brought.iter().filter_map(|(position, files)| {
+            let planned = self.plan.packages.get(*position)?;
+            Some((planned.nevra.name.as_str(), planned.files.as_slice(), files.as_slice()))
+        });
+        let reuse = Reuse::of(relocate::RULES, brought, &files, &relocated.run_paths);
         let receipt = Receipt {
             format: RECEIPT_FORMAT,
             arch,
@@ -146,6 +180,7 @@ impl<'a> Making<'a> {
             sources: self.plan.sources.clone(),
             packages,
             files,
+            reuse: Some(reuse),
         };
         Ok((receipt, audit))
     }
@@ -158,8 +193,9 @@ impl<'a> Making<'a> {
         &self,
         context: Context<'_>,
         files: &mut Vec<ReceiptFile>,
-    ) -> Result<(), Error> {
-        let relocated = relocate::relocate(
+    ) -> Result<Relocated, Error> {
+        let mut relocated = relocate::relocate_with(
+            &self.kept().taken,
             self.staging.path(),
             self.plan.arch,
             files,
@@ -167,33 +203,50 @@ impl<'a> Making<'a> {
             &self.host_gives.libraries,
             context.reporter,
         )?;
-        relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
-        Ok(())
+        let warnings = std::mem::take(&mut relocated.warnings);
+        warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
+        Ok(relocated)
     }
 
-    /// The packages and files of the tree, in an order that does not depend on the threads.
-    pub(super) fn account(&self, keys: &Keys<'_>) -> (Vec<PackageReceipt>, Vec<ReceiptFile>) {
-        let mut unpacked = self.unpacked();
-        unpacked.sort_by_key(|(position, _)| *position);
-        let mut packages = Vec::new();
-        let mut files: Vec<ReceiptFile> = Vec::new();
-        for (position, package) in unpacked.drain(..) {
+    /// The packages and files of the tree, in an order that does not depend on the threads; and what
+    /// each package brought, by its position in the plan.
+    pub(super) fn account(
+        &self,
+        keys: &Keys<'_>,
+    ) -> (Vec<PackageReceipt>, Vec<ReceiptFile>, Brought) {
+        let mut all: Vec<_> = self.kept().packages.clone();
+        for (position, package) in self.unpacked().drain(..) {
             if let Some(planned) = self.plan.packages.get(position) {
-                packages.push(receipt_of(
-                    planned,
-                    self.plan.source(&planned.source),
-                    &package,
-                    keys,
-                ));
+                let source = self.plan.source(&planned.source);
+                let receipt = receipt_of(planned, source, &package, keys);
+                let (brought, files) = (package.files.clone(), package.files);
+                all.push(KeptPackage { position, receipt, brought, files });
             }
+        }
+        all.sort_by_key(|package| package.position);
+        let (mut packages, mut brought) = (Vec::new(), Brought::new());
+        let mut files: Vec<ReceiptFile> = Vec::new();
+        for package in all {
+            packages.push(package.receipt);
+            brought.push((package.position, package.brought));
             files.extend(package.files);
         }
         // Stable: of a path that several packages own, the first package's entry stays.
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|later, first| later.path == first.path);
-        (packages, files)
+        (packages, files, brought)
+    }
+
+    /// The packages that are to be fetched, with their positions in the plan.
+    pub(super) fn fetched(&self) -> Vec<(usize, &'a PlannedPackage)> {
+        let kept = self.kept();
+        let packages = self.plan.packages.iter().enumerate();
+        packages.filter(|(position, _)| !kept.has(*position)).collect()
     }
 }
+
+/// What each package brought, by its position in the plan.
+pub(super) type Brought = Vec<(usize, Vec<ReceiptFile>)>;
 
 /// Every URL of a package, best first.
 pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {

@@ -4,6 +4,7 @@
 mod fill;
 mod changes;
 mod install;
+mod keep;
 mod keys;
 mod launchers;
 mod life;
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// This machine.
     pub host: &'a HostFacts,
+    /// The dist to take where neither the user nor the prefix says; `None` or `auto` to choose.
+    pub default_dist: Option<&'a str>,
     /// The machines that trees are made for, where `--for` says so.
     pub aim: Option<Aim>,
     /// The way to the network and the cache.

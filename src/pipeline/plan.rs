@@ -128,22 +128,21 @@ fn plan_tree(
     arch: Arch,
     present: &Present,
 ) -> Result<TreePlan, Error> {
+    if context.target(arch).is_some_and(|target| target.libc == Libc::Musl) {
+        return Err(Error::Musl);
+    }
     let tree = present.trees.get(&arch);
-    let typed = match request.dist.as_deref() {
-        Some("auto") => None,
-        Some(typed) => Some(typed),
-        None => tree
-            .map(|tree| tree.dist.as_str())
-            .or_else(|| neighbour(context, arch, present)),
-    };
-    let Some(typed) = typed else {
-        return plan_default(context, keys, request, arch);
+    let kept = kept(&request.runtimes, tree, &present.pins);
+    let kept_dist = tree.map(|tree| tree.dist.as_str());
+    let typed = request.dist.as_deref().or(kept_dist);
+    let typed = typed.or_else(|| neighbour(context, arch, present)).or(context.default_dist);
+    let Some(typed) = typed.filter(|dist| *dist != "auto") else {
+        return plan_default(context, keys, &request.runtimes, &kept, arch);
     };
     let dist = context.catalog.dist(typed)?;
     if dist.name != typed {
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }
-    let kept = kept(&request.runtimes, tree, &present.pins);
     resolve_with(context, keys, &request.runtimes, kept, dist, arch)
 }
 
@@ -160,18 +159,16 @@ fn neighbour<'a>(context: Context<'_>, arch: Arch, present: &'a Present) -> Opti
 fn plan_default(
     context: Context<'_>,
     keys: &Keys<'_>,
-    request: &Request,
+    asked: &[RuntimeRequest],
+    kept: &[(RuntimeRequest, bool)],
     arch: Arch,
 ) -> Result<TreePlan, Error> {
     let target = context.target(arch);
-    if target.as_ref().is_some_and(|target| target.libc == Libc::Musl) {
-        return Err(Error::Musl);
-    }
     let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
-        match resolve_in(context, keys, &request.runtimes, choice.dist, arch) {
+        match resolve_with(context, keys, asked, kept.to_vec(), choice.dist, arch) {
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));

@@ -15,6 +15,7 @@ use std::path::Path;
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
 use super::{Context, Keys, Verification, launchers};
+use crate::elf::LAUNCHED;
 use crate::error::Error;
 use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::prefix::{Generation, Lock, Prefix};
@@ -53,9 +54,10 @@ pub fn repair(
         return Ok(before);
     }
     for (generation, _) in generations(prefix, all)? {
-        let findings = before.trees.iter().find(|tree| {
-            (tree.arch, tree.generation) == (generation.arch, generation.number)
-        });
+        let findings = before
+            .trees
+            .iter()
+            .find(|tree| (tree.arch, tree.generation) == (generation.arch, generation.number));
         let findings = findings.map_or(&[][..], |tree| &tree.findings);
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let (lock, generation) = (&lock, &generation);
@@ -77,8 +79,7 @@ impl Repair<'_> {
             let problem = findings.iter().find(is_its).map(|finding| &finding.problem);
             let Some(problem) = problem.filter(|problem| problem.is_damage()) else { continue };
             match (problem, &file.kind) {
-                (Problem::Mode { .. }, _)
-                | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
+                (Problem::Mode { .. }, _) | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
                     self.prefix.restore(self.lock, self.generation, file, None)?;
                 }
                 (Problem::Gap { .. }, _) => {}
@@ -86,7 +87,7 @@ impl Repair<'_> {
             }
         }
         let plan = pinned(self.context, self.receipt);
-        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| file.package.as_deref()).collect();
+        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| self.owner(file)).collect();
         let mut owned = plan.clone();
         owned.packages.retain(|package| owners.contains(package.nevra.name.as_str()));
         for (plan, is_whole) in [(owned, false), (plan, true)] {
@@ -95,6 +96,15 @@ impl Repair<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The package that `file` is made from. A launcher in a program's place comes with the program.
+    fn owner(&self, file: &'_ ReceiptFile) -> Option<&str> {
+        let launched = format!("{LAUNCHED}/{}", file.path);
+        let is_it =
+            |other: &&ReceiptFile| other.path == file.path || other.path.as_str() == launched;
+        let mut files = self.receipt.files.iter().filter(is_it);
+        files.find_map(|file| file.package.as_deref())
     }
 
     /// Makes the packages of `plan` anew, puts back what of `lost` that gives, and returns the
@@ -109,7 +119,7 @@ impl Repair<'_> {
         let making = Making::new(self.context, plan, staging)?;
         let (context, keys) = (self.context, self.keys);
         make::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
-        let (_, mut files) = making.account(keys);
+        let (_, mut files, _) = making.account(keys);
         let tree = making.staging.path().to_owned();
         if !is_whole {
             self.add_others(&tree, &mut files, &lost)
@@ -121,7 +131,7 @@ impl Repair<'_> {
                 context.reporter.detail(format!("{error}: the whole tree is made anew"));
                 return Ok(lost);
             }
-            relocated => relocated?,
+            relocated => drop(relocated?),
         }
         let mut rest = Vec::new();
         for file in lost {

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::model::{Arch, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
+use crate::model::{Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
 
 impl Context<'_> {
     /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
@@ -50,11 +50,116 @@ pub(super) fn check_tree(context: Context<'_>, tree: &TreePlan) -> Result<(), Er
         _ => return Ok(()),
     };
     let choices = context.catalog.choices(tree.arch, Some(&target), context.today);
-    let fits = choices.ok().and_then(|choices| Some(choices.first()?.dist.name.clone()));
+    let best = choices.ok().and_then(|choices| Some(choices.first()?.dist));
+    let fits = best.filter(|best| best.name != tree.dist).or_else(|| {
+        let is_older = |dist: &&Dist| tree.glibc.is_some_and(|needed| dist.glibc < needed);
+        let others = context.catalog.dists().filter(is_older);
+        others.filter(|dist| dist.name != tree.dist && fits_on(dist, tree.arch, &target)).last()
+    });
     Err(Error::TooNew {
         arch: tree.arch,
         dist: tree.dist.clone(),
         shortage,
-        fits: fits.filter(|fits| *fits != tree.dist),
+        fits: fits.map(|fits| fits.name.clone()),
     })
+}
+
+/// Whether `dist` has packages for `arch`, and is no newer than `target`.
+fn fits_on(dist: &Dist, arch: Arch, target: &HostFacts) -> bool {
+    dist.repositories_for(arch).next().is_some()
+        && target.glibc().is_none_or(|glibc| dist.glibc <= glibc)
+        && (target.x86_64_level == 0 || dist.x86_64_level <= target.x86_64_level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::fetch::{Fetcher, Options};
+    use crate::report::Silent;
+
+    /// What a plan for `arch` from `dist`, whose packages ask for `glibc`, gets on a machine of this
+    /// libc and level, when it is made `for_hosts`.
+    fn outcome(plan: (Arch, &str, &str), libc: Libc, level: u8, for_hosts: &[&str]) -> String {
+        let catalog = Catalog::load(&[]).unwrap();
+        let host = HostFacts {
+            arch: Some(Arch::X86_64),
+            machine: "x86_64".to_owned(),
+            libc,
+            distribution: String::new(),
+            x86_64_level: level,
+        };
+        let silent = Silent::default();
+        let cache = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/target-cache");
+        let fetcher = Fetcher::new(Options::new(cache), &silent).unwrap();
+        let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
+        let context = Context {
+            catalog: &catalog,
+            host: &host,
+            default_dist: None,
+            aim: catalog.aim(&hosts).unwrap(),
+            fetcher: &fetcher,
+            today: "2026-01-01",
+            reporter: &silent,
+        };
+        let (arch, dist, glibc) = plan;
+        let tree = TreePlan {
+            arch,
+            dist: dist.to_owned(),
+            glibc: glibc.parse().ok(),
+            runtimes: Vec::new(),
+            sources: Vec::new(),
+            packages: Vec::new(),
+        };
+        match check_tree(context, &tree) {
+            Ok(()) => "fits".to_owned(),
+            Err(error) => format!("{error}\n{}", error.hint().unwrap()),
+        }
+    }
+
+    fn glibc(text: &str) -> Libc {
+        Libc::Glibc(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_glibc_that_is_too_old_is_told_with_the_dist_that_fits() {
+        let el9 = (Arch::X86_64, "el9", "2.34");
+        assert_eq!(outcome(el9, glibc("2.34"), 2, &[]), "fits");
+        let refused = outcome(el9, glibc("2.31"), 2, &[]);
+        assert!(refused.contains("glibc 2.34 is needed, and there is 2.31"), "{refused}");
+        assert!(refused.contains("-d el8 fits"), "{refused}");
+        // A tree for another architecture is for other machines.
+        assert_eq!(outcome((Arch::Aarch64, "el9", "2.34"), glibc("2.31"), 2, &[]), "fits");
+        // What the packages ask counts, not the dist's own glibc.
+        assert_eq!(outcome((Arch::X86_64, "el9", "2.28"), glibc("2.31"), 2, &[]), "fits");
+    }
+
+    #[test]
+    fn an_old_processor_is_refused_what_it_cannot_run() {
+        let el10 = (Arch::X86_64, "el10", "2.39");
+        assert_eq!(outcome(el10, glibc("2.41"), 3, &[]), "fits");
+        let refused = outcome(el10, glibc("2.41"), 2, &[]);
+        assert!(refused.contains("x86-64-v3 is needed, and there is x86-64-v2"), "{refused}");
+        assert!(refused.contains("-d el8 fits"), "{refused}");
+    }
+
+    #[test]
+    fn other_machines_count_instead_of_this_one() {
+        let el9 = (Arch::X86_64, "el9", "2.34");
+        assert_eq!(outcome(el9, glibc("2.17"), 1, &["glibc=2.34"]), "fits");
+        assert!(outcome(el9, glibc("2.41"), 4, &["ubuntu22.04", "el7"]).contains("there is 2.17"));
+        let aarch64 = outcome((Arch::Aarch64, "el10", "2.39"), glibc("2.41"), 4, &["el9"]);
+        assert!(aarch64.contains("there is 2.34"), "{aarch64}");
+        let el10 = (Arch::X86_64, "el10", "2.39");
+        assert!(outcome(el10, glibc("2.41"), 4, &["ubuntu24.04"]).contains("x86-64-v3 is needed"));
+        assert_eq!(outcome(el10, glibc("2.41"), 1, &["ubuntu24.04", "x86-64-v3"]), "fits");
+        assert_eq!(outcome(el10, glibc("2.17"), 1, &["el10"]), "fits");
+    }
+
+    #[test]
+    fn musl_runs_nothing_and_may_make_trees_for_others() {
+        let el8 = (Arch::X86_64, "el8", "2.28");
+        assert!(outcome(el8, Libc::Musl, 3, &[]).contains("musl"));
+        assert_eq!(outcome(el8, Libc::Musl, 3, &["el8"]), "fits");
+    }
 }

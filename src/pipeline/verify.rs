@@ -208,7 +208,7 @@ pub fn verify_origin(
         scratch.check_space(plan.installed_size())?;
         let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
         make::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
-        let (packages, mut files) = making.account(keys);
+        let (packages, mut files, _) = making.account(keys);
         making.relocate(context, &mut files)?;
         tree.findings.extend(compare(&receipt, &packages, &files));
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
 use super::history::History;
 use super::{Generation, Lock, Prefix, files};
@@ -17,6 +18,7 @@ impl Prefix {
     /// When the prefix cannot be read or written.
     pub fn clean(&self, lock: &Lock, reporter: &dyn Reporter) -> Result<(), PrefixError> {
         for arch in Arch::ALL {
+            self.finish_adoption(arch)?;
             let history = self.settle_history(arch, reporter)?;
             self.discard_never_live(lock, arch, &history)?;
             self.discard_if_bare(arch)?;
@@ -87,7 +89,9 @@ impl Prefix {
         history: &History,
     ) -> Result<(), PrefixError> {
         for generation in self.generations(arch)? {
-            if !history.knows(generation.number) && self.user_of(&generation).is_none() {
+            // An adopted tree is the user's, whatever the history says.
+            let is_ours = generation.number != ADOPTED;
+            if is_ours && !history.knows(generation.number) && self.user_of(&generation).is_none() {
                 self.discard(lock, &generation)?;
             }
         }
@@ -112,7 +116,7 @@ impl Prefix {
         let _ = fs::remove_file(self.layout.baseline(generation.arch, generation.number));
         // The rest is `clean`'s, should files be open on NFS.
         let _ = files::remove_tree(&trash);
-        Ok(())
+        self.discard_if_bare(arch)
     }
 
     /// Removes the directory of an architecture that has no generation, with its history.

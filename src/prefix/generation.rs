@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::error::{PrefixError, failed};
 use super::history::{Activation, History};
 use super::layout::{Layout, RECEIPT_NAME, parse_number};
-use super::{Lock, Prefix, config, files};
+use super::{Lock, Prefix, adopt, config, files};
 use crate::model::{Arch, RECEIPT_FORMAT, Receipt};
 
 /// The largest receipt that is read, in bytes: some hundred thousand files.
@@ -70,8 +70,10 @@ impl Prefix {
     pub fn receipt(&self, generation: &Generation) -> Result<Receipt, PrefixError> {
         let path = generation.path.join(RECEIPT_NAME);
         let damaged = |problem| PrefixError::Damaged { path: path.clone(), problem };
-        let bytes = files::read(&path, RECEIPT_LIMIT)?
-            .ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let bytes = match files::read(&path, RECEIPT_LIMIT)? {
+            None if generation.number == adopt::ADOPTED => return adopt::receipt(generation),
+            bytes => bytes.ok_or_else(|| damaged("it is missing".to_owned()))?,
+        };
         let format = serde_json::from_slice::<FormatOnly>(&bytes)
             .map_err(|error| damaged(error.to_string()))?
             .format;
@@ -155,7 +157,7 @@ impl Prefix {
     }
 
     /// Points the symlink to `generation`.
-    fn point_to(&self, generation: &Generation) -> Result<(), PrefixError> {
+    pub(super) fn point_to(&self, generation: &Generation) -> Result<(), PrefixError> {
         let text = Layout::link_text(generation.arch, generation.number);
         files::link(&self.layout.link(generation.arch), &text, &self.layout.staging())
     }

@@ -23,6 +23,7 @@
 //! Readers need no lock. Whatever changes something takes a [`Lock`], which is made by
 //! [`Prefix::lock`] alone; nothing is written before, the prefix's directory included.
 
+mod adopt;
 mod clean;
 mod config;
 mod error;
@@ -36,6 +37,7 @@ mod lock;
 mod pins;
 mod prune;
 mod repair;
+mod share;
 mod staging;
 
 use std::fs;
@@ -50,6 +52,7 @@ pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
 pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
+pub use share::Share;
 pub use staging::Staging;
 
 use crate::model::{Arch, RelPath};
@@ -82,11 +85,7 @@ impl Prefix {
     /// When something else than a directory is there, the prefix is another program's, or its path
     /// cannot be used.
     pub fn create(path: &Path) -> Result<Self, PrefixError> {
-        let absolute = std::path::absolute(path).map_err(failed("find", path))?;
-        // Without a slash at the end, which would make `symlink_metadata` follow a symlink.
-        let layout = Layout { root: absolute.components().collect() };
-        check_path(&layout.root)?;
-        check_path(&physical(&layout.root))?;
+        let layout = Layout::at(path)?;
         match fs::metadata(&layout.root) {
             Ok(metadata) if !metadata.is_dir() => {
                 Err(PrefixError::NotADirectory { path: layout.root })
@@ -172,6 +171,18 @@ impl Prefix {
         }
         let path = self.layout.root.clone();
         Err(PrefixError::NoSpace { path, needed: Some(needed), available: Some(available) })
+    }
+}
+
+impl Layout {
+    /// The layout of a prefix at `path`, which the programs inside can live with.
+    fn at(path: &Path) -> Result<Self, PrefixError> {
+        let absolute = std::path::absolute(path).map_err(failed("find", path))?;
+        // Without a slash at the end, which would make `symlink_metadata` follow a symlink.
+        let layout = Self { root: absolute.components().collect() };
+        check_path(&layout.root)?;
+        check_path(&physical(&layout.root))?;
+        Ok(layout)
     }
 }
 

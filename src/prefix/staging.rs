@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{PrefixError, failed};
 use super::layout::RECEIPT_NAME;
+use super::share::Inabilities;
 use super::{Generation, Lock, Prefix, files};
 use crate::model::{Arch, Receipt};
 
@@ -17,6 +18,7 @@ pub struct Staging {
     arch: Arch,
     /// Empty once committed.
     path: Option<PathBuf>,
+    pub(super) inabilities: Inabilities,
 }
 
 impl Prefix {
@@ -27,7 +29,8 @@ impl Prefix {
     pub fn stage(&self, _: &Lock, arch: Arch) -> Result<Staging, PrefixError> {
         let path = files::unique(&self.layout.staging(), arch.as_str());
         files::make_directory(&path, 0o700)?;
-        Ok(Staging { prefix: self.clone(), arch, path: Some(path) })
+        let (prefix, inabilities) = (self.clone(), Inabilities::default());
+        Ok(Staging { prefix, arch, path: Some(path), inabilities })
     }
 }
 

@@ -14,12 +14,17 @@ mod programs;
 mod run_path;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::elf::Abi;
-use crate::model::{Arch, ReceiptFile, RelPath, Runtime, escape};
+use crate::model::{Arch, ReceiptFile, RelPath, RunPath, Runtime, Taken, escape};
 use crate::report::{Event, Phase, Reporter};
+
+/// The version of the rules by which a tree is made movable. Raised whenever the same packages would
+/// become other files: only files that were made by the same rules are taken over from another tree.
+pub const RULES: u32 = 1;
 
 /// What relocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +36,9 @@ pub struct Relocated {
     /// Programs that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`: where
     /// they are now.
     pub launched: Vec<RelPath>,
+    /// The run paths that rewritten programs and libraries had before, those of files that were taken
+    /// over included.
+    pub run_paths: BTreeMap<RelPath, RunPath>,
     /// Decisions that someone may want to know.
     pub notes: Vec<String>,
     /// What is not as it should be, and did not stop the work.
@@ -70,6 +78,12 @@ pub enum RelocateError {
         /// How the line should start.
         line: String,
     },
+    /// A file that was taken over from another tree would be another one in this tree.
+    #[error("{path} cannot be taken over from another tree")]
+    Stale {
+        /// Where in the tree.
+        path: RelPath,
+    },
     /// The user stopped the run.
     #[error("stopped while relocating")]
     Cancelled,
@@ -86,7 +100,7 @@ impl RelocateError {
                     .to_owned(),
             ),
             Self::Written { .. } => Some("check the disk and its file system".to_owned()),
-            Self::Tree { .. } | Self::File { .. } | Self::Cancelled => None,
+            Self::Tree { .. } | Self::File { .. } | Self::Stale { .. } | Self::Cancelled => None,
         }
     }
 }
@@ -107,9 +121,26 @@ pub fn relocate(
     host_libraries: &[String],
     reporter: &dyn Reporter,
 ) -> Result<Relocated, RelocateError> {
+    relocate_with(&Taken::new(), tree, arch, files, runtimes, host_libraries, reporter)
+}
+
+/// As [`relocate`], of a tree some of whose files were `taken` over from another, where they had been
+/// relocated already. The result is the same as if they had come from their packages.
+///
+/// # Errors
+/// As [`relocate`]; and [`RelocateError::Stale`] when the result cannot be the same.
+pub fn relocate_with(
+    taken: &Taken,
+    tree: &Path,
+    arch: Arch,
+    files: &mut Vec<ReceiptFile>,
+    runtimes: &[&Runtime],
+    host_libraries: &[String],
+    reporter: &dyn Reporter,
+) -> Result<Relocated, RelocateError> {
     let phase = Phase::Relocate;
     let mut relocated = Relocated::default();
-    let mut staged = tree::Tree::open(tree, files)?;
+    let mut staged = tree::Tree::open(tree, files, taken)?;
     let is_file = |file: &&ReceiptFile| matches!(file.kind, crate::model::FileKind::File { .. });
     let total = files.iter().filter(is_file).count() as u64;
     reporter.event(Event::Started { phase, total: Some(total) });

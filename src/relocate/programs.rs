@@ -8,7 +8,7 @@ use super::layout::{self, Unchangeable};
 use super::tree::{Tree, at};
 use super::{RelocateError, Relocated, launch, run_path};
 use crate::elf::{Abi, Elf, ElfError, Linkage, Reading, Survey};
-use crate::model::{FileKind, RelPath, Runtime};
+use crate::model::{FileKind, RelPath, RunPath, Runtime, Taken};
 use crate::report::{Phase, Reporter};
 
 /// What is to be done with one program or library.
@@ -19,6 +19,8 @@ struct Task {
     directories: Vec<String>,
     /// The run path to be written.
     rpath: Option<String>,
+    /// The run path that it had in its package.
+    before: RunPath,
     is_program: bool,
     /// Whether a launcher must say where the libraries are.
     is_launched: bool,
@@ -57,7 +59,7 @@ fn plan(
     host_libraries: &[String],
     relocated: &mut Relocated,
 ) -> Result<BTreeMap<RelPath, Task>, RelocateError> {
-    let survey =
+    let mut survey =
         Survey::of(&tree.dir, tree.files(), abi).map_err(|unopened| at(&unopened.0)(unopened.1))?;
     for path in &survey.foreign {
         relocated.notes.push(format!("{path} is for another architecture and was left as it is"));
@@ -65,6 +67,7 @@ fn plan(
     for (path, reason) in &survey.unreadable {
         relocated.warnings.push(format!("{path} is malformed and was left as it is: {reason}"));
     }
+    let actual = restore(&mut survey, tree.taken());
     let launched: Vec<&RelPath> =
         runtimes.iter().flat_map(|runtime| &runtime.library_path).collect();
     let tasks = (0..survey.objects.len()).filter_map(|index| {
@@ -84,15 +87,50 @@ fn plan(
             is_program: object.is_program(),
             is_launched,
             rpath,
+            before: run_path_of(&object.linkage),
         };
-        let is_done = has_run_path(&object.linkage, task.rpath.as_deref()) && !is_launched;
-        (!is_done).then(|| (object.path().clone(), task))
+        let now = actual.get(&index).unwrap_or(&task.before);
+        let is_done = is_run_path(now, task.rpath.as_deref()) && !is_launched;
+        match (is_done, actual.contains_key(&index)) {
+            (true, false) => None,
+            (true, true) => {
+                let names = task.locations.iter().cloned();
+                relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
+                None
+            }
+            // What was written into it does not come off without traces.
+            (false, true) => Some(Err(RelocateError::Stale { path: object.path().clone() })),
+            (false, false) => Some(Ok((object.path().clone(), task))),
+        }
     });
-    Ok(tasks.collect())
+    tasks.collect()
+}
+
+/// Gives the objects that were rewritten in another tree the run paths of their packages: those
+/// decide. Returns what they have now, by their position.
+fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, RunPath> {
+    let mut actual = BTreeMap::new();
+    for (index, object) in survey.objects.iter_mut().enumerate() {
+        let before = object.locations.iter().find_map(|path| taken.get(path)?.as_ref());
+        if let Some(before) = before {
+            actual.insert(index, run_path_of(&object.linkage));
+            object.linkage.rpath.clone_from(&before.rpath);
+            object.linkage.runpath.clone_from(&before.runpath);
+        }
+    }
+    actual
+}
+
+fn run_path_of(linkage: &Linkage) -> RunPath {
+    RunPath { rpath: linkage.rpath.clone(), runpath: linkage.runpath.clone() }
+}
+
+fn is_run_path(run_path: &RunPath, rpath: Option<&str>) -> bool {
+    run_path.runpath.is_none() && run_path.rpath.as_deref() == rpath
 }
 
 fn has_run_path(linkage: &Linkage, rpath: Option<&str>) -> bool {
-    linkage.runpath.is_none() && linkage.rpath.as_deref() == rpath
+    is_run_path(&run_path_of(linkage), rpath)
 }
 
 fn perform(
@@ -109,6 +147,8 @@ fn perform(
     match change(tree, task.rpath.as_deref())? {
         Ok(growth) => {
             relocated.rewritten += 1;
+            let names = task.locations.iter().cloned();
+            relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
             relocated.growth += growth;
         }
         Err(reason) => {

@@ -11,7 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, Permissions, PermissionsExt};
 
 use super::RelocateError;
-use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile, RelPath};
+use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile, RelPath, Taken};
 
 /// What new directories get: searchable for everyone.
 const DIRECTORY_MODE: u32 = 0o755;
@@ -19,21 +19,27 @@ const OWNER_CAN_CHANGE: u32 = 0o200;
 const OWNER_CAN_ENTER: u32 = 0o300;
 
 /// A staged tree and the list of its files.
-pub(super) struct Tree {
+pub(super) struct Tree<'a> {
     /// The tree.
     pub(super) dir: Dir,
     files: BTreeMap<RelPath, ReceiptFile>,
     /// Directories that were made writable, and the mode that they get back.
     opened: BTreeMap<RelPath, u32>,
+    /// Files that another tree may have too, under the same inode.
+    taken: &'a Taken,
 }
 
-impl Tree {
-    /// Takes charge of the tree at `path`, which has `files`.
-    pub(super) fn open(path: &Path, files: &[ReceiptFile]) -> Result<Self, RelocateError> {
+impl<'a> Tree<'a> {
+    /// Takes charge of the tree at `path`, which has `files`, of which some were `taken` over.
+    pub(super) fn open(
+        path: &Path,
+        files: &[ReceiptFile],
+        taken: &'a Taken,
+    ) -> Result<Self, RelocateError> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|source| RelocateError::Tree { path: path.to_owned(), source })?;
         let files = files.iter().map(|file| (file.path.clone(), file.clone())).collect();
-        Ok(Self { dir, files, opened: BTreeMap::new() })
+        Ok(Self { dir, files, opened: BTreeMap::new(), taken })
     }
 
     /// Gives directories their modes back, and the list of files.
@@ -48,6 +54,11 @@ impl Tree {
     /// Every path, sorted.
     pub(super) fn files(&self) -> impl Iterator<Item = &ReceiptFile> + Clone {
         self.files.values()
+    }
+
+    /// The files that were taken over from another tree.
+    pub(super) fn taken(&self) -> &'a Taken {
+        self.taken
     }
 
     /// What is at `path`.
@@ -142,6 +153,9 @@ impl Tree {
         path: &RelPath,
         change: impl FnOnce(&File) -> Result<T, RelocateError>,
     ) -> Result<T, RelocateError> {
+        if self.taken.contains_key(path) {
+            self.unshare(path)?;
+        }
         let metadata = self.dir.metadata(path).map_err(at(path))?;
         let mode = metadata.permissions().mode();
         let writable = Permissions::from_mode(mode | OWNER_CAN_CHANGE);
@@ -151,6 +165,9 @@ impl Tree {
         let options = OpenOptions::new().read(true).write(true).clone();
         let file = self.dir.open_with(path, &options).map_err(at(path))?.into_std();
         let result = change(&file)?;
+        // The tree's bytes do not depend on when it was made, and its times need not either.
+        let modified = metadata.modified().map_err(at(path))?.into_std();
+        file.set_modified(modified).map_err(at(path))?;
         if mode & OWNER_CAN_CHANGE == 0 {
             let mode = Permissions::from_mode(mode);
             self.dir.set_permissions(path, mode).map_err(at(path))?;
@@ -160,7 +177,29 @@ impl Tree {
         Ok(result)
     }
 
-    /// Every name of the file at `path`.
+    /// Makes a file of its own of one that another tree may have too, under all its names.
+    fn unshare(&mut self, path: &RelPath) -> Result<(), RelocateError> {
+        const NEW: &str = ".elsewhere.new";
+        let metadata = self.dir.metadata(path).map_err(at(path))?;
+        let names = self.names(path, &metadata);
+        for (number, name) in names.iter().enumerate() {
+            self.prepare_parent(name)?;
+            match number {
+                0 => self.copy_with_time(name, NEW, &metadata).map_err(at(name))?,
+                _ => self.dir.hard_link(path, &self.dir, NEW).map_err(at(name))?,
+            }
+            self.dir.rename(NEW, &self.dir, name).map_err(at(name))?;
+        }
+        Ok(())
+    }
+
+    fn copy_with_time(&self, from: &RelPath, to: &str, metadata: &Metadata) -> io::Result<()> {
+        self.dir.copy(from, &self.dir, to)?;
+        let file = self.dir.open_with(to, OpenOptions::new().read(true).write(true))?;
+        file.into_std().set_modified(metadata.modified()?.into_std())
+    }
+
+    /// Every name of the file at `path`, that first.
     fn names(&self, path: &RelPath, metadata: &Metadata) -> Vec<RelPath> {
         if metadata.nlink() == 1 {
             return vec![path.clone()];
@@ -169,7 +208,8 @@ impl Tree {
             let other = self.dir.symlink_metadata(other);
             other.is_ok_and(|it| (it.dev(), it.ino()) == (metadata.dev(), metadata.ino()))
         };
-        self.files.keys().filter(is_same).cloned().collect()
+        let others = self.files.keys().filter(|other| *other != path).filter(is_same);
+        std::iter::once(path).chain(others).cloned().collect()
     }
 
     fn note_digest(&mut self, names: &[RelPath], mut file: &File) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::RelPath;
+use crate::model::{ReceiptFile, RelPath};
 
 use super::layout::{Layout, Thing, refusal};
 use super::{FileProblem, UnpackError};
@@ -30,6 +30,22 @@ impl Claims {
     /// Forgets all claims, as when the tree was emptied.
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Claims what a package has that was not unpacked but taken over from another tree: `files` as
+    /// the package brought them.
+    ///
+    /// # Errors
+    /// [`UnpackError::Conflict`] when another package has something else in one of the places.
+    pub fn hold(&self, owner: &str, files: &[ReceiptFile]) -> Result<(), UnpackError> {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in files {
+            claim(&mut claims, &file.path, &Thing::of(file), owner).map_err(|other| {
+                let owners = [other, owner.to_owned()];
+                UnpackError::Conflict { path: file.path.clone(), owners }
+            })?;
+        }
+        Ok(())
     }
 
     /// Claims every place of a package. Places that hold the same already are marked as not ours.

@@ -50,6 +50,19 @@ pub(super) enum Thing {
     Symlink(String),
 }
 
+impl Thing {
+    /// What a receipt says that a package brought.
+    pub(super) fn of(file: &ReceiptFile) -> Self {
+        match &file.kind {
+            FileKind::Directory => Self::Directory,
+            FileKind::File { checksum, .. } => {
+                Self::File { digest: checksum.clone(), mode: file.mode }
+            }
+            FileKind::Symlink { target } => Self::Symlink(target.clone()),
+        }
+    }
+}
+
 impl<'a> Layout<'a> {
     /// Lays out the files of `header`, or those of them that `only` names.
     pub(super) fn new(header: &'a Header, only: &[RelPath]) -> Result<Self, UnpackError> {

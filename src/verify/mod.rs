@@ -151,10 +151,7 @@ pub enum VerifyError {
 ///
 /// # Errors
 /// [`VerifyError`]. That a file cannot be read is a finding, not an error.
-pub fn check(
-    subject: &Subject<'_>,
-    reporter: &dyn Reporter,
-) -> Result<Vec<Finding>, VerifyError> {
+pub fn check(subject: &Subject<'_>, reporter: &dyn Reporter) -> Result<Vec<Finding>, VerifyError> {
     let phase = Phase::Verify;
     reporter.event(Event::Started { phase, total: Some(subject.receipt.size()) });
     let mut findings = compare::all(subject.tree, &subject.receipt.files, reporter)?;

@@ -19,5 +19,6 @@ pub mod rpms;
 pub mod scratch;
 pub mod server;
 pub mod session;
+pub mod site;
 pub mod tiny;
 pub mod tools;

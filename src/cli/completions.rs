@@ -1,0 +1,33 @@
+//! `elsewhere completions`: what a shell needs to complete command lines.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::options::Output;
+use crate::terminal::Terminal;
+
+/// Print completions for a shell
+///
+/// They come from the same definitions as --help.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere completions bash > ~/.local/share/bash-completion/completions/elsewhere
+  elsewhere completions zsh > ~/.zfunc/_elsewhere     with ~/.zfunc in fpath
+  elsewhere completions fish > ~/.config/fish/completions/elsewhere.fish")]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl Completions {
+    /// Runs the command.
+    pub(super) fn execute(&self, terminal: &Terminal) {
+        let mut script = Vec::new();
+        let mut command = super::Cli::command();
+        clap_complete::generate(self.shell, &mut command, "elsewhere", &mut script);
+        terminal.output(String::from_utf8_lossy(&script).trim_end());
+    }
+}

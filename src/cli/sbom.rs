@@ -1,0 +1,63 @@
+//! `elsewhere sbom`: a bill of materials.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::Output;
+use crate::error::Error;
+use crate::host;
+use crate::prefix::Prefix;
+use crate::sbom::{self, Format};
+use crate::terminal::Terminal;
+
+/// Write a bill of materials (SBOM) of a prefix
+///
+/// Lists the runtimes and every package with its version, package URL, licence, digest, source and
+/// signer, as the receipts of the live trees tell. The same prefix gives the same file.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere sbom ~/apptainer > apptainer.cdx.json
+  elsewhere sbom --format spdx -o apptainer.spdx.json ~/apptainer")]
+pub(super) struct Sbom {
+    /// Which format
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Write to this file instead of standard output
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Prefix to describe
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+impl Sbom {
+    /// Runs the command.
+    pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
+        let prefix = Prefix::open(&self.prefix)?;
+        let mut receipts = Vec::new();
+        for arch in prefix.arches()? {
+            if let Some(generation) = prefix.live(arch)? {
+                receipts.push(prefix.receipt(&generation)?);
+            }
+        }
+        let made = receipts.iter().map(|receipt| receipt.installed_at).max().unwrap_or(0);
+        let document = sbom::write(&receipts, &host::timestamp(made), self.format);
+        let Some(path) = &self.file else {
+            terminal.output_json(&document);
+            return Ok(());
+        };
+        let text = format!("{document:#}\n");
+        let mut temporary = path.clone().into_os_string();
+        temporary.push(".new");
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, path))
+            .map_err(|source| Error::File { path: path.clone(), source })?;
+        terminal.line(format_args!("wrote {}", path.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Checks on recorded machines, for what cannot be made everywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::namespaces::{Steps, judge};
+use super::{DistFacts, InstalledFacts, Observation, State, Subject, machine, network};
+use crate::model::{Arch, HostFacts, Libc, Remedies};
+
+/// A healthy machine on which these files exist.
+fn subject(name: &str, files: &[(&str, &str)]) -> Subject {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp/doctor").join(name);
+    let _ = fs::remove_dir_all(&root);
+    let usual = [("/proc/self/ns/user", ""), ("/proc/sys/kernel/osrelease", "5.14.0-1.el9\n")];
+    for (path, text) in usual.iter().chain(files) {
+        let path = root.join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let dist = |name: &str, glibc: &str, x86_64_level| DistFacts {
+        name: name.to_owned(),
+        glibc: glibc.parse().unwrap(),
+        x86_64_level,
+        is_maintained: true,
+    };
+    Subject {
+        root,
+        facts: HostFacts {
+            arch: Some(Arch::X86_64),
+            machine: "x86_64".to_owned(),
+            libc: Libc::Glibc("2.31".parse().unwrap()),
+            distribution: "debian11".to_owned(),
+            x86_64_level: 2,
+        },
+        executable: PathBuf::from("/nonexistent"),
+        user_id: 1000,
+        search_path: Vec::new(),
+        prefix: None,
+        installed: None,
+        dists: vec![dist("el8", "2.28", 1), dist("el9", "2.34", 2), dist("el10", "2.39", 3)],
+        temporary_dir: PathBuf::from("/tmp"),
+        network_variables: Vec::new(),
+    }
+}
+
+fn steps(outcomes: &[(&str, Errno)]) -> Steps {
+    let names = ["fuse-device", "user", "map", "mounts", "overlay", "fuse", "network"];
+    let mut steps: Steps = names.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    for (name, error) in outcomes {
+        steps.insert((*name).to_owned(), error.raw_os_error());
+    }
+    steps
+}
+
+/// State and cause of a check.
+fn found(observations: &[Observation], check: &str) -> (State, &'static str) {
+    let found = observations.iter().find(|observation| observation.check == check).unwrap();
+    (found.state, found.cause)
+}
+
+fn why(name: &str, files: &[(&str, &str)], step: &str, error: Errno) -> &'static str {
+    let observations = judge(&subject(name, files), &steps(&[(step, error)]));
+    let (state, cause) = found(&observations, "user-namespaces");
+    assert_eq!(state, State::Broken);
+    cause
+}
+
+#[test]
+fn refused_namespaces_are_explained_by_settings() {
+    let apparmor = ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n");
+    assert_eq!(why("apparmor", &[apparmor], "map", Errno::PERM), "namespaces-apparmor");
+    let clone = ("/proc/sys/kernel/unprivileged_userns_clone", "0\n");
+    assert_eq!(why("clone", &[clone], "user", Errno::PERM), "namespaces-clone");
+    let limit = ("/proc/sys/user/max_user_namespaces", "10\n");
+    assert_eq!(why("limit", &[limit], "user", Errno::NOSPC), "namespaces-limit");
+    let selinux = ("/sys/fs/selinux/enforce", "1");
+    assert_eq!(why("selinux", &[selinux], "user", Errno::ACCESS), "namespaces-selinux");
+    let filter = ("/proc/self/status", "Name:\tx\nSeccomp:\t2\n");
+    assert_eq!(why("filter", &[filter], "user", Errno::PERM), "namespaces-seccomp");
+    assert_eq!(why("old", &[], "user", Errno::INVAL), "namespaces-none");
+    assert_eq!(why("chroot", &[], "user", Errno::PERM), "namespaces-refused");
+}
+
+#[test]
+fn an_old_kernel_has_no_overlay_for_users() {
+    let kernel = ("/proc/sys/kernel/osrelease", "4.18.0-80.el8\n");
+    let refused = steps(&[("overlay", Errno::PERM)]);
+    let observations = judge(&subject("overlay", &[kernel]), &refused);
+    assert_eq!(found(&observations, "overlay"), (State::Limited, "overlay-kernel"));
+    assert_eq!(found(&observations, "fuse"), (State::Ok, ""));
+    let both = steps(&[("overlay", Errno::NODEV), ("fuse", Errno::PERM)]);
+    let kernel = ("/proc/sys/kernel/osrelease", "3.10.0-1160.el7\n");
+    let observations = judge(&subject("both", &[kernel]), &both);
+    assert_eq!(found(&observations, "overlay"), (State::Broken, "overlay-missing"));
+    assert_eq!(found(&observations, "fuse"), (State::Broken, "fuse-kernel"));
+}
+
+#[test]
+fn a_child_that_died_leaves_the_rest_unknown() {
+    let mut steps = steps(&[]);
+    steps.retain(|name, _| ["fuse-device", "user", "map", "mounts"].contains(&name.as_str()));
+    let observations = judge(&subject("died", &[]), &steps);
+    assert_eq!(found(&observations, "mounts").0, State::Ok);
+    assert_eq!(found(&observations, "overlay").0, State::Unknown);
+    let nothing = judge(&subject("nothing", &[]), &Steps::new());
+    assert!(nothing.iter().all(|observation| observation.state == State::Unknown));
+}
+
+#[test]
+fn programs_that_are_too_new_are_told_with_the_dist_that_fits() {
+    let mut subject = subject("programs", &[]);
+    assert_eq!(found(&machine::programs(&subject), "libc"), (State::Ok, ""));
+    subject.installed = Some(InstalledFacts {
+        tree: PathBuf::from("/tree"),
+        arch: Arch::X86_64,
+        glibc_needed: "2.39".parse().ok(),
+        x86_64_level: 3,
+        container_facing: Vec::new(),
+    });
+    let observations = machine::programs(&subject);
+    assert_eq!(found(&observations, "libc"), (State::Broken, "libc-old"));
+    assert_eq!(found(&observations, "processor"), (State::Broken, "processor-old"));
+    assert_eq!(observations[0].values["dist"], "el8");
+    subject.facts.libc = Libc::Musl;
+    assert_eq!(found(&machine::programs(&subject), "libc"), (State::Broken, "libc-musl"));
+    subject.facts.libc = Libc::Unknown;
+    assert_eq!(found(&machine::programs(&subject), "libc").0, State::Unknown);
+}
+
+#[test]
+fn the_way_to_the_network_is_looked_at_without_walking_it() {
+    let mut subject = subject("network", &[]);
+    let seen = |subject: &Subject| found(&network::observe(subject), "network");
+    assert_eq!(seen(&subject), (State::Limited, "certificates-missing"));
+    subject.network_variables = vec![("SSL_CERT_FILE", "/nonexistent".into())];
+    assert_eq!(seen(&subject), (State::Limited, "certificates-variable"));
+    subject.network_variables = vec![("SSL_CERT_DIR", "/".into())];
+    assert_eq!(seen(&subject), (State::Ok, ""));
+    subject.network_variables.push(("https_proxy", "socks5://proxy".into()));
+    assert_eq!(seen(&subject), (State::Limited, "proxy-malformed"));
+}
+
+/// A cause without a remedy would say nothing, and a remedy without a cause is never read.
+#[test]
+fn causes_and_remedies_are_the_same() {
+    let sources = [
+        include_str!("account.rs"),
+        include_str!("explain.rs"),
+        include_str!("machine.rs"),
+        include_str!("namespaces.rs"),
+        include_str!("network.rs"),
+        include_str!("place.rs"),
+        include_str!("tree.rs"),
+    ];
+    let kinds = [
+        "namespaces-",
+        "mounts-",
+        "overlay-",
+        "fuse-",
+        "id-",
+        "prefix-",
+        "temporary-",
+        "kernel-",
+        "libc-",
+        "processor-",
+        "limits-",
+        "certificates-",
+        "proxy-",
+        "identity-",
+        "fakeroot-",
+    ];
+    let others = ["id-maps", "fuse-device"];
+    let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let is_cause = |text: &&str| {
+        kinds.iter().any(|kind| text.starts_with(kind))
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            && !others.contains(text)
+    };
+    let mut causes: Vec<&str> = quoted.filter(is_cause).collect();
+    causes.sort_unstable();
+    causes.dedup();
+    let remedies: Remedies = toml::from_str(include_str!("../../repos/doctor.toml")).unwrap();
+    let mut known: Vec<&str> = remedies.remedies.iter().map(|remedy| &*remedy.cause).collect();
+    known.sort_unstable();
+    known.dedup();
+    assert_eq!(causes, known);
+}

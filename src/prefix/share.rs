@@ -1,0 +1,196 @@
+//! Files of one generation in another: by reflink where the file system can, else by a hard link,
+//! else as a copy. What may be written to in place is never linked.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::error::{PrefixError, failed};
+use super::{Generation, Staging, files};
+use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile};
+
+/// What the file system was found not to be able to do: it is not asked again.
+#[derive(Debug, Default)]
+pub(super) struct Inabilities {
+    reflink: AtomicBool,
+    link: AtomicBool,
+}
+
+/// A file to take over.
+#[derive(Clone, Debug)]
+pub struct Share<'a> {
+    /// What it is in the generation that it comes from.
+    pub file: &'a ReceiptFile,
+    /// Whether it may be the same file on disk, because nothing writes to it in place.
+    pub is_linkable: bool,
+}
+
+impl Staging {
+    /// Puts `files` of `from` into this tree, with the directories above them. False, and nothing
+    /// but directories is there, when one of them is not in `from` as it is said to be. What is there
+    /// already stays.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn take_over(&self, from: &Generation, files: &[Share<'_>]) -> Result<bool, PrefixError> {
+        let mut session = Session { staging: self, from, put: Vec::new(), inodes: HashMap::new() };
+        for share in files {
+            if !session.put(share)? {
+                for path in session.put {
+                    files::remove_file(&path)?;
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// One package's way from one tree into another.
+struct Session<'a> {
+    staging: &'a Staging,
+    from: &'a Generation,
+    /// What was made so far.
+    put: Vec<PathBuf>,
+    /// Hard links stay hard links: where each file of several names is now.
+    inodes: HashMap<(u64, u64), PathBuf>,
+}
+
+impl Session<'_> {
+    /// Puts one file. False when it is not as it is said to be.
+    fn put(&mut self, share: &Share<'_>) -> Result<bool, PrefixError> {
+        let path = self.staging.path().join(&share.file.path);
+        if !self.make_parents(&share.file.path)? {
+            return Ok(false);
+        }
+        let is_there = fs::symlink_metadata(&path).is_ok();
+        match &share.file.kind {
+            FileKind::Directory => {
+                return Ok(is_there || files::make_directory(&path, 0o755)?);
+            }
+            _ if is_there => return Ok(true),
+            FileKind::Symlink { target } => {
+                symlink(target, &path).map_err(failed("write", &path))?;
+            }
+            FileKind::File { checksum, .. } => {
+                if !self.put_file(share, checksum, &path)? {
+                    return Ok(false);
+                }
+            }
+        }
+        self.put.push(path);
+        Ok(true)
+    }
+
+    /// Makes the directories above `path`. False when something else is in the way.
+    fn make_parents(&self, path: &crate::model::RelPath) -> Result<bool, PrefixError> {
+        let Some(parent) = path.parent() else { return Ok(true) };
+        let directory = self.staging.path().join(&parent);
+        match fs::symlink_metadata(&directory) {
+            Ok(metadata) => Ok(metadata.is_dir()),
+            Err(_) if !self.make_parents(&parent)? => Ok(false),
+            Err(_) => files::make_directory(&directory, 0o755),
+        }
+    }
+
+    fn put_file(
+        &mut self,
+        share: &Share<'_>,
+        checksum: &Checksum,
+        path: &Path,
+    ) -> Result<bool, PrefixError> {
+        let source = self.from.path.join(&share.file.path);
+        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+        let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(&source);
+        let Ok(mut file) = opened else { return Ok(false) };
+        let metadata = file.metadata().map_err(failed("read", &source))?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if !metadata.is_file() || mode != share.file.mode {
+            return Ok(false);
+        }
+        let inode = (metadata.dev(), metadata.ino());
+        if let Some(first) = self.inodes.get(&inode).filter(|_| share.is_linkable) {
+            return Ok(fs::hard_link(first, path).is_ok());
+        }
+        // Damage does not spread, and edits do not either.
+        if digest(&mut file).map_err(failed("read", &source))? != *checksum {
+            return Ok(false);
+        }
+        let is_whole = self.clone_file(&mut file, &source, share.is_linkable, path, checksum)?;
+        if is_whole && metadata.nlink() > 1 {
+            self.inodes.insert(inode, path.to_owned());
+        }
+        Ok(is_whole)
+    }
+
+    /// False when the file was changed meanwhile.
+    fn clone_file(
+        &self,
+        file: &mut File,
+        source: &Path,
+        is_linkable: bool,
+        path: &Path,
+        checksum: &Checksum,
+    ) -> Result<bool, PrefixError> {
+        let cannot = &self.staging.inabilities;
+        if !cannot.reflink.load(Ordering::Relaxed) {
+            match make(file, path, |new| Ok(rustix::fs::ioctl_ficlone(new, &*file)?)) {
+                Ok(()) => return Ok(true),
+                Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
+                Err(_) => cannot.reflink.store(true, Ordering::Relaxed),
+            }
+        }
+        if is_linkable && !cannot.link.load(Ordering::Relaxed) {
+            match fs::hard_link(source, path) {
+                Ok(()) => return Ok(true),
+                Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
+                // This file has too many names, or is another user's; the next may do.
+                Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(_) => cannot.link.store(true, Ordering::Relaxed),
+            }
+        }
+        let mut copied = None;
+        let copy = |mut new: &File| {
+            io::Seek::rewind(&mut &*file)?;
+            io::copy(&mut &*file, &mut new)?;
+            io::Seek::rewind(&mut new)?;
+            copied = Some(digest(&mut new)?);
+            Ok(())
+        };
+        make(file, path, copy).map_err(failed("write", path))?;
+        let is_whole = copied.as_ref() == Some(checksum);
+        if !is_whole {
+            files::remove_file(path)?;
+        }
+        Ok(is_whole)
+    }
+}
+
+/// Makes the file `path`, fills it, and gives it the mode and the time of `like`.
+fn make(like: &File, path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let new = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let finish = || {
+        let metadata = like.metadata()?;
+        new.set_permissions(Permissions::from_mode(metadata.permissions().mode() & 0o777))?;
+        new.set_modified(metadata.modified()?)
+    };
+    let result = fill(&new).and_then(|()| finish());
+    if result.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    result
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn digest(file: &mut impl io::Read) -> io::Result<Checksum> {
+    let mut digester = Digester::new(Algorithm::Sha256);
+    io::copy(file, &mut digester)?;
+    Ok(digester.finish())
+}

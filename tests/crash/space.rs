@@ -1,0 +1,86 @@
+//! Full and read-only file systems, and a cache that goes away.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::driver;
+use super::small::{World, problems, text};
+
+/// Runs `script` with a small file system of its own at `disk` below the world, as root of a new
+/// mount namespace. `$E` is the program, `$O` its options.
+fn on_a_disk(world: &World, size: &str, script: &str) -> std::process::Output {
+    let disk = world.prefix("disk");
+    fs::create_dir_all(&disk).unwrap();
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        unshare.arg("--map-root-user");
+    }
+    let whole = format!("set -e; mount -t tmpfs -o size={size},mode=755 none disk; {script}");
+    unshare.args(["--mount", "sh", "-c", &whole]).current_dir(world.scratch.path());
+    unshare.env("E", world.program()).env("HOME", world.prefix("home"));
+    unshare.env("O", "--repos repos --mirror mirror").output().unwrap()
+}
+
+#[test]
+fn a_full_disk_at_any_moment_leaves_what_is_live() {
+    let world = driver::world("space", Path::new(super::ELSEWHERE));
+    // From no space at all beside what is live, to enough.
+    let script = "cp -a old disk/p; free=$(df -k --output=avail disk | tail -n 1); \
+        for left in 0 4 8 12 16 24 32 48 64 96 128; do \
+            dd if=/dev/zero of=disk/filler bs=1024 count=$((free - left)) 2>/dev/null; \
+            if $E update $O --cache-dir cache disk/p 2>err; then echo done $left; \
+            else echo status $?; cat err; fi; \
+            disk/p/bin/tool; ls disk/p/.elsewhere/staging disk/p/.elsewhere/trash | grep -v : || :; \
+            rm disk/filler; \
+        done; $E update -q $O --cache-dir cache disk/p; disk/p/bin/tool; cp -a disk/p after";
+    let output = on_a_disk(&world, "1m", script);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("status 6\nerror: not enough space at "), "{said}");
+    assert!(said.contains(" free"), "{said}");
+    let count = |what: &str| said.lines().filter(|line| *line == what).count();
+    assert_eq!(count("tool 1 part 1") + count("tool 2 part 1"), 12, "{said}");
+    assert!(said.ends_with("tool 2 part 1\n"), "{said}");
+    assert_eq!(problems(&world.prefix("after")), [""; 0]);
+}
+
+#[test]
+fn a_full_cache_says_so() {
+    let world = driver::world("cache-space", Path::new(super::ELSEWHERE));
+    let script = "dd if=/dev/zero of=disk/filler bs=1024 2>/dev/null || :; \
+        $E install -d small -r tool $O --cache-dir disk/c p && exit 9; echo status $?; ls -d p || :";
+    let said = text(&on_a_disk(&world, "256k", script));
+    assert!(said.contains("status 6\n"), "{said}");
+    assert!(said.contains("disk/c") && said.contains("free"), "{said}");
+    assert!(!world.prefix("p").exists());
+}
+
+#[test]
+fn a_read_only_prefix_is_told_and_runs() {
+    let world = driver::world("read-only", Path::new(super::ELSEWHERE));
+    let script = "cp -a old disk/p; mount -o remount,ro disk; disk/p/bin/tool; \
+        $E update --check $O --cache-dir cache disk/p || echo status $?; \
+        $E update $O --cache-dir cache disk/p && exit 9; echo status $?; disk/p/bin/tool";
+    let output = on_a_disk(&world, "1m", script);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("status 10\nstatus 6\n") || said.contains("status 10\n"), "{said}");
+    assert!(said.contains("hint: the file system is mounted read-only here"), "{said}");
+    assert_eq!(said.matches("tool 1 part 1").count(), 2, "{said}");
+}
+
+#[test]
+fn a_cache_that_goes_away_is_an_error_or_none() {
+    let world = driver::world("lost-cache", Path::new(super::ELSEWHERE));
+    for wait in [5_u64, 20, 40, 80, 160] {
+        let words = ["install", "-r", "tool,gadget", "--cache-dir", "lost", "p"];
+        let mut run = world.command(&words).current_dir(world.scratch.path()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        let _ = fs::remove_dir_all(world.prefix("lost"));
+        let status = run.wait().unwrap();
+        assert!([0, 6].contains(&status.code().unwrap()), "{status}");
+        assert_eq!(problems(&world.prefix("p")), [""; 0]);
+        let _ = fs::remove_dir_all(world.prefix("p"));
+    }
+}

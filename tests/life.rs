@@ -1,0 +1,328 @@
+//! The life of a prefix through the command line: what each command does, says, and leaves.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod small;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use small::{World, launch, packages, problems, receipt, rubbish};
+use support::rpms::File;
+
+const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+
+fn world(name: &str) -> World {
+    World::new(name, Path::new(ELSEWHERE))
+}
+
+fn says(prefix: &Path, name: &str) -> String {
+    assert_eq!(problems(prefix), [""; 0]);
+    assert_eq!(rubbish(prefix), [Path::new(""); 0]);
+    launch(prefix, name).unwrap_or_else(|| "nothing".to_owned())
+}
+
+#[test]
+fn an_update_goes_to_the_newest_and_a_rollback_back() {
+    let world = world("update");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.ok(&["update", "--check", "p"]);
+    assert!(world.ok(&["update", "p"]).contains("x86_64: nothing to do"));
+    world.publish(&packages("2"), 2);
+    let told = world.fails(10, &["update", "--check", "p"]);
+    assert!(told.contains("tool 1-1.el8 -> 2-1.el8"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    world.ok(&["update", "p"]);
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+    let told = world.ok(&["rollback", "p"]);
+    assert!(told.contains("to return: elsewhere rollback -a x86_64 --to 2 p"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    world.ok(&["rollback", "p"]);
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+    let told = world.fails(6, &["rollback", "--to", "7", "p"]);
+    assert!(told.contains("there is no generation 7 of x86_64"), "{told}");
+    let history = world.ok(&["history", "p"]);
+    let generations: Vec<&str> =
+        history.lines().filter(|line| line.contains("generation")).collect();
+    assert_eq!(generations.len(), 4, "{history}");
+    assert!(generations[3].ends_with("x86_64 generation 2 (live) tool 2"), "{history}");
+    assert!(history.ends_with("  tool 1-1.el8 -> 2-1.el8\n"), "{history}");
+}
+
+#[test]
+fn a_pinned_runtime_stays() {
+    let world = world("pin");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    let pin = |words: &[&str]| world.ok(words);
+    assert!(pin(&["pin", "p", "tool"]).contains("tool: pinned at 1;"));
+    world.publish(&packages("2"), 2);
+    // Version 1 is gone from the mirror: the tree cannot be made anew, and stays.
+    let told = world.ok(&["update", "p"]);
+    assert!(
+        told.contains("small for x86_64 holds no tool 1: it holds 2: it stays as it is"),
+        "{told}"
+    );
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    let told = world.fails(2, &["install", "-r", "tool", "-v", "2", "p"]);
+    assert!(told.contains("tool is pinned at 1 in this prefix, and 2 is asked for"), "{told}");
+    assert!(pin(&["unpin", "p", "tool"]).contains("no longer pinned"));
+    world.ok(&["update", "p"]);
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+}
+
+#[test]
+fn what_the_repositories_no_longer_hold_moves_on() {
+    let world = world("moves");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.publish(&packages("2"), 2);
+    let told = world.ok(&["install", "-r", "gadget", "p"]);
+    assert!(told.contains("small no longer holds tool 1, which is installed: it moves"), "{told}");
+    assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+    world.publish(&packages("1"), 3);
+    let told = world.ok(&["update", "p"]);
+    assert!(told.contains("small holds tool 1 at most, which is older"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+}
+
+#[test]
+fn removing_one_runtime_leaves_the_other_also_offline() {
+    for online in [true, false] {
+        let world = world("remove");
+        let prefix = world.prefix("p");
+        world.ok(&["install", "-r", "tool,gadget", "-a", "x86_64,aarch64", "p"]);
+        let packages = |arch: &str| {
+            let receipt = receipt(&prefix, arch).unwrap();
+            receipt.packages.iter().map(|it| it.nevra.name.clone()).collect::<Vec<_>>()
+        };
+        if !online {
+            world.set_online(false);
+        }
+        let told = world.ok(&["remove", "-r", "gadget", "p"]);
+        let dropped: &[&str] = &["part", "tool"];
+        let expected = if online { dropped } else { &["gadget", "part", "tool"] };
+        assert_eq!(packages("x86_64"), expected, "{told}");
+        assert_eq!(packages("aarch64"), expected, "{told}");
+        assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+        assert!(!prefix.join("bin/gadget").exists());
+        let told = world.fails(2, &["remove", "-r", "gadget", "p"]);
+        assert!(told.contains("gadget is not installed here: there is tool"), "{told}");
+        if !online {
+            world.set_online(true);
+            world.ok(&["update", "p"]);
+            assert_eq!(packages("x86_64"), dropped);
+        }
+        world.ok(&["remove", "-a", "aarch64", "p"]);
+        assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+        world.ok(&["remove", "-r", "tool", "p"]);
+        assert!(!prefix.join("bin/tool").exists());
+        world.ok(&["remove", "--all", "--force", "p"]);
+        assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_update_stores_only_what_changed_and_makes_the_same_bytes() {
+    let world = world("shared");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    fs::write(prefix.join("x86_64/etc/part.conf"), "part = mine\n").unwrap();
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    let inode = |generation: &str, path: &str| {
+        fs::metadata(prefix.join(".elsewhere/x86_64").join(generation).join(path)).unwrap().ino()
+    };
+    assert_eq!(inode("1", "bin/gadget"), inode("2", "bin/gadget"));
+    assert_ne!(inode("1", "etc/gadget.conf"), inode("2", "etc/gadget.conf"));
+    // Its configuration was edited, so the package was unpacked again, and the edit was carried.
+    assert_ne!(inode("1", "libexec/part/part"), inode("2", "libexec/part/part"));
+    assert_eq!(fs::read_to_string(prefix.join("x86_64/etc/part.conf")).unwrap(), "part = mine\n");
+    assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+    fs::write(prefix.join("x86_64/etc/part.conf"), "part = 1\n").unwrap();
+    world.ok(&["install", "-r", "tool,gadget", "fresh"]);
+    let told = support::tools::stdout(
+        std::process::Command::new("diff")
+            .arg("-r")
+            .arg("--exclude=.elsewhere.json")
+            .args([prefix.join("x86_64/"), world.prefix("fresh/x86_64/")]),
+    );
+    assert_eq!(told, "");
+    let (ours, fresh) =
+        (receipt(&prefix, "x86_64").unwrap(), receipt(&world.prefix("fresh"), "x86_64").unwrap());
+    assert_eq!((ours.files, ours.packages, ours.reuse), (fresh.files, fresh.packages, fresh.reuse));
+}
+
+#[test]
+fn damage_does_not_spread_by_an_update() {
+    let world = world("damage");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    fs::write(prefix.join("x86_64/libexec/gadget/data"), "data=oops\n").unwrap();
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+}
+
+#[test]
+fn two_owners_of_one_path_are_both_named() {
+    let world = world("owners");
+    let mut all = packages("1");
+    all[1].package.files.push(File::regular("/usr/libexec/part/part", b"part=2\n"));
+    world.publish(&all, 2);
+    let told = world.fails(4, &["install", "-r", "tool,gadget", "p"]);
+    assert!(
+        told.contains("libexec/part/part") && told.contains("gadget") && told.contains("part"),
+        "{told}"
+    );
+    assert!(!world.prefix("p").exists(), "nothing is left of it");
+    world.ok(&["install", "-r", "tool", "p"]);
+    let told = world.fails(4, &["install", "-r", "gadget", "p"]);
+    assert!(told.contains("gadget"), "{told}");
+    assert_eq!(says(&world.prefix("p"), "tool"), "tool 1 part 1");
+}
+
+/// Everything below `root`: path, mode, size or text.
+fn listing(root: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut ahead = vec![root.to_owned()];
+    while let Some(path) = ahead.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let mode = metadata.permissions().mode();
+        let shown = path.strip_prefix(root).unwrap().display().to_string();
+        let content = if metadata.is_dir() {
+            ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            String::new()
+        } else if metadata.is_symlink() {
+            fs::read_link(&path).unwrap().display().to_string()
+        } else {
+            String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
+        };
+        lines.push(format!("{shown} {mode:o} {content}"));
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_same_plan_makes_the_same_bytes_under_every_umask_and_knows_no_place() {
+    let world = world("same");
+    let install = |name: &str, umask: &str, locale: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c").arg(format!("umask {umask}; exec \"$@\"")).arg("sh").arg(ELSEWHERE);
+        world.complete(&mut command, &["install", "-q", "-r", "tool,gadget", name]);
+        command.env("SOURCE_DATE_EPOCH", "1600000000").env("LC_ALL", locale).env("TZ", locale);
+        assert!(command.current_dir(world.scratch.path()).status().unwrap().success());
+        let tree = fs::canonicalize(world.prefix(name).join("x86_64")).unwrap();
+        listing(&tree)
+    };
+    let one = install("one", "077", "C");
+    assert_eq!(one, install("another place", "000", "tr_TR.UTF-8"));
+    for line in &one {
+        let mode = line.split(' ').nth(1).unwrap();
+        assert!(["40755", "100755", "100644", "120777"].contains(&mode), "{line}");
+    }
+    let place = world.scratch.path().display().to_string();
+    for line in listing(&world.prefix("one")) {
+        assert!(!line.contains(&place), "{line}");
+    }
+}
+
+#[test]
+fn a_prefix_that_was_moved_goes_on() {
+    let world = world("moved");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.publish(&packages("2"), 2);
+    fs::rename(world.prefix("p"), world.prefix("a moved p")).unwrap();
+    let copy = |from: &str, to: &str| {
+        let [from, to] = [from, to].map(|name| world.prefix(name));
+        support::tools::run(std::process::Command::new("cp").arg("-a").args([from, to]));
+    };
+    copy("a moved p", "copy");
+    std::os::unix::fs::symlink("copy", world.prefix("link")).unwrap();
+    for name in ["a moved p", "copy", "link"] {
+        assert_eq!(
+            says(&world.prefix(name), "tool"),
+            format!("tool {} part 1", if name == "link" { 2 } else { 1 })
+        );
+        world.ok(&["update", name]);
+        assert_eq!(says(&world.prefix(name), "tool"), "tool 2 part 1");
+    }
+}
+
+#[test]
+fn a_second_run_waits_or_fails_and_readers_do_not() {
+    let world = world("busy");
+    world.ok(&["install", "-r", "tool", "p"]);
+    let lock = fs::File::open(world.prefix("p/.elsewhere/lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let told = world.fails(9, &["update", "--no-wait", "p"]);
+    assert!(told.contains("is being changed by process"), "{told}");
+    assert_eq!(launch(&world.prefix("p"), "tool").unwrap(), "tool 1 part 1");
+    world.ok(&["update", "--check", "p"]);
+    world.publish(&packages("2"), 2);
+    let mut waiting = world
+        .command(&["update", "p"])
+        .current_dir(world.scratch.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert_eq!(waiting.try_wait().unwrap(), None);
+    drop(lock);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(says(&world.prefix("p"), "tool"), "tool 2 part 1");
+}
+
+#[test]
+fn many_runs_share_one_cache_and_one_prefix() {
+    let world = world("many");
+    let start = |prefix: &str, arch: &str| {
+        world
+            .command(&["install", "-r", "tool,gadget", "-a", arch, prefix])
+            .current_dir(world.scratch.path())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let runs =
+        [start("p", "x86_64"), start("p", "aarch64"), start("q", "x86_64"), start("p", "x86_64")];
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    for name in ["p", "q"] {
+        assert_eq!(says(&world.prefix(name), "gadget"), "gadget 1 part 1");
+    }
+    assert!(receipt(&world.prefix("p"), "aarch64").is_some());
+}
+
+#[test]
+fn a_prefix_of_the_script_is_adopted_with_its_configuration() {
+    let world = world("adopt");
+    let prefix = world.prefix("p");
+    world.scratch.write("p/x86_64/bin/apptainer", "#!/bin/sh\necho old\n");
+    world.scratch.write("p/x86_64/etc/tool.conf", "version = mine\n");
+    world.scratch.write("p/bin/apptainer", "#!/bin/sh\nexec $APPTDIR/bin/apptainer \"$@\"\n");
+    let told = world.fails(6, &["install", "-r", "tool", "p"]);
+    assert!(told.contains("to take it over: elsewhere install --adopt "), "{told}");
+    // A run that is killed after the adoption leaves what was there, live.
+    world.set_online(false);
+    world.run(&["install", "-r", "tool", "--adopt", "p"]);
+    world.set_online(true);
+    assert!(fs::symlink_metadata(prefix.join("x86_64")).unwrap().is_symlink());
+    assert!(prefix.join("x86_64/bin/apptainer").is_file());
+    world.ok(&["install", "-r", "tool", "--adopt", "p"]);
+    let read = |path: &str| fs::read_to_string(prefix.join("x86_64").join(path)).unwrap();
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part 1");
+    assert_eq!(read("etc/tool.conf"), "version = mine\n");
+    assert_eq!(read("etc/tool.conf.rpmnew"), "version = 1\n");
+    world.ok(&["rollback", "p"]);
+    assert_eq!(read("bin/apptainer"), "#!/bin/sh\necho old\n");
+    world.ok(&["prune", "p"]);
+    world.ok(&["rollback", "p"]);
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part 1");
+}

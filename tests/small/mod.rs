@@ -1,0 +1,337 @@
+//! A small world for whole runs of the program: a mirror of a few signed packages of shell scripts,
+//! the definitions for it, and prefixes that are looked at from outside. Scripts run on every
+//! architecture, so trees for two of them can be made and tried.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "test support: each program uses a part of it, and a failure here should stop the test"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use elsewhere::model::{Arch, Checksum, FileKind, Receipt};
+
+use super::support::keys::TestKey;
+use super::support::rpms::{File, Package};
+use super::support::scratch::Scratch;
+
+/// RPM's flags of a `%config(noreplace)` file.
+const CONFIG: u32 = 1 | 16;
+
+/// A mirror, definitions, a cache.
+pub struct World {
+    pub scratch: Scratch,
+    elsewhere: PathBuf,
+    key: TestKey,
+}
+
+/// A package and what it needs.
+pub struct Small {
+    pub package: Package,
+    pub requires: Vec<&'static str>,
+}
+
+/// The packages of two runtimes: `tool` at a version, which needs `part`, and `gadget`, which needs
+/// `part` too. A new `tool` leaves the other two as they are.
+pub fn packages(tool: &str) -> Vec<Small> {
+    let part = vec![
+        File::regular("/usr/libexec/part/part", b"part=1\n"),
+        File::symlink("/usr/libexec/part/link", "part"),
+        File::regular("/etc/part.conf", b"part = 1\n").flags(CONFIG),
+    ];
+    let script = |name: &str, version: &str| {
+        let text = format!(
+            "#!/bin/sh\nhere=$(readlink -f -- \"$0\"); here=${{here%/*}}\n\
+             . \"$here/../libexec/part/part\" && . \"$here/../libexec/{name}/data\" &&\n\
+             [ \"$data\" = {version} ] && echo \"{name} {version} part $part\"\n"
+        );
+        vec![
+            File::program(&format!("/usr/bin/{name}"), text.as_bytes()),
+            File::regular(
+                &format!("/usr/libexec/{name}/data"),
+                format!("data={version}\n").as_bytes(),
+            ),
+            File::regular(
+                &format!("/etc/{name}.conf"),
+                format!("version = {version}\n").as_bytes(),
+            )
+            .flags(CONFIG),
+        ]
+    };
+    vec![
+        small("part", "1", part, &[]),
+        small("gadget", "1", script("gadget", "1"), &["part"]),
+        small("tool", tool, script("tool", tool), &["part"]),
+    ]
+}
+
+/// A package for every architecture.
+pub fn small(name: &str, version: &str, files: Vec<File>, requires: &[&'static str]) -> Small {
+    let package = Package {
+        version: version.into(),
+        release: "1.el8".into(),
+        arch: "noarch".into(),
+        ..Package::new(files).named(name)
+    };
+    Small { package, requires: requires.to_vec() }
+}
+
+impl World {
+    /// A world that offers `tool` in version 1. `elsewhere` is the program.
+    pub fn new(name: &str, elsewhere: &Path) -> Self {
+        let key = TestKey::new();
+        let world = Self { scratch: Scratch::new(name), elsewhere: elsewhere.to_owned(), key };
+        world.scratch.write("mirror/small.test/key.asc", world.key.public_file());
+        let dist = format!(
+            "name = \"small\"\ntitle = \"a small dist\"\nglibc = \"2.17\"\n\
+             maintained_until = \"2099-12-31\"\n[[repository]]\nid = \"base\"\n\
+             arches = [\"x86_64\", \"aarch64\", \"ppc64le\", \"s390x\"]\n\
+             base = [\"https://small.test/$basearch/\"]\n[[repository.key]]\n\
+             fingerprint = \"{}\"\nurl = \"https://small.test/key.asc\"\n",
+            world.key.fingerprint()
+        );
+        world.scratch.write("repos/dists/small.toml", dist);
+        for name in ["tool", "gadget"] {
+            let runtime = format!(
+                "name = \"{name}\"\ntitle = \"a {name}\"\npackage = \"{name}\"\n\
+                 [[command]]\nname = \"{name}\"\npath = \"bin/{name}\"\n\
+                 [[smoke]]\npath = \"bin/{name}\"\nexpect = \"{name} {{version}}\"\n"
+            );
+            world.scratch.write(&format!("repos/runtimes/{name}.toml"), runtime);
+        }
+        world.publish(&packages("1"), 1);
+        world
+    }
+
+    /// Replaces what the mirror holds, for two architectures. `time` tells the order.
+    pub fn publish(&self, packages: &[Small], time: u64) {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let root = format!("mirror/small.test/{arch}");
+            let _ = fs::remove_dir_all(self.scratch.path().join(&root));
+            let mut entries = String::new();
+            for small in packages {
+                let bytes = small.package.signed(&self.key);
+                entries.push_str(&entry(small, &bytes));
+                self.scratch.write(&format!("{root}/{}", location(small)), bytes);
+            }
+            let primary = format!("<metadata packages=\"1\">{entries}</metadata>");
+            let digest = Checksum::of(primary.as_bytes());
+            let repomd = format!(
+                "<repomd><revision>{time}</revision><data type=\"primary\">\
+                 <checksum type=\"sha256\">{0}</checksum><location href=\"repodata/primary.xml\"/>\
+                 <timestamp>{time}</timestamp><size>{1}</size>\
+                 <open-checksum type=\"sha256\">{0}</open-checksum><open-size>{1}</open-size>\
+                 </data></repomd>",
+                digest.hex(),
+                primary.len()
+            );
+            self.scratch.write(&format!("{root}/repodata/primary.xml"), primary);
+            self.scratch.write(&format!("{root}/repodata/repomd.xml"), repomd);
+        }
+    }
+
+    /// Takes the mirror away, or brings it back.
+    pub fn set_online(&self, online: bool) {
+        let (here, away) =
+            (self.scratch.path().join("mirror"), self.scratch.path().join("mirror.away"));
+        let (from, to) = if online { (away, here) } else { (here, away) };
+        fs::rename(from, to).unwrap();
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.elsewhere
+    }
+
+    /// Where a prefix of this name is.
+    pub fn prefix(&self, name: &str) -> PathBuf {
+        // Of examples, the scratch directory is relative.
+        std::path::absolute(self.scratch.path()).unwrap().join(name)
+    }
+
+    /// The command `elsewhere WORDS`, with the options that find this world, at the end.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.elsewhere);
+        self.complete(&mut command, words);
+        command
+    }
+
+    /// Adds the words and the options of this world.
+    pub fn complete(&self, command: &mut Command, words: &[&str]) {
+        let path = |name: &str| self.prefix(name);
+        command.args(words);
+        if ["install", "update", "plan", "rollback", "remove"].contains(&words[0]) {
+            command.arg("--repos").arg(path("repos"));
+        }
+        if ["install", "update", "plan"].contains(&words[0]) || words.contains(&"-r") {
+            if !words.contains(&"--mirror") {
+                command.arg("--mirror").arg(path("mirror"));
+            }
+            if !words.contains(&"--cache-dir") {
+                command.arg("--cache-dir").arg(path("cache"));
+            }
+        }
+        if words[0] == "install" && !words.contains(&"-d") && !words.contains(&"--lock") {
+            command.args(["-d", "small"]);
+        }
+        command.env("HOME", path("home")).env_remove("ELSEWHERE_MIRROR");
+        command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_CACHE_HOME");
+    }
+
+    /// Runs it in the scratch directory; prefixes are named relative to that.
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command(words).current_dir(self.scratch.path()).output().unwrap()
+    }
+
+    /// Runs it, which must succeed. Returns what it wrote, errors first.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let text = text(&output);
+        assert!(output.status.success(), "{words:?}: {text}");
+        text
+    }
+
+    /// Runs it, which must end with this status. Returns what it wrote, errors first.
+    pub fn fails(&self, status: i32, words: &[&str]) -> String {
+        let output = self.run(words);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {text}");
+        text
+    }
+}
+
+/// What a run wrote, errors first.
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// What a launcher says; `None` when it fails.
+pub fn launch(prefix: &Path, name: &str) -> Option<String> {
+    let output = Command::new(prefix.join("bin").join(name)).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+}
+
+/// The receipt of what is live.
+pub fn receipt(prefix: &Path, arch: &str) -> Option<Receipt> {
+    let bytes = fs::read(prefix.join(arch).join(".elsewhere.json")).ok()?;
+    Some(serde_json::from_slice(&bytes).unwrap())
+}
+
+/// What is wrong with a prefix, whatever was done to it: live trees that are not what their receipt
+/// says, launchers that do not run.
+pub fn problems(prefix: &Path) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut is_installed = false;
+    for arch in Arch::ALL {
+        let tree = prefix.join(arch.as_str());
+        if fs::symlink_metadata(&tree).is_err() {
+            continue;
+        }
+        match receipt(prefix, arch.as_str()) {
+            None => problems.push(format!("{arch}: no receipt")),
+            Some(receipt) => problems.extend(differences(&tree, &receipt)),
+        }
+        is_installed |= std::env::consts::ARCH == arch.as_str();
+    }
+    let launchers = fs::read_dir(prefix.join("bin")).into_iter().flatten().flatten();
+    for launcher in launchers.filter(|_| is_installed) {
+        let name = launcher.file_name().into_string().unwrap();
+        match launch(prefix, &name) {
+            Some(said) if said == format!("{name} 1 part 1") => {}
+            Some(said) if said == format!("{name} 2 part 1") => {}
+            // Of a runtime that is just being added or removed.
+            None if !live_has(prefix, &name) => {}
+            said => problems.push(format!("bin/{name} says {said:?}")),
+        }
+    }
+    problems
+}
+
+fn live_has(prefix: &Path, name: &str) -> bool {
+    let receipt = receipt(prefix, std::env::consts::ARCH);
+    receipt.is_some_and(|it| it.runtimes.iter().any(|runtime| runtime.name == name))
+}
+
+fn differences(tree: &Path, receipt: &Receipt) -> Vec<String> {
+    let mut differences = Vec::new();
+    for file in &receipt.files {
+        let path = tree.join(&file.path);
+        let is_same = match &file.kind {
+            FileKind::Directory => path.is_dir(),
+            FileKind::Symlink { target } => {
+                fs::read_link(&path).is_ok_and(|there| there == Path::new(target))
+            }
+            // Configuration is the user's.
+            FileKind::File { .. } if file.config => path.is_file(),
+            FileKind::File { checksum, .. } => {
+                fs::read(&path).is_ok_and(|bytes| Checksum::of(&bytes) == *checksum)
+            }
+        };
+        if !is_same {
+            differences.push(format!("{} is not as its receipt says", path.display()));
+        }
+    }
+    differences
+}
+
+/// What a dead run left that the next one should have removed.
+pub fn rubbish(prefix: &Path) -> Vec<PathBuf> {
+    let rooms = ["staging", "trash"].map(|room| prefix.join(".elsewhere").join(room));
+    let mut rubbish: Vec<PathBuf> = rooms
+        .iter()
+        .filter_map(|room| fs::read_dir(room).ok())
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    for arch in Arch::ALL {
+        let home = prefix.join(".elsewhere").join(arch.as_str());
+        let history = fs::read_to_string(home.join("history.json")).unwrap_or_default();
+        for entry in fs::read_dir(&home).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let is_known = name == "history.json"
+                || name
+                    .strip_prefix("config-")
+                    .and_then(|rest| rest.strip_suffix(".json"))
+                    .map_or(name.as_str(), |number| number)
+                    .parse::<u32>()
+                    .is_ok_and(|number| history.contains(&format!("\"generation\": {number},")));
+            if !is_known {
+                rubbish.push(entry.path());
+            }
+        }
+    }
+    rubbish
+}
+
+fn location(small: &Small) -> String {
+    format!("{}.rpm", small.package.nevra()).replace(':', "_")
+}
+
+/// The package as `primary.xml` has it.
+fn entry(small: &Small, bytes: &[u8]) -> String {
+    let package = &small.package;
+    let relation = |name: &str| format!("<rpm:entry name=\"{name}\"/>");
+    let requires: String = small.requires.iter().copied().map(relation).collect();
+    let installed: usize = package.files.iter().map(|file| file.data.len()).sum();
+    format!(
+        "<package type=\"rpm\"><name>{name}</name><arch>{}</arch>\
+         <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\
+         <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\
+         <size package=\"{}\" installed=\"{installed}\" archive=\"1\"/><location href=\"{}\"/>\
+         <format><rpm:provides><rpm:entry name=\"{name}\" flags=\"EQ\" epoch=\"0\" \
+         ver=\"{version}\" rel=\"{release}\"/></rpm:provides>\
+         <rpm:requires>{requires}</rpm:requires></format></package>",
+        package.arch,
+        Checksum::of(bytes).hex(),
+        bytes.len(),
+        location(small),
+        name = package.name,
+        version = package.version,
+        release = package.release,
+    )
+}

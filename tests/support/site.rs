@@ -1,0 +1,316 @@
+//! A signed repository of made-up packages, its definitions, and the program run on it. Everything
+//! in it can be forged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use elsewhere::model::Checksum;
+
+use super::keys::{KeyOptions, MADE, SubkeyOptions, TestKey};
+use super::rpms::{File, Package, compress};
+use super::scratch::Scratch;
+
+/// The host that the definitions name: read from a directory, by `--mirror`.
+const HOST: &str = "forged.example";
+
+/// A mirror with the repositories `base` (its metadata signed) and `other`, and what a user has.
+pub struct Site {
+    pub scratch: Scratch,
+    /// Signs `base` and its packages.
+    pub key: TestKey,
+    /// Signs `other`.
+    pub other: TestKey,
+    /// Pinned for `base` too; valid for a thousand seconds.
+    pub expired: TestKey,
+    /// Pinned for `base` too, and revoked as compromised.
+    pub revoked: TestKey,
+}
+
+/// A package as metadata lists it: what it claims to be, and the file's bytes.
+pub struct Listed {
+    pub package: Package,
+    pub bytes: Vec<u8>,
+    pub requires: &'static str,
+}
+
+/// `hello` in this version: a program, a library of sorts, configuration, links.
+pub fn hello(version: &str) -> Package {
+    let files = vec![
+        File::program("/usr/bin/hello", format!("#!/bin/sh\necho hello {version}\n").as_bytes()),
+        File::symlink("/usr/bin/hi", "hello"),
+        File::directory("/usr/share/hello"),
+        File::regular("/usr/share/hello/text", format!("text of {version}\n").as_bytes()),
+        File::regular("/etc/hello.conf", b"colour = none\n").flags(1),
+    ];
+    Package { version: version.into(), ..Package::new(files).compressor("xz") }
+}
+
+/// `hello-data`, which `hello` requires.
+pub fn data() -> Package {
+    let files = vec![
+        File::regular("/usr/share/hello-data/one", &[b'1'; 5000]),
+        File::regular("/usr/share/hello-data/two", b"two\n"),
+    ];
+    Package::new(files).named("hello-data")
+}
+
+impl Site {
+    /// A site that publishes `hello` 1.0 well.
+    pub fn new(name: &str) -> Self {
+        let expired = KeyOptions { lifetime: Some(1000), ..KeyOptions::default() };
+        let mut revoked = TestKey::new();
+        revoked.revoke(pgp::packet::RevocationCode::KeyCompromised, MADE + 500);
+        let site = Self {
+            scratch: Scratch::new(name),
+            key: TestKey::with(&KeyOptions {
+                subkey: Some(SubkeyOptions::default()),
+                ..KeyOptions::default()
+            }),
+            other: TestKey::new(),
+            expired: TestKey::with(&expired),
+            revoked,
+        };
+        site.define();
+        site.publish(1000, &[site.good(hello("1.0")), site.good(data())]);
+        site
+    }
+
+    /// Key files and definitions.
+    fn define(&self) {
+        let keys = [("key", &self.key), ("expired", &self.expired), ("revoked", &self.revoked)];
+        let mut pins = String::new();
+        for (name, key) in keys {
+            self.write(&format!("keys/{name}"), key.public_file());
+            pins += &pin(name, key);
+        }
+        self.write("keys/other", self.other.public_file());
+        let dist = format!(
+            "name = \"lab\"\ntitle = \"Lab\"\nglibc = \"2.17\"\nmaintained_until = \"2099-12-31\"\n\
+             {}signed_metadata = true\n{pins}{}{}",
+            repository("base"),
+            repository("other"),
+            pin("other", &self.other)
+        );
+        self.scratch.write("repos/dists/lab.toml", dist);
+        let runtime = "name = \"hello\"\ntitle = \"Hello\"\npackage = \"hello\"\n\
+                       [[command]]\nname = \"hello\"\npath = \"bin/hello\"\n";
+        self.scratch.write("repos/runtimes/hello.toml", runtime);
+        self.publish_in("other", 1000, &[]);
+    }
+
+    /// The package, signed as it should be.
+    pub fn good(&self, package: Package) -> Listed {
+        let bytes = package.signed(&self.key);
+        Listed { requires: if package.name == "hello" { "hello-data" } else { "" }, package, bytes }
+    }
+
+    /// The package in these bytes instead.
+    pub fn forged(&self, package: Package, bytes: Vec<u8>) -> Listed {
+        Listed { bytes, ..self.good(package) }
+    }
+
+    /// Publishes the packages in `base`, with metadata of this time, signed.
+    pub fn publish(&self, time: u64, packages: &[Listed]) {
+        let repomd = self.publish_in("base", time, packages);
+        self.write("base/repodata/repomd.xml.asc", self.key.sign_detached(&repomd));
+    }
+
+    /// Publishes the packages in a repository, unsigned metadata. Returns `repomd.xml`.
+    pub fn publish_in(&self, repository: &str, time: u64, packages: &[Listed]) -> Vec<u8> {
+        let mut primary = format!("<metadata packages=\"{}\">", packages.len());
+        for listed in packages {
+            let location = listed.location();
+            self.write(&format!("{repository}/{location}"), &listed.bytes);
+            primary += &listed.entry();
+        }
+        primary += "</metadata>";
+        let packed = compress("gzip", primary.as_bytes());
+        let repomd = format!(
+            "<repomd><revision>{time}</revision><data type=\"primary\">\
+             <checksum type=\"sha256\">{}</checksum><location href=\"repodata/primary.xml.gz\"/>\
+             <timestamp>{time}</timestamp><size>{}</size><open-size>{}</open-size></data></repomd>",
+            Checksum::of(&packed).hex(),
+            packed.len(),
+            primary.len()
+        );
+        self.write(&format!("{repository}/repodata/primary.xml.gz"), packed);
+        self.write(&format!("{repository}/repodata/repomd.xml"), &repomd);
+        repomd.into_bytes()
+    }
+
+    /// Writes a file of the mirror.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        self.scratch.write(&format!("mirror/{HOST}/{name}"), bytes)
+    }
+
+    /// A file of the mirror.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.mirror().join(HOST).join(name)
+    }
+
+    pub fn mirror(&self) -> PathBuf {
+        self.scratch.path().join("mirror")
+    }
+
+    pub fn prefix(&self) -> PathBuf {
+        self.scratch.path().join("prefix")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.scratch.path().join("cache")
+    }
+
+    /// Runs `elsewhere COMMAND … PREFIX` with this site's mirror, definitions and cache.
+    pub fn run(&self, command: &str, words: &[&str]) -> Outcome {
+        self.run_from(self.mirror().to_str().unwrap(), command, words)
+    }
+
+    /// The same from another mirror.
+    pub fn run_from(&self, mirror: &str, command: &str, words: &[&str]) -> Outcome {
+        let repos = self.scratch.path().join("repos");
+        let output = Command::new(option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere"))
+            .env_clear()
+            .env("HOME", self.scratch.path().join("home"))
+            .env("TMPDIR", self.scratch.path())
+            .env("PATH", "/usr/bin:/bin")
+            .arg(command)
+            .args(["--mirror", mirror])
+            .arg("--repos")
+            .arg(repos)
+            .arg("--cache-dir")
+            .arg(self.cache())
+            .args(words)
+            .arg(self.prefix())
+            .output()
+            .unwrap();
+        Outcome::of(output)
+    }
+
+    /// What `elsewhere status` says.
+    pub fn run_status(&self) -> String {
+        let program = option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere");
+        let output = Command::new(program).arg("status").arg(self.prefix()).output().unwrap();
+        Outcome::of(output).ok().out
+    }
+
+    /// Installs the newest `hello`.
+    pub fn install(&self, words: &[&str]) -> Outcome {
+        let basic = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
+        self.run("install", &[&basic[..], words].concat())
+    }
+
+    /// Every path of the prefix and the cache, with its kind, mode, inode, time and content; but
+    /// the lock, which says who had it last, documents, which are asked for anew each time, and
+    /// what [`Site::seen`] tells.
+    pub fn state(&self) -> BTreeMap<PathBuf, String> {
+        let mut state = BTreeMap::new();
+        for root in [self.prefix(), self.cache()] {
+            look(&root, &mut state);
+        }
+        let ignored = [self.cache().join("documents"), self.cache().join("seen")];
+        state.retain(|path, _| {
+            let is_ignored = ignored.iter().any(|directory| path.starts_with(directory));
+            !path.ends_with(".elsewhere/lock") && !is_ignored
+        });
+        state
+    }
+
+    /// The newest metadata of `base` that was believed, as the cache notes it.
+    pub fn seen(&self) -> String {
+        let is_base = |path: &PathBuf| path.to_str().unwrap().contains("lab-base-");
+        let notes = fs::read_dir(self.cache().join("seen")).unwrap();
+        let note = notes.map(|entry| entry.unwrap().path()).find(is_base).unwrap();
+        fs::read_to_string(note).unwrap()
+    }
+}
+
+impl Listed {
+    fn location(&self) -> String {
+        format!("Packages/{}.rpm", self.package.nevra())
+    }
+
+    fn entry(&self) -> String {
+        let Package { name, version, release, arch, .. } = &self.package;
+        let requires = match self.requires {
+            "" => String::new(),
+            name => format!("<rpm:requires><rpm:entry name=\"{name}\"/></rpm:requires>"),
+        };
+        format!(
+            "<package type=\"rpm\"><name>{name}</name><arch>{arch}</arch>\
+             <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\
+             <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\
+             <size package=\"{}\" installed=\"10000\" archive=\"10000\"/>\
+             <location href=\"{}\"/><format><rpm:provides><rpm:entry name=\"{name}\" flags=\"EQ\" \
+             epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/></rpm:provides>{requires}</format>\
+             </package>",
+            Checksum::of(&self.bytes).hex(),
+            self.bytes.len(),
+            self.location()
+        )
+    }
+}
+
+fn repository(id: &str) -> String {
+    format!(
+        "\n[[repository]]\nid = \"{id}\"\narches = [\"x86_64\"]\nbase = [\"https://{HOST}/{id}/\"]\n"
+    )
+}
+
+fn pin(name: &str, key: &TestKey) -> String {
+    let fingerprint = key.fingerprint();
+    format!(
+        "\n[[repository.key]]\nfingerprint = \"{fingerprint}\"\nurl = \"https://{HOST}/keys/{name}\"\n"
+    )
+}
+
+fn look(path: &Path, state: &mut BTreeMap<PathBuf, String>) {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    let content = match metadata.file_type() {
+        kind if kind.is_symlink() => fs::read_link(path).unwrap().display().to_string(),
+        kind if kind.is_file() => Checksum::of(&fs::read(path).unwrap()).to_string(),
+        _ => {
+            fs::read_dir(path).unwrap().for_each(|entry| look(&entry.unwrap().path(), state));
+            // Its time changes when something was made in it and removed again.
+            state.insert(path.to_owned(), format!("{:o}", metadata.mode()));
+            return;
+        }
+    };
+    let (mode, inode, time) = (metadata.mode(), metadata.ino(), metadata.mtime());
+    state.insert(path.to_owned(), format!("{mode:o} {inode} {time} {content}"));
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Outcome {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Fails unless the run ended well.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.status, 0, "{}{}", self.out, self.err);
+        self
+    }
+
+    /// Fails unless the run ended with this status and said this.
+    #[track_caller]
+    pub fn refused(self, status: i32, message: &str) -> Self {
+        assert_eq!(self.status, status, "{}{}", self.out, self.err);
+        assert!(self.err.contains(message), "no {message:?} in: {}", self.err);
+        self
+    }
+}

@@ -1,0 +1,314 @@
+//! `elsewhere verify`: damage is found, named, and put back; the user's own changes are neither.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use elsewhere::model::{Checksum, Receipt, RelPath};
+use serde_json::Value;
+use support::keys::{MADE, SignOptions};
+use support::rpms::Package;
+use support::server::Server;
+use support::site::{Outcome, Site, data, hello};
+
+fn installed(name: &str) -> Site {
+    let site = Site::new(name);
+    site.install(&[]).ok();
+    site
+}
+
+/// A path of the live tree.
+fn path(site: &Site, name: &str) -> PathBuf {
+    site.prefix().join("x86_64").join(name)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What is reported about each path.
+fn findings(outcome: &Outcome) -> BTreeMap<String, String> {
+    let line = |line: &str| line.split_once(": ").map(|(a, b)| (a.to_owned(), b.to_owned()));
+    outcome.out.lines().filter_map(line).collect()
+}
+
+/// The result among what `--json` prints: before it come events, behind it may come an error.
+fn result(outcome: &Outcome) -> Value {
+    let documents = serde_json::Deserializer::from_str(&outcome.out).into_iter::<Value>();
+    documents.map(Result::unwrap).find(|document| document.get("trees").is_some()).unwrap()
+}
+
+/// Damages the tree in every way that there is.
+fn damage(site: &Site) {
+    fs::write(path(site, "share/hello/text"), "text of 6.6\n").unwrap();
+    fs::remove_file(path(site, "bin/hello")).unwrap();
+    set_mode(&path(site, "share/hello-data/two"), 0o4755);
+    fs::remove_file(path(site, "bin/hi")).unwrap();
+    symlink("/etc/passwd", path(site, "bin/hi")).unwrap();
+    let launcher = site.prefix().join("bin/hello");
+    let text = fs::read_to_string(&launcher).unwrap();
+    fs::write(launcher, text.replace("exec ", "exec strace ")).unwrap();
+}
+
+/// The user's own changes.
+fn edit(site: &Site) {
+    fs::write(path(site, "etc/hello.conf"), "colour = red\n").unwrap();
+    fs::write(path(site, "etc/hello.conf.rpmnew"), "colour = blue\n").unwrap();
+    fs::create_dir(path(site, "etc/mine")).unwrap();
+    fs::write(path(site, "etc/mine/more"), "more\n").unwrap();
+}
+
+#[test]
+fn a_whole_prefix_is_whole_and_looking_changes_nothing() {
+    let site = installed("verify-whole");
+    let before = site.state();
+    let outcome = site.run("verify", &[]).ok();
+    assert_eq!(outcome.out, "");
+    assert!(outcome.err.contains("files of 2 packages as they were made"), "{}", outcome.err);
+    assert_eq!(site.state(), before);
+    let json = result(&site.run("verify", &["--json"]).ok());
+    assert_eq!(json["trees"][0]["findings"], serde_json::json!([]));
+    assert_eq!(json["trees"][0]["live"], true);
+}
+
+#[test]
+fn every_kind_of_damage_is_named() {
+    let site = installed("verify-damage");
+    damage(&site);
+    fs::write(path(&site, "bin/extra"), "").unwrap();
+    let outcome = site.run("verify", &[]).refused(8, "is damaged: 6 findings");
+    assert!(outcome.err.contains("elsewhere verify --repair"), "{}", outcome.err);
+    let expected = [
+        ("bin/hello", "is not the launcher that belongs here"),
+        ("x86_64/bin/extra", "does not belong here"),
+        ("x86_64/bin/hello", "missing"),
+        ("x86_64/bin/hi", "leads to /etc/passwd instead of hello"),
+        ("x86_64/share/hello-data/two", "has mode 4755 instead of 0644"),
+        ("x86_64/share/hello/text", "changed"),
+    ];
+    let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
+    assert_eq!(findings(&outcome), BTreeMap::from(expected));
+    let json = result(&site.run("verify", &["--json"]));
+    let mode = &json["trees"][0]["findings"][3];
+    assert_eq!(mode["problem"], "mode", "{json:#}");
+    assert_eq!((&mode["expected"], &mode["found"]), (&0o644.into(), &0o4755.into()));
+}
+
+#[test]
+fn what_the_user_changed_is_no_damage() {
+    let site = installed("verify-edited");
+    edit(&site);
+    let outcome = site.run("verify", &[]).ok();
+    let expected = [
+        ("x86_64/etc/hello.conf", "edited by you (no damage)"),
+        ("x86_64/etc/hello.conf.rpmnew", "added by you (no damage)"),
+        ("x86_64/etc/mine", "added by you (no damage)"),
+    ];
+    let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
+    assert_eq!(findings(&outcome), BTreeMap::from(expected));
+    fs::remove_file(path(&site, "etc/hello.conf")).unwrap();
+    let outcome = site.run("verify", &[]).ok();
+    assert_eq!(findings(&outcome)["x86_64/etc/hello.conf"], "edited by you (no damage)");
+}
+
+#[test]
+fn repair_puts_back_what_is_damaged_and_touches_nothing_else() {
+    let site = installed("verify-repair");
+    let before = site.state();
+    damage(&site);
+    edit(&site);
+    let edited = site.state();
+    site.run("verify", &["--repair"]).ok();
+    let tree = fs::canonicalize(path(&site, "")).unwrap();
+    let damaged = ["bin/hello", "bin/hi", "share/hello/text", "share/hello-data/two"];
+    let damaged: Vec<PathBuf> = damaged.iter().map(|name| tree.join(name)).collect();
+    let without_inode = |state: &String| {
+        let mut words: Vec<&str> = state.split(' ').collect();
+        words.drain(1..words.len().saturating_sub(1));
+        words.join(" ")
+    };
+    for (path, state) in site.state() {
+        let launcher = site.prefix().join("bin/hello");
+        if damaged.contains(&path) || path == launcher {
+            assert_eq!(without_inode(&state), without_inode(&before[&path]), "{path:?}");
+        } else {
+            assert_eq!(Some(&state), edited.get(&path), "{path:?}");
+        }
+    }
+    assert_eq!(fs::read_to_string(path(&site, "etc/hello.conf")).unwrap(), "colour = red\n");
+    site.run("verify", &["--deep"]).ok();
+}
+
+#[test]
+fn repair_fetches_the_damaged_packages_only() {
+    let site = installed("verify-fetch");
+    let server = Server::start(site.mirror());
+    fs::remove_dir_all(site.cache()).unwrap();
+    fs::write(path(&site, "share/hello-data/one"), "damaged").unwrap();
+    site.run_from(&server.url(), "verify", &["--repair"]).ok();
+    assert_eq!(server.count("Packages/hello-data-1.0"), 1);
+    assert_eq!(server.count("Packages/hello-1.0"), 0);
+    assert_eq!(fs::read(path(&site, "share/hello-data/one")).unwrap(), [b'1'; 5000]);
+    // Links and modes need no package at all.
+    set_mode(&path(&site, "bin/hello"), 0o700);
+    fs::remove_file(path(&site, "bin/hi")).unwrap();
+    let requests = server.requests().len();
+    site.run_from(&server.url(), "verify", &["--repair"]).ok();
+    assert_eq!(server.requests().len(), requests);
+}
+
+#[test]
+fn repair_takes_no_forged_package() {
+    let site = installed("verify-forged");
+    fs::write(path(&site, "share/hello/text"), "damaged").unwrap();
+    let before = site.state();
+    site.write("base/Packages/hello-1.0-1.el9.x86_64.rpm", hello("1.0").signed(&site.other));
+    site.run("verify", &["--repair"]).refused(4, "hello-1.0-1.el9.x86_64");
+    assert_eq!(site.state(), before);
+}
+
+#[test]
+fn repair_leaves_what_does_not_belong_there() {
+    let site = installed("verify-extra");
+    fs::write(path(&site, "bin/extra"), "").unwrap();
+    let outcome = site.run("verify", &["--repair"]).refused(8, "is damaged: 1 finding");
+    assert!(outcome.err.contains("remove it yourself"), "{}", outcome.err);
+    assert!(path(&site, "bin/extra").exists());
+}
+
+#[test]
+fn repair_does_not_write_through_links_out_of_the_tree() {
+    let site = installed("verify-link");
+    let outside = site.scratch.write("outside/text", "precious");
+    let directory = path(&site, "share/hello");
+    fs::remove_dir_all(&directory).unwrap();
+    symlink(outside.parent().unwrap(), &directory).unwrap();
+    site.run("verify", &[]).refused(8, "is damaged");
+    site.run("verify", &["--repair"]).ok();
+    assert_eq!(fs::read_to_string(&outside).unwrap(), "precious");
+    assert!(fs::symlink_metadata(&directory).unwrap().is_dir());
+    assert_eq!(fs::read_to_string(path(&site, "share/hello/text")).unwrap(), "text of 1.0\n");
+    // A directory where a file should be.
+    fs::remove_file(path(&site, "bin/hello")).unwrap();
+    fs::create_dir_all(path(&site, "bin/hello/deep")).unwrap();
+    site.run("verify", &["--repair"]).ok();
+    assert!(path(&site, "bin/hello").is_file());
+}
+
+#[test]
+fn a_file_of_the_users_own_in_a_launchers_place_stays() {
+    let site = installed("verify-wrapper");
+    let wrapper = site.prefix().join("bin/hello");
+    fs::write(&wrapper, "#!/bin/sh\n# my own\n").unwrap();
+    site.run("verify", &[]).refused(8, "is damaged: 1 finding");
+    site.run("verify", &["--repair"]).refused(6, "was not made by elsewhere");
+    assert!(fs::read_to_string(&wrapper).unwrap().contains("my own"));
+}
+
+#[test]
+fn a_receipt_tells_the_truth() {
+    let site = Site::new("verify-truth");
+    let by_subkey = SignOptions { by_subkey: true, time: MADE + 4321, ..SignOptions::default() };
+    let bytes = hello("1.0").signed_so(&site.key, &by_subkey);
+    site.publish(2000, &[site.forged(hello("1.0"), bytes.clone()), site.good(data())]);
+    site.install(&[]).ok();
+    let receipt: Receipt =
+        serde_json::from_slice(&fs::read(path(&site, ".elsewhere.json")).unwrap()).unwrap();
+    let package = &receipt.packages[0];
+    assert_eq!(package.nevra, hello("1.0").nevra());
+    assert_eq!(package.url, "https://forged.example/base/Packages/hello-1.0-1.el9.x86_64.rpm");
+    assert_eq!((package.size, &package.checksum), (bytes.len() as u64, &Checksum::of(&bytes)));
+    // The primary key's, though a subkey signed.
+    assert_eq!(package.signed_by, Some(site.key.fingerprint()));
+    assert_eq!(package.signed_at, Some(u64::from(MADE + 4321)));
+    assert_eq!(package.source_rpm, "hello-1.0-1.el9.src.rpm");
+    for file in hello("1.0").files.iter().filter(|file| file.mode & 0o170_000 == 0o100_000) {
+        let name = String::from_utf8(file.path.clone()).unwrap();
+        let place = RelPath::in_tree(&name).unwrap().unwrap();
+        let listed = receipt.files.iter().find(|listed| listed.path == place).unwrap();
+        assert_eq!(listed.packaged_checksum(), Some(&Checksum::of(&file.data)));
+        assert_eq!(listed.package.as_deref(), Some("hello"));
+        assert_eq!(listed.config, file.flags & 1 != 0);
+    }
+    let plan = receipt.plan();
+    assert_eq!(plan.packages.len(), 2);
+    assert_eq!(plan.source("base").unwrap().keys.len(), 3);
+}
+
+/// Changes the receipt by hand.
+fn forge_receipt(site: &Site, change: impl Fn(&mut Value)) {
+    let file = path(site, ".elsewhere.json");
+    let mut receipt: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    change(&mut receipt);
+    fs::write(&file, receipt.to_string()).unwrap();
+}
+
+#[test]
+fn a_forged_receipt_is_found_by_looking_deep() {
+    let site = installed("verify-deep");
+    site.run("verify", &["--deep"]).ok();
+    fs::write(path(&site, "share/hello/text"), "text of 6.6\n").unwrap();
+    let forged = Checksum::of(b"text of 6.6\n").to_string();
+    forge_receipt(&site, |receipt| {
+        for file in receipt["files"].as_array_mut().unwrap() {
+            if file["path"] == "share/hello/text" {
+                file["checksum"] = forged.clone().into();
+            }
+        }
+    });
+    site.run("verify", &[]).ok();
+    let outcome = site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
+    let told = &findings(&outcome)["x86_64/share/hello/text"];
+    assert_eq!(told, "the receipt's digest is not its package's");
+    // A signer that did not sign, and keys that are nobody's.
+    let site = installed("verify-deep-key");
+    let (key, other) = (site.key.fingerprint(), site.other.fingerprint());
+    forge_receipt(&site, |receipt| {
+        let text = receipt.to_string().replace(key.as_str(), other.as_str());
+        *receipt = serde_json::from_str(&text).unwrap();
+    });
+    let outcome = site.run("verify", &["--deep"]).refused(8, "is damaged: 2 findings");
+    let told = &findings(&outcome)["x86_64/hello-1.0-1.el9.x86_64"];
+    assert_eq!(told, "the receipt says otherwise than the package");
+}
+
+#[test]
+fn looking_deep_tells_of_unsigned_packages() {
+    let site = Site::new("verify-unsigned");
+    let unsigned = site.forged(hello("2.0"), hello("2.0").unsigned());
+    site.publish(2000, &[unsigned, site.good(data())]);
+    site.install(&["--allow-unsigned"]).ok();
+    let outcome = site.run("verify", &["--deep"]).ok();
+    let told = &findings(&outcome)["x86_64/hello-2.0-1.el9.x86_64"];
+    assert!(told.contains("--allow-unsigned"), "{told}");
+}
+
+#[test]
+fn a_damaged_receipt_is_damage() {
+    let site = installed("verify-receipt");
+    fs::write(path(&site, ".elsewhere.json"), "{").unwrap();
+    let outcome = site.run("verify", &[]).refused(8, "is damaged: 1 finding");
+    assert!(findings(&outcome)["x86_64/.elsewhere.json"].contains("cannot be read"));
+    site.run("verify", &["--repair"]).refused(8, "this cannot be repaired");
+}
+
+#[test]
+fn older_generations_are_checked_when_asked() {
+    let site = installed("verify-all");
+    let newer = Package { version: "2.0".into(), ..hello("2.0") };
+    site.publish(2000, &[site.good(newer), site.good(data())]);
+    site.install(&[]).ok();
+    let old = site.prefix().join(".elsewhere/x86_64/1/share/hello/text");
+    fs::write(&old, "damaged").unwrap();
+    site.run("verify", &[]).ok();
+    let outcome = site.run("verify", &["--all"]).refused(8, "is damaged: 1 finding");
+    assert_eq!(findings(&outcome)["x86_64 generation 1/share/hello/text"], "changed");
+    site.write("base/Packages/hello-1.0-1.el9.x86_64.rpm", hello("1.0").signed(&site.key));
+    site.run("verify", &["--all", "--repair"]).ok();
+    assert_eq!(fs::read_to_string(old).unwrap(), "text of 1.0\n");
+}
