@@ -1,6 +1,6 @@
 //! The fuzz targets, for seconds instead of hours: their seeds, changed at random, the same in
 //! every run. `docs/fuzzing.md` says how to run them for longer.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
