@@ -67,6 +67,24 @@ fn a_lock_file_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn sizes_that_add_up_to_more_than_a_number_holds_are_no_panic() {
+    let largest = format!(" = {}", i64::MAX);
+    let mut plan = Plan::from_lock(&lock_file()).unwrap();
+    for package in &mut plan.trees[0].packages {
+        (package.size, package.installed_size) = (i64::MAX as u64, i64::MAX as u64);
+    }
+    while plan.trees[0].packages.len() < 3 {
+        let mut last = plan.trees[0].packages.last().unwrap().clone();
+        last.nevra.name.push('z');
+        plan.trees[0].packages.push(last);
+    }
+    let text = plan.to_lock().unwrap();
+    assert!(text.contains(&largest));
+    let tree = &Plan::from_lock(&text).unwrap().trees[0];
+    assert_eq!((tree.download_size(), tree.installed_size()), (u64::MAX, u64::MAX));
+}
+
+#[test]
 fn the_documented_receipt_is_what_is_written() {
     let text = examples("receipt.md", "json").remove(0);
     let receipt: Receipt = serde_json::from_str(&text).unwrap();

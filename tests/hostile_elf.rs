@@ -2,13 +2,17 @@
 //! compiler.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
+#[path = "../fuzz/src/elf_seeds.rs"]
+#[allow(unreachable_pub)]
+mod elf_seeds;
 mod relocation;
 
 use std::fs;
 use std::time::{Duration, Instant};
 
+use elf_seeds::Object;
 use elsewhere::audit::audit;
-use elsewhere::model::ReceiptFile;
+use elsewhere::model::{Arch, ReceiptFile};
 use elsewhere::relocate::relocate;
 use elsewhere::report::Silent;
 use relocation::{Scratch, host_libraries, list, native};
@@ -86,6 +90,31 @@ fn mutated_files_do_no_harm() {
         fs::remove_dir_all(scratch.path("t/libexec")).ok();
         fs::write(&path, &pristine).unwrap();
     }
+}
+
+#[test]
+fn a_library_that_is_named_thousands_of_times_is_judged_once() {
+    let scratch = Scratch::new("judged");
+    let versions: Vec<String> = (0..2000).map(|number| format!("X_{number}")).collect();
+    let object = |soname, needed, requires: &[String], provides: &[String]| Object {
+        arch: Arch::X86_64,
+        interpreter: None,
+        soname: Some(soname),
+        needed,
+        runpath: None,
+        requires: requires.to_vec(),
+        provides: provides.to_vec(),
+        has_sections: false,
+    };
+    let asking = object("liba.so.1", vec!["libx.so.1"; 4000], &versions, &[]);
+    scratch.write("t/lib64/liba.so.1", asking.encode(), 0o755);
+    scratch.write("t/lib64/libx.so.1", object("libx.so.1", vec![], &[], &versions).encode(), 0o755);
+    let (tree, start) = (scratch.path("t"), Instant::now());
+    let mut files = list(&tree);
+    relocate(&tree, Arch::X86_64, &mut files, &[], &[], &Silent::default()).unwrap();
+    let audit = audit(&tree, Arch::X86_64, &files, &[], &[], None).unwrap();
+    assert!(audit.gaps.is_empty(), "{:.300}", format!("{:?}", audit.gaps));
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 /// Relocates and audits the tree. Whether the program was rewritten.

@@ -259,6 +259,22 @@ fn signed_headers_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn small_headers_cannot_name_gigabytes_of_paths() {
+    let key = TestKey::new();
+    let refused = |directory: &str, files: usize| {
+        let names = (0..files).map(|number| File::regular(&format!("{directory}{number}"), b""));
+        let package = Package { files: names.collect(), ..hello() };
+        let bytes = package.signed(&key);
+        assert!(bytes.len() < 1 << 20);
+        let error = open_by(&bytes, &package.planned(&bytes), &key).unwrap_err();
+        assert!(error.to_string().contains("long path") || error.to_string().contains("a path of"));
+        matches!(error, TrustError::Malformed { source: Malformed::Unsupported(_), .. })
+    };
+    assert!(refused(&format!("/{}/", "a".repeat(4096)), 1));
+    assert!(refused(&format!("/{}", "a/".repeat(2000)), 100));
+}
+
+#[test]
 fn what_is_no_binary_package_is_refused_as_such() {
     let key = TestKey::new();
     let bytes = hello().signed(&key);

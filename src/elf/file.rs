@@ -1,5 +1,7 @@
 //! One ELF file: its headers, and what it asks of the loader.
 
+use std::collections::BTreeSet;
+
 use object::Endianness;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, ELFCLASS64, ELFMAG, ET_DYN,
@@ -59,7 +61,7 @@ pub(crate) struct Linkage {
     pub(crate) interpreter: Option<String>,
     /// `DT_SONAME`.
     pub(crate) soname: Option<String>,
-    /// `DT_NEEDED`, in order.
+    /// `DT_NEEDED`, in order, each name once: the loader loads none twice.
     pub(crate) needed: Vec<String>,
     /// `DT_RPATH`.
     pub(crate) rpath: Option<String>,
@@ -182,10 +184,7 @@ impl Elf {
         linkage.soname = text(DT_SONAME)?;
         linkage.rpath = text(DT_RPATH)?;
         linkage.runpath = text(DT_RUNPATH)?;
-        linkage.needed = dynamic
-            .values(DT_NEEDED)
-            .map(|offset| self.string(offset))
-            .collect::<Result<_, _>>()?;
+        linkage.needed = self.read_needed(dynamic)?;
         linkage.required = read_required(source, self, dynamic)?;
         linkage.provided = read_provided(source, self, dynamic)?;
         linkage.may_load_libgcc = self
@@ -193,6 +192,17 @@ impl Elf {
             .split(|byte| *byte == 0)
             .any(|name| LIBGCC_CALLERS.iter().any(|caller| caller.as_bytes() == name));
         Ok(linkage)
+    }
+
+    fn read_needed(&self, dynamic: &Dynamic) -> Result<Vec<String>, ElfError> {
+        let (mut needed, mut seen) = (Vec::new(), BTreeSet::new());
+        for offset in dynamic.values(DT_NEEDED) {
+            let name = self.string(offset)?;
+            if seen.insert(name.clone()) {
+                needed.push(name);
+            }
+        }
+        Ok(needed)
     }
 
     fn read_interpreter<S: Source + ?Sized>(&self, source: &S) -> Result<Option<String>, ElfError> {

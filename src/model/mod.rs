@@ -36,3 +36,9 @@ pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
 pub use text::{escape, shell_word};
+
+/// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
+/// number holds; then it is the largest one, which no disk has.
+pub(crate) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath};
+use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 
 /// The version of the lock file's format that this program reads and writes.
 pub const PLAN_FORMAT: u32 = 1;
@@ -102,13 +102,13 @@ impl TreePlan {
     /// Bytes of all package files.
     #[must_use]
     pub fn download_size(&self) -> u64 {
-        self.packages.iter().map(|package| package.size).sum()
+        total(self.packages.iter().map(|package| package.size))
     }
 
     /// Bytes of all files when installed.
     #[must_use]
     pub fn installed_size(&self) -> u64 {
-        self.packages.iter().map(|package| package.installed_size).sum()
+        total(self.packages.iter().map(|package| package.installed_size))
     }
 
     /// The source with this id.

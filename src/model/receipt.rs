@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage, PlannedRuntime, Reason,
-    RelPath, Reuse, Source, TreePlan,
+    RelPath, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -56,7 +56,7 @@ impl Receipt {
             FileKind::File { size, .. } => size,
             FileKind::Directory | FileKind::Symlink { .. } => 0,
         };
-        self.files.iter().map(size).sum()
+        total(self.files.iter().map(size))
     }
 
     /// The plan that this tree was made by: carried out again, it makes the same tree.

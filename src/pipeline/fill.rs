@@ -51,7 +51,7 @@ pub(super) fn fill(
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
     let packages: Vec<_> = trees.iter().flat_map(Making::fetched).collect();
     let total = |size: fn(&PlannedPackage) -> u64| {
-        Some(packages.iter().map(|(_, package)| size(package)).sum())
+        Some(crate::model::total(packages.iter().map(|(_, package)| size(package))))
     };
     for (phase, total) in [
         (Phase::Download, total(|package| package.size)),

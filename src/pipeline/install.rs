@@ -170,7 +170,7 @@ fn make<'a>(
         {
             making.keep(&live, &receipt, keys)?;
         }
-        needed += making.needed_space();
+        needed = making.needed_space().saturating_add(needed);
         makings.push(making);
     }
     prefix.check_space(needed)?;

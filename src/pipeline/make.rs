@@ -133,7 +133,7 @@ impl<'a> Making<'a> {
 
     /// Bytes that the packages that are to be fetched will have when installed.
     pub(super) fn needed_space(&self) -> u64 {
-        self.fetched().iter().map(|(_, package)| package.installed_size).sum()
+        crate::model::total(self.fetched().iter().map(|(_, package)| package.installed_size))
     }
 
     /// Relocates, audits, tries out and accounts for the tree.

@@ -143,10 +143,17 @@ fn parse_resources(xml: &mut Xml<&[u8]>) -> Result<Vec<(u32, String)>, RepodataE
     Ok(mirrors)
 }
 
+/// Whether `url` is one of a host on the web, as far as its looks go.
+fn is_on_the_web(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let has_host = rest.is_some_and(|rest| rest.starts_with(|first| first != '/'));
+    has_host && !url.contains(|any: char| any.is_whitespace() || any.is_control())
+}
+
 /// Sorts mirrors, given with their preference (larger is better), and leaves out those that are
 /// not on the web.
 fn best_first(mut mirrors: Vec<(u32, String)>) -> Vec<String> {
-    mirrors.retain(|(_, url)| url.starts_with("https://") || url.starts_with("http://"));
+    mirrors.retain(|(_, url)| is_on_the_web(url));
     mirrors.sort_by_key(|(preference, url)| {
         (!url.starts_with("https://"), std::cmp::Reverse(*preference))
     });

@@ -340,6 +340,13 @@ fn a_mirror_list_is_read() {
     assert!(metalink::parse_mirrorlist(b"<html>404</html>").is_empty());
 }
 
+#[test]
+fn a_mirror_has_a_host_and_no_blanks() {
+    for url in ["https://", "http:///x/", "https://a.example/ x/", "https://a.example/\x1b[m/"] {
+        assert!(metalink::parse_mirrorlist(url.as_bytes()).is_empty(), "{url:?}");
+    }
+}
+
 const MODULES: &str = r#"---
 document: modulemd
 version: 2

@@ -10,6 +10,12 @@ use super::blob::{Blob, Malformed};
 /// More files than any package of a distribution has.
 const MAX_FILES: usize = 1 << 18;
 
+/// Linux has no longer paths.
+const MAX_PATH: usize = 4096;
+/// Bytes that the paths of all files may have, each of them counted once for every directory on
+/// its way, because all of these are looked at. 100,000 files ten directories deep need 100 MiB.
+const MAX_PATHS: usize = 512 << 20;
+
 /// Tags of the header, by RPM's names and numbers.
 mod tag {
     pub(super) const NAME: u32 = 1000;
@@ -229,6 +235,7 @@ fn files(blob: &Blob) -> Result<Vec<HeaderFile>, Malformed> {
         return Err(Malformed::Unsupported("the file list of RPM 3".to_owned()));
     }
     let columns = Columns::read(blob)?;
+    columns.check_paths()?;
     let algorithm = digest_algorithm(blob)?;
     (0..columns.names.len()).map(|number| columns.file(number, algorithm)).collect()
 }
@@ -264,6 +271,24 @@ impl<'a> Columns<'a> {
             inodes: column(tag::FILEINODES, blob.u32s(tag::FILEINODES)?, count)?,
             names,
         })
+    }
+
+    /// Many files may share one directory's name: were it long, a small header would fill the
+    /// memory.
+    fn check_paths(&self) -> Result<(), Malformed> {
+        let mut left = MAX_PATHS;
+        for (name, &index) in self.names.iter().zip(&self.directory_indexes) {
+            let directory = self.directory(index)?;
+            let length = directory.len() + name.len();
+            if length > MAX_PATH {
+                return Err(Malformed::Unsupported(format!("a path of {length} bytes")));
+            }
+            let depth = directory.bytes().filter(|byte| *byte == b'/').count();
+            left = left
+                .checked_sub(length * depth)
+                .ok_or_else(|| Malformed::Unsupported("so many long paths".to_owned()))?;
+        }
+        Ok(())
     }
 
     /// The file with this number. All columns are equally long: [`Columns::read`] has seen to it.

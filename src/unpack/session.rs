@@ -159,7 +159,8 @@ impl<'a> Session<'a> {
     ) -> Result<(), UnpackError> {
         let (header, layout) = (self.header, self.layout);
         let file = &header.files[number];
-        let mut same = self.same_file(number);
+        // Once filled, all of them are: looking for them again, for each of 100,000, takes hours.
+        let mut same = if self.filled[number] { Vec::new() } else { self.same_file(number) };
         same.retain(|&other| !self.filled[other]);
         let mut targets = same.iter().filter_map(|&other| target(layout.places[other].as_ref()));
         match targets.next() {

@@ -108,6 +108,15 @@ impl TestKey {
     }
 
     pub fn with(options: &KeyOptions) -> Self {
+        Self::generate(rand::thread_rng(), options)
+    }
+
+    /// The same key for the same number, in every run.
+    pub fn seeded(seed: u64, options: &KeyOptions) -> Self {
+        Self::generate(<rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed), options)
+    }
+
+    fn generate(random: impl rand::CryptoRng + rand::Rng, options: &KeyOptions) -> Self {
         let made = Timestamp::from_secs(MADE);
         let subkey = SubkeyParamsBuilder::default()
             .key_type(options.key_type.clone())
@@ -124,7 +133,7 @@ impl TestKey {
             .subkeys(vec![subkey])
             .build()
             .unwrap()
-            .generate(rand::thread_rng())
+            .generate(random)
             .unwrap();
         let primary = secret.primary_key.clone();
         let subkey = options.subkey.as_ref().map(|_| secret.secret_subkeys.remove(0).key);
@@ -139,6 +148,11 @@ impl TestKey {
     /// The public key as a distribution would publish it.
     pub fn public_file(&self) -> Vec<u8> {
         self.public.to_armored_bytes(ArmorOptions::default()).unwrap()
+    }
+
+    /// The public key as packets, without armor.
+    pub fn public_packets(&self) -> Vec<u8> {
+        pgp::ser::Serialize::to_bytes(&self.public).unwrap()
     }
 
     /// The primary key revokes itself.

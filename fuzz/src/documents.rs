@@ -1,0 +1,139 @@
+//! What people and the program itself write as text: lock files, definitions, receipts, histories.
+
+use std::os::unix::fs::symlink;
+
+use elsewhere::catalog::Catalog;
+use elsewhere::launcher;
+use elsewhere::model::{Arch, Plan, Receipt, RelPath};
+use elsewhere::prefix::Prefix;
+
+use super::scratch::Scratch;
+use super::tagged;
+
+const LOCK: u8 = 0;
+const RECEIPT: u8 = 1;
+const HISTORY: u8 = 2;
+/// Definitions: their names below the user's directory.
+const DEFINITIONS: [(u8, &str, &str); 5] = [
+    (3, "dists/el8.toml", include_str!("../../repos/dists/el8.toml")),
+    (4, "runtimes/apptainer.toml", include_str!("../../repos/runtimes/apptainer.toml")),
+    (5, "names.toml", include_str!("../../repos/names.toml")),
+    (6, "host.toml", include_str!("../../repos/host.toml")),
+    (7, "runtimes/crun.toml", include_str!("../../repos/runtimes/crun.toml")),
+];
+
+pub(super) fn run(input: &[u8]) {
+    let Some((kind, bytes)) = input.split_first() else { return };
+    match *kind {
+        LOCK => run_lock(bytes),
+        RECEIPT => run_prefix(".elsewhere/x86_64/1/.elsewhere.json", bytes),
+        HISTORY => run_prefix(".elsewhere/x86_64/history.json", bytes),
+        kind => {
+            let definition = DEFINITIONS.iter().find(|(number, ..)| *number == kind);
+            if let Some((_, name, _)) = definition {
+                run_definition(name, bytes);
+            }
+        }
+    }
+}
+
+fn run_lock(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let plan = match Plan::from_lock(text) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let _ = (error.to_string(), error.hint());
+            return;
+        }
+    };
+    let written = plan.to_lock().unwrap();
+    assert_eq!(Plan::from_lock(&written).unwrap(), plan, "a lock file changes when rewritten");
+    for tree in &plan.trees {
+        let _ = (tree.download_size(), tree.installed_size());
+        for package in &tree.packages {
+            let _ = (package.file_name(), package.nevra.to_string());
+        }
+    }
+}
+
+/// Reads a prefix that has `bytes` as one of its files.
+fn run_prefix(name: &str, bytes: &[u8]) {
+    let scratch = Scratch::new();
+    scratch.directory(".elsewhere/x86_64/1");
+    scratch.write(".elsewhere/x86_64/1/.elsewhere.json", receipt().as_bytes(), 0o644);
+    scratch.write(".elsewhere/x86_64/history.json", history().as_bytes(), 0o644);
+    symlink(".elsewhere/x86_64/1", scratch.0.join("x86_64")).unwrap();
+    scratch.write(name, bytes, 0o644);
+    let prefix = Prefix::open(&scratch.0).unwrap();
+    let _ = prefix.history(Arch::X86_64).map_err(|error| error.to_string());
+    let Ok(Some(generation)) = prefix.live(Arch::X86_64) else { return };
+    match prefix.receipt(&generation) {
+        Ok(receipt) => check_receipt(&receipt),
+        Err(error) => {
+            let _ = (error.to_string(), error.hint());
+        }
+    }
+}
+
+fn check_receipt(receipt: &Receipt) {
+    let text = serde_json::to_string(receipt).unwrap();
+    let again: Receipt = serde_json::from_str(&text).unwrap();
+    assert_eq!(again, *receipt, "a receipt changes when rewritten");
+    let _ = (receipt.size(), receipt.has(&RelPath::new("bin/fuzz").unwrap()));
+}
+
+fn run_definition(name: &str, bytes: &[u8]) {
+    // The catalog reads all of its own definitions each time: not for what is no TOML.
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if toml::from_str::<toml::Table>(text).is_err() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write(name, bytes, 0o644);
+    let catalog = match Catalog::load(std::slice::from_ref(&scratch.0)) {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            let _ = (error.to_string(), error.hint());
+            return;
+        }
+    };
+    let _ = catalog.choices(Arch::X86_64, None, "2026-01-01").map(|choices| choices.len());
+    for name in ["el8", "debian12", "rocky-9.3", "fedora", "x"] {
+        let _ = catalog.dist(name).map_err(|error| (error.to_string(), error.hint()));
+    }
+    for runtime in catalog.runtimes() {
+        for command in &runtime.commands {
+            check_launcher(&launcher::text(runtime, command));
+        }
+    }
+}
+
+fn check_launcher(text: &str) {
+    assert!(text.starts_with("#!/bin/sh") && text.ends_with('\n') && !text.contains('\0'));
+}
+
+pub(super) fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds =
+        vec![tagged(LOCK, lock()), tagged(RECEIPT, receipt()), tagged(HISTORY, history())];
+    seeds.extend(DEFINITIONS.map(|(kind, _, text)| tagged(kind, text)));
+    seeds
+}
+
+fn history() -> String {
+    let activations = r#"[{"generation":1,"at":1763600000},{"generation":2,"at":1763600001}]"#;
+    format!(r#"{{"format":1,"highest":2,"activations":{activations}}}"#)
+}
+
+fn receipt() -> String {
+    block(include_str!("../../docs/receipt.md"), "json")
+}
+
+fn lock() -> String {
+    block(include_str!("../../docs/lock-file.md"), "toml")
+}
+
+/// The first block of this language in a document of ours.
+fn block(document: &str, language: &str) -> String {
+    let (_, rest) = document.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
