@@ -250,7 +250,10 @@ fn runtimes_are_consistent() {
         assert!(!runtime.title.is_empty() && !runtime.package.is_empty());
         assert!(!runtime.commands.is_empty(), "{}", runtime.name);
         for smoke in &runtime.smoke_tests {
-            let texts = smoke.arguments.iter().map(|text| (text, ["{tmp}", "{tree}"].as_slice()));
+            let texts = smoke
+                .arguments
+                .iter()
+                .map(|text| (text, ["{tmp}", "{tree}", "{sandbox}"].as_slice()));
             for (text, allowed) in texts.chain([(&smoke.expect, ["{version}"].as_slice())]) {
                 let known: usize = allowed.iter().map(|name| text.matches(name).count()).sum();
                 assert_eq!(text.matches('{').count(), known, "{}: {text}", runtime.name);

@@ -146,7 +146,8 @@ impl Remove {
             trees.push(pipeline::without(context, &keys, tree, name)?);
         }
         let plan = Plan { format: PLAN_FORMAT, trees };
-        let options = Options { wait: !self.no_wait, allow_unsigned: false, now: host.now()?, program: None };
+        let options =
+            Options { wait: !self.no_wait, allow_unsigned: false, now: host.now()?, program: None };
         let installed = pipeline::install(context, &keys, &plan, prefix, options)?;
         if self.output.json {
             terminal.output_json(&installed);

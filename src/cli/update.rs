@@ -58,8 +58,12 @@ impl Update {
         if self.check {
             return self.tell_changes(&pipeline::changes(&prefix, &plan)?, terminal);
         }
-        let options =
-            Options { wait: !self.no_wait, allow_unsigned: self.allow_unsigned, now: host.now()?, program: None };
+        let options = Options {
+            wait: !self.no_wait,
+            allow_unsigned: self.allow_unsigned,
+            now: host.now()?,
+            program: None,
+        };
         let before = pipeline::changes(&prefix, &plan)?;
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
         if self.output.json {

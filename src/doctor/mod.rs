@@ -109,11 +109,8 @@ pub fn examine(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
 #[must_use]
 pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
     let matters = |check: &&str| BEFORE_INSTALL.contains(check);
-    let checks: Vec<Check> = CHECKS
-        .iter()
-        .filter(|(names, _)| names.iter().any(matters))
-        .copied()
-        .collect();
+    let checks: Vec<Check> =
+        CHECKS.iter().filter(|(names, _)| names.iter().any(matters)).copied().collect();
     let mut observations = run(&checks, subject, patience);
     observations.retain(|observation| matters(&observation.check));
     observations

@@ -27,7 +27,9 @@ pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
 pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
-pub use receipt::{CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile};
+pub use receipt::{
+    CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile,
+};
 pub use relpath::{InvalidRelPath, RelPath};
 pub use remedy::{Ability, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};

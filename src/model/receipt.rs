@@ -179,7 +179,9 @@ impl ReceiptFile {
     #[must_use]
     pub fn packaged_checksum(&self) -> Option<&Checksum> {
         match &self.kind {
-            FileKind::File { checksum, packaged, .. } => Some(packaged.as_ref().unwrap_or(checksum)),
+            FileKind::File { checksum, packaged, .. } => {
+                Some(packaged.as_ref().unwrap_or(checksum))
+            }
             FileKind::Directory | FileKind::Symlink { .. } => None,
         }
     }

@@ -1,7 +1,7 @@
 //! From a plan to a live prefix.
 
-use std::path::Path;
 use std::io;
+use std::path::Path;
 
 use super::launchers;
 use super::make::{self, Making, Rules};

@@ -1,8 +1,8 @@
 //! Calls the stages in order, side by side where that is faster. Decides nothing: what is done
 //! stands in the [`Plan`](crate::model::Plan).
 
-mod fill;
 mod changes;
+mod fill;
 mod install;
 mod keep;
 mod keys;
@@ -13,21 +13,21 @@ mod make;
 pub mod metadata;
 mod plan;
 mod repair;
-mod verify;
-mod update;
-mod target;
 mod self_update;
+mod target;
+mod update;
+mod verify;
 
 pub use changes::{Change, TreeChange, changes, changes_between};
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
-pub use repair::repair;
-pub use verify::{CheckedTree, Verification, verify, verify_origin};
 pub use life::{Removed, remove, roll_back};
 pub use plan::{Offer, Present, offers, plan, present};
-pub use update::{update_plan, without};
-pub use target::check_target;
+pub use repair::repair;
 pub use self_update::{newer_release, replace_program};
+pub use target::check_target;
+pub use update::{update_plan, without};
+pub use verify::{CheckedTree, Verification, verify, verify_origin};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;

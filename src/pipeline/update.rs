@@ -64,8 +64,7 @@ fn update_tree(
 /// What the plan has of `runtime`, where that is older.
 fn older_in<'a>(plan: &'a TreePlan, runtime: &PlannedRuntime) -> Option<&'a PlannedRuntime> {
     plan.runtimes.iter().find(|planned| {
-        planned.name == runtime.name
-            && Evr::parse(&planned.version) < Evr::parse(&runtime.version)
+        planned.name == runtime.name && Evr::parse(&planned.version) < Evr::parse(&runtime.version)
     })
 }
 
