@@ -1,5 +1,6 @@
 //! `elsewhere install`: plan, fetch, verify, unpack, relocate, audit, try, swap in.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -88,6 +89,7 @@ impl Install {
             // One that is linked dynamically may not run where the prefix is taken to.
             program: host.program_arch().zip(program.as_deref()),
         };
+        warn_of_path(context, &plan, &prefix);
         let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
         self.tell(&installed, &path, terminal);
         Ok(())
@@ -123,6 +125,26 @@ impl Install {
         if let Some(suggestion) = &installed.suggestion {
             let bin = path.join("bin");
             terminal.line(format_args!("try: {}/{suggestion}", shell_word(&bin.to_string_lossy())));
+        }
+    }
+}
+
+/// Names the features of the plan's runtimes that fail by themselves where the prefix is.
+fn warn_of_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) {
+    let names: BTreeSet<&str> = plan
+        .trees
+        .iter()
+        .flat_map(|tree| &tree.runtimes)
+        .map(|runtime| runtime.name.as_str())
+        .collect();
+    let definitions = names.iter().filter_map(|name| context.catalog.runtime(name).ok());
+    for runtime in definitions.filter(|_| prefix.has_space()) {
+        if !runtime.broken_by_space.is_empty() {
+            context.reporter.warning(format!(
+                "the prefix has a blank in its path, which breaks in {}: {}",
+                runtime.name,
+                runtime.broken_by_space.join("; ")
+            ));
         }
     }
 }

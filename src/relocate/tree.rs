@@ -179,7 +179,7 @@ impl<'a> Tree<'a> {
 
     /// Makes a file of its own of one that another tree may have too, under all its names.
     fn unshare(&mut self, path: &RelPath) -> Result<(), RelocateError> {
-        const NEW: &str = ".elsewhere.new";
+        const NEW: &str = ".relocated.new";
         let metadata = self.dir.metadata(path).map_err(at(path))?;
         let names = self.names(path, &metadata);
         for (number, name) in names.iter().enumerate() {

@@ -216,6 +216,7 @@ const RUNTIME: &str = r#"
 name = "tool"
 title = "A tool for tests"
 package = "tool"
+broken_by_space = ["counting words"]
 
 [[command]]
 name = "tool"
