@@ -6,7 +6,7 @@
 # As root they install the Debian packages that are missing; otherwise they name them.
 
 .POSIX:
-.PHONY: all demo test setup-demo setup-test clean
+.PHONY: all demo dist test setup-demo setup-test clean
 
 # A compiler for the other architecture of the demo.
 MACHINE != uname -m
@@ -14,7 +14,9 @@ CROSS_aarch64 = gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_x86_64 = gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyring ca-certificates
-TEST_PACKAGES = $(DEMO_PACKAGES) bash busybox createrepo-c dash dnf gnupg qemu-user rpm shellcheck
+TEST_PACKAGES = $(DEMO_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox createrepo-c \
+	curl dash dnf fakeroot gnupg ksh mksh openssl patchelf python3 python3-dnf python3-rpm \
+	qemu-user rpm shellcheck strace uidmap util-linux wget yash zsh
 
 INSTALL_MISSING = \
 	missing=; \
@@ -39,8 +41,13 @@ demo: setup-demo
 	cargo build --locked --example demo --bin elsewhere
 	target/debug/examples/demo
 
+# Static programs, install.sh with their digests, SBOM: docs/release.md.
+dist:
+	dist/build
+
 test: setup-test
 	cargo test --locked --features real-tools
+	cargo test --locked --features real-tools --test catalog -- --ignored
 
 setup-demo:
 	@PACKAGES="$(DEMO_PACKAGES)"; $(INSTALL_MISSING)

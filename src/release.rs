@@ -118,7 +118,7 @@ fn program_name(name: &str) -> Option<(&str, Arch)> {
 /// When it does not run here, or the place cannot be written. The old program stays then.
 pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseError> {
     let directory = program.parent().unwrap_or(Path::new("/"));
-    let beside = directory.join(format!(".elsewhere.{}", std::process::id()));
+    let beside = directory.join(format!(".self-update.{}", std::process::id()));
     let written = |source| ReleaseError::Write { path: program.to_owned(), source };
     let result = copy(new, &beside)
         .map_err(written)

@@ -68,11 +68,10 @@ exit 127
 }
 
 #[test]
-fn only_a_memfd_program_gets_a_library_path() {
-    let _serial = launching::serial();
-    assert!(!text("apptainer").contains("LD_LIBRARY_PATH"));
-    assert!(text("crun").contains("LD_LIBRARY_PATH"));
-    launching::library_path(Path::new(SH));
+fn no_launcher_sets_a_library_path() {
+    for name in ["apptainer", "crun"] {
+        assert!(!text(name).contains("LD_LIBRARY_PATH"), "{name}");
+    }
 }
 
 #[test]

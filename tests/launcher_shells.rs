@@ -54,7 +54,6 @@ fn every_shell_starts_it_in_every_way() {
         launching::every_way_of_starting(shell);
         launching::run_by_the_shell_itself(shell);
         launching::input_and_first_arguments(shell);
-        launching::library_path(shell);
     });
 }
 

@@ -345,22 +345,3 @@ pub fn message_without_a_tree(shell: &Path) {
         )
     );
 }
-
-/// Only the launcher of a program that re-executes itself from a memfd sets the library path: first
-/// the tree's, absolute, then the user's, and no empty entry.
-pub fn library_path(shell: &Path) {
-    let scratch = Scratch::new();
-    prefix_at(&scratch.0, shell);
-    let tree = format!("./../{}/lib64", host_arch());
-    for (given, rest) in [(None, ""), (Some(""), ""), (Some("/x:/y"), ":/x:/y")] {
-        let mut command = Command::new("./crun");
-        command.current_dir(scratch.join("bin")).env_remove("LD_LIBRARY_PATH");
-        if let Some(given) = given {
-            command.env("LD_LIBRARY_PATH", given);
-        }
-        let told = told(&command.output().unwrap());
-        let bin = scratch.join("bin").canonicalize().unwrap();
-        let expected = format!("LD_LIBRARY_PATH={}/{tree}{rest}", bin.display());
-        assert!(told.environment.contains(&expected.clone().into()), "{told:?} {expected}");
-    }
-}
