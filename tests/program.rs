@@ -11,7 +11,8 @@ use std::process::{Command, Output};
 use elsewhere::launcher;
 use elsewhere::model::Arch;
 use elsewhere::prefix::PrefixError;
-use prefixes::{Place, mode, write};
+use elsewhere::report::Silent;
+use prefixes::{ARCH, Place, install, mode, write};
 
 /// A script in place of the program.
 const PROGRAM: &str = "#!/bin/sh\nprintf '%s|' ran \"$@\"\nexit 7\n";
@@ -37,6 +38,7 @@ fn it_is_kept_and_started_wherever_the_prefix_is() {
     write(&program, "#!/bin/sh\n");
     prefix.keep_program(&lock, Arch::S390x, &program, launcher::own).unwrap();
     assert_ne!(fs::metadata(&kept).unwrap().ino(), before);
+    install(&prefix, &lock, &[("bin/x", "")]);
     drop(lock);
     let moved = place.join("moved there");
     fs::rename(prefix.path(), &moved).unwrap();
@@ -53,12 +55,28 @@ fn its_launcher_stays_when_others_go_and_says_what_is_missing() {
     write(&program, PROGRAM);
     prefix.keep_program(&lock, Arch::X86_64, &program, launcher::own).unwrap();
     prefix.remove_launchers(&lock, &[]).unwrap();
-    prefix.clean(&lock, &elsewhere::report::Silent::default()).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
     assert!(prefix.bin().join("elsewhere").exists());
     fs::remove_dir_all(prefix.path().join(".elsewhere/program")).unwrap();
     let output = run(&prefix.bin().join("elsewhere"));
     assert_eq!(output.status.code(), Some(127));
     assert!(String::from_utf8_lossy(&output.stderr).contains("install.sh"));
+}
+
+#[test]
+fn it_goes_with_the_last_tree() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let program = place.join("elsewhere");
+    write(&program, PROGRAM);
+    install(&prefix, &lock, &[("bin/x", "")]);
+    prefix.keep_program(&lock, ARCH, &program, launcher::own).unwrap();
+    drop(lock);
+    assert!(prefix.bin().join("elsewhere").exists());
+    let lock = prefix.lock(true, &Silent::default()).unwrap();
+    prefix.remove(&lock, ARCH, true).unwrap();
+    drop(lock);
+    assert!(!prefix.bin().exists() && !prefix.path().join(".elsewhere").exists());
 }
 
 #[test]

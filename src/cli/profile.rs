@@ -37,7 +37,7 @@ Examples:
   elsewhere module /sw/apptainer > /sw/modulefiles/apptainer/1.4.5.lua
   elsewhere module --tcl /sw/apptainer > /sw/modulefiles/apptainer/1.4.5")]
 pub(super) struct Module {
-    /// For Lmod, in Lua [default]
+    /// For Lmod, in Lua: what you get without a flag
     #[arg(long, conflicts_with = "tcl")]
     lmod: bool,
     /// For Environment Modules, in Tcl; Lmod reads it too

@@ -108,6 +108,12 @@ fn is_replaceable(path: &Path) -> Result<bool, PrefixError> {
     }
 }
 
+/// Whether a launcher that this program wrote is at `path`.
+pub(super) fn is_ours(path: &Path) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file && has(path, LAUNCHER_MARKER)
+}
+
 /// Whether the file at `path` contains `marker`.
 fn has(path: &Path, marker: &str) -> bool {
     matches!(files::read(path, LIMIT), Ok(Some(bytes))

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
-use super::{Prefix, files};
+use super::{Prefix, files, program};
 use crate::model::{Arch, escape};
 use crate::report::Reporter;
 
@@ -249,6 +249,7 @@ fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
     if Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
         return false;
     }
+    program::discard(layout);
     let rooms = [layout.staging(), layout.trash()];
     let remains = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
     if rooms.iter().any(|room| fs::remove_dir(room).is_err_and(remains)) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::{PrefixError, failed};
 use super::layout::Layout;
-use super::{Lock, Prefix, files};
+use super::{Lock, Prefix, files, launchers};
 use crate::model::Arch;
 
 /// Larger than any build of the program: a bound, in bytes.
@@ -43,5 +43,15 @@ impl Prefix {
         }
         let text = launcher(&Layout::programs_text().to_string_lossy());
         self.write_launchers(lock, &[(PROGRAM_NAME.to_owned(), text)])
+    }
+}
+
+/// Removes what [`Prefix::keep_program`] made, from a prefix in which nothing is installed any more.
+pub(super) fn discard(layout: &Layout) {
+    if files::remove_tree(&layout.programs()).is_ok() {
+        let launcher = layout.bin().join(PROGRAM_NAME);
+        if launchers::is_ours(&launcher) {
+            let _ = fs::remove_file(launcher);
+        }
     }
 }

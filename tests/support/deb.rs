@@ -12,7 +12,6 @@ use super::tools::{need, run, stdout};
 /// The Debian release whose programs are used, whatever the machine runs: the packages' names and
 /// versions are this release's.
 const SUITE: &str = "bookworm";
-const MIRROR: &str = "http://mirror.example/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A cache of unpacked Debian packages.
@@ -175,7 +174,10 @@ fn source_line() -> String {
         .filter(|line| !line.trim_start().starts_with('#'))
         .flat_map(str::split_whitespace)
         .find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"));
-    format!("deb [signed-by={KEYRING}] {} {SUITE} main\n", used.unwrap_or(MIRROR))
+    format!(
+        "deb [signed-by={KEYRING}] {} {SUITE} main\n",
+        used.expect("no Debian mirror stands in /etc/apt: add one to sources.list")
+    )
 }
 
 fn find_archive(archives: &Path, package: &str) -> PathBuf {
