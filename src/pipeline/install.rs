@@ -12,7 +12,7 @@ use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
-use crate::smoke::{self, Trial};
+use crate::smoke::{self, SmokeError, Trial};
 use crate::unpack::UnpackError;
 
 /// What the caller decides.
@@ -136,7 +136,8 @@ fn explain_space(prefix: &Prefix, error: Error) -> Error {
     let source = match &error {
         Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
         Error::Unpack(UnpackError::Write { source, .. })
-        | Error::Relocate(RelocateError::File { source, .. }) => Some(source.kind()),
+        | Error::Relocate(RelocateError::File { source, .. })
+        | Error::Smoke(SmokeError::Io { source, .. }) => Some(source.kind()),
         _ => return error,
     };
     match source {

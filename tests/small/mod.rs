@@ -164,10 +164,12 @@ impl World {
     pub fn complete(&self, command: &mut Command, words: &[&str]) {
         let path = |name: &str| self.prefix(name);
         command.args(words);
-        if ["install", "update", "plan", "rollback", "remove"].contains(&words[0]) {
+        let is_repair = words.contains(&"--repair");
+        if ["install", "update", "plan", "rollback", "remove"].contains(&words[0]) || is_repair {
             command.arg("--repos").arg(path("repos"));
         }
-        if ["install", "update", "plan"].contains(&words[0]) || words.contains(&"-r") {
+        let fetches = ["install", "update", "plan"].contains(&words[0]) || is_repair;
+        if fetches || words.contains(&"-r") {
             if !words.contains(&"--mirror") {
                 command.arg("--mirror").arg(path("mirror"));
             }
