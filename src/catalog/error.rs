@@ -51,6 +51,12 @@ pub enum CatalogError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// None, or several, of the runtimes say that they are meant where none is named.
+    #[error("no one runtime is the default: name one of {} with --runtime", known.join(", "))]
+    NoDefault {
+        /// Those that exist.
+        known: Vec<String>,
+    },
     /// What `--for` names is no machine.
     #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, el8, or a distribution's name")]
     UnknownHost {
@@ -109,7 +115,7 @@ impl CatalogError {
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),
-            Self::Unreadable { .. } | Self::UnknownHost { .. } => None,
+            Self::Unreadable { .. } | Self::UnknownHost { .. } | Self::NoDefault { .. } => None,
         }
     }
 }

@@ -52,6 +52,18 @@ impl Catalog {
         })
     }
 
+    /// The runtime that is meant where none is named.
+    ///
+    /// # Errors
+    /// When not exactly one says of itself that it is.
+    pub fn default_runtime(&self) -> Result<&Runtime, CatalogError> {
+        let mut found = self.runtimes().filter(|runtime| runtime.default);
+        match (found.next(), found.next()) {
+            (Some(runtime), None) => Ok(runtime),
+            _ => Err(CatalogError::NoDefault { known: self.runtimes.keys().cloned().collect() }),
+        }
+    }
+
     /// The dist that `name` stands for: its own name, or that of a distribution that it fits
     /// (`debian12`, `rocky9`, `opensuse-leap15.6`).
     ///
