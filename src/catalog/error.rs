@@ -105,10 +105,12 @@ impl CatalogError {
                 let near = nearest(name, known)?;
                 Some(format!("did you mean `-r {near}`?"))
             }
-            Self::UnknownDist { name, known, .. } => match nearest(name, known) {
-                Some(near) => Some(format!("did you mean `-d {near}`?")),
-                None => Some("leave `-d` out to let elsewhere choose".to_owned()),
-            },
+            Self::UnknownDist { name, known, examples } => {
+                match nearest(name, known).or_else(|| nearest(name, examples)) {
+                    Some(near) => Some(format!("did you mean `-d {near}`?")),
+                    None => Some("leave `-d` out to let elsewhere choose".to_owned()),
+                }
+            }
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
                 Some("docs/definitions.md describes the format of definitions".to_owned())
             }

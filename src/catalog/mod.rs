@@ -105,7 +105,10 @@ impl Catalog {
                 let wrong = |_| CatalogError::UnknownHost { name: host.clone() };
                 glibcs.push(version.parse().map_err(wrong)?);
             } else {
-                let dist = self.dist(host)?;
+                let dist = self.dist(host).map_err(|error| match error {
+                    CatalogError::UnknownDist { name, .. } => CatalogError::UnknownHost { name },
+                    error => error,
+                })?;
                 let is_dist = self.dists.contains_key(&plain);
                 implied.push(if is_dist {
                     dist.x86_64_level.max(USUAL_LEVEL)

@@ -134,6 +134,7 @@ fn tell(told: &clap::Error, host: &Host) -> u8 {
     }
     let text = told.render().to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let text = text.split("\n\nFor more information").next().unwrap_or_default();
     let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
     let error = Error::Usage(words.join(" "));
     let terminal = options::Output::json().terminal(host, Arc::default());

@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 
 use crate::catalog::Catalog;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Whose};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Request, RuntimeRequest};
+use crate::model::{Arch, Request, RuntimeRequest, escape};
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
@@ -128,7 +128,7 @@ impl Wanted {
         arches.sort_unstable();
         arches.dedup();
         Ok(Request {
-            runtimes: self.runtime_requests(&settings.catalog)?,
+            runtimes: self.runtime_requests(host, &settings.catalog)?,
             dist: self.dist.clone(),
             arches,
             trust_keys: self.trust_key.iter().chain(&config.trust_key).cloned().collect(),
@@ -136,13 +136,21 @@ impl Wanted {
         })
     }
 
-    fn runtime_requests(&self, catalog: &Catalog) -> Result<Vec<RuntimeRequest>, Error> {
+    /// What is plainly wrong is said here, before anything is fetched.
+    fn runtime_requests(
+        &self,
+        host: &Host,
+        catalog: &Catalog,
+    ) -> Result<Vec<RuntimeRequest>, Error> {
         let mut names = self.runtimes.clone();
         if names.is_empty() {
             names.push(catalog.default_runtime()?.name.clone());
         }
         names.sort_unstable();
         names.dedup();
+        for name in &names {
+            catalog.runtime(name)?;
+        }
         if self.version.is_some() && names.len() > 1 {
             return Err(Error::Usage(
                 "--version belongs to one runtime: install the others by a second command".into(),
@@ -150,6 +158,10 @@ impl Wanted {
         }
         let is_package = |text: &&String| text.ends_with(".rpm");
         let package = self.version.as_ref().filter(is_package).cloned();
+        if let Some(path) = package.as_ref().filter(|package| !package.contains("://")) {
+            let path = host.absolute(path.trim_start_matches("file:").as_ref());
+            std::fs::metadata(&path).map_err(|source| Error::File { path, source })?;
+        }
         let version = self.version.as_ref().filter(|text| !is_package(text)).cloned();
         let request =
             |name| RuntimeRequest { name, version: version.clone(), package: package.clone() };
@@ -171,7 +183,7 @@ impl Sources {
     /// The mirror as an absolute URL or path: the option's, the variable's or a file's.
     ///
     /// # Errors
-    /// When the variable is not UTF-8, or the base is a URL of another kind.
+    /// When the variable is not UTF-8, or the base is a URL of another kind or no directory.
     pub(super) fn mirror(&self, host: &Host, config: &Config) -> Result<Option<String>, Error> {
         let base = match &self.mirror {
             Some(base) => Some(base.as_str()),
@@ -184,10 +196,18 @@ impl Sources {
                 "--mirror {base}: an http, https or file URL or a directory is needed"
             )));
         }
-        Ok(base.map(|base| match is_url(base) {
-            true => base.to_owned(),
-            false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),
-        }))
+        let Some(base) = base else { return Ok(None) };
+        if is_url(base) {
+            return Ok(Some(base.to_owned()));
+        }
+        let directory = host.absolute(base.as_ref());
+        if !directory.is_dir() {
+            return Err(Error::Usage(format!(
+                "the mirror {} is no directory; a URL begins with https://, http:// or file:",
+                escape(&directory.to_string_lossy())
+            )));
+        }
+        Ok(Some(directory.to_string_lossy().into_owned()))
     }
 }
 
@@ -205,9 +225,9 @@ impl Definitions {
 fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error> {
     let mut files = Vec::new();
     let named = named.map(|path| host.absolute(path));
-    files.extend(named.or_else(|| host.config_file()).map(|path| (path, true)));
-    files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), false)));
-    files.push((PathBuf::from(config::SITE_FILE), false));
+    files.extend(named.or_else(|| host.config_file()).map(|path| (path, Whose::Named)));
+    files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), Whose::User)));
+    files.push((PathBuf::from(config::SITE_FILE), Whose::Site));
     let mut config = Config::load(&files)?;
     if let Some(dist) = host.dist()? {
         config.dist = Some(dist.to_owned());
@@ -265,7 +285,7 @@ mod tests {
 
     fn requests(words: &[&str]) -> Result<Vec<RuntimeRequest>, Error> {
         let line = Line::parse_from(["x"].iter().chain(words));
-        line.wanted.runtime_requests(&Catalog::load(&[])?)
+        line.wanted.runtime_requests(&Host::read(), &Catalog::load(&[])?)
     }
 
     #[test]
@@ -277,9 +297,15 @@ mod tests {
 
     #[test]
     fn a_version_that_ends_in_rpm_is_a_package() {
-        let wanted = requests(&["-v", "./a-1.rpm"]).unwrap();
-        assert_eq!(wanted[0].package.as_deref(), Some("./a-1.rpm"));
+        let wanted = requests(&["-v", "https://a/a-1.rpm"]).unwrap();
+        assert_eq!(wanted[0].package.as_deref(), Some("https://a/a-1.rpm"));
         assert_eq!(wanted[0].version, None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_before_anything_is_fetched() {
+        assert!(matches!(requests(&["-v", "./nowhere.rpm"]), Err(Error::File { .. })));
+        assert!(matches!(requests(&["-r", "aptainer"]), Err(Error::Catalog(_))));
     }
 
     #[test]

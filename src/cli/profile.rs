@@ -54,8 +54,10 @@ pub(super) struct Module {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Syntax {
     /// sh, bash, dash, ksh, zsh
+    #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
+    #[value(alias = "tcsh")]
     Csh,
     /// fish
     Fish,
