@@ -72,8 +72,12 @@ struct Progress {
 /// JSON lines about progress come no more often than this.
 const JSON_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Columns of a screen that nothing is known of.
+/// Columns of a screen that nothing is known of …
 const USUAL_WIDTH: usize = 80;
+/// … the fewest that text is wrapped to …
+const NARROWEST: usize = 20;
+/// … and the most: longer lines are hard to read.
+const WIDEST: usize = 100;
 
 impl Terminal {
     /// A screen. `cancelled` is set by the signal handler.
@@ -94,9 +98,13 @@ impl Terminal {
         Self { verbosity, form, show_retries, colour, width, bars, state, cancelled }
     }
 
-    /// The same with so many columns.
+    /// The same with the columns that standard output has, or else so many, within what can be
+    /// read.
     #[must_use]
-    pub fn with_width(self, width: usize) -> Self {
+    pub fn with_columns(self, columns: Option<usize>) -> Self {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        let own = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        let width = own.or(columns).unwrap_or(USUAL_WIDTH).clamp(NARROWEST, WIDEST);
         Self { width, ..self }
     }
 

@@ -189,7 +189,7 @@ impl Command {
                 command.execute(terminal);
                 Ok(())
             }
-            Self::Man(command) => command.execute(terminal),
+            Self::Man(command) => command.execute(host, terminal),
             Self::SelfCommand(command) => command.execute(host, terminal),
         }
     }

@@ -268,7 +268,7 @@ impl Output {
         };
         let colour = tty && !host.no_colour();
         Terminal::new(verbosity, form, self.show_retries, colour, cancelled)
-            .with_width(host.width())
+            .with_columns(host.columns())
     }
 }
 

@@ -110,7 +110,9 @@ fn lines(syntax: Syntax, bin: &str) -> String {
         Syntax::Csh => {
             // `!` recalls history even in single quotes.
             let bin = format!("'{}'", bin.replace('\'', r"'\''").replace('!', r"\!"));
-            format!("if ( \":${{PATH}}:\" !~ *:{bin}:* ) setenv PATH {bin}:\"$PATH\"")
+            // In a pattern, `[` begins a set even in quotes; any character stands for it there.
+            let pattern = bin.replace('[', "?");
+            format!("if ( \":${{PATH}}:\" !~ *:{pattern}:* ) setenv PATH {bin}:\"$PATH\"")
         }
         Syntax::Fish => {
             let bin = format!("'{}'", bin.replace('\\', r"\\").replace('\'', r"\'"));

@@ -394,7 +394,9 @@ mod tests {
 
     #[test]
     fn passwords_go_to_the_host_they_are_for() {
-        let path = std::env::temp_dir().join(format!("elsewhere-netrc-{}", std::process::id()));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/netrc");
+        let path = std::path::PathBuf::from(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "machine a login ann password s\ndefault login x password y\n")
             .unwrap();
         let mut options = Options::new("/nonexistent");

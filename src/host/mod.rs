@@ -17,13 +17,6 @@ use crate::config::Network;
 use crate::model::{Arch, HostFacts};
 use environment::Environment;
 
-/// Columns of a text where nothing says how many there are …
-const USUAL_WIDTH: usize = 80;
-/// … and the fewest …
-const NARROWEST: usize = 20;
-/// … and the most that are used.
-const WIDEST: usize = 100;
-
 /// This machine and this process.
 #[derive(Debug)]
 pub struct Host {
@@ -189,14 +182,10 @@ impl Host {
         io::stdout().is_terminal()
     }
 
-    /// Columns for text on standard output: the terminal's, or what `COLUMNS` says. Lines longer
-    /// than [`WIDEST`] are hard to read.
+    /// Columns of a screen, where `COLUMNS` says so.
     #[must_use]
-    pub fn width(&self) -> usize {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-        let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
-        let columns = columns.or_else(|| self.environment.columns()).unwrap_or(USUAL_WIDTH);
-        columns.clamp(NARROWEST, WIDEST)
+    pub fn columns(&self) -> Option<usize> {
+        self.environment.columns()
     }
 
     /// The directories where programs are looked for.
