@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{Definitions, Output};
-use super::session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::Arch;
@@ -47,7 +46,7 @@ impl Rollback {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let catalog = session::catalog(host, &self.definitions.repos)?;
+        let catalog = self.definitions.catalog(host)?;
         if self.to.is_some() && self.arch.is_none() && prefix.arches()?.len() > 1 {
             return Err(Error::Usage(
                 "each architecture counts its own generations: name one with --arch".to_owned(),
