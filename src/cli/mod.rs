@@ -8,6 +8,7 @@ mod install;
 mod list;
 mod man;
 mod options;
+mod parts;
 mod pin;
 mod plan;
 mod profile;

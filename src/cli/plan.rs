@@ -8,11 +8,12 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
+use super::parts;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Plan, TreePlan, escape};
-use crate::pipeline::{self, Keys, Present};
+use crate::model::{PLAN_FORMAT, Plan, Request, TreePlan, escape};
+use crate::pipeline::{self, Context, Keys, Present};
 use crate::terminal::Terminal;
 
 /// Print what an install would do: every package, and why it is in
@@ -40,7 +41,7 @@ impl PlanCommand {
         let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = pipeline::plan(context, &keys, &request, &Present::default())?;
+        let plan = self.plan(context, &keys, &request)?;
         session.check_policy(&plan)?;
         if let Some(path) = &self.lock {
             write_lock(&plan, path)?;
@@ -48,6 +49,30 @@ impl PlanCommand {
         }
         show(&plan, self.output.json, terminal);
         Ok(())
+    }
+}
+
+impl PlanCommand {
+    /// The plan; of several dists, each for the machines that run it.
+    fn plan(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        request: &Request,
+    ) -> Result<Plan, Error> {
+        let dists = self.wanted.dists(context)?;
+        let present = Present::default();
+        if dists.len() < 2 {
+            return pipeline::plan(context, keys, request, &present);
+        }
+        let mut trees = Vec::new();
+        for dist in dists {
+            let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
+            let context = parts::for_dist(context, dist);
+            trees.extend(pipeline::plan(context, keys, &request, &present)?.trees);
+        }
+        trees.sort_by_key(|tree| tree.arch);
+        Ok(Plan { format: PLAN_FORMAT, trees })
     }
 }
 

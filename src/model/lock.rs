@@ -77,8 +77,9 @@ impl Plan {
     /// What is wrong with the tree at position `at`.
     fn contradiction(&self, at: usize, tree: &TreePlan) -> Option<String> {
         let arch = tree.arch;
-        if self.trees.iter().take(at).any(|earlier| earlier.arch == arch) {
-            return Some(format!("there are two trees for {arch}"));
+        let is_twin = |earlier: &TreePlan| (earlier.arch, &earlier.dist) == (arch, &tree.dist);
+        if self.trees.iter().take(at).any(is_twin) {
+            return Some(format!("there are two trees of {} for {arch}", tree.dist));
         }
         let twin = tree.packages.windows(2).find(|pair| match pair {
             [one, other] => one.nevra.name >= other.nevra.name,

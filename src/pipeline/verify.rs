@@ -19,7 +19,7 @@ use crate::resolve::LOCAL;
 use crate::verify::{self, Finding, Problem, Subject};
 
 /// What was found in a prefix.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Verification {
     /// Every tree that was looked at.
     pub trees: Vec<CheckedTree>,
@@ -30,6 +30,8 @@ pub struct Verification {
 /// What was found in one tree.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct CheckedTree {
+    /// The part of a prefix of several dists that it is in, ending in `/`; empty otherwise.
+    pub part: String,
     /// Its architecture.
     pub arch: Arch,
     /// The generation's number.
@@ -45,6 +47,19 @@ pub struct CheckedTree {
 }
 
 impl Verification {
+    /// Adds what was found in the part of the prefix that lies at `place`.
+    pub fn add(&mut self, other: Self, place: &str) {
+        let in_place = |tree: CheckedTree| CheckedTree { part: place.to_owned(), ..tree };
+        self.trees.extend(other.trees.into_iter().map(in_place));
+        let prefix = if place.is_empty() { String::new() } else { format!("{place}bin/") };
+        self.launchers.extend(
+            other
+                .launchers
+                .into_iter()
+                .map(|finding| Finding { path: format!("{prefix}{}", finding.path), ..finding }),
+        );
+    }
+
     /// How many findings are damage.
     #[must_use]
     pub fn damage(&self) -> usize {
@@ -69,6 +84,7 @@ pub fn verify(
         trees.push(match receipt(prefix, &generation)? {
             Ok(receipt) => check_tree(catalog, &generation, live, &receipt, reporter)?,
             Err(finding) => CheckedTree {
+                part: String::new(),
                 arch: generation.arch,
                 generation: generation.number,
                 live,
@@ -142,6 +158,7 @@ fn check_tree(
         findings.extend(gaps(generation, receipt, &libraries, &library_path)?);
     }
     Ok(CheckedTree {
+        part: String::new(),
         arch: generation.arch,
         generation: generation.number,
         live,
@@ -171,7 +188,7 @@ fn gaps(
 }
 
 fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
-    let launchers = launchers::texts(catalog, launchers::live(prefix)?.iter())?;
+    let launchers = launchers::texts(catalog, prefix, launchers::live(prefix)?.iter())?;
     let mut problem = Problem::Launcher;
     for (generation, _) in generations(prefix, false)? {
         if prefix.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {

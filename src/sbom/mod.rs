@@ -68,7 +68,7 @@ impl<'a> Material<'a> {
         for receipt in self.receipts {
             for runtime in &receipt.runtimes {
                 entries.push(RuntimeEntry {
-                    reference: format!("runtime:{}:{}", runtime.name, receipt.arch),
+                    reference: self.reference(receipt, &runtime.name),
                     name: &runtime.name,
                     version: &runtime.version,
                     arch: receipt.arch.as_str(),
@@ -77,6 +77,15 @@ impl<'a> Material<'a> {
             }
         }
         entries
+    }
+
+    /// What names a runtime of a tree; with the dist, where there are several for the architecture.
+    fn reference(&self, receipt: &Receipt, runtime: &str) -> String {
+        let trees = self.receipts.iter().filter(|other| other.arch == receipt.arch).count();
+        match trees {
+            1 => format!("runtime:{runtime}:{}", receipt.arch),
+            _ => format!("runtime:{runtime}:{}:{}", receipt.arch, receipt.dist),
+        }
     }
 
     /// The URLs of what each package brought in, by its own URL.
