@@ -10,7 +10,7 @@ use super::parts::{PartOf, label};
 use super::update::describe_change;
 use crate::error::Error;
 use crate::host::{Host, date};
-use crate::model::{Arch, PlannedRuntime, Receipt, escape};
+use crate::model::{Arch, PackageReceipt, PlannedRuntime, Receipt, escape};
 use crate::pipeline::{Change, changes_between};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
@@ -87,10 +87,14 @@ fn of_arch(prefix: &Prefix, arch: Arch) -> Result<Vec<Entry>, Error> {
         let packages = now.as_ref().map(|receipt| receipt.packages.clone());
         let changes = match (&before, &packages) {
             (Some(old), Some(new)) => {
-                let names = |packages: &[crate::model::PackageReceipt]| {
-                    packages.iter().map(|package| package.nevra.clone()).collect::<Vec<_>>()
+                let names = |packages: &'_ Vec<PackageReceipt>| {
+                    let name = |it: &PackageReceipt| (it.dist.clone(), it.nevra.clone());
+                    packages.iter().map(name).collect::<Vec<_>>()
                 };
-                Some(changes_between(names(old).iter(), names(new).iter()))
+                let (old, new) = (names(old), names(new));
+                let of_old = old.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
+                let of_new = new.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
+                Some(changes_between(of_old, of_new))
             }
             _ => None,
         };

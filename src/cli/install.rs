@@ -36,7 +36,7 @@ pub(super) struct Install {
     #[command(flatten)]
     wanted: Wanted,
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "arches"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
     /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it

@@ -28,6 +28,10 @@ pub(super) struct Wanted {
     /// Several (el7,el8,el9) share a prefix, whose launchers run the newest that a machine runs
     #[arg(short, long = "dist", value_name = "DIST", value_delimiter = ',')]
     dists: Vec<String>,
+    /// Where programs come from that are bound into containers and run on their C library (fakeroot),
+    /// when the rest comes from a newer dist: a dist, or `same` [default: the oldest maintained]
+    #[arg(long, value_name = "DIST")]
+    container_dist: Option<String>,
     /// Architectures: x86_64 aarch64 ppc64le s390x [default: this machine's]
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
@@ -125,6 +129,7 @@ impl Wanted {
         Ok(Request {
             runtimes: self.runtime_requests()?,
             dist: self.dists.first().cloned(),
+            container_dist: self.container_dist.clone(),
             arches,
             trust_keys: self.trust_key.iter().chain(&config.trust_key).cloned().collect(),
             allow_unsigned: self.allow_unsigned,

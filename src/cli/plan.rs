@@ -104,7 +104,10 @@ fn table(tree: &TreePlan) -> String {
             "{} {} from {} for {}",
             escape(&runtime.name),
             escape(&runtime.version),
-            tree.dist,
+            match &tree.container_dist {
+                Some(inside) => format!("{}, what goes into containers from {inside},", tree.dist),
+                None => tree.dist.clone(),
+            },
             tree.arch
         );
     }
@@ -115,7 +118,10 @@ fn table(tree: &TreePlan) -> String {
             [
                 escape(&package.nevra.name).into_owned(),
                 package.nevra.evr.to_string(),
-                package.source.clone(),
+                match (&tree.container_dist, &package.dist) {
+                    (Some(_), None) => format!("{}/{}", tree.dist, package.source),
+                    _ => package.source.clone(),
+                },
                 HumanBytes(package.size).to_string(),
             ]
         })

@@ -83,7 +83,9 @@ fn describe(tree: &Tree) -> String {
             Some(key) => format!("signed by {key}"),
             None => "UNSIGNED".to_owned(),
         };
-        lines.push(format!("  {}  {signer}", package.nevra));
+        let dist = package.dist.as_ref();
+        let dist = dist.map_or(String::new(), |dist| format!("  from {dist}, for containers"));
+        lines.push(format!("  {}  {signer}{dist}", package.nevra));
     }
     lines.join("\n")
 }

@@ -318,6 +318,7 @@ pub(super) fn unchanged(
     let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
     let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")
         && receipt.dist == tree.dist
+        && receipt.container_dist() == tree.container_dist.as_deref()
         && receipt.runtimes == tree.runtimes
         && packages.eq(planned);
     Ok(same.then_some((generation, receipt)))

@@ -110,6 +110,7 @@ mod tests {
         let tree = TreePlan {
             arch,
             dist: dist.to_owned(),
+            container_dist: None,
             glibc: glibc.parse().ok(),
             runtimes: Vec::new(),
             sources: Vec::new(),

@@ -179,7 +179,8 @@ fn gaps(
     let files: Vec<ReceiptFile> =
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
     let tree = &generation.path;
-    let audit = audit::audit(tree, generation.arch, &files, libraries, library_path, None)?;
+    let arch = generation.arch;
+    let audit = make::audit_both(tree, arch, &files, libraries, library_path, (None, None))?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
@@ -242,9 +243,11 @@ pub(super) fn rules(receipt: &Receipt) -> Rules {
 /// changed its receipt too.
 pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> TreePlan {
     let mut plan = receipt.plan();
-    let dist = context.catalog.dist(&receipt.dist).ok();
     for source in &mut plan.sources {
-        let is_its = |repository: &&Repository| source.id == LOCAL || source.id == repository.id;
+        // Those of another dist have its name before theirs.
+        let (dist, id) = source.id.split_once('/').unwrap_or((&receipt.dist, &source.id));
+        let dist = context.catalog.dist(dist).ok();
+        let is_its = |repository: &&Repository| id == LOCAL || id == repository.id;
         let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
         let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
         let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
