@@ -229,6 +229,14 @@ pub struct SmokeTest {
     pub needs_user_namespaces: bool,
 }
 
+impl Runtime {
+    /// Whether an extra is bound into containers.
+    #[must_use]
+    pub fn faces_containers(&self, extra: &Extra) -> bool {
+        self.container_facing.contains(&extra.package)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

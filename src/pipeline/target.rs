@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::model::{Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
+use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
 
 impl Context<'_> {
     /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
@@ -18,8 +18,12 @@ impl Context<'_> {
     /// others may be too new for it.
     #[must_use]
     pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
-        let is_too_new = || glibc.zip(self.host.glibc()).is_some_and(|(needs, has)| needs > has);
-        self.host.arch == Some(arch) && (self.aim.is_none() || !is_too_new())
+        let is_too_new = |aim: Aim| {
+            let needs_newer = glibc.zip(self.host.glibc()).is_some_and(|(needs, has)| needs > has);
+            let needs_level = arch == Arch::X86_64 && aim.x86_64_level > self.host.x86_64_level;
+            needs_newer || needs_level
+        };
+        self.host.arch == Some(arch) && !self.aim.is_some_and(is_too_new)
     }
 }
 
@@ -106,6 +110,7 @@ mod tests {
         let tree = TreePlan {
             arch,
             dist: dist.to_owned(),
+            container_dist: None,
             glibc: glibc.parse().ok(),
             runtimes: Vec::new(),
             sources: Vec::new(),
