@@ -137,6 +137,10 @@ impl SmokeError {
                 "the file system may be mounted noexec: choose a directory where programs may run"
                     .to_owned(),
             ),
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "EL's programs need glibc, which this machine may not have: --for makes trees for others"
+                    .to_owned(),
+            ),
             Self::Start { .. } | Self::Io { .. } | Self::Cancelled => None,
         }
     }
