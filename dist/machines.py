@@ -46,9 +46,10 @@ def prepare(cache, arches, here):
     subprocess.run(["mount", "-t", "binfmt_misc", "none", place], check=True)
     for arch in foreign:
         qemu = debian.program(cache, here, "qemu-user-static", f"usr/bin/qemu-{arch}-static")
-        # Its path must hold no colon; the kernel opens it now, so that chroots need no copy.
+        # P: programs see the name they were called by, which busybox lives on. F: the kernel opens qemu
+        # now, so that chroots need no copy. Its path must hold no colon.
         mask = MASKS[">" if arch == "s390x" else "<"]
-        rule = rb":%s:M::\x7fELF%s:%s:%s:F" % (arch.encode(), MAGIC[arch], mask, bytes(qemu))
+        rule = rb":%s:M::\x7fELF%s:%s:%s:PF" % (arch.encode(), MAGIC[arch], mask, bytes(qemu))
         Path(place, "register").write_bytes(rule)
 
 
