@@ -16,8 +16,8 @@ CROSS_x86_64 = gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyring ca-certificates
 TEST_PACKAGES = $(DEMO_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox createrepo-c \
-	curl dash dnf fakeroot gnupg ksh minisign mksh openssl patchelf python3 python3-dnf python3-rpm \
-	qemu-user rpm shellcheck strace uidmap util-linux wget yash zsh
+	curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl patchelf python3 \
+	python3-dnf python3-rpm qemu-user rpm shellcheck strace tcsh uidmap util-linux wget yash zsh
 
 DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \
 	openssl python3 python3-venv rust-web-src rustc-web util-linux wget

@@ -51,6 +51,12 @@ pub enum CatalogError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// None, or several, of the runtimes say that they are meant where none is named.
+    #[error("no one runtime is the default: name one of {} with --runtime", known.join(", "))]
+    NoDefault {
+        /// Those that exist.
+        known: Vec<String>,
+    },
     /// What `--for` names is no machine.
     #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, el8, or a distribution's name")]
     UnknownHost {
@@ -99,17 +105,19 @@ impl CatalogError {
                 let near = nearest(name, known)?;
                 Some(format!("did you mean `-r {near}`?"))
             }
-            Self::UnknownDist { name, known, .. } => match nearest(name, known) {
-                Some(near) => Some(format!("did you mean `-d {near}`?")),
-                None => Some("leave `-d` out to let elsewhere choose".to_owned()),
-            },
+            Self::UnknownDist { name, known, examples } => {
+                match nearest(name, known).or_else(|| nearest(name, examples)) {
+                    Some(near) => Some(format!("did you mean `-d {near}`?")),
+                    None => Some("leave `-d` out to let elsewhere choose".to_owned()),
+                }
+            }
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
                 Some("docs/definitions.md describes the format of definitions".to_owned())
             }
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),
-            Self::Unreadable { .. } | Self::UnknownHost { .. } => None,
+            Self::Unreadable { .. } | Self::UnknownHost { .. } | Self::NoDefault { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::options::Output;
+use super::parts;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
@@ -54,8 +55,10 @@ pub(super) struct Module {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Syntax {
     /// sh, bash, dash, ksh, zsh
+    #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
+    #[value(alias = "tcsh")]
     Csh,
     /// fish
     Fish,
@@ -75,9 +78,8 @@ impl Module {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let mut names: Vec<String> = Vec::new();
-        for arch in prefix.arches()? {
-            let Some(generation) = prefix.live(arch)? else { continue };
-            for runtime in prefix.receipt(&generation)?.runtimes {
+        for part in parts::all(&prefix)? {
+            for runtime in parts::live(&part)?.iter().flat_map(|(_, tree)| &tree.runtimes) {
                 let name = format!("{} {}", escape(&runtime.name), escape(&runtime.version));
                 if !names.contains(&name) {
                     names.push(name);
@@ -108,7 +110,9 @@ fn lines(syntax: Syntax, bin: &str) -> String {
         Syntax::Csh => {
             // `!` recalls history even in single quotes.
             let bin = format!("'{}'", bin.replace('\'', r"'\''").replace('!', r"\!"));
-            format!("if ( \":${{PATH}}:\" !~ *:{bin}:* ) setenv PATH {bin}:\"$PATH\"")
+            // In a pattern, `[` begins a set even in quotes; any character stands for it there.
+            let pattern = bin.replace('[', "?");
+            format!("if ( \":${{PATH}}:\" !~ *:{pattern}:* ) setenv PATH {bin}:\"$PATH\"")
         }
         Syntax::Fish => {
             let bin = format!("'{}'", bin.replace('\\', r"\\").replace('\'', r"\'"));

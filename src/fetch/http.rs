@@ -393,6 +393,29 @@ mod tests {
     }
 
     #[test]
+    fn passwords_go_to_the_host_they_are_for() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/netrc");
+        let path = std::path::PathBuf::from(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "machine a login ann password s\ndefault login x password y\n")
+            .unwrap();
+        let mut options = Options::new("/nonexistent");
+        options.netrc = Some(path.clone());
+        options.mirror = Some("http://a:8080/el".to_owned());
+        let http = Http::new(&options);
+        let login = |url: &str| {
+            let url = http.with_credentials(&Url::parse(url).unwrap());
+            url.password().map(|password| format!("{}:{password}", url.username()))
+        };
+        assert_eq!(login("https://a/x").as_deref(), Some("ann:s"));
+        assert_eq!(login("http://a:8080/x").as_deref(), Some("ann:s"));
+        assert_eq!(login("http://a/x"), None);
+        assert_eq!(login("https://b/x"), None);
+        assert_eq!(login("https://own:word@a/x").as_deref(), Some("own:word"));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn tls_errors_are_found_however_wrapped() {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let wrapped = std::io::Error::other(std::io::Error::other(error));

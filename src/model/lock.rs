@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{PLAN_FORMAT, Plan, TreePlan};
+use super::{PLAN_FORMAT, Plan, TreePlan, escape};
 
 /// The first line of every lock file. A comment: it is not looked at.
 const HEADING: &str =
@@ -16,8 +16,13 @@ pub enum LockError {
     #[error("this plan cannot be written as a lock file")]
     Unwritable(#[source] toml::ser::Error),
     /// It is no TOML, or lacks a field, or has one that is not known.
-    #[error("this is no lock file")]
-    Unreadable(#[source] Box<toml::de::Error>),
+    #[error("this is no lock file: line {line}: {}", escape(message))]
+    Unreadable {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A newer program wrote it.
     #[error("the lock file has format {0}, and this program reads format {PLAN_FORMAT}")]
     Format(u32),
@@ -34,7 +39,7 @@ impl LockError {
             Self::Format(_) => {
                 Some("use the version of elsewhere that wrote it, or newer".to_owned())
             }
-            Self::Unreadable(_) | Self::Inconsistent(_) => {
+            Self::Unreadable { .. } | Self::Inconsistent(_) => {
                 Some("make it anew with `elsewhere plan --lock FILE`".to_owned())
             }
             Self::Unwritable(_) => None,
@@ -62,7 +67,12 @@ impl Plan {
         struct FormatOnly {
             format: u32,
         }
-        let unreadable = |error| LockError::Unreadable(Box::new(error));
+        let unreadable = |error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let before = text.get(..start).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            LockError::Unreadable { line, message: error.message().to_owned() }
+        };
         let FormatOnly { format } = toml::from_str(text).map_err(unreadable)?;
         if format != PLAN_FORMAT {
             return Err(LockError::Format(format));
@@ -77,17 +87,21 @@ impl Plan {
     /// What is wrong with the tree at position `at`.
     fn contradiction(&self, at: usize, tree: &TreePlan) -> Option<String> {
         let arch = tree.arch;
-        if self.trees.iter().take(at).any(|earlier| earlier.arch == arch) {
-            return Some(format!("there are two trees for {arch}"));
+        let is_twin = |earlier: &TreePlan| (earlier.arch, &earlier.dist) == (arch, &tree.dist);
+        if self.trees.iter().take(at).any(is_twin) {
+            return Some(format!("there are two trees of {} for {arch}", tree.dist));
         }
         let twin = tree.packages.windows(2).find(|pair| match pair {
-            [one, other] => one.nevra.name >= other.nevra.name,
+            [one, other] => (&one.dist, &one.nevra.name) >= (&other.dist, &other.nevra.name),
             _ => false,
         });
         if let Some([_, twin]) = twin {
             return Some(format!("{arch}: {} is out of order, or stands twice", twin.nevra));
         }
         tree.packages.iter().find_map(|package| {
+            if package.dist.is_some() && package.dist != tree.container_dist {
+                return Some(format!("{arch}: {} is of another dist", package.nevra));
+            }
             if !arch.accepts(&package.nevra.arch) {
                 return Some(format!("{arch}: {} is for another architecture", package.nevra));
             }

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::model::{Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
+use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
 
 impl Context<'_> {
     /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
@@ -18,9 +18,13 @@ impl Context<'_> {
     /// others may be too new for it, and this one may have no glibc at all.
     #[must_use]
     pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
-        let is_new_enough =
-            || self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
-        self.host.arch == Some(arch) && (self.aim.is_none() || is_new_enough())
+        let is_fit = |aim: Aim| {
+            let has_glibc =
+                self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
+            let has_level = arch != Arch::X86_64 || aim.x86_64_level <= self.host.x86_64_level;
+            has_glibc && has_level
+        };
+        self.host.arch == Some(arch) && self.aim.is_none_or(is_fit)
     }
 }
 
@@ -86,6 +90,7 @@ mod tests {
         let tree = TreePlan {
             arch,
             dist: dist.to_owned(),
+            container_dist: None,
             glibc: glibc.parse().ok(),
             runtimes: Vec::new(),
             sources: Vec::new(),

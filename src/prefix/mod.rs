@@ -4,6 +4,7 @@
 //! ```text
 //! PREFIX/
 //! ├── bin/NAME                     launchers
+//! ├── dists/DIST/                  where there are several dists: a prefix for each
 //! ├── ARCH -> .elsewhere/ARCH/N    the live generation: a relative symlink, replaced by rename(2)
 //! └── .elsewhere/
 //!     ├── lock                     held by whoever changes anything below PREFIX
@@ -35,6 +36,7 @@ mod in_use;
 mod launchers;
 mod layout;
 mod lock;
+mod members;
 mod pins;
 mod program;
 mod prune;
@@ -130,12 +132,12 @@ impl Prefix {
         format!("{pattern}/*/*/{path}")
     }
 
-    /// Whether its path, or the one that symlinks lead to, has a blank: some features of some
+    /// Whether its path, or the one that symlinks lead to, holds `character`: some features of some
     /// runtimes fail there by themselves.
     #[must_use]
-    pub fn has_space(&self) -> bool {
-        let has_space = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b' ');
-        has_space(&self.layout.root) || has_space(&physical(&self.layout.root))
+    pub fn path_holds(&self, character: char) -> bool {
+        let holds = |path: &Path| path.to_string_lossy().contains(character);
+        holds(&self.layout.root) || holds(&physical(&self.layout.root))
     }
 
     /// The architectures that have a live generation.

@@ -6,7 +6,8 @@
  *   --open-fuse          /dev/fuse is for everyone (root only)
  *   --bare-dev           /dev holds only null, zero and random numbers
  *   --bind FILE PLACE    FILE lies at PLACE
- *   --tmpfs PLACE FLAG   a tmpfs of 1 MiB, with FLAG noexec, or 4 GiB of room with FLAG roomy-noexec
+ *   --tmpfs PLACE FLAG   a tmpfs of 1 MiB, with FLAG noexec; or 4 GiB of room with FLAG roomy-noexec,
+ *                        or half a GiB with FLAG tight
  *   --user ID            run as this user (root only)
  *   --no-namespaces      a user namespace in which max_user_namespaces is 0
  *   --refuse CALL        a seccomp filter answers EPERM to unshare or mount
@@ -114,7 +115,9 @@ int main(int count, char **arguments) {
 		} else if (strcmp(*option, "--tmpfs") == 0 && left >= 2) {
 			int roomy = strcmp(option[2], "roomy-noexec") == 0;
 			int flags = roomy || strcmp(option[2], "noexec") == 0 ? MS_NOEXEC : 0;
-			const char *data = roomy ? "size=4g,mode=777" : "size=1m,mode=777";
+			int tight = strcmp(option[2], "tight") == 0;
+			const char *data = roomy ? "size=4g,mode=777"
+				: tight ? "size=512m,mode=777" : "size=1m,mode=777";
 			check(mount("none", option[1], "tmpfs", flags, data) != 0, option[1]);
 			next += 2;
 		} else if (strcmp(*option, "--user") == 0 && left >= 1) {
