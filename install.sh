@@ -105,6 +105,7 @@ need() {
 }
 
 check_tools() {
+    need cat 'to show what went wrong'
     need uname 'to learn the architecture'
     need mktemp 'to make a temporary directory'
     need mkdir 'to make directories'
@@ -352,6 +353,10 @@ download_by_curl() {
     for option in --tlsv1.2 --retry-connrefused; do
         if curl "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
     done
+    # Not every curl reads the variable by itself.
+    if [ -n "${SSL_CERT_FILE:-}" ] && [ -z "${CURL_CA_BUNDLE:-}" ]; then
+        set -- "$@" --cacert "$SSL_CERT_FILE"
+    fi
     curl "$@" --fail --silent --show-error --location --max-redirs 5 --retry 2 \
         --connect-timeout 20 --speed-limit 1024 --speed-time 30 --output "$output" "$url" </dev/null
 }
@@ -361,10 +366,16 @@ download_by_wget() {
     output=$2
     set --
     # The oldest EL does not know them all. busybox knows none, and crashes on -T with https.
-    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5 --timeout=30; do
+    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5 --timeout=30 --no-verbose \
+        ${SSL_CERT_FILE:+"--ca-certificate=$SSL_CERT_FILE"}; do
         if wget "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
     done
-    wget "$@" -q -O "$output" "$url" </dev/null
+    # GNU wget would tell no error with -q, and every success without.
+    [ $# -gt 0 ] || set -- -q
+    wget "$@" -O "$output" "$url" </dev/null 2>"$temporary/wget" || {
+        cat "$temporary/wget" >&2
+        return 1
+    }
 }
 
 # Stops unless the SHA-256 of the file $1 is $2.

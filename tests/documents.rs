@@ -63,7 +63,7 @@ fn a_lock_file_that_contradicts_itself_is_refused() {
     let text = lock_file();
     let (_, tree) = text.split_once("[[tree]]").unwrap();
     let error = Plan::from_lock(&format!("{text}\n[[tree]]{tree}")).unwrap_err();
-    assert!(error.to_string().contains("two trees for x86_64"), "{error}");
+    assert!(error.to_string().contains("for x86_64"), "{error}");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn without_a_tool_to_check_nothing_is_run() {
 fn each_missing_tool_is_named_with_its_purpose() {
     let release = Release::new();
     let mut environment = release.environment();
-    for missing in ["chmod", "cp", "mkdir", "mktemp", "mv", "rm", "uname"] {
+    for missing in ["cat", "chmod", "cp", "mkdir", "mktemp", "mv", "rm", "uname"] {
         let others: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != missing).collect();
         environment.insert("PATH", release.tools(&format!("no {missing}"), &others));
         let run = release.run_with(&["/bin/sh"], &["p"], &environment);

@@ -105,6 +105,13 @@ fn without_a_tree_it_says_what_to_type() {
 }
 
 #[test]
+fn of_several_dists_the_newest_that_fits_is_run() {
+    let _serial = launching::serial();
+    launching::choice_of_dist(Path::new(SH));
+    launching::message_without_a_fitting_dist(Path::new(SH));
+}
+
+#[test]
 fn it_works_where_a_version_has_a_prefix_of_its_own() {
     let _serial = launching::serial();
     let scratch = Scratch::new();

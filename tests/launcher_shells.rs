@@ -63,6 +63,8 @@ fn every_shell_chooses_the_same_architecture() {
     for_each_shell(|_, shell| {
         launching::choice_of_architecture(shell);
         launching::message_without_a_tree(shell);
+        launching::choice_of_dist(shell);
+        launching::message_without_a_fitting_dist(shell);
     });
 }
 
@@ -139,6 +141,11 @@ fn the_usual_path_forks_nothing() {
         };
         assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
         assert_eq!(forks("linked/bin/apptainer"), 0, "{shown}");
+        // Of several dists, too, as long as nothing depends on a glibc newer than 2.34.
+        let of_several =
+            launching::choosing(&[("el9", "2.34", 2), ("el8", "2.28", 1), ("own", "2.17", 1)]);
+        launching::write_launcher(&scratch.join("p/bin/apptainer"), &of_several, shell);
+        assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
         assert!(forks("link") >= 1, "{shown}: strace saw nothing");
     });
 }
@@ -148,9 +155,13 @@ fn shellcheck_has_no_complaint() {
     let _serial = launching::serial();
     let shellcheck = tool("shellcheck", "shellcheck");
     let scratch = Scratch::new();
-    for name in ["apptainer", "run-singularity", "crun"] {
+    let of_several = launching::choosing(&[("own", "2.17", 1), ("el10", "2.39", 3)]);
+    let mut texts: Vec<(&str, String)> =
+        ["apptainer", "run-singularity", "crun"].map(|name| (name, text(name))).to_vec();
+    texts.push(("of-several", of_several));
+    for (name, text) in texts {
         let file = scratch.join(name);
-        fs::write(&file, text(name)).unwrap();
+        fs::write(&file, text).unwrap();
         // SC2016: an argument of ours holds `$HOME`, and must not expand.
         for dialect in ["sh", "dash", "bash", "ksh"] {
             let output = Command::new(&shellcheck)

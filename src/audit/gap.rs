@@ -64,6 +64,22 @@ pub enum Gap {
 }
 
 impl Gap {
+    /// The same in a tree where files lie at other paths.
+    #[must_use]
+    pub fn placed(mut self, place: impl Fn(&RelPath) -> RelPath) -> Self {
+        match &mut self {
+            Self::NoVersion { path, provider, .. } | Self::Shadowed { path, provider, .. } => {
+                *path = place(path);
+                *provider = place(provider);
+            }
+            Self::Missing { path, .. }
+            | Self::Glibc { path, .. }
+            | Self::Private { path, .. }
+            | Self::Unreadable { path, .. } => *path = place(path),
+        }
+        self
+    }
+
     /// The file that lacks something.
     #[must_use]
     pub fn path(&self) -> &RelPath {

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::options::{Definitions, Output};
 use super::page::Page;
+use super::parts;
 use crate::catalog::Catalog;
 use crate::doctor::{
     self, Diagnosis, DistFacts, Finding, InstalledFacts, Observation, Outlook, Possible, Probe,
@@ -141,7 +142,7 @@ impl<'a> Patient<'a> {
     ) -> Result<Self, Error> {
         let prefix = path.map(Prefix::create).transpose()?;
         let live = match (&prefix, host.facts().arch) {
-            (Some(prefix), Some(arch)) => live(prefix, arch)?,
+            (Some(prefix), Some(arch)) => live(catalog, prefix, arch, host)?,
             _ => None,
         };
         let mut names = names.to_vec();
@@ -187,7 +188,11 @@ impl<'a> Patient<'a> {
             self.runtimes.iter().flat_map(|runtime| &runtime.namespace_programs).collect();
         let mut known = BTreeMap::from([("profile", "elsewhere".to_owned())]);
         if let Some(prefix) = &self.prefix {
-            let globs: Vec<String> = programs.iter().map(|path| prefix.everywhere(path)).collect();
+            let parts = parts::all(prefix).unwrap_or_else(|_| vec![prefix.clone()]);
+            let of_part = |part: &Prefix| {
+                programs.iter().map(|path| part.everywhere(path)).collect::<Vec<_>>()
+            };
+            let globs: Vec<String> = parts.iter().flat_map(of_part).collect();
             known.insert("programs", one_of(&globs));
             let plain =
                 |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
@@ -206,10 +211,30 @@ fn one_of(patterns: &[String]) -> String {
     }
 }
 
-fn live(prefix: &Prefix, arch: Arch) -> Result<Option<(PathBuf, Receipt)>, Error> {
-    let Some(generation) = prefix.live(arch)? else { return Ok(None) };
-    let receipt = prefix.receipt(&generation)?;
-    Ok(Some((generation.path, receipt)))
+/// The tree that launchers run here: of several dists the newest that this machine runs; where it runs
+/// none, the oldest.
+fn live(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    arch: Arch,
+    host: &Host,
+) -> Result<Option<(PathBuf, Receipt)>, Error> {
+    let mut trees = Vec::new();
+    for part in parts::all(prefix)? {
+        let of_arch = parts::live(&part)?.into_iter().filter(|(it, _)| it.arch == arch);
+        trees.extend(of_arch.map(|(generation, receipt)| (generation.path, receipt)));
+    }
+    let dist = |receipt: &Receipt| catalog.dist(&receipt.dist).ok();
+    trees.sort_by_key(|(_, receipt)| dist(receipt).map(|it| (it.glibc, it.x86_64_level)));
+    let facts = host.facts();
+    let fits = |(_, receipt): &(PathBuf, Receipt)| {
+        dist(receipt).is_some_and(|dist| {
+            facts.glibc().is_none_or(|glibc| dist.glibc <= glibc)
+                && (arch != Arch::X86_64 || dist.x86_64_level <= facts.x86_64_level)
+        })
+    };
+    let best = trees.iter().rposition(fits).unwrap_or(0);
+    Ok((!trees.is_empty()).then(|| trees.swap_remove(best)))
 }
 
 fn installed(

@@ -6,10 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::Output;
+use super::parts::{PartOf, label};
 use super::update::describe_change;
 use crate::error::Error;
 use crate::host::{Host, date};
-use crate::model::{Arch, PlannedRuntime, Receipt, escape};
+use crate::model::{Arch, PackageReceipt, PlannedRuntime, Receipt, escape};
 use crate::pipeline::{Change, changes_between};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
@@ -21,6 +22,8 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 pub(super) struct History {
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to look at
     #[arg(value_name = "PREFIX")]
@@ -31,6 +34,8 @@ pub(super) struct History {
 #[derive(Serialize)]
 struct Entry {
     arch: Arch,
+    /// Where it is live: the architecture, below the prefix.
+    place: String,
     generation: u32,
     /// When, in seconds since 1970.
     at: u64,
@@ -48,8 +53,10 @@ impl History {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let mut entries = Vec::new();
-        for arch in Arch::ALL {
-            entries.extend(of_arch(&prefix, arch)?);
+        for part in self.part.of(&prefix)? {
+            for arch in Arch::ALL {
+                entries.extend(of_arch(&part, arch)?);
+            }
         }
         if self.output.json {
             terminal.output_json(&entries);
@@ -80,16 +87,21 @@ fn of_arch(prefix: &Prefix, arch: Arch) -> Result<Vec<Entry>, Error> {
         let packages = now.as_ref().map(|receipt| receipt.packages.clone());
         let changes = match (&before, &packages) {
             (Some(old), Some(new)) => {
-                let names = |packages: &[crate::model::PackageReceipt]| {
-                    packages.iter().map(|package| package.nevra.clone()).collect::<Vec<_>>()
+                let names = |packages: &'_ Vec<PackageReceipt>| {
+                    let name = |it: &PackageReceipt| (it.dist.clone(), it.nevra.clone());
+                    packages.iter().map(name).collect::<Vec<_>>()
                 };
-                Some(changes_between(names(old).iter(), names(new).iter()))
+                let (old, new) = (names(old), names(new));
+                let of_old = old.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
+                let of_new = new.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
+                Some(changes_between(of_old, of_new))
             }
             _ => None,
         };
         let is_last = position + 1 == activations.len();
         entries.push(Entry {
             arch,
+            place: label(prefix, arch),
             generation: activation.generation,
             at: activation.at,
             is_live: is_last && live.as_ref().is_some_and(|it| it.number == activation.generation),
@@ -114,7 +126,7 @@ fn describe(entry: &Entry) -> String {
         .iter()
         .map(|runtime| format!(" {} {}", escape(&runtime.name), escape(&runtime.version)))
         .collect();
-    let (day, arch, number) = (date(entry.at), entry.arch, entry.generation);
+    let (day, arch, number) = (date(entry.at), &entry.place, entry.generation);
     let mut text = format!("{day} {arch} generation {number}{state}{}", runtimes.join(","));
     for change in entry.changes.iter().flatten() {
         text.push_str("\n  ");

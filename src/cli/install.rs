@@ -8,11 +8,12 @@ use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
 use super::session::Session;
-use super::{doctor, plan};
+use super::{doctor, parts, plan};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Plan, Request, shell_word};
-use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options};
+use crate::launcher;
+use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan, shell_word};
+use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
@@ -28,13 +29,14 @@ use crate::terminal::Terminal;
 Examples:
   elsewhere install ~/apptainer
   elsewhere install -v 1.4 -d el9 -a x86_64,aarch64 ~/apptainer
+  elsewhere install -d el7,el8,el9 /sw/apptainer   one prefix for every node
   elsewhere install -r charliecloud --mirror https://mirror.example.org/el ~/ch
   elsewhere install -v ./apptainer-1.4.5-1.x86_64.rpm --allow-unsigned ~/apptainer")]
 pub(super) struct Install {
     #[command(flatten)]
     wanted: Wanted,
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dist", "arches"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
     /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
@@ -77,7 +79,8 @@ impl Install {
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
-        let plan = self.plan(context, &keys, &request, &prefix)?;
+        let parts = self.parts(context, &keys, &request, &prefix)?;
+        let plan = joined(&parts);
         session.check_policy(&plan)?;
         if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
@@ -95,28 +98,64 @@ impl Install {
             program: host.program_arch().zip(program.as_deref()),
         };
         warn_of_path(context, &plan, &prefix);
-        let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
+        let installed = match parts.as_slice() {
+            [part] if part.prefix.path() == prefix.path() => {
+                pipeline::install(part.context, &keys, &part.plan, &prefix, options)?
+            }
+            parts => install_parts(&keys, parts, &prefix, options, terminal)?,
+        };
         self.tell(&installed, &path, terminal);
         Ok(())
     }
 
-    /// The plan in the lock file, or a new one for the request and what the prefix holds.
-    fn plan(
+    /// What is to be installed where: in an ordinary prefix everything in itself. In one of several
+    /// dists, or that is to be one, each dist in a part of its own: the prefix itself where that has
+    /// the dist already, and a member otherwise.
+    fn parts<'a>(
         &self,
-        context: Context<'_>,
+        context: Context<'a>,
         keys: &Keys<'_>,
         request: &Request,
         prefix: &Prefix,
-    ) -> Result<Plan, Error> {
-        if let Some(lock) = &self.lock {
-            let text = std::fs::read_to_string(lock)
-                .map_err(|source| Error::File { path: lock.clone(), source })?;
-            let plan = Plan::from_lock(&text)?;
+    ) -> Result<Vec<Part<'a>>, Error> {
+        let locked = self.lock.as_deref().map(read_lock).transpose()?;
+        let named: Vec<&Dist> = match &locked {
+            Some(plan) => dists_of(context, plan),
+            None => self.wanted.dists(context)?,
+        };
+        let trees = locked.as_ref().map_or(&[][..], |plan| &plan.trees);
+        let is_mixed = locked.is_none() || has_twins(trees);
+        if prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
+            let plan = match locked {
+                Some(plan) => plan,
+                None => pipeline::plan(context, keys, request, &pipeline::present(prefix)?)?,
+            };
             pipeline::check_target(context, &plan)?;
-            return Ok(plan);
+            return Ok(vec![Part { context, prefix: prefix.clone(), plan }]);
         }
-        let present = pipeline::present(prefix)?;
-        pipeline::plan(context, keys, request, &present)
+        let pins = parts::pins(prefix)?;
+        let mut planned = Vec::new();
+        for (part, dist) in places(prefix, &named)? {
+            let context = match dist {
+                Some(dist) => parts::for_dist(context, dist),
+                None => parts::context(context, &part)?,
+            };
+            let name = dist.map(|dist| dist.name.clone());
+            let plan = match &locked {
+                Some(plan) => {
+                    let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
+                    Plan { format: plan.format, trees: trees.cloned().collect() }
+                }
+                None => {
+                    let present = Present { pins: pins.clone(), ..pipeline::present(&part)? };
+                    let request = Request { dist: name, ..request.clone() };
+                    pipeline::plan(context, keys, &request, &present)?
+                }
+            };
+            pipeline::check_target(context, &plan)?;
+            planned.push(Part { context, prefix: part, plan });
+        }
+        Ok(planned)
     }
 
     /// Says what is installed now, and what to type next.
@@ -132,6 +171,89 @@ impl Install {
             terminal.line(format_args!("try: {}/{suggestion}", shell_word(&bin.to_string_lossy())));
         }
     }
+}
+
+/// What is to be installed in one place.
+struct Part<'a> {
+    /// With the machines that it is for.
+    context: Context<'a>,
+    prefix: Prefix,
+    plan: Plan,
+}
+
+/// Where each of the `named` dists is, or goes; every part where none is named.
+fn places<'a>(
+    prefix: &Prefix,
+    named: &[&'a Dist],
+) -> Result<Vec<(Prefix, Option<&'a Dist>)>, Error> {
+    if named.is_empty() {
+        return Ok(parts::all(prefix)?.into_iter().map(|part| (part, None)).collect());
+    }
+    let own = parts::dists(prefix)?;
+    let mut places = Vec::new();
+    for &dist in named {
+        let is_own = own.contains(&dist.name);
+        let part = if is_own { prefix.clone() } else { prefix.member(&dist.name)? };
+        places.push((part, Some(dist)));
+    }
+    Ok(places)
+}
+
+/// Installs each part, and keeps this program in the whole.
+fn install_parts(
+    keys: &Keys<'_>,
+    parts: &[Part<'_>],
+    prefix: &Prefix,
+    options: Options<'_>,
+    terminal: &Terminal,
+) -> Result<Installed, Error> {
+    prefix.take_members(&prefix.lock(options.wait, terminal)?)?;
+    let mut installed = Installed::default();
+    let mut each = || -> Result<(), Error> {
+        for part in parts {
+            let (plan, options) = (&part.plan, Options { program: None, ..options });
+            installed.add(pipeline::install(part.context, keys, plan, &part.prefix, options)?);
+        }
+        Ok(())
+    };
+    let outcome = each();
+    parts::drop_empty(prefix, options.wait, terminal)?;
+    outcome?;
+    let pins = parts::pins(prefix)?;
+    for (_, member) in prefix.members()? {
+        if member.pins()? != pins {
+            member.set_pins(&member.lock(options.wait, terminal)?, &pins)?;
+        }
+    }
+    if let Some((arch, program)) = options.program {
+        let lock = prefix.lock(options.wait, terminal)?;
+        prefix.keep_program(&lock, arch, program, launcher::own)?;
+    }
+    Ok(installed)
+}
+
+/// All that is planned, as one plan.
+fn joined(parts: &[Part<'_>]) -> Plan {
+    let trees = parts.iter().flat_map(|part| &part.plan.trees).cloned();
+    Plan { format: PLAN_FORMAT, trees: trees.collect() }
+}
+
+fn read_lock(path: &Path) -> Result<Plan, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Ok(Plan::from_lock(&text)?)
+}
+
+/// The dists that a plan has trees of.
+fn dists_of<'a>(context: Context<'a>, plan: &Plan) -> Vec<&'a Dist> {
+    let names: BTreeSet<&str> = plan.trees.iter().map(|tree| tree.dist.as_str()).collect();
+    names.into_iter().filter_map(|name| context.catalog.dist(name).ok()).collect()
+}
+
+/// Whether several trees are for the same architecture.
+fn has_twins(trees: &[TreePlan]) -> bool {
+    let arches: BTreeSet<Arch> = trees.iter().map(|tree| tree.arch).collect();
+    arches.len() < trees.len()
 }
 
 /// Names the features of the plan's runtimes that fail by themselves where the prefix is.

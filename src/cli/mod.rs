@@ -9,6 +9,7 @@ mod list;
 mod man;
 mod options;
 mod page;
+mod parts;
 mod pin;
 mod plan;
 mod profile;

@@ -11,7 +11,8 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config, Whose};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Request, RuntimeRequest, escape};
+use crate::model::{Arch, Dist, Request, RuntimeRequest, escape};
+use crate::pipeline::Context;
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
@@ -24,9 +25,14 @@ pub(super) struct Wanted {
     #[arg(short = 'v', long, value_name = "VERSION")]
     version: Option<String>,
     /// Where packages come from: el7 el8 el9 el10, fc43, or a distribution's own name (debian12,
-    /// ubuntu24.04, rocky9, suse15), which stands for the EL release that fits it; auto chooses
-    #[arg(short, long, value_name = "DIST")]
-    dist: Option<String>,
+    /// ubuntu24.04, rocky9, suse15), which stands for the EL release that fits it; auto chooses.
+    /// Several (el7,el8,el9) share a prefix, whose launchers run the newest that a machine runs
+    #[arg(short, long = "dist", value_name = "DIST", value_delimiter = ',')]
+    dists: Vec<String>,
+    /// Where programs come from that are bound into containers and run on their C library (fakeroot),
+    /// when the rest comes from a newer dist: a dist, or `same` [default: the oldest maintained]
+    #[arg(long, value_name = "DIST")]
+    container_dist: Option<String>,
     /// Architectures: x86_64 aarch64 ppc64le s390x [default: this machine's]
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
@@ -129,11 +135,37 @@ impl Wanted {
         arches.dedup();
         Ok(Request {
             runtimes: self.runtime_requests(host, &settings.catalog)?,
-            dist: self.dist.clone(),
+            dist: self.dists.first().cloned(),
+            container_dist: self.container_dist.clone(),
             arches,
             trust_keys: self.trust_key.iter().chain(&config.trust_key).cloned().collect(),
             allow_unsigned: self.allow_unsigned,
         })
+    }
+
+    /// The dists that are named, each once, in the order of their names on the command line.
+    ///
+    /// # Errors
+    /// When one of several is unknown, or their trees are to be made for other machines than theirs.
+    pub(super) fn dists<'a>(&self, context: Context<'a>) -> Result<Vec<&'a Dist>, Error> {
+        let mut dists: Vec<&Dist> = Vec::new();
+        for typed in self.dists.iter().filter(|typed| self.dists.len() > 1 || *typed != "auto") {
+            if typed == "auto" {
+                return Err(Error::Usage(
+                    "auto chooses one dist: name the others alone".to_owned(),
+                ));
+            }
+            let dist = context.catalog.dist(typed)?;
+            if dists.iter().all(|other| other.name != dist.name) {
+                dists.push(dist);
+            }
+        }
+        if dists.len() > 1 && context.aim.is_some() {
+            return Err(Error::Usage(
+                "each of several dists is for the machines that run it: leave --for out".to_owned(),
+            ));
+        }
+        Ok(dists)
     }
 
     /// What is plainly wrong is said here, before anything is fetched.

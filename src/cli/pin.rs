@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::Output;
+use super::parts;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
 use crate::pipeline;
-use crate::prefix::Prefix;
+use crate::prefix::{Pins, Prefix};
 use crate::terminal::Terminal;
 
 /// Keep a runtime at its version
@@ -64,10 +65,13 @@ impl Pin {
             None => (runtime.as_str(), None),
         };
         let version = version.map_or_else(|| installed(&prefix, name), Ok)?;
-        let lock = prefix.lock(!self.no_wait, terminal)?;
-        let mut pins = prefix.pins()?;
-        pins.insert(name.to_owned(), version.clone());
-        prefix.set_pins(&lock, &pins)?;
+        let mut pins = Pins::new();
+        for part in parts::all(&prefix)? {
+            let lock = part.lock(!self.no_wait, terminal)?;
+            pins = part.pins()?;
+            pins.insert(name.to_owned(), version.clone());
+            part.set_pins(&lock, &pins)?;
+        }
         if self.output.json {
             terminal.output_json(&pins);
         }
@@ -80,7 +84,7 @@ impl Pin {
     }
 
     fn list(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
-        let pins = prefix.pins()?;
+        let pins = parts::pins(prefix)?;
         if self.output.json {
             terminal.output_json(&pins);
             return Ok(());
@@ -99,11 +103,14 @@ impl Unpin {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let lock = prefix.lock(!self.no_wait, terminal)?;
-        let mut pins = prefix.pins()?;
-        let was_pinned = pins.remove(&self.runtime).is_some();
-        if was_pinned {
-            prefix.set_pins(&lock, &pins)?;
+        let (mut pins, mut was_pinned) = (Pins::new(), false);
+        for part in parts::all(&prefix)? {
+            let lock = part.lock(!self.no_wait, terminal)?;
+            pins = part.pins()?;
+            if pins.remove(&self.runtime).is_some() {
+                was_pinned = true;
+                part.set_pins(&lock, &pins)?;
+            }
         }
         if self.output.json {
             terminal.output_json(&pins);
@@ -119,22 +126,23 @@ impl Unpin {
 
 /// The version in which the runtime is installed.
 fn installed(prefix: &Prefix, name: &str) -> Result<String, Error> {
-    let present = pipeline::present(prefix)?;
-    let runtimes = present.trees.values().flat_map(|tree| &tree.runtimes);
-    let versions: BTreeSet<&str> = runtimes
-        .filter(|runtime| runtime.name == name)
-        .map(|runtime| runtime.version.as_str())
-        .collect();
+    let mut versions = BTreeSet::new();
+    for part in parts::all(prefix)? {
+        for tree in pipeline::present(&part)?.trees.into_values() {
+            let runtimes = tree.runtimes.into_iter().filter(|runtime| runtime.name == name);
+            versions.extend(runtimes.map(|runtime| runtime.version));
+        }
+    }
     let name = escape(name);
     match Vec::from_iter(versions).as_slice() {
-        [version] => Ok((*version).to_owned()),
+        [version] => Ok(version.clone()),
         [] => Err(Error::Usage(format!(
             "{name} is not installed here: name the version, as in {name}@1.4"
         ))),
         several => Err(Error::Usage(format!(
             "{name} is installed in several versions ({}): name one, as in {name}@{}",
             escape(&several.join(", ")),
-            escape(several.last().unwrap_or(&"1.4"))
+            escape(several.last().map_or("1.4", String::as_str))
         ))),
     }
 }

@@ -8,11 +8,12 @@ use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
 use super::page::Page;
+use super::parts;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Plan, PlannedPackage, PlannedRuntime, TreePlan, escape};
-use crate::pipeline::{self, Keys, Present};
+use crate::model::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Request, TreePlan, escape};
+use crate::pipeline::{self, Context, Keys, Present};
 use crate::terminal::Terminal;
 
 /// Print what an install would do: every package, and why it is in
@@ -43,7 +44,7 @@ impl PlanCommand {
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = pipeline::plan(context, &keys, &request, &Present::default())?;
+        let plan = self.plan(context, &keys, &request)?;
         session.check_policy(&plan)?;
         if let Some(path) = &self.lock {
             write_lock(&plan, path)?;
@@ -51,6 +52,30 @@ impl PlanCommand {
         }
         show(&plan, self.output.json, terminal);
         Ok(())
+    }
+}
+
+impl PlanCommand {
+    /// The plan; of several dists, each for the machines that run it.
+    fn plan(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        request: &Request,
+    ) -> Result<Plan, Error> {
+        let dists = self.wanted.dists(context)?;
+        let present = Present::default();
+        if dists.len() < 2 {
+            return pipeline::plan(context, keys, request, &present);
+        }
+        let mut trees = Vec::new();
+        for dist in dists {
+            let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
+            let context = parts::for_dist(context, dist);
+            trees.extend(pipeline::plan(context, keys, &request, &present)?.trees);
+        }
+        trees.sort_by_key(|tree| tree.arch);
+        Ok(Plan { format: PLAN_FORMAT, trees })
     }
 }
 
@@ -80,7 +105,7 @@ fn table(page: &mut Page, tree: &TreePlan) {
     for runtime in &tree.runtimes {
         page.wrap("", "  ", &heading(runtime, tree));
     }
-    let rows: Vec<[String; 4]> = tree.packages.iter().map(row).collect();
+    let rows: Vec<[String; 4]> = tree.packages.iter().map(|package| row(tree, package)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2), width(3)];
     let fits = widths.iter().sum::<usize>() + 8 <= page.width();
@@ -109,15 +134,22 @@ fn table(page: &mut Page, tree: &TreePlan) {
 
 fn heading(runtime: &PlannedRuntime, tree: &TreePlan) -> String {
     let (name, version) = (escape(&runtime.name), escape(&runtime.version));
-    format!("{name} {version} from {} for {}", tree.dist, tree.arch)
+    let inside = tree.container_dist.as_ref();
+    let inside =
+        inside.map_or(String::new(), |dist| format!(", what goes into containers from {dist},"));
+    format!("{name} {version} from {}{inside} for {}", tree.dist, tree.arch)
 }
 
 /// Name, version, repository and size of a package.
-fn row(package: &PlannedPackage) -> [String; 4] {
+fn row(tree: &TreePlan, package: &PlannedPackage) -> [String; 4] {
+    let source = match (&tree.container_dist, &package.dist) {
+        (Some(_), None) => format!("{}/{}", tree.dist, package.source),
+        _ => package.source.clone(),
+    };
     [
         escape(&package.nevra.name).into_owned(),
         package.nevra.evr.to_string(),
-        package.source.clone(),
+        source,
         HumanBytes(package.size).to_string(),
     ]
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::options::Output;
+use super::parts;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
@@ -77,9 +78,8 @@ impl Module {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let mut names: Vec<String> = Vec::new();
-        for arch in prefix.arches()? {
-            let Some(generation) = prefix.live(arch)? else { continue };
-            for runtime in prefix.receipt(&generation)?.runtimes {
+        for part in parts::all(&prefix)? {
+            for runtime in parts::live(&part)?.iter().flat_map(|(_, tree)| &tree.runtimes) {
                 let name = format!("{} {}", escape(&runtime.name), escape(&runtime.version));
                 if !names.contains(&name) {
                     names.push(name);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::Output;
+use super::parts::{self, PartOf, label};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::Arch;
@@ -33,6 +34,8 @@ pub(super) struct Prune {
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to prune
     #[arg(value_name = "PREFIX")]
@@ -43,17 +46,35 @@ impl Prune {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let mut all = Vec::new();
+        for part in self.part.of(&prefix)? {
+            self.prune(&part, &mut all, terminal)?;
+        }
+        match (self.output.json, all.is_empty()) {
+            (true, _) => terminal.output_json(&all),
+            (false, true) => terminal.line("nothing to prune"),
+            (false, false) => {}
+        }
+        parts::drop_empty(&prefix, !self.no_wait, terminal)
+    }
+
+    fn prune(
+        &self,
+        prefix: &Prefix,
+        all: &mut Vec<serde_json::Value>,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
         let lock = prefix.lock(!self.no_wait, terminal)?;
         prefix.clean(&lock, terminal)?;
-        let mut all = Vec::new();
         for arch in Arch::ALL {
+            let place = label(prefix, arch);
             let pruned = prefix.prune(&lock, arch, self.keep, self.force)?;
             if !self.output.json {
                 for number in &pruned.removed {
-                    terminal.line(format_args!("{arch}: generation {number} deleted"));
+                    terminal.line(format_args!("{place}: generation {number} deleted"));
                 }
                 for (number, reason) in &pruned.spared {
-                    terminal.line(format_args!("{arch}: generation {number} stays: {reason}"));
+                    terminal.line(format_args!("{place}: generation {number} stays: {reason}"));
                 }
             }
             let spared = pruned.spared.iter();
@@ -62,14 +83,9 @@ impl Prune {
                 .collect();
             if !(pruned.removed.is_empty() && spared.is_empty()) {
                 all.push(serde_json::json!({
-                    "arch": arch, "removed": pruned.removed, "spared": spared
+                    "arch": arch, "place": place, "removed": pruned.removed, "spared": spared
                 }));
             }
-        }
-        match (self.output.json, all.is_empty()) {
-            (true, _) => terminal.output_json(&all),
-            (false, true) => terminal.line("nothing to prune"),
-            (false, false) => {}
         }
         Ok(())
     }

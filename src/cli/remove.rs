@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::install::sentence;
 use super::options::{Output, Sources};
+use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -25,10 +26,13 @@ use crate::terminal::Terminal;
 Examples:
   elsewhere remove -r crun ~/apptainer
   elsewhere remove -a aarch64 ~/apptainer
+  elsewhere remove --all -d el7 ~/apptainer    of several dists, one
   elsewhere remove --all --force ~/apptainer   nothing runs from it anywhere: delete it now")]
 pub(super) struct Remove {
     #[command(flatten)]
     what: What,
+    #[command(flatten)]
+    part: PartOf,
     /// Delete generations at once, also those that something may still run
     #[arg(long, conflicts_with = "runtime")]
     force: bool,
@@ -64,18 +68,36 @@ impl Remove {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let prefix = Prefix::open(&path)?;
-        self.finish_killed_run(&prefix, host, terminal)?;
-        let present = pipeline::present(&prefix)?;
+        let mut parts = self.part.of(&prefix)?;
+        if let (Some(name), true) = (&self.what.runtime, parts.len() > 1) {
+            let mut having = Vec::new();
+            for part in &parts {
+                if trees_with(&pipeline::present(part)?, name).is_ok() {
+                    having.push(part.clone());
+                }
+            }
+            parts = if having.is_empty() { parts } else { having };
+        }
+        for part in &parts {
+            self.remove_from(part, host, terminal)?;
+        }
+        parts::drop_empty(&prefix, !self.no_wait, terminal)
+    }
+
+    /// Removes what is asked from a prefix of one dist.
+    fn remove_from(&self, prefix: &Prefix, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        self.finish_killed_run(prefix, host, terminal)?;
+        let present = pipeline::present(prefix)?;
         let Some(name) = &self.what.runtime else {
             let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
-            return self.remove_arches(&prefix, &arches, host, terminal);
+            return self.remove_arches(prefix, &arches, host, terminal);
         };
         let (only, shared) = trees_with(&present, name)?;
         if !shared.is_empty() {
-            self.remove_runtime(&prefix, &present, name, &shared, host, terminal)?;
+            self.remove_runtime(prefix, &present, name, &shared, host, terminal)?;
         }
         if !only.is_empty() {
-            self.remove_arches(&prefix, &only, host, terminal)?;
+            self.remove_arches(prefix, &only, host, terminal)?;
         }
         let mut pins = prefix.pins()?;
         if pins.remove(name).is_some() {
@@ -124,7 +146,7 @@ impl Remove {
             prefix.set_pins(&lock, &Pins::new())?;
         }
         for arch in &removed {
-            terminal.line(tell(arch, &self.prefix));
+            terminal.line(tell(arch, prefix, &self.prefix));
         }
         Ok(())
     }
@@ -139,7 +161,7 @@ impl Remove {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let session = Session::open(host, &self.sources, terminal)?;
-        let context = session.context();
+        let context = parts::context(session.context(), prefix)?;
         let keys = Keys::new(context.fetcher, context.reporter, &[])?;
         let mut trees = Vec::new();
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
@@ -186,8 +208,9 @@ fn trees_with(present: &Present, name: &str) -> Result<(Vec<Arch>, Vec<Arch>), E
 }
 
 /// What became of an architecture, for people.
-fn tell(removed: &Removed, path: &Path) -> String {
-    let mut text = format!("{}: removed", removed.arch);
+fn tell(removed: &Removed, part: &Prefix, path: &Path) -> String {
+    let mut text = format!("{}: removed", parts::label(part, removed.arch));
+    let path = path.join(part.place());
     for (number, reason) in &removed.pruned.spared {
         text.push_str(&format!("\n  generation {number} stays on disk: {reason}"));
     }

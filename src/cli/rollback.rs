@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{Definitions, Output};
+use super::parts::{PartOf, label};
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::Arch;
 use crate::pipeline;
-use crate::prefix::Prefix;
+use crate::prefix::{Prefix, PrefixError};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 
@@ -34,6 +36,8 @@ pub(super) struct Rollback {
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     definitions: Definitions,
     #[command(flatten)]
     pub(super) output: Output,
@@ -47,32 +51,62 @@ impl Rollback {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let catalog = self.definitions.catalog(host)?;
-        if self.to.is_some() && self.arch.is_none() && prefix.arches()?.len() > 1 {
+        let parts = self.part.of(&prefix)?;
+        if self.to.is_some() && parts.len() > 1 {
+            return Err(Error::Usage(
+                "each dist counts its own generations: name one with --dist".to_owned(),
+            ));
+        }
+        let mut entries = Vec::new();
+        for part in &parts {
+            self.roll_back(part, &catalog, parts.len() > 1, &mut entries, terminal)?;
+        }
+        if self.output.json {
+            terminal.output_json(&entries);
+        } else if entries.is_empty() {
+            terminal.note(format!("{}: nothing is installed", self.prefix.display()));
+        }
+        Ok(())
+    }
+
+    /// Rolls one part back; among several, one that has nothing to go back to stays as it is.
+    fn roll_back(
+        &self,
+        part: &Prefix,
+        catalog: &Catalog,
+        is_one_of_several: bool,
+        entries: &mut Vec<serde_json::Value>,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        if self.to.is_some() && self.arch.is_none() && part.arches()?.len() > 1 {
             return Err(Error::Usage(
                 "each architecture counts its own generations: name one with --arch".to_owned(),
             ));
         }
-        let lock = prefix.lock(!self.no_wait, terminal)?;
-        prefix.clean(&lock, terminal)?;
+        let lock = part.lock(!self.no_wait, terminal)?;
+        part.clean(&lock, terminal)?;
         let arches: Vec<Arch> = self.arch.into_iter().collect();
-        let done = pipeline::roll_back(&catalog, &prefix, &lock, &arches, self.to, terminal)?;
-        if self.output.json {
-            let entry = |(from, to): &(crate::prefix::Generation, crate::prefix::Generation)| serde_json::json!({"arch": to.arch, "from": from.number, "to": to.number});
-            terminal.output_json(&done.iter().map(entry).collect::<Vec<_>>());
-            return Ok(());
-        }
+        let done = match pipeline::roll_back(catalog, part, &lock, &arches, self.to, terminal) {
+            Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
+                terminal.note(format!("{}{error}: it stays as it is", part.place()));
+                return Ok(());
+            }
+            done => done?,
+        };
         for (from, to) in &done {
-            terminal.line(format_args!(
-                "{}: generation {} is live; to return: elsewhere rollback -a {} --to {} {}",
-                to.arch,
-                to.number,
-                to.arch,
-                from.number,
-                self.prefix.display()
-            ));
-        }
-        if done.is_empty() {
-            terminal.note(format!("{}: nothing is installed", self.prefix.display()));
+            entries.push(serde_json::json!({
+                "arch": to.arch, "place": label(part, to.arch), "from": from.number, "to": to.number
+            }));
+            if !self.output.json {
+                terminal.line(format_args!(
+                    "{}: generation {} is live; to return: elsewhere rollback -a {} --to {} {}",
+                    label(part, to.arch),
+                    to.number,
+                    to.arch,
+                    from.number,
+                    self.prefix.join(part.place()).display()
+                ));
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::Output;
+use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::host;
 use crate::prefix::Prefix;
@@ -29,6 +30,8 @@ pub(super) struct Sbom {
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to describe
     #[arg(value_name = "PREFIX")]
@@ -40,10 +43,8 @@ impl Sbom {
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&self.prefix)?;
         let mut receipts = Vec::new();
-        for arch in prefix.arches()? {
-            if let Some(generation) = prefix.live(arch)? {
-                receipts.push(prefix.receipt(&generation)?);
-            }
+        for part in self.part.of(&prefix)? {
+            receipts.extend(parts::live(&part)?.into_iter().map(|(_, receipt)| receipt));
         }
         let made = receipts.iter().map(|receipt| receipt.installed_at).max().unwrap_or(0);
         let document = sbom::write(&receipts, &host::timestamp(made), self.format);

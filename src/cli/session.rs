@@ -13,7 +13,7 @@ use crate::config::{Config, Network};
 use crate::error::{Error, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
-use crate::model::{Aim, Plan};
+use crate::model::{Aim, Plan, TreePlan};
 use crate::pipeline::Context;
 use crate::terminal::Terminal;
 
@@ -94,7 +94,9 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When it has some.
     pub(super) fn check_policy(&self, plan: &Plan) -> Result<(), Error> {
-        let dists: Vec<&str> = plan.trees.iter().map(|tree| tree.dist.as_str()).collect();
+        let of_tree = |tree: &'_ TreePlan| [Some(tree.dist.clone()), tree.container_dist.clone()];
+        let dists: Vec<String> = plan.trees.iter().flat_map(of_tree).flatten().collect();
+        let dists: Vec<&str> = dists.iter().map(String::as_str).collect();
         Ok(self.config.policy.check(false, false, &dists)?)
     }
 

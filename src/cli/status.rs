@@ -7,14 +7,17 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::options::Output;
+use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::model::{Receipt, escape};
-use crate::prefix::Prefix;
+use crate::prefix::{Generation, Prefix};
 use crate::terminal::Terminal;
 
 /// Show what is installed in a prefix
 #[derive(Debug, Args)]
 pub(super) struct Status {
+    #[command(flatten)]
+    part: PartOf,
     #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to look at
@@ -36,11 +39,13 @@ impl Status {
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&self.prefix)?;
         let mut trees = Vec::new();
-        for arch in prefix.arches()? {
-            if let Some(generation) = prefix.live(arch)? {
-                let receipt = prefix.receipt(&generation)?;
-                trees.push(Tree { generation: generation.number, size: receipt.size(), receipt });
-            }
+        for part in self.part.of(&prefix)? {
+            let tree = |(generation, receipt): (Generation, Receipt)| Tree {
+                generation: generation.number,
+                size: receipt.size(),
+                receipt,
+            };
+            trees.extend(parts::live(&part)?.into_iter().map(tree));
         }
         if self.output.json {
             terminal.output_json(&trees);
@@ -78,7 +83,9 @@ fn describe(tree: &Tree) -> String {
             Some(key) => format!("signed by {key}"),
             None => "UNSIGNED".to_owned(),
         };
-        lines.push(format!("  {}  {signer}", package.nevra));
+        let dist = package.dist.as_ref();
+        let dist = dist.map_or(String::new(), |dist| format!("  from {dist}, for containers"));
+        lines.push(format!("  {}  {signer}{dist}", package.nevra));
     }
     lines.join("\n")
 }

@@ -6,11 +6,12 @@ use clap::Args;
 
 use super::install::sentence;
 use super::options::{Output, Sources};
+use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::escape;
-use crate::pipeline::{self, Change, Keys, Options, TreeChange};
+use crate::model::{Plan, escape};
+use crate::pipeline::{self, Change, Context, Installed, Keys, Options, TreeChange};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -39,6 +40,8 @@ pub(super) struct Update {
     #[arg(long, value_name = "FILE")]
     trust_key: Vec<PathBuf>,
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
     pub(super) output: Output,
@@ -54,28 +57,48 @@ impl Update {
         let session = Session::open(host, &self.sources, terminal)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
-        let plan = pipeline::update_plan(context, &keys, &pipeline::present(&prefix)?)?;
-        if self.check {
-            return self.tell_changes(&pipeline::changes(&prefix, &plan)?, terminal);
+        let mut plans = Vec::new();
+        let mut before = Vec::new();
+        for part in self.part.of(&prefix)? {
+            let context = parts::context(context, &part)?;
+            let plan = pipeline::update_plan(context, &keys, &pipeline::present(&part)?)?;
+            before.extend(pipeline::changes(&part, &plan)?);
+            plans.push((part, plan));
         }
+        if self.check {
+            return self.tell_changes(&before, terminal);
+        }
+        let mut all = Installed::default();
+        for (part, plan) in &plans {
+            all.add(self.install(context, &keys, part, plan, host)?);
+        }
+        if self.output.json {
+            terminal.output_json(&all);
+            return Ok(());
+        }
+        before.iter().for_each(|tree| terminal.line(describe(tree)));
+        all.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
+        if !before.is_empty() {
+            terminal.line(format_args!("to go back: elsewhere rollback {}", self.prefix.display()));
+        }
+        Ok(())
+    }
+
+    fn install(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        part: &Prefix,
+        plan: &Plan,
+        host: &Host,
+    ) -> Result<Installed, Error> {
         let options = Options {
             wait: !self.no_wait,
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,
         };
-        let before = pipeline::changes(&prefix, &plan)?;
-        let installed = pipeline::install(context, &keys, &plan, &prefix, options)?;
-        if self.output.json {
-            terminal.output_json(&installed);
-            return Ok(());
-        }
-        before.iter().for_each(|tree| terminal.line(describe(tree)));
-        installed.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
-        if !before.is_empty() {
-            terminal.line(format_args!("to go back: elsewhere rollback {}", self.prefix.display()));
-        }
-        Ok(())
+        pipeline::install(parts::context(context, part)?, keys, plan, part, options)
     }
 
     fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {

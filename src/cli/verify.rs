@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{Output, Sources};
+use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -44,6 +45,8 @@ pub(super) struct Verify {
     #[arg(long, value_name = "FILE")]
     trust_key: Vec<PathBuf>,
     #[command(flatten)]
+    part: PartOf,
+    #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
     pub(super) output: Output,
@@ -57,11 +60,24 @@ impl Verify {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let prefix = Prefix::open(&path)?;
-        let verification = self.verify(&prefix, host, terminal)?;
+        let mut parts = self.part.of(&prefix)?;
+        let has_own = parts.iter().any(|part| part.path() == prefix.path());
+        if !self.part.is_one() && !has_own {
+            // Its launchers are its own, though its trees are its members'.
+            parts.push(prefix.clone());
+        }
+        let mut verification = Verification::default();
+        for part in &parts {
+            let of_part = self.verify(part, host, terminal)?;
+            if !self.output.json {
+                tell(&of_part, &part.place(), terminal);
+            }
+            verification.add(of_part, &part.place());
+        }
         if self.output.json {
             terminal.output_json(&verification);
-        } else {
-            tell(&verification, terminal);
+        } else if verification.trees.is_empty() {
+            terminal.line("nothing is installed");
         }
         match verification.damage() {
             0 => Ok(()),
@@ -83,7 +99,7 @@ impl Verify {
             return pipeline::verify(&catalog, prefix, self.all, terminal);
         }
         let session = Session::open(host, &self.sources, terminal)?;
-        let context = session.context();
+        let context = parts::context(session.context(), prefix)?;
         let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
         let mut verification = match self.repair {
             true => pipeline::repair(context, &keys, prefix, self.all, !self.no_wait)?,
@@ -117,11 +133,11 @@ impl Verify {
 }
 
 /// One line per finding, and one about each tree.
-fn tell(verification: &Verification, terminal: &Terminal) {
+fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
     for tree in &verification.trees {
         let place = match tree.live {
-            true => tree.arch.to_string(),
-            false => format!("{} generation {}", tree.arch, tree.generation),
+            true => format!("{part}{}", tree.arch),
+            false => format!("{part}{} generation {}", tree.arch, tree.generation),
         };
         tree.findings.iter().for_each(|finding| tell_finding(&place, finding, terminal));
         let damage = tree.findings.iter().filter(|finding| finding.problem.is_damage()).count();
@@ -131,10 +147,8 @@ fn tell(verification: &Verification, terminal: &Terminal) {
             tree.files, tree.packages
         ));
     }
-    verification.launchers.iter().for_each(|finding| tell_finding("bin", finding, terminal));
-    if verification.trees.is_empty() {
-        terminal.line("nothing is installed");
-    }
+    let bin = format!("{part}bin");
+    verification.launchers.iter().for_each(|finding| tell_finding(&bin, finding, terminal));
 }
 
 fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {

@@ -87,17 +87,21 @@ impl Plan {
     /// What is wrong with the tree at position `at`.
     fn contradiction(&self, at: usize, tree: &TreePlan) -> Option<String> {
         let arch = tree.arch;
-        if self.trees.iter().take(at).any(|earlier| earlier.arch == arch) {
-            return Some(format!("there are two trees for {arch}"));
+        let is_twin = |earlier: &TreePlan| (earlier.arch, &earlier.dist) == (arch, &tree.dist);
+        if self.trees.iter().take(at).any(is_twin) {
+            return Some(format!("there are two trees of {} for {arch}", tree.dist));
         }
         let twin = tree.packages.windows(2).find(|pair| match pair {
-            [one, other] => one.nevra.name >= other.nevra.name,
+            [one, other] => (&one.dist, &one.nevra.name) >= (&other.dist, &other.nevra.name),
             _ => false,
         });
         if let Some([_, twin]) = twin {
             return Some(format!("{arch}: {} is out of order, or stands twice", twin.nevra));
         }
         tree.packages.iter().find_map(|package| {
+            if package.dist.is_some() && package.dist != tree.container_dist {
+                return Some(format!("{arch}: {} is of another dist", package.nevra));
+            }
             if !arch.accepts(&package.nevra.arch) {
                 return Some(format!("{arch}: {} is for another architecture", package.nevra));
             }

@@ -26,7 +26,10 @@ pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
-pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
+pub use plan::{
+    CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,
+    TreePlan,
+};
 pub use receipt::{
     CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile,
 };

@@ -8,6 +8,10 @@ use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 /// The version of the lock file's format that this program reads and writes.
 pub const PLAN_FORMAT: u32 = 1;
 
+/// The directory of a tree that holds what is bound into containers, where that comes from another
+/// dist than the rest: a tree of its own, so that neither finds the other's libraries.
+pub const CONTAINER_DIRECTORY: &str = "container";
+
 /// Everything that an install will do, for every architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +31,9 @@ pub struct TreePlan {
     pub arch: Arch,
     /// The dist's name.
     pub dist: String,
+    /// The dist of what is bound into containers, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_dist: Option<String>,
     /// The newest glibc that the packages' Requires name: what the target must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,
@@ -36,7 +43,7 @@ pub struct TreePlan {
     /// The repositories that the packages come from, in the dist's order.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
-    /// Every package, sorted by name.
+    /// Every package, sorted by name; those of [`Self::container_dist`] after the others.
     #[serde(rename = "package")]
     pub packages: Vec<PlannedPackage>,
 }
@@ -70,7 +77,11 @@ pub struct PlannedPackage {
     /// Name, epoch, version, release, architecture.
     #[serde(flatten)]
     pub nevra: Nevra,
-    /// Id of the [`Source`].
+    /// The dist, where it is the tree's [`TreePlan::container_dist`]: the package then goes into
+    /// [`CONTAINER_DIRECTORY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dist: Option<String>,
+    /// Id of the [`Source`]; `DIST/ID` where the package has a dist of its own.
     pub source: String,
     /// Path below the source's base URL, as metadata gives it (not percent-encoded); for `local`
     /// the whole URL.

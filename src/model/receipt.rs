@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arch, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage, PlannedRuntime, Reason,
-    RelPath, Reuse, Source, TreePlan, total,
+    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage,
+    PlannedRuntime, Reason, RelPath, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -59,12 +59,19 @@ impl Receipt {
         total(self.files.iter().map(size))
     }
 
+    /// The dist of what is bound into containers, where that is another one.
+    #[must_use]
+    pub fn container_dist(&self) -> Option<&str> {
+        self.packages.iter().find_map(|package| package.dist.as_deref())
+    }
+
     /// The plan that this tree was made by: carried out again, it makes the same tree.
     #[must_use]
     pub fn plan(&self) -> TreePlan {
         TreePlan {
             arch: self.arch,
             dist: self.dist.clone(),
+            container_dist: self.container_dist().map(str::to_owned),
             runtimes: self.runtimes.clone(),
             glibc: self.glibc_needed,
             sources: self.sources.clone(),
@@ -79,6 +86,9 @@ pub struct PackageReceipt {
     /// Name, epoch, version, release, architecture.
     #[serde(flatten)]
     pub nevra: Nevra,
+    /// The dist, where it is another than the tree's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dist: Option<String>,
     /// Where its bytes came from: the URL that was asked for, before any mirror.
     pub url: String,
     /// Id of the [`Source`].
@@ -115,6 +125,7 @@ impl PackageReceipt {
     fn plan(&self) -> PlannedPackage {
         PlannedPackage {
             nevra: self.nevra.clone(),
+            dist: self.dist.clone(),
             source: self.source.clone(),
             location: self.location.clone(),
             size: self.size,
@@ -173,6 +184,18 @@ impl ReceiptFile {
     #[must_use]
     pub fn is_config(&self) -> bool {
         self.config || self.path.as_path().starts_with(CONFIG_DIRECTORY)
+    }
+
+    /// Whether it is a symlink.
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        matches!(self.kind, FileKind::Symlink { .. })
+    }
+
+    /// Whether it is part of what is bound into containers, where that is of another dist.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.path.as_path().starts_with(CONTAINER_DIRECTORY)
     }
 
     /// The digest that a regular file had in its package.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::escape;
+use super::{CONTAINER_DIRECTORY, escape};
 
 /// A path below a tree's root: relative, UTF-8, without `.`, `..`, empty components or NUL.
 ///
@@ -41,6 +41,18 @@ impl RelPath {
             inner => inner.strip_prefix("usr/").unwrap_or(inner),
         };
         Self::new(merged).map(Some).map_err(|_| InvalidRelPath(path.to_owned()))
+    }
+
+    /// [`CONTAINER_DIRECTORY`] as a place in a tree.
+    #[must_use]
+    pub fn container_directory() -> Self {
+        Self(CONTAINER_DIRECTORY.to_owned())
+    }
+
+    /// This path below the directory `self`.
+    #[must_use]
+    pub fn join(&self, path: &Self) -> Self {
+        Self(format!("{}/{}", self.0, path.0))
     }
 
     /// The path as text.

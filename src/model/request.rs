@@ -11,6 +11,9 @@ pub struct Request {
     pub runtimes: Vec<RuntimeRequest>,
     /// The dist's name as typed; `None` lets the catalog choose.
     pub dist: Option<String>,
+    /// The dist of what is bound into containers: a name, or `same`; `None` for the oldest that is
+    /// maintained.
+    pub container_dist: Option<String>,
     /// The architectures, sorted, at least one.
     pub arches: Vec<Arch>,
     /// Key files whose keys are trusted for this run too.

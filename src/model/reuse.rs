@@ -97,7 +97,7 @@ impl Receipt {
         let mut packaged: BTreeMap<RelPath, ReceiptFile> = self
             .files
             .iter()
-            .filter(|file| file.package.as_deref() == Some(name))
+            .filter(|file| file.package.as_deref() == Some(name) && !file.is_inside())
             .map(|file| (file.path.clone(), file.clone()))
             .collect();
         for differing in &package.differing {

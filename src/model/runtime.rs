@@ -227,6 +227,17 @@ pub struct SmokeTest {
     /// that is said.
     #[serde(default)]
     pub needs_user_namespaces: bool,
+    /// Commands of the host that it needs; where one is missing it is passed over, and that is said.
+    #[serde(default)]
+    pub needs_commands: Vec<String>,
+}
+
+impl Runtime {
+    /// Whether an extra is bound into containers.
+    #[must_use]
+    pub fn faces_containers(&self, extra: &Extra) -> bool {
+        self.container_facing.contains(&extra.package)
+    }
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ pub fn changes(prefix: &Prefix, plan: &Plan) -> Result<Vec<TreeChange>, Error> {
             Some(generation) => prefix.receipt(&generation)?.packages,
             None => Vec::new(),
         };
-        let before = before.iter().map(|package| &package.nevra);
-        let after = tree.packages.iter().map(|package| &package.nevra);
+        let before = before.iter().map(|package| (package.dist.as_deref(), &package.nevra));
+        let after = tree.packages.iter().map(|package| (package.dist.as_deref(), &package.nevra));
         changes.push(TreeChange {
             arch: tree.arch,
             dist: tree.dist.clone(),
@@ -59,21 +59,22 @@ pub fn changes(prefix: &Prefix, plan: &Plan) -> Result<Vec<TreeChange>, Error> {
     Ok(changes)
 }
 
-/// The packages that differ, by name.
+/// The packages that differ, by name; those with a dist of their own are told apart from the others.
 pub fn changes_between<'a>(
-    before: impl Iterator<Item = &'a Nevra>,
-    after: impl Iterator<Item = &'a Nevra>,
+    before: impl Iterator<Item = (Option<&'a str>, &'a Nevra)>,
+    after: impl Iterator<Item = (Option<&'a str>, &'a Nevra)>,
 ) -> Vec<Change> {
-    let mut names: BTreeMap<&str, [Option<&Evr>; 2]> = BTreeMap::new();
-    for package in before {
-        names.entry(&package.name).or_default()[0] = Some(&package.evr);
+    let is_inside = |dist: Option<&str>| dist.is_some();
+    let mut names: BTreeMap<(&str, bool), [Option<&Evr>; 2]> = BTreeMap::new();
+    for (dist, package) in before {
+        names.entry((&package.name, is_inside(dist))).or_default()[0] = Some(&package.evr);
     }
-    for package in after {
-        names.entry(&package.name).or_default()[1] = Some(&package.evr);
+    for (dist, package) in after {
+        names.entry((&package.name, is_inside(dist))).or_default()[1] = Some(&package.evr);
     }
     let changed = names.into_iter().filter(|(_, [from, to])| from != to);
-    let change = |(package, [from, to]): (&str, [Option<&Evr>; 2])| Change {
-        package: package.to_owned(),
+    let change = |((package, is_inside), [from, to]): ((&str, bool), [Option<&Evr>; 2])| Change {
+        package: if is_inside { format!("{package} (for containers)") } else { package.to_owned() },
         from: from.map(Evr::to_string),
         to: to.map(Evr::to_string),
     };
@@ -91,9 +92,10 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_told() {
+        let outside = |package| (None, package);
         let before = [package("a", "1"), package("b", "1"), package("c", "1")];
         let after = [package("a", "1"), package("b", "2"), package("d", "1")];
-        let changes = changes_between(before.iter(), after.iter());
+        let changes = changes_between(before.iter().map(outside), after.iter().map(outside));
         let shown: Vec<_> =
             changes.iter().map(|it| (&*it.package, it.from.as_deref(), it.to.as_deref())).collect();
         assert_eq!(

@@ -14,7 +14,7 @@ use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
 use crate::sandbox;
 use crate::trust::{self, Policy};
-use crate::unpack::{self, Destination, UnpackError, Unpacked};
+use crate::unpack::{self, UnpackError, Unpacked};
 
 /// Packages that are fetched at the same time; `fetch` bounds the connections to one host.
 const DOWNLOADS: usize = 6;
@@ -238,7 +238,7 @@ impl<'a> Crew<'a> {
         if let Some(warning) = verified.warning() {
             self.context.reporter.warning(warning.to_owned());
         }
-        let destination = Destination { tree: &tree.directory, claims: &tree.claims };
+        let destination = tree.destination(package);
         Ok(unpack::unpack(verified, &package.files, &destination, self.context.reporter)?)
     }
 

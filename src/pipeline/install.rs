@@ -12,7 +12,7 @@ use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
-use crate::smoke::{self, Trial};
+use crate::smoke::{self, SmokeError, Trial};
 use crate::unpack::UnpackError;
 
 /// What the caller decides.
@@ -29,7 +29,7 @@ pub struct Options<'a> {
 }
 
 /// What came of an install.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Installed {
     /// Each architecture of the plan.
     pub trees: Vec<InstalledTree>,
@@ -37,6 +37,17 @@ pub struct Installed {
     pub launchers: Vec<String>,
     /// What to type next: a launcher and its arguments. `None` where this machine cannot run it.
     pub suggestion: Option<String>,
+}
+
+impl Installed {
+    /// Adds what came of an install into another part of the same prefix.
+    pub fn add(&mut self, other: Self) {
+        self.trees.extend(other.trees);
+        self.launchers.extend(other.launchers);
+        self.launchers.sort();
+        self.launchers.dedup();
+        self.suggestion = self.suggestion.take().or(other.suggestion);
+    }
 }
 
 /// One live tree.
@@ -136,7 +147,8 @@ fn explain_space(prefix: &Prefix, error: Error) -> Error {
     let source = match &error {
         Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
         Error::Unpack(UnpackError::Write { source, .. })
-        | Error::Relocate(RelocateError::File { source, .. }) => Some(source.kind()),
+        | Error::Relocate(RelocateError::File { source, .. })
+        | Error::Smoke(SmokeError::Io { source, .. }) => Some(source.kind()),
         _ => return error,
     };
     match source {
@@ -211,7 +223,7 @@ fn go_live(
         generations.push(making.staging.commit(lock)?);
     }
     let live = launchers::live(prefix)?;
-    let texts = launchers::texts(context.catalog, live.iter().chain(receipts))?;
+    let texts = launchers::texts(context.catalog, prefix, live.iter().chain(receipts))?;
     let swapped = prefix.write_launchers(lock, &texts).map_err(Error::from).and_then(|()| {
         let pairs = generations.iter().zip(receipts);
         pairs.into_iter().try_for_each(|(generation, receipt)| {
@@ -258,7 +270,9 @@ fn try_launchers(
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
-    if !context.runs_here(receipt.arch, receipt.glibc_needed) {
+    // Launchers of several dists may run another one's tree.
+    let are_its = prefix.members()?.is_empty();
+    if !are_its || !context.runs_here(receipt.arch, receipt.glibc_needed) {
         return Ok(());
     }
     let mut runtimes = Vec::new();
@@ -305,6 +319,7 @@ pub(super) fn unchanged(
     let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
     let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")
         && receipt.dist == tree.dist
+        && receipt.container_dist() == tree.container_dist.as_deref()
         && receipt.runtimes == tree.runtimes
         && packages.eq(planned);
     Ok(same.then_some((generation, receipt)))

@@ -62,7 +62,9 @@ impl Keeper<'_> {
     pub(super) fn keep(&self, staging: &Staging, claims: &Claims) -> Result<Kept, Error> {
         let mut kept = Kept::default();
         for (position, planned) in self.plan.packages.iter().enumerate() {
-            let Some(installed) = self.installed(planned) else { continue };
+            // What is bound into containers is little, and lies elsewhere.
+            let planned_here = Some(planned).filter(|planned| planned.dist.is_none());
+            let Some(installed) = planned_here.and_then(|it| self.installed(it)) else { continue };
             let (name, rules) = (&planned.nevra.name, relocate::RULES);
             let Some(reusable) = self.receipt.reusable(name, &planned.files, rules) else {
                 continue;
@@ -88,7 +90,9 @@ impl Keeper<'_> {
     /// without one, or by a key of the user's own, is in already.
     fn installed(&self, planned: &PlannedPackage) -> Option<&PackageReceipt> {
         let is_same = |package: &&PackageReceipt| {
-            package.nevra == planned.nevra && package.checksum == planned.checksum
+            package.nevra == planned.nevra
+                && package.checksum == planned.checksum
+                && package.dist == planned.dist
         };
         let installed = self.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);

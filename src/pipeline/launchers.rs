@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::launcher;
-use crate::model::Receipt;
+use crate::launcher::{self, Tree};
+use crate::model::{Arch, Command, GlibcVersion, Receipt, Runtime};
 use crate::prefix::{Lock, Prefix};
+use crate::report::Silent;
 
 /// The receipts of what is live.
 pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
@@ -19,33 +20,94 @@ pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
     Ok(receipts)
 }
 
-/// Names and texts of the launchers of every program in `receipts`, by name.
+/// The trees of one dist, for several architectures.
+struct Part {
+    directory: String,
+    receipts: Vec<Receipt>,
+}
+
+/// Names and texts of the launchers of every program in `receipts`, by name; in a prefix of several
+/// dists also of those in its members.
 pub(super) fn texts<'a>(
     catalog: &Catalog,
+    prefix: &Prefix,
     receipts: impl Iterator<Item = &'a Receipt>,
 ) -> Result<Vec<(String, String)>, Error> {
+    let mut parts = vec![Part { directory: String::new(), receipts: receipts.cloned().collect() }];
+    let members = prefix.members()?;
+    for (_, member) in &members {
+        parts.push(Part { directory: member.place(), receipts: live(member)? });
+    }
     let mut launchers = BTreeMap::new();
-    for receipt in receipts {
+    for receipt in parts.iter().flat_map(|part| &part.receipts) {
         for runtime in &receipt.runtimes {
             let runtime = catalog.runtime(&runtime.name)?;
             for command in runtime.commands.iter().filter(|command| receipt.has(&command.path)) {
-                launchers.insert(command.name.clone(), launcher::text(runtime, command));
+                let text = match members.is_empty() {
+                    true => launcher::text(runtime, command),
+                    false => launcher::choosing(
+                        runtime,
+                        command,
+                        &trees(catalog, &parts, runtime, command),
+                    ),
+                };
+                launchers.insert(command.name.clone(), text);
             }
         }
     }
     Ok(launchers.into_iter().collect())
 }
 
+/// The trees that have `command`, and what they need.
+fn trees(catalog: &Catalog, parts: &[Part], runtime: &Runtime, command: &Command) -> Vec<Tree> {
+    let tree = |part: &Part| {
+        let has = |receipt: &&Receipt| {
+            let is_installed = receipt.runtimes.iter().any(|it| it.name == runtime.name);
+            is_installed && receipt.has(&command.path)
+        };
+        let having: Vec<&Receipt> = part.receipts.iter().filter(has).collect();
+        let levels = having.iter().filter(|receipt| receipt.arch == Arch::X86_64);
+        Some(Tree {
+            directory: part.directory.clone(),
+            dist: having.first()?.dist.clone(),
+            glibc: having.iter().map(|receipt| glibc(catalog, receipt)).max()?,
+            x86_64_level: levels.map(|receipt| level(catalog, receipt)).max().unwrap_or(1),
+        })
+    };
+    parts.iter().filter_map(tree).collect()
+}
+
+/// The glibc that a machine must have for the tree: its dist's own, which its packages may ask for
+/// after an update, or what it asks for where that is more.
+fn glibc(catalog: &Catalog, receipt: &Receipt) -> GlibcVersion {
+    let nominal = catalog.dist(&receipt.dist).ok().map(|dist| dist.glibc);
+    let oldest = GlibcVersion { major: 2, minor: 0 };
+    nominal.max(receipt.glibc_needed).unwrap_or(oldest)
+}
+
+fn level(catalog: &Catalog, receipt: &Receipt) -> u8 {
+    catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level)
+}
+
 /// Removes the launchers of programs that nothing live has any more. Called last, when no launcher
-/// can be needed that is not in what is live. Returns the names of those that stay.
+/// can be needed that is not in what is live. Returns the names of those that stay. The launchers of
+/// the whole prefix, where `prefix` is a part of one, follow.
 pub(super) fn tidy(catalog: &Catalog, prefix: &Prefix, lock: &Lock) -> Result<Vec<String>, Error> {
-    let texts = match texts(catalog, live(prefix)?.iter()) {
+    let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
         // Nobody knows which launchers a runtime without a definition has: they all stay.
         Err(Error::Catalog(_)) => return Ok(Vec::new()),
         texts => texts?,
     };
-    let names: Vec<String> = texts.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
     let keep: Vec<&str> = names.iter().map(String::as_str).collect();
     prefix.remove_launchers(lock, &keep)?;
+    if !prefix.members()?.is_empty() {
+        // What they choose from may have changed.
+        prefix.write_launchers(lock, &texts)?;
+    }
+    if let Some(whole) = prefix.whole() {
+        let lock = whole.lock(true, &Silent::default())?;
+        tidy(catalog, &whole, &lock)?;
+    }
     Ok(names)
 }

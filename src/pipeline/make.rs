@@ -5,22 +5,22 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Permissions, PermissionsExt};
 
 pub(super) use super::fill::fill;
 use super::keep::{Keeper, Kept, KeptPackage};
 use super::{Context, Keys};
-use crate::audit::{self, Audit};
+use crate::audit::{self, Audit, Gap};
 use crate::error::Error;
 use crate::fetch;
 use crate::model::{
-    Arch, HostGives, PackageReceipt, PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, Reuse,
-    Runtime, Source, TreePlan,
+    Arch, CONTAINER_DIRECTORY, FileKind, GlibcVersion, HostGives, PackageReceipt, PlannedPackage,
+    RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath, Reuse, Runtime, Source, TreePlan,
 };
 use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated};
 use crate::smoke::{self, Trial};
-use crate::unpack::{Claims, Unpacked};
+use crate::unpack::{Claims, Destination, Unpacked};
 
 /// What an install is allowed and told by its caller.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,8 @@ pub(super) struct Making<'a> {
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
     /// What was taken over from the live generation instead.
     kept: Mutex<Kept>,
+    /// The part that is bound into containers, where that is of another dist.
+    inside: Option<Inside>,
 }
 
 impl<'a> Making<'a> {
@@ -66,8 +68,9 @@ impl<'a> Making<'a> {
         let host_gives = context.catalog.host_gives(&runtimes);
         let directory = Dir::open_ambient_dir(staging.path(), ambient_authority())
             .map_err(|source| Error::Staging { path: staging.path().to_owned(), source })?;
+        let inside = Inside::of(context, plan, &directory, &staging)?;
         let (claims, unpacked, kept) = (Claims::default(), Mutex::default(), Mutex::default());
-        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept })
+        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept, inside })
     }
 
     /// Takes over from `live` the files of packages that stay the same.
@@ -84,6 +87,16 @@ impl<'a> Making<'a> {
         let kept = keeper.keep(&self.staging, &self.claims)?;
         *self.kept() = kept;
         Ok(())
+    }
+
+    /// Where `package` is unpacked.
+    pub(super) fn destination(&self, package: &PlannedPackage) -> Destination<'_> {
+        match (&self.inside, &package.dist) {
+            (Some(inside), Some(_)) => {
+                Destination { tree: &inside.directory, claims: &inside.claims }
+            }
+            _ => Destination { tree: &self.directory, claims: &self.claims },
+        }
     }
 
     /// The tree's architecture.
@@ -109,18 +122,10 @@ impl<'a> Making<'a> {
         self.unpacked().clear();
         *self.kept() = Kept::default();
         self.claims.clear();
-        let empty = || -> std::io::Result<()> {
-            for entry in self.directory.entries()? {
-                let entry = entry?;
-                match entry.file_type()?.is_dir() {
-                    true => self.directory.remove_dir_all(entry.file_name())?,
-                    false => self.directory.remove_file(entry.file_name())?,
-                }
-            }
-            Ok(())
-        };
+        self.inside.iter().for_each(|inside| inside.claims.clear());
         let path = || self.staging.path().to_owned();
-        empty().map_err(|source| Error::Staging { path: path(), source })
+        let kept = self.inside.as_ref().map(|_| CONTAINER_DIRECTORY);
+        empty(&self.directory, kept).map_err(|source| Error::Staging { path: path(), source })
     }
 
     fn unpacked(&self) -> MutexGuard<'_, Vec<(usize, Unpacked)>> {
@@ -155,7 +160,8 @@ impl<'a> Making<'a> {
         let target = context.target(arch).and_then(|target| target.glibc());
         let library_path: Vec<_> =
             self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
-        let audit = audit::audit(tree, arch, &files, libraries, &library_path, target)?;
+        let inside = self.inside.as_ref().map(|inside| inside.glibc);
+        let audit = audit_both(tree, arch, &files, libraries, &library_path, (target, inside))?;
         if !audit.gaps.is_empty() {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
         }
@@ -166,6 +172,7 @@ impl<'a> Making<'a> {
         smoke::run(&trial, native, context.reporter)?;
         let brought = brought.iter().filter_map(|(position, files)| {
             let planned = self.plan.packages.get(*position)?;
+            let planned = Some(planned).filter(|planned| planned.dist.is_none())?;
             Some((planned.nevra.name.as_str(), planned.files.as_slice(), files.as_slice()))
         });
         let reuse = Reuse::of(relocate::RULES, brought, &files, &relocated.run_paths);
@@ -194,9 +201,10 @@ impl<'a> Making<'a> {
         context: Context<'_>,
         files: &mut Vec<ReceiptFile>,
     ) -> Result<Relocated, Error> {
-        let mut relocated = relocate::relocate_with(
+        let mut relocated = relocate::relocate_both(
             &self.kept().taken,
             self.staging.path(),
+            &RelPath::container_directory(),
             self.plan.arch,
             files,
             &self.runtimes,
@@ -219,13 +227,29 @@ impl<'a> Making<'a> {
             if let Some(planned) = self.plan.packages.get(position) {
                 let source = self.plan.source(&planned.source);
                 let receipt = receipt_of(planned, source, &package, keys);
-                let (brought, files) = (package.files.clone(), package.files);
+                let mut files = package.files;
+                if planned.dist.is_some() {
+                    let directory = RelPath::container_directory();
+                    files.iter_mut().for_each(|file| {
+                        file.path = directory.join(&file.path);
+                    });
+                }
+                let brought = files.clone();
                 all.push(KeptPackage { position, receipt, brought, files });
             }
         }
         all.sort_by_key(|package| package.position);
         let (mut packages, mut brought) = (Vec::new(), Brought::new());
         let mut files: Vec<ReceiptFile> = Vec::new();
+        if self.inside.is_some() {
+            files.push(ReceiptFile {
+                path: RelPath::container_directory(),
+                kind: FileKind::Directory,
+                mode: 0o755,
+                package: None,
+                config: false,
+            });
+        }
         for package in all {
             packages.push(package.receipt);
             brought.push((package.position, package.brought));
@@ -243,6 +267,74 @@ impl<'a> Making<'a> {
         let packages = self.plan.packages.iter().enumerate();
         packages.filter(|(position, _)| !kept.has(*position)).collect()
     }
+}
+
+/// Removes what is in `directory`; of its directory `kept` only what is in there.
+fn empty(directory: &Dir, kept: Option<&str>) -> std::io::Result<()> {
+    for entry in directory.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match entry.file_type()?.is_dir() {
+            true if kept.is_some_and(|kept| name == kept) => empty(&entry.open_dir()?, None)?,
+            true => directory.remove_dir_all(&name)?,
+            false => directory.remove_file(&name)?,
+        }
+    }
+    Ok(())
+}
+
+/// The part of a tree that is bound into containers.
+struct Inside {
+    directory: Dir,
+    claims: Claims,
+    /// What its dist's containers have at the least; `None` where the dist has no definition any more.
+    glibc: Option<GlibcVersion>,
+}
+
+impl Inside {
+    /// Its directory, made, where `plan` has such a part.
+    fn of(
+        context: Context<'_>,
+        plan: &TreePlan,
+        tree: &Dir,
+        staging: &Staging,
+    ) -> Result<Option<Self>, Error> {
+        let Some(dist) = &plan.container_dist else { return Ok(None) };
+        let path = || staging.path().join(CONTAINER_DIRECTORY);
+        let make = || -> std::io::Result<Dir> {
+            tree.create_dir(CONTAINER_DIRECTORY)?;
+            tree.set_permissions(CONTAINER_DIRECTORY, Permissions::from_mode(0o755))?;
+            tree.open_dir(CONTAINER_DIRECTORY)
+        };
+        let directory = make().map_err(|source| Error::Staging { path: path(), source })?;
+        let glibc = context.catalog.dist(dist).ok().map(|dist| dist.glibc);
+        Ok(Some(Self { directory, claims: Claims::default(), glibc }))
+    }
+}
+
+/// Audits the tree at `tree`, and what is bound into containers as a tree of its own. Of the glibcs, the
+/// first is the target's, the second that of the part's dist, where there is such a part.
+pub(super) fn audit_both(
+    tree: &Path,
+    arch: Arch,
+    files: &[ReceiptFile],
+    libraries: &[String],
+    library_path: &[RelPath],
+    (target, inside): (Option<GlibcVersion>, Option<Option<GlibcVersion>>),
+) -> Result<Audit, Error> {
+    let directory = RelPath::container_directory();
+    let (inner, outer) = relocate::split(files, &directory);
+    let mut audit = audit::audit(tree, arch, &outer, libraries, library_path, target)?;
+    if !inner.is_empty() {
+        let least = [target, inside.flatten()].into_iter().flatten().min();
+        let place = tree.join(&directory);
+        let more = audit::audit(&place, arch, &inner, libraries, &[], least)?;
+        audit.glibc_needed = audit.glibc_needed.max(more.glibc_needed);
+        audit.x86_64_level = audit.x86_64_level.max(more.x86_64_level);
+        let placed = |gap: Gap| gap.placed(|path| directory.join(path));
+        audit.gaps.extend(more.gaps.into_iter().map(placed));
+    }
+    Ok(audit)
 }
 
 /// What each package brought, by its position in the plan.
@@ -266,6 +358,7 @@ fn receipt_of(
     let signed_by = unpacked.proof.signed_by.as_ref();
     PackageReceipt {
         nevra: planned.nevra.clone(),
+        dist: planned.dist.clone(),
         url: urls(source, planned).into_iter().next().unwrap_or_default(),
         source: planned.source.clone(),
         location: planned.location.clone(),

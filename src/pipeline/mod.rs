@@ -2,6 +2,7 @@
 //! stands in the [`Plan`](crate::model::Plan).
 
 mod changes;
+mod containers;
 mod fill;
 mod install;
 mod keep;

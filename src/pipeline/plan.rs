@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use super::containers::{self, Inside};
 use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::model::{
     RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::{Pins, Prefix};
-use crate::resolve::{self, ResolveError, Target, Wanted};
+use crate::resolve::{self, Part, ResolveError, Target, Wanted};
 
 /// What a prefix holds already: it stays, at its version where that is still to be had.
 #[derive(Clone, Debug, Default)]
@@ -133,17 +134,18 @@ fn plan_tree(
     }
     let tree = present.trees.get(&arch);
     let kept = kept(&request.runtimes, tree, &present.pins);
+    let inside = Inside { asked: request.container_dist.as_deref(), tree };
     let kept_dist = tree.map(|tree| tree.dist.as_str());
     let typed = request.dist.as_deref().or(kept_dist);
     let typed = typed.or_else(|| neighbour(context, arch, present)).or(context.default_dist);
     let Some(typed) = typed.filter(|dist| *dist != "auto") else {
-        return plan_default(context, keys, &request.runtimes, &kept, arch);
+        return plan_default(context, keys, &request.runtimes, &kept, arch, inside);
     };
     let dist = context.catalog.dist(typed)?;
     if dist.name != typed {
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }
-    resolve_with(context, keys, &request.runtimes, kept, dist, arch)
+    resolve_with(context, keys, &request.runtimes, kept, (dist, inside), arch)
 }
 
 /// The dist of another architecture of the prefix, where it has packages for this one too.
@@ -162,13 +164,14 @@ fn plan_default(
     asked: &[RuntimeRequest],
     kept: &[(RuntimeRequest, bool)],
     arch: Arch,
+    inside: Inside<'_>,
 ) -> Result<TreePlan, Error> {
     let target = context.target(arch);
     let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
     let mut first_error = None;
     for choice in choices {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
-        match resolve_with(context, keys, asked, kept.to_vec(), choice.dist, arch) {
+        match resolve_with(context, keys, asked, kept.to_vec(), (choice.dist, inside), arch) {
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
                 context.reporter.detail(format!("{}: {error}", choice.dist.name));
                 first_error.get_or_insert(Error::Resolve(error));
@@ -207,13 +210,13 @@ fn resolve_with(
     keys: &Keys<'_>,
     asked: &[RuntimeRequest],
     mut kept: Vec<(RuntimeRequest, bool)>,
-    dist: &Dist,
+    (dist, inside): (&Dist, Inside<'_>),
     arch: Arch,
 ) -> Result<TreePlan, Error> {
     loop {
         let all = asked.iter().chain(kept.iter().map(|(request, _)| request)).cloned();
         let all: Vec<RuntimeRequest> = all.collect();
-        let outcome = resolve_in(context, keys, &all, dist, arch);
+        let outcome = resolve_in(context, keys, &all, (dist, inside), arch);
         let Err(Error::Resolve(ResolveError::UnknownVersion { runtime, wanted, .. })) = &outcome
         else {
             return outcome;
@@ -231,34 +234,58 @@ fn resolve_with(
     }
 }
 
+/// Resolves `runtimes` in `dist`, and what they have bound into containers where `inside` says.
 pub(super) fn resolve_in(
     context: Context<'_>,
     keys: &Keys<'_>,
     runtimes: &[RuntimeRequest],
-    dist: &Dist,
+    (dist, inside): (&Dist, Inside<'_>),
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let mut loaded = load(context, keys, dist, arch)?;
+    let definitions = target_runtimes(context, runtimes)?;
+    let choice = containers::choose(context, inside, &definitions, dist, arch)?;
+    let (loaded, first) = thread::scope(|scope| {
+        let first = choice.dists.first();
+        let first = first.map(|&dist| scope.spawn(move || load(context, keys, dist, arch)));
+        let loaded = load(context, keys, dist, arch);
+        (loaded, first.map(|thread| thread.join().unwrap_or(Err(Error::Panicked))))
+    });
+    let mut loaded = loaded?;
     for runtime in runtimes {
         if let Some(package) = &runtime.package {
             local::append(context, package, dist, arch, &mut loaded)?;
         }
     }
-    resolve_loaded(context, loaded, runtimes, dist, arch)
+    if !choice.dists.is_empty() {
+        let outside = resolve_loaded(context, &loaded, runtimes, dist, arch, Part::Outside)?;
+        let whole = containers::complete(context, keys, &choice, first, runtimes, &outside)?;
+        if let Some(tree) = whole {
+            check_tree(context, &tree)?;
+            return Ok(tree);
+        }
+    }
+    resolve_loaded(context, &loaded, runtimes, dist, arch, Part::Whole)
 }
 
-/// Resolves `runtimes` in repositories that are at hand.
+/// The definitions of `runtimes`.
+pub(super) fn target_runtimes<'a>(
+    context: Context<'a>,
+    runtimes: &[RuntimeRequest],
+) -> Result<Vec<&'a Runtime>, Error> {
+    let definition = |runtime: &RuntimeRequest| Ok(context.catalog.runtime(&runtime.name)?);
+    runtimes.iter().map(definition).collect()
+}
+
+/// Resolves `part` of `runtimes` in repositories that are at hand.
 pub(super) fn resolve_loaded(
     context: Context<'_>,
-    loaded: metadata::Loaded,
+    loaded: &metadata::Loaded,
     runtimes: &[RuntimeRequest],
     dist: &Dist,
     arch: Arch,
+    part: Part<'_>,
 ) -> Result<TreePlan, Error> {
-    let definitions: Vec<&Runtime> = runtimes
-        .iter()
-        .map(|runtime| context.catalog.runtime(&runtime.name))
-        .collect::<Result<_, _>>()?;
+    let definitions = target_runtimes(context, runtimes)?;
     let wanted: Vec<Wanted<'_>> = runtimes
         .iter()
         .zip(&definitions)
@@ -266,10 +293,15 @@ pub(super) fn resolve_loaded(
             runtime: definition,
             version: runtime.version.as_deref(),
             local: runtime.package.is_some(),
+            part,
         })
         .collect();
-    let host = context.catalog.host_gives(&definitions);
-    let target = Target { arch, dist, runtimes: &wanted, host: &host, sources: loaded.sources };
+    let mut host = context.catalog.host_gives(&definitions);
+    if part == Part::Outside {
+        containers::count_as_given(&mut host, &definitions);
+    }
+    let sources = loaded.sources.clone();
+    let target = Target { arch, dist, runtimes: &wanted, host: &host, sources };
     let tree = resolve::resolve(&loaded.index, &target)?;
     check_tree(context, &tree)?;
     Ok(tree)

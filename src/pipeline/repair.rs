@@ -65,7 +65,7 @@ pub fn repair(
         }
     }
     if !before.launchers.is_empty() {
-        let launchers = launchers::texts(context.catalog, launchers::live(prefix)?.iter())?;
+        let launchers = launchers::texts(context.catalog, prefix, launchers::live(prefix)?.iter())?;
         prefix.write_launchers(&lock, &launchers)?;
     }
     verify(context.catalog, prefix, all, context.reporter)

@@ -1,13 +1,15 @@
 //! Plans that start from what is installed: the newest of everything, or one runtime less.
 
-use super::plan::{Present, load, resolve_in, resolve_loaded, side_by_side};
+use super::containers::{self, Inside};
+use super::plan::{Present, load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::model::{
-    Evr, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, RuntimeRequest, TreePlan, escape,
+    Evr, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
+    TreePlan, escape,
 };
 use crate::prefix::Pins;
-use crate::resolve::ResolveError;
+use crate::resolve::{Part, ResolveError};
 
 /// The newest allowed version of everything that is installed. A tree that would go back to an older
 /// version of a runtime, or whose version is not to be had any more, is left out, and that is told.
@@ -40,11 +42,12 @@ fn update_tree(
         package: None,
     };
     let runtimes: Vec<_> = tree.runtimes.iter().map(newest).collect();
+    let inside = Inside { asked: None, tree: Some(tree) };
     let stays = |why: String| {
         context.reporter.note(format!("{}: {why}: it stays as it is", tree.arch));
         Ok(None)
     };
-    let plan = match resolve_in(context, keys, &runtimes, dist, tree.arch) {
+    let plan = match resolve_in(context, keys, &runtimes, (dist, inside), tree.arch) {
         Err(Error::Resolve(
             error @ (ResolveError::UnknownVersion { .. } | ResolveError::NotOffered { .. }),
         )) => return stays(error.to_string()),
@@ -115,5 +118,22 @@ fn resolve_installed(
         package: None,
     };
     let runtimes: Vec<_> = runtimes.iter().map(keep).collect();
-    resolve_loaded(context, loaded, &runtimes, dist, tree.arch)
+    let definitions = target_runtimes(context, &runtimes)?;
+    let needs_inside = definitions.iter().any(|runtime| containers::has_inside(runtime));
+    let part = match tree.container_dist() {
+        Some(_) if needs_inside => Part::Outside,
+        _ => Part::Whole,
+    };
+    let mut plan = resolve_loaded(context, &loaded, &runtimes, dist, tree.arch, part)?;
+    if part == Part::Outside {
+        let installed = tree.plan();
+        let is_inside = |package: &PlannedPackage| package.dist.is_some();
+        let inside: Vec<_> =
+            installed.packages.iter().filter(|it| is_inside(it)).cloned().collect();
+        let is_used = |source: &&Source| inside.iter().any(|package| package.source == source.id);
+        plan.sources.extend(installed.sources.iter().filter(is_used).cloned());
+        plan.packages.extend(inside);
+        plan.container_dist = installed.container_dist;
+    }
+    Ok(plan)
 }

@@ -19,7 +19,7 @@ use crate::resolve::LOCAL;
 use crate::verify::{self, Finding, Problem, Subject};
 
 /// What was found in a prefix.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Verification {
     /// Every tree that was looked at.
     pub trees: Vec<CheckedTree>,
@@ -30,6 +30,8 @@ pub struct Verification {
 /// What was found in one tree.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct CheckedTree {
+    /// The part of a prefix of several dists that it is in, ending in `/`; empty otherwise.
+    pub part: String,
     /// Its architecture.
     pub arch: Arch,
     /// The generation's number.
@@ -45,6 +47,19 @@ pub struct CheckedTree {
 }
 
 impl Verification {
+    /// Adds what was found in the part of the prefix that lies at `place`.
+    pub fn add(&mut self, other: Self, place: &str) {
+        let in_place = |tree: CheckedTree| CheckedTree { part: place.to_owned(), ..tree };
+        self.trees.extend(other.trees.into_iter().map(in_place));
+        let prefix = if place.is_empty() { String::new() } else { format!("{place}bin/") };
+        self.launchers.extend(
+            other
+                .launchers
+                .into_iter()
+                .map(|finding| Finding { path: format!("{prefix}{}", finding.path), ..finding }),
+        );
+    }
+
     /// How many findings are damage.
     #[must_use]
     pub fn damage(&self) -> usize {
@@ -69,6 +84,7 @@ pub fn verify(
         trees.push(match receipt(prefix, &generation)? {
             Ok(receipt) => check_tree(catalog, &generation, live, &receipt, reporter)?,
             Err(finding) => CheckedTree {
+                part: String::new(),
                 arch: generation.arch,
                 generation: generation.number,
                 live,
@@ -142,6 +158,7 @@ fn check_tree(
         findings.extend(gaps(generation, receipt, &libraries, &library_path)?);
     }
     Ok(CheckedTree {
+        part: String::new(),
         arch: generation.arch,
         generation: generation.number,
         live,
@@ -162,7 +179,8 @@ fn gaps(
     let files: Vec<ReceiptFile> =
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
     let tree = &generation.path;
-    let audit = audit::audit(tree, generation.arch, &files, libraries, library_path, None)?;
+    let arch = generation.arch;
+    let audit = make::audit_both(tree, arch, &files, libraries, library_path, (None, None))?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
@@ -171,7 +189,7 @@ fn gaps(
 }
 
 fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
-    let launchers = launchers::texts(catalog, launchers::live(prefix)?.iter())?;
+    let launchers = launchers::texts(catalog, prefix, launchers::live(prefix)?.iter())?;
     let mut problem = Problem::Launcher;
     for (generation, _) in generations(prefix, false)? {
         if prefix.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {
@@ -225,9 +243,11 @@ pub(super) fn rules(receipt: &Receipt) -> Rules {
 /// changed its receipt too.
 pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> TreePlan {
     let mut plan = receipt.plan();
-    let dist = context.catalog.dist(&receipt.dist).ok();
     for source in &mut plan.sources {
-        let is_its = |repository: &&Repository| source.id == LOCAL || source.id == repository.id;
+        // Those of another dist have its name before theirs.
+        let (dist, id) = source.id.split_once('/').unwrap_or((&receipt.dist, &source.id));
+        let dist = context.catalog.dist(dist).ok();
+        let is_its = |repository: &&Repository| id == LOCAL || id == repository.id;
         let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
         let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
         let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);

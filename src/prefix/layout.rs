@@ -9,7 +9,7 @@ use crate::model::Arch;
 pub const RECEIPT_NAME: &str = ".elsewhere.json";
 
 /// The directory of all that is not for users.
-const HIDDEN: &str = ".elsewhere";
+pub(super) const HIDDEN: &str = ".elsewhere";
 
 /// Computes paths from a prefix's root.
 #[derive(Clone, Debug)]
@@ -40,6 +40,11 @@ impl Layout {
     /// `PREFIX/bin`.
     pub(super) fn bin(&self) -> PathBuf {
         self.root.join("bin")
+    }
+
+    /// `PREFIX/dists`, where a prefix of several dists has one for each.
+    pub(super) fn members(&self) -> PathBuf {
+        self.root.join("dists")
     }
 
     /// The lock's file.

@@ -246,7 +246,7 @@ impl Drop for Lock {
 /// prefix's own directory and those above it go only if this run made them. Whether it gave up the
 /// lock on the way.
 fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
-    if Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
+    if layout.members().exists() || Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
         return false;
     }
     program::discard(layout);

@@ -4,6 +4,7 @@
 //! ```text
 //! PREFIX/
 //! ├── bin/NAME                     launchers
+//! ├── dists/DIST/                  where there are several dists: a prefix for each
 //! ├── ARCH -> .elsewhere/ARCH/N    the live generation: a relative symlink, replaced by rename(2)
 //! └── .elsewhere/
 //!     ├── lock                     held by whoever changes anything below PREFIX
@@ -35,6 +36,7 @@ mod in_use;
 mod launchers;
 mod layout;
 mod lock;
+mod members;
 mod pins;
 mod program;
 mod prune;

@@ -7,12 +7,15 @@
 mod block;
 mod check;
 mod edits;
+mod inner;
 mod launch;
 mod layout;
 mod links;
 mod programs;
 mod run_path;
 mod tree;
+
+pub use inner::{relocate_both, split};
 
 use std::collections::BTreeMap;
 use std::io;

@@ -22,7 +22,7 @@ mod solve;
 mod tree;
 mod universe;
 
-use crate::model::{Arch, Dist, Evr, HostGives, Index, Runtime, Source, TreePlan};
+use crate::model::{Arch, Dist, Evr, Extra, HostGives, Index, Runtime, Source, TreePlan};
 
 pub use error::{Link, ResolveError};
 
@@ -53,6 +53,30 @@ pub struct Wanted<'a> {
     pub version: Option<&'a str>,
     /// Whether its own package comes from the repository [`LOCAL`] instead of the dist's.
     pub local: bool,
+    /// Which part of it is wanted.
+    pub part: Part<'a>,
+}
+
+/// Which part of a runtime is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// All but what is bound into containers, which counts as being there.
+    Outside,
+    /// Only the extras that are bound into containers, beside this version of the runtime.
+    InContainers(&'a str),
+}
+
+impl Part<'_> {
+    /// Whether it has this extra of `runtime`.
+    fn has(self, runtime: &Runtime, extra: &Extra) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Outside => !runtime.faces_containers(extra),
+            Self::InContainers(_) => runtime.faces_containers(extra),
+        }
+    }
 }
 
 /// The versions of the packages called `name`, without epoch and release, newest first.

@@ -7,7 +7,7 @@ use crate::model::{Comparison, Extra, PlannedRuntime, RelPath};
 
 use super::policy;
 use super::universe::{PackageId, Universe};
-use super::{LOCAL, ResolveError, Target, Wanted};
+use super::{LOCAL, Part, ResolveError, Target, Wanted};
 
 /// One of some packages that must be in.
 #[derive(Debug)]
@@ -47,14 +47,21 @@ pub(super) fn choose(universe: &Universe, target: &Target) -> Result<Roots, Reso
     let mut wanted: Vec<_> = target.runtimes.iter().collect();
     wanted.sort_by(|left, right| left.runtime.name.cmp(&right.runtime.name));
     for wanted in wanted {
-        let own = own_package(universe, target, wanted)?;
-        let (runtime, version) = (wanted.runtime, universe.package(own).evr.version.clone());
-        roots.rules.push(RootRule {
-            any_of: vec![own],
-            runtime: runtime.name.clone(),
-            needs: runtime.package.clone(),
-        });
-        for extra in runtime.extras.iter().filter(|extra| applies(extra, target, &version)) {
+        let runtime = wanted.runtime;
+        let version = match wanted.part {
+            Part::InContainers(version) => version.to_owned(),
+            Part::Whole | Part::Outside => {
+                let own = own_package(universe, target, wanted)?;
+                roots.rules.push(RootRule {
+                    any_of: vec![own],
+                    runtime: runtime.name.clone(),
+                    needs: runtime.package.clone(),
+                });
+                universe.package(own).evr.version.clone()
+            }
+        };
+        let extras = runtime.extras.iter().filter(|extra| wanted.part.has(runtime, extra));
+        for extra in extras.filter(|extra| applies(extra, target, &version)) {
             roots.add_extra(universe, target, &runtime.name, extra)?;
         }
         roots.runtimes.push(PlannedRuntime { name: runtime.name.clone(), version });

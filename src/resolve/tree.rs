@@ -33,6 +33,7 @@ pub(super) fn plan(
     TreePlan {
         arch: target.arch,
         dist: target.dist.name.clone(),
+        container_dist: None,
         glibc,
         runtimes: roots.runtimes.clone(),
         sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),
@@ -113,6 +114,7 @@ fn planned(universe: &Universe, id: PackageId, reason: Reason) -> PlannedPackage
     let source = index.repositories.get(usize::from(package.repository));
     PlannedPackage {
         nevra: universe.nevra(id),
+        dist: None,
         source: source.cloned().unwrap_or_default(),
         location: index.text(package.location).to_owned(),
         size: package.size,

@@ -259,8 +259,10 @@ fn installed(index: &Index, target: &Target) -> Vec<bool> {
         .runtimes
         .iter()
         .flat_map(|wanted| {
-            let extras = wanted.runtime.extras.iter().filter(|extra| extra.files.is_empty());
-            extras.map(|extra| &extra.package).chain([&wanted.runtime.package])
+            let extras = wanted.runtime.extras.iter();
+            let here = extras.filter(|extra| wanted.part.has(wanted.runtime, extra));
+            let whole = here.filter(|extra| extra.files.is_empty());
+            whole.map(|extra| &extra.package).chain([&wanted.runtime.package])
         })
         .map(String::as_str)
         .collect();

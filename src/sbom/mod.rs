@@ -68,15 +68,24 @@ impl<'a> Material<'a> {
         for receipt in self.receipts {
             for runtime in &receipt.runtimes {
                 entries.push(RuntimeEntry {
-                    reference: format!("runtime:{}:{}", runtime.name, receipt.arch),
+                    reference: self.reference(receipt, &runtime.name),
                     name: &runtime.name,
                     version: &runtime.version,
                     arch: receipt.arch.as_str(),
-                    needs: brought_by(receipt, &format!("runtime {}", runtime.name)),
+                    needs: brought_by(receipt, &format!("runtime {}", runtime.name), None),
                 });
             }
         }
         entries
+    }
+
+    /// What names a runtime of a tree; with the dist, where there are several for the architecture.
+    fn reference(&self, receipt: &Receipt, runtime: &str) -> String {
+        let trees = self.receipts.iter().filter(|other| other.arch == receipt.arch).count();
+        match trees {
+            1 => format!("runtime:{runtime}:{}", receipt.arch),
+            _ => format!("runtime:{runtime}:{}:{}", receipt.arch, receipt.dist),
+        }
     }
 
     /// The URLs of what each package brought in, by its own URL.
@@ -84,7 +93,7 @@ impl<'a> Material<'a> {
         let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for receipt in self.receipts {
             for package in &receipt.packages {
-                let brought = brought_by(receipt, &package.nevra.name);
+                let brought = brought_by(receipt, &package.nevra.name, Some(package));
                 let entry = needs.entry(purl(receipt, package)).or_default();
                 entry.extend(brought);
                 entry.sort();
@@ -104,9 +113,11 @@ struct RuntimeEntry<'a> {
     needs: Vec<String>,
 }
 
-/// The URLs of the packages that are in because of `by`.
-fn brought_by(receipt: &Receipt, by: &str) -> Vec<String> {
-    let packages = receipt.packages.iter().filter(|package| package.reason.by == by);
+/// The URLs of the packages that are in because of `by`; where that is a package, in its part.
+fn brought_by(receipt: &Receipt, by: &str, package: Option<&PackageReceipt>) -> Vec<String> {
+    let is_in_part = |it: &PackageReceipt| package.is_none_or(|package| package.dist == it.dist);
+    let is_brought = |it: &&PackageReceipt| it.reason.by == by && is_in_part(it);
+    let packages = receipt.packages.iter().filter(is_brought);
     packages.map(|package| purl(receipt, package)).collect()
 }
 
@@ -118,7 +129,7 @@ fn purl(receipt: &Receipt, package: &PackageReceipt) -> String {
         encoded(&package.nevra.name),
         encoded(&format!("{}-{}", evr.version, evr.release)),
         encoded(&package.nevra.arch),
-        encoded(&receipt.dist),
+        encoded(package.dist.as_ref().unwrap_or(&receipt.dist)),
     );
     if evr.epoch != 0 {
         let _ = write!(purl, "&epoch={}", evr.epoch);

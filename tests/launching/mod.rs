@@ -271,6 +271,8 @@ pub fn environment_through(shell: &Path, environment: &[&str]) -> Vec<String> {
 pub fn looking_under(root: &Path, text: &str) -> String {
     let root = root.to_str().unwrap();
     text.replace(" /lib", &format!(" {root}/lib"))
+        .replace(" /usr/lib", &format!(" {root}/usr/lib"))
+        .replace("/proc/cpuinfo", &format!("{root}/cpuinfo"))
         .replace("/proc/sys/kernel/arch", &format!("{root}/kernel-arch"))
 }
 
@@ -320,6 +322,151 @@ pub fn choice_of_architecture(shell: &Path) {
             assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), expected);
         }
     }
+}
+
+/// Processors of each level, as `/proc/cpuinfo` tells them.
+const FIRST: &str = "fpu sse sse2 ht lm";
+const SECOND: &str = "fpu cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3";
+const THIRD: &str =
+    "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3 abm avx avx2 bmi1 bmi2 f16c fma movbe";
+
+/// The launcher of a prefix of several dists.
+pub fn choosing(trees: &[(&str, &str, u8)]) -> String {
+    let runtime = runtime();
+    let tree = |&(dist, glibc, level): &(&str, &str, u8)| launcher::Tree {
+        directory: if dist == "own" { String::new() } else { format!("dists/{dist}/") },
+        dist: dist.to_owned(),
+        glibc: glibc.parse().unwrap(),
+        x86_64_level: level,
+    };
+    let trees: Vec<_> = trees.iter().map(tree).collect();
+    launcher::choosing(&runtime, &runtime.commands[0], &trees)
+}
+
+/// How one of several dists is chosen, on machines that are directories.
+pub fn choice_of_dist(shell: &Path) {
+    let all = [("el7", "2.17", 1), ("own", "2.28", 1), ("el10", "2.39", 3), ("el9", "2.34", 2)];
+    let (red_hat, debian, arm) = ("lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu");
+    // Where the C library lies, as which file beside libc.so.6, what getconf says, the processor.
+    let cases: [(&str, &str, &str, &str, &str); 16] = [
+        (red_hat, "libc-2.17.so", "", THIRD, "el7"),
+        (red_hat, "libc-2.28.so", "", FIRST, "own"),
+        (debian, "libc-2.31.so", "", THIRD, "own"),
+        (debian, "libc-2.33.so", "", THIRD, "own"),
+        ("usr/lib64", "libc-2.28.so", "", THIRD, "own"),
+        ("usr/lib", "libc-2.26.so", "", THIRD, "el7"),
+        (red_hat, "", "glibc 2.34", SECOND, "el9"),
+        (red_hat, "", "glibc 2.34", THIRD, "el9"),
+        (debian, "", "glibc 2.36", THIRD, "el9"),
+        (debian, "", "glibc 2.41", SECOND, "el9"),
+        (debian, "", "glibc 2.41", THIRD, "el10"),
+        (debian, "", "glibc 2.39.9000", THIRD, "el10"),
+        // What says nothing is taken for 2.34, and a processor that says nothing for the oldest.
+        (debian, "", "", THIRD, "el9"),
+        (debian, "", "what?", "", "own"),
+        (arm, "", "glibc 2.41", "", "el10"),
+        // A directory that is no C library's; getconf knows it then.
+        ("opt", "", "glibc 2.28", THIRD, "own"),
+    ];
+    for case in cases {
+        let (directory, file, getconf, processor, expected) = case;
+        let arch = if directory == arm { "aarch64" } else { "x86_64" };
+        let loader = if directory == arm {
+            "lib/ld-linux-aarch64.so.1"
+        } else {
+            "lib64/ld-linux-x86-64.so.2"
+        };
+        let scratch = Scratch::new();
+        let machine = Machine { scratch: &scratch, loader, directory, file, getconf, processor };
+        let output = machine.run(shell, arch, &all);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said.trim_end(),
+            expected,
+            "{case:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// A machine that is a directory.
+struct Machine<'a> {
+    scratch: &'a Scratch,
+    loader: &'a str,
+    directory: &'a str,
+    file: &'a str,
+    getconf: &'a str,
+    processor: &'a str,
+}
+
+impl Machine<'_> {
+    /// Runs the launcher of `trees` there, each of which says its dist's name.
+    fn run(&self, shell: &Path, arch: &str, trees: &[(&str, &str, u8)]) -> Output {
+        let script = |path: PathBuf, text: String| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let prefix = self.scratch.join("a b");
+        for (dist, ..) in trees {
+            let directory = if *dist == "own" { String::new() } else { format!("dists/{dist}/") };
+            let program = prefix.join(format!("{directory}{arch}/bin/apptainer"));
+            script(program, format!("#!/bin/sh\necho {dist}"));
+        }
+        for name in [self.loader.to_owned(), format!("{}/libc.so.6", self.directory)]
+            .into_iter()
+            .chain((!self.file.is_empty()).then(|| format!("{}/{}", self.directory, self.file)))
+        {
+            let path = self.scratch.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let processor = format!(
+            "processor\t: 0\nmodel name\t: a: b\nflags\t\t: {}\nbugs\t\t:\n",
+            self.processor
+        );
+        fs::write(self.scratch.join("cpuinfo"), processor).unwrap();
+        script(
+            self.scratch.join("fake/getconf"),
+            format!(
+                "#!/bin/sh\n[ \"$1\" = GNU_LIBC_VERSION ] && [ -n '{0}' ] && echo '{0}'",
+                self.getconf
+            ),
+        );
+        let launcher = prefix.join("bin/apptainer");
+        fs::create_dir_all(prefix.join("bin")).unwrap();
+        write_launcher(&launcher, &looking_under(&self.scratch.0, &choosing(trees)), shell);
+        let path = format!("{}:/usr/bin:/bin", self.scratch.join("fake").display());
+        Command::new(&launcher).env("PATH", path).output().unwrap()
+    }
+}
+
+/// What is said where none of several dists runs.
+pub fn message_without_a_fitting_dist(shell: &Path) {
+    let trees = [("el8", "2.28", 1), ("el10", "2.39", 3)];
+    let loader = "lib64/ld-linux-x86-64.so.2";
+    let cases = [
+        ("lib64", "libc-2.17.so", "glibc 2.17", "x86_64 with glibc 2.17\nThere are trees for it;"),
+        ("opt", "", "", "x86_64 with no glibc in its usual place\nThere are trees for it;"),
+    ];
+    for (directory, file, getconf, expected) in cases {
+        let scratch = Scratch::new();
+        let processor = THIRD;
+        let machine = Machine { scratch: &scratch, loader, directory, file, getconf, processor };
+        let output = machine.run(shell, "x86_64", &trees);
+        assert_eq!(output.status.code(), Some(127), "{output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expected), "{error}");
+        let needs = "they need: el10 glibc 2.39 and x86-64-v3, el8 glibc 2.28\n";
+        assert!(error.contains(needs), "{error}");
+        assert!(error.contains("elsewhere install -d DIST -a x86_64 -r apptainer '"), "{error}");
+    }
+    let scratch = Scratch::new();
+    let (directory, file, getconf, processor) = ("lib64", "libc-2.28.so", "", THIRD);
+    let machine = Machine { scratch: &scratch, loader, directory, file, getconf, processor };
+    let output = machine.run(shell, "s390x", &trees);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("with glibc 2.28\nThere is none for it;"), "{error}");
 }
 
 /// What is said when there is no tree for this machine.

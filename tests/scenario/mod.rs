@@ -241,6 +241,7 @@ impl Scenario {
                 runtime,
                 version: version.as_deref(),
                 local: *local,
+                part: elsewhere::resolve::Part::Whole,
             })
             .collect();
         let source = |offers: &Offers| Source {

@@ -86,15 +86,7 @@ impl World {
         let key = TestKey::new();
         let world = Self { scratch: Scratch::new(name), elsewhere: elsewhere.to_owned(), key };
         world.scratch.write("mirror/small.test/key.asc", world.key.public_file());
-        let dist = format!(
-            "name = \"small\"\ntitle = \"a small dist\"\nglibc = \"2.17\"\n\
-             maintained_until = \"2099-12-31\"\n[[repository]]\nid = \"base\"\n\
-             arches = [\"x86_64\", \"aarch64\", \"ppc64le\", \"s390x\"]\n\
-             base = [\"https://small.test/$basearch/\"]\n[[repository.key]]\n\
-             fingerprint = \"{}\"\nurl = \"https://small.test/key.asc\"\n",
-            world.key.fingerprint()
-        );
-        world.scratch.write("repos/dists/small.toml", dist);
+        world.define("small", "2.17", 1, "");
         for name in ["tool", "gadget"] {
             let runtime = format!(
                 "name = \"{name}\"\ntitle = \"a {name}\"\npackage = \"{name}\"\n\
@@ -107,10 +99,29 @@ impl World {
         world
     }
 
+    /// Adds a dist, whose repository lies in `directory` (empty, or ending in `/`) of the mirror.
+    pub fn define(&self, name: &str, glibc: &str, level: u8, directory: &str) {
+        let dist = format!(
+            "name = \"{name}\"\ntitle = \"a small dist\"\nglibc = \"{glibc}\"\n\
+             x86_64_level = {level}\n\
+             maintained_until = \"2099-12-31\"\n[[repository]]\nid = \"base\"\n\
+             arches = [\"x86_64\", \"aarch64\", \"ppc64le\", \"s390x\"]\n\
+             base = [\"https://small.test/{directory}$basearch/\"]\n[[repository.key]]\n\
+             fingerprint = \"{}\"\nurl = \"https://small.test/key.asc\"\n",
+            self.key.fingerprint()
+        );
+        self.scratch.write(&format!("repos/dists/{name}.toml"), dist);
+    }
+
     /// Replaces what the mirror holds, for two architectures. `time` tells the order.
     pub fn publish(&self, packages: &[Small], time: u64) {
+        self.publish_in("", packages, time);
+    }
+
+    /// The same, in a directory (empty, or ending in `/`) of the mirror.
+    pub fn publish_in(&self, directory: &str, packages: &[Small], time: u64) {
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            let root = format!("mirror/small.test/{arch}");
+            let root = format!("mirror/small.test/{directory}{arch}");
             let _ = fs::remove_dir_all(self.scratch.path().join(&root));
             let mut entries = String::new();
             for small in packages {
@@ -136,8 +147,7 @@ impl World {
 
     /// Takes the mirror away, or brings it back.
     pub fn set_online(&self, online: bool) {
-        let (here, away) =
-            (self.scratch.path().join("mirror"), self.scratch.path().join("mirror.away"));
+        let (here, away) = (self.prefix("mirror/small.test"), self.prefix("mirror/away"));
         let (from, to) = if online { (away, here) } else { (here, away) };
         fs::rename(from, to).unwrap();
     }
@@ -164,10 +174,12 @@ impl World {
     pub fn complete(&self, command: &mut Command, words: &[&str]) {
         let path = |name: &str| self.prefix(name);
         command.args(words);
-        if ["install", "update", "plan", "rollback", "remove"].contains(&words[0]) {
+        let is_repair = words.contains(&"--repair");
+        if ["install", "update", "plan", "rollback", "remove", "verify"].contains(&words[0]) {
             command.arg("--repos").arg(path("repos"));
         }
-        if ["install", "update", "plan"].contains(&words[0]) || words.contains(&"-r") {
+        let fetches = ["install", "update", "plan"].contains(&words[0]) || is_repair;
+        if fetches || words.contains(&"-r") {
             if !words.contains(&"--mirror") {
                 command.arg("--mirror").arg(path("mirror"));
             }
@@ -175,7 +187,10 @@ impl World {
                 command.arg("--cache-dir").arg(path("cache"));
             }
         }
-        if words[0] == "install" && !words.contains(&"-d") && !words.contains(&"--lock") {
+        let is_of_several =
+            words.last().is_some_and(|name| self.prefix(name).join("dists").is_dir());
+        let names_dist = words.contains(&"-d") || words.contains(&"--lock") || is_of_several;
+        if words[0] == "install" && !names_dist {
             command.args(["-d", "small"]);
         }
         command.env("HOME", path("home")).env_remove("ELSEWHERE_MIRROR");

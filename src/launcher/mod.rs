@@ -3,6 +3,7 @@
 //! A launcher finds its own directory, tells this machine's architecture by the glibc loader that
 //! exists, and replaces itself with `../ARCH/PROGRAM` beside that directory. It depends on nothing
 //! else of a prefix's layout, so the same text serves a tree published as `BASE/1.4.5/{bin,x86_64}`.
+//! In a prefix of several dists, [`choosing`] writes one that also looks at the C library.
 //!
 //! # Forks
 //!
@@ -32,7 +33,11 @@
 //! The program's own. 127 when there is no tree for this machine; 126 when a symlink on the way to
 //! the launcher cannot be read, or the program cannot be started.
 
+mod fat;
+
 use std::fmt::Write as _;
+
+pub use fat::{Tree, choosing};
 
 use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape, shell_word};
 

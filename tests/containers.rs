@@ -1,0 +1,190 @@
+//! What is bound into containers comes from an older dist than the rest: its packages are chosen there,
+//! lie in a tree of their own, find their own libraries, and ask for no newer C library than that dist
+//! has.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod small;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use small::{Small, World, launch, receipt, small};
+use support::rpms::File;
+
+const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+
+/// Programs that a C compiler made today ask for this.
+const TODAY: &str = "2.34";
+
+/// A runtime `app`, which binds the program `fake` into containers. Both need `libdep.so.1`.
+const RUNTIME: &str = r#"
+name = "app"
+title = "an app"
+package = "app"
+container_facing = ["fake"]
+[[extra]]
+package = "fake"
+[[link]]
+path = "libexec/app/fake"
+target = "bin/fake"
+[[command]]
+name = "app"
+path = "bin/app"
+[[command]]
+name = "fake"
+path = "libexec/app/fake"
+[[smoke]]
+path = "libexec/app/fake"
+expect = "fake with dep of"
+"#;
+
+/// A world of `el8` with a glibc of this version, and a newer `el9`; each has its own `dep`.
+fn world(name: &str, glibc: &str) -> World {
+    let world = World::new(name, Path::new(ELSEWHERE));
+    world.scratch.write("repos/runtimes/app.toml", RUNTIME);
+    world.define("el8", glibc, 1, "el8/");
+    world.define("el9", "2.35", 1, "el9/");
+    for dist in ["el8", "el9"] {
+        world.publish_in(&format!("{dist}/"), &packages(&world, dist, "1"), 1);
+    }
+    world
+}
+
+fn packages(world: &World, dist: &str, version: &str) -> Vec<Small> {
+    let directory = world.prefix(&format!("build-{dist}"));
+    fs::create_dir_all(&directory).unwrap();
+    let library = build(
+        &directory,
+        "libdep.so.1",
+        &format!("const char *dep(void) {{ return \"dep of {dist}\"; }}"),
+        &["-shared", "-fPIC", "-Wl,-soname,libdep.so.1"],
+    );
+    let program = |name: &str| {
+        let text = format!(
+            "#include <stdio.h>\nconst char *dep(void);\n\
+             int main(void) {{ printf(\"{name} with %s\\n\", dep()); return 0; }}"
+        );
+        let bytes = fs::read(build(&directory, name, &text, &[library.to_str().unwrap()])).unwrap();
+        File::program(&format!("/usr/bin/{name}"), &bytes)
+    };
+    let dep = vec![File::program("/usr/lib64/libdep.so.1", &fs::read(&library).unwrap())];
+    vec![
+        small("dep", version, dep, &[]),
+        small("fake", version, vec![program("fake")], &["dep"]),
+        small("app", version, vec![program("app")], &["dep", "fake"]),
+    ]
+}
+
+fn build(directory: &Path, name: &str, text: &str, options: &[&str]) -> PathBuf {
+    let source = directory.join(format!("{name}.c"));
+    fs::write(&source, text).unwrap();
+    let out = directory.join(name);
+    let status = Command::new("cc").arg("-o").arg(&out).arg(&source).args(options).status();
+    assert!(status.unwrap().success(), "cc: install gcc");
+    out
+}
+
+/// The packages of a prefix, with the dist where it is another than the tree's.
+fn installed(prefix: &Path) -> Vec<String> {
+    let receipt = receipt(prefix, "x86_64").unwrap();
+    let show = |package: &elsewhere::model::PackageReceipt| match &package.dist {
+        Some(dist) => format!("{dist}/{}", package.nevra.name),
+        None => package.nevra.name.clone(),
+    };
+    receipt.packages.iter().map(show).collect()
+}
+
+#[test]
+fn they_come_from_the_oldest_maintained_dist_and_do_not_mix() {
+    let world = world("inside", TODAY);
+    let prefix = world.prefix("p");
+    let plan = world.ok(&["plan", "-r", "app", "-d", "el9", "--lock", "lock"]);
+    assert!(
+        plan.contains("app 1 from el9, what goes into containers from el8, for x86_64"),
+        "{plan}"
+    );
+    assert!(plan.contains("el9/base") && plan.contains("el8/base"), "{plan}");
+    world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    assert_eq!(installed(&prefix), ["app", "dep", "el8/dep", "el8/fake"]);
+    assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+    let tree = prefix.join("x86_64");
+    assert!(!tree.join("bin/fake").exists());
+    assert!(tree.join("container/lib64/libdep.so.1").is_file());
+    assert_eq!(
+        fs::read_link(tree.join("libexec/app/fake")).unwrap(),
+        Path::new("../../container/bin/fake")
+    );
+    let status = world.ok(&["status", "p"]);
+    assert!(status.contains("from el8, for containers"), "{status}");
+    let again = world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    assert!(again.contains("nothing to do"), "{again}");
+    let bill = world.ok(&["sbom", "p"]);
+    assert!(bill.contains("pkg:rpm/dep@1-1.el8?arch=noarch&distro=el8"), "{bill}");
+    assert!(bill.contains("pkg:rpm/dep@1-1.el8?arch=noarch&distro=el9"), "{bill}");
+    // The lock file makes the same tree.
+    world.ok(&["install", "--lock", "lock", "locked"]);
+    let (ours, locked) =
+        (receipt(&prefix, "x86_64").unwrap(), receipt(&world.prefix("locked"), "x86_64").unwrap());
+    assert_eq!((ours.files, ours.packages), (locked.files, locked.packages));
+}
+
+#[test]
+fn an_update_stays_with_that_dist_and_damage_is_put_right() {
+    let world = world("kept", TODAY);
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    world.publish_in("el8/", &packages(&world, "el8", "2"), 2);
+    let told = world.fails(10, &["update", "--check", "p"]);
+    assert!(told.contains("fake (for containers) 1-1.el8 -> 2-1.el8"), "{told}");
+    assert!(!told.contains("\n  dep 1-1.el8"), "{told}");
+    world.ok(&["update", "p"]);
+    assert_eq!(installed(&prefix), ["app", "dep", "el8/dep", "el8/fake"]);
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+    let (mirror, cache) = (world.prefix("mirror"), world.prefix("cache"));
+    let places = ["--mirror", mirror.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()];
+    let verify = |words: &[&str]| world.ok(&[&["verify"], words, &places, &["p"]].concat());
+    verify(&["--deep"]);
+    fs::write(prefix.join("x86_64/container/lib64/libdep.so.1"), "oops").unwrap();
+    fs::write(prefix.join("x86_64/lib64/libdep.so.1"), "oops").unwrap();
+    let told = world.fails(8, &["verify", "p"]);
+    assert!(told.contains("x86_64/container/lib64/libdep.so.1: "), "{told}");
+    verify(&["--repair"]);
+    assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+}
+
+#[test]
+fn the_user_decides_and_without_another_dist_all_comes_from_one() {
+    let world = world("asked", TODAY);
+    let install = |words: &[&str], prefix: &str| {
+        let told = world.ok(&[&["install", "-r", "app"], words, &[prefix]].concat());
+        (told, installed(&world.prefix(prefix)))
+    };
+    let one = ["app", "dep", "fake"];
+    assert_eq!(install(&["-d", "el9", "--container-dist", "same"], "a").1, one);
+    assert_eq!(install(&["-d", "el8"], "b").1, one);
+    assert_eq!(launch(&world.prefix("a"), "fake").unwrap(), "fake with dep of el9");
+    // A tree stays as it was made, until something else is asked.
+    assert_eq!(install(&["-d", "el9"], "a").1, one);
+    let two = ["app", "dep", "el8/dep", "el8/fake"];
+    assert_eq!(install(&["-d", "el9", "--container-dist", "el8"], "a").1, two);
+    fs::remove_dir_all(world.prefix("mirror/small.test/el8")).unwrap();
+    fs::remove_dir_all(world.prefix("cache")).unwrap();
+    let (told, packages) = install(&["-d", "el9"], "c");
+    assert!(told.contains("what is bound into containers is not taken from el8"), "{told}");
+    assert_eq!(packages, one);
+    let told =
+        world.fails(3, &["install", "-r", "app", "-d", "el9", "--container-dist", "el8", "d"]);
+    assert!(told.contains("el8"), "{told}");
+}
+
+#[test]
+fn what_asks_for_a_newer_glibc_than_its_dist_has_is_refused() {
+    let world = world("newer", "2.17");
+    let told = world.fails(7, &["install", "-r", "app", "-d", "el9", "p"]);
+    assert!(told.contains("container/bin/fake") && told.contains("GLIBC_2.34"), "{told}");
+}

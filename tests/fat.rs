@@ -1,0 +1,157 @@
+//! Prefixes of several dists, through the command line: each has its own tree, the launchers run the
+//! newest that fits this machine, and every command treats all of them or the one that is named.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod small;
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use small::{World, launch, packages};
+
+const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+
+/// A world with dists for machines of this glibc and of others: `tool` has another version in each.
+fn world(name: &str) -> World {
+    let world = World::new(name, Path::new(ELSEWHERE));
+    for (dist, glibc, version) in
+        [("old", "2.17", "17"), ("mid", "2.28", "28"), ("new", "2.99", "99")]
+    {
+        world.define(dist, glibc, 1, &format!("{dist}/"));
+        world.publish_in(&format!("{dist}/"), &packages(version), 1);
+    }
+    world
+}
+
+/// What the launcher of `tool` runs.
+fn says(prefix: &Path) -> String {
+    launch(prefix, "tool").unwrap_or_else(|| "nothing".to_owned())
+}
+
+#[test]
+fn each_dist_has_its_tree_and_the_newest_that_fits_is_run() {
+    let world = world("fat");
+    let prefix = world.prefix("p");
+    let told = world.ok(&["install", "-r", "tool", "-d", "old,new,mid", "p"]);
+    for dist in ["old", "mid", "new"] {
+        assert!(told.contains(&format!("packages of {dist},")), "{told}");
+        assert!(prefix.join(format!("dists/{dist}/x86_64/bin/tool")).exists());
+    }
+    assert!(!prefix.join("x86_64").exists());
+    assert_eq!(says(&prefix), "tool 28 part 1", "2.99 is too new for any machine");
+    // Each is a prefix of its own.
+    assert_eq!(says(&prefix.join("dists/old")), "tool 17 part 1");
+    let moved = world.prefix("moved");
+    fs::rename(&prefix, &moved).unwrap();
+    assert_eq!(says(&moved), "tool 28 part 1");
+    let status = world.ok(&["status", "moved"]);
+    for line in ["tool 17 from old;", "tool 28 from mid;", "tool 99 from new;"] {
+        assert!(status.contains(line), "{status}");
+    }
+    let one = world.ok(&["status", "-d", "old", "moved"]);
+    assert!(one.contains("from old") && !one.contains("from mid"), "{one}");
+    let told = world.fails(2, &["status", "-d", "el1", "moved"]);
+    assert!(told.contains("nothing of el1 is installed here: there is mid, new, old"), "{told}");
+    let told = world.ok(&["verify", "moved"]);
+    assert!(told.contains("dists/mid/x86_64: ") && told.contains("dists/new/x86_64: "), "{told}");
+}
+
+#[test]
+fn an_ordinary_prefix_takes_more_dists_and_keeps_its_own_tree() {
+    let world = world("grows");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old", "p"]);
+    let plain = fs::read_to_string(prefix.join("bin/tool")).unwrap();
+    assert!(!plain.contains("getconf"));
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    assert!(prefix.join("x86_64/bin/tool").exists() && prefix.join("dists/mid").exists());
+    assert!(!prefix.join("dists/old").exists());
+    assert_eq!(says(&prefix), "tool 28 part 1");
+    // What is named later joins them, and what names none concerns all.
+    world.ok(&["install", "-r", "tool", "-d", "new", "p"]);
+    assert!(prefix.join("dists/new/x86_64/bin/tool").exists());
+    world.ok(&["install", "-r", "gadget", "-a", "x86_64,aarch64", "p"]);
+    for part in ["", "dists/mid/", "dists/new/"] {
+        for arch in ["x86_64", "aarch64"] {
+            assert!(prefix.join(format!("{part}{arch}/bin/gadget")).exists(), "{part}{arch}");
+        }
+    }
+    assert_eq!(launch(&prefix, "gadget").unwrap(), "gadget 1 part 1");
+    let told = world.ok(&["remove", "--all", "--force", "-d", "mid", "p"]);
+    assert!(told.contains("dists/mid/x86_64: removed"), "{told}");
+    assert!(!prefix.join("dists/mid").exists());
+    assert_eq!(says(&prefix), "tool 17 part 1");
+    world.ok(&["remove", "--all", "--force", "-d", "new", "p"]);
+    assert!(!prefix.join("dists").exists());
+    world.ok(&["update", "p"]);
+    assert!(!fs::read_to_string(prefix.join("bin/tool")).unwrap().contains("getconf"));
+}
+
+#[test]
+fn update_rollback_pins_and_history_treat_all_or_the_one_that_is_named() {
+    let world = world("all");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    world.publish_in("old/", &packages("18"), 2);
+    world.publish_in("mid/", &packages("29"), 2);
+    let told = world.fails(10, &["update", "--check", "p"]);
+    assert!(
+        told.contains("17-1.el8 -> 18-1.el8") && told.contains("28-1.el8 -> 29-1.el8"),
+        "{told}"
+    );
+    world.ok(&["update", "-d", "old", "p"]);
+    assert_eq!(says(&prefix), "tool 28 part 1");
+    world.ok(&["update", "p"]);
+    assert_eq!(says(&prefix), "tool 29 part 1");
+    let told = world.ok(&["rollback", "-d", "mid", "p"]);
+    assert!(told.contains("elsewhere rollback -a x86_64 --to 2 p/dists/mid"), "{told}");
+    assert_eq!(says(&prefix), "tool 28 part 1");
+    assert_eq!(says(&prefix.join("dists/old")), "tool 18 part 1");
+    let told = world.fails(2, &["rollback", "--to", "1", "p"]);
+    assert!(told.contains("name one with --dist"), "{told}");
+    let history = world.ok(&["history", "p"]);
+    assert!(history.contains("dists/old/x86_64 generation 2 (live) tool 18"), "{history}");
+    let told = world.fails(2, &["pin", "p", "tool"]);
+    assert!(told.contains("several versions (18, 28)"), "{told}");
+    world.ok(&["pin", "p", "tool@28"]);
+    let told = world.ok(&["update", "p"]);
+    assert!(told.contains("it stays as it is"), "{told}");
+    // A dist that joins is held to the pins.
+    let told = world.fails(5, &["install", "-r", "tool", "-d", "new", "p"]);
+    assert!(told.contains("holds no tool 28"), "{told}");
+    assert!(!prefix.join("dists/new").exists());
+    world.ok(&["unpin", "p", "tool"]);
+    world.ok(&["remove", "--all", "--force", "p"]);
+    assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0);
+}
+
+#[test]
+fn a_lock_file_of_several_dists_makes_such_a_prefix() {
+    let world = world("locked");
+    world.ok(&["plan", "-r", "tool", "-d", "old,mid", "--lock", "lock"]);
+    world.publish_in("mid/", &packages("29"), 2);
+    world.publish_in("mid/", &packages("28"), 3);
+    world.ok(&["install", "--lock", "lock", "p"]);
+    assert_eq!(says(&world.prefix("p")), "tool 28 part 1");
+    assert_eq!(says(&world.prefix("p/dists/old")), "tool 17 part 1");
+}
+
+#[test]
+fn damage_in_any_part_and_in_the_launchers_is_found_and_put_right() {
+    let world = world("damaged");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    fs::write(prefix.join("dists/mid/x86_64/libexec/tool/data"), "data=oops\n").unwrap();
+    fs::write(prefix.join("bin/tool"), "#!/bin/sh\n# Launcher written by elsewhere: oops\n")
+        .unwrap();
+    let told = world.fails(8, &["verify", "p"]);
+    assert!(told.contains("dists/mid/x86_64/libexec/tool/data: "), "{told}");
+    assert!(told.contains("\nbin/tool: ") || told.starts_with("bin/tool: "), "{told}");
+    let (mirror, cache) = (world.prefix("mirror"), world.prefix("cache"));
+    let (mirror, cache) = (mirror.to_str().unwrap(), cache.to_str().unwrap());
+    world.ok(&["verify", "--repair", "--mirror", mirror, "--cache-dir", cache, "p"]);
+    world.ok(&["verify", "p"]);
+    assert_eq!(says(&prefix), "tool 28 part 1");
+}
