@@ -141,6 +141,11 @@ fn the_usual_path_forks_nothing() {
         };
         assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
         assert_eq!(forks("linked/bin/apptainer"), 0, "{shown}");
+        // Of several dists, too, as long as nothing depends on a glibc newer than 2.34.
+        let of_several =
+            launching::choosing(&[("el9", "2.34", 2), ("el8", "2.28", 1), ("own", "2.17", 1)]);
+        launching::write_launcher(&scratch.join("p/bin/apptainer"), &of_several, shell);
+        assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
         assert!(forks("link") >= 1, "{shown}: strace saw nothing");
     });
 }

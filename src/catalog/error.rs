@@ -101,14 +101,14 @@ impl CatalogError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownRuntime { name, known } => {
-                let near = nearest(name, known)?;
-                Some(format!("did you mean `-r {near}`?"))
-            }
+            Self::UnknownRuntime { name, known } => Some(match nearest(name, known) {
+                Some(near) => format!("did you mean `-r {near}`?"),
+                None => format!("see elsewhere list{OWN}"),
+            }),
             Self::UnknownDist { name, known, examples } => {
                 match nearest(name, known).or_else(|| nearest(name, examples)) {
                     Some(near) => Some(format!("did you mean `-d {near}`?")),
-                    None => Some("leave `-d` out to let elsewhere choose".to_owned()),
+                    None => Some(format!("leave `-d` out to let elsewhere choose{OWN}")),
                 }
             }
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
@@ -121,6 +121,10 @@ impl CatalogError {
         }
     }
 }
+
+/// What helps with names from definitions of the user's own.
+const OWN: &str =
+    "; where definitions of your own have that name, give their directory with --repos";
 
 fn on_glibc(glibc: Option<GlibcVersion>) -> String {
     glibc.map_or_else(String::new, |version| format!(" that run on this machine's glibc {version}"))

@@ -43,7 +43,7 @@ impl Page {
     pub(super) fn wrap(&mut self, first: &str, next: &str, words: &str) {
         let mut line = first.to_owned();
         let mut is_empty = true;
-        for word in words.split(' ') {
+        for word in words.split_whitespace() {
             if !is_empty && columns(&line) + 1 + columns(word) > self.width {
                 self.line(&line);
                 next.clone_into(&mut line);

@@ -57,7 +57,7 @@ pub fn choosing(runtime: &Runtime, command: &Command, trees: &[Tree]) -> String 
     text.push_str(FIND_SELF);
     text.push_str(&find_arch());
     text.push_str(&find_glibc());
-    text.push_str("elsewhere_level=\nelsewhere_has=\nfor elsewhere_tree in");
+    text.push_str("elsewhere_level=\nelsewhere_has=\nelsewhere_chosen=\nfor elsewhere_tree in");
     for tree in &trees {
         let needs = format!("{}:{}:{}", number(tree.glibc), tree.x86_64_level, tree.directory);
         let _ = write!(text, " \\\n    {}", shell_word(&needs));
@@ -69,11 +69,12 @@ pub fn choosing(runtime: &Runtime, command: &Command, trees: &[Tree]) -> String 
     if trees.iter().any(|tree| tree.x86_64_level > 1) {
         text.push_str(&find_level());
     }
-    text.push_str("    exec \"$elsewhere_program\"");
+    text.push_str("    elsewhere_chosen=$elsewhere_program\n    break\ndone\n");
+    text.push_str("if [ -n \"$elsewhere_chosen\" ]; then\n    exec \"$elsewhere_chosen\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }
-    text.push_str(" \"$@\"\ndone\n");
+    text.push_str(" \"$@\"\nfi\n");
     text.push_str(&explain(&shell_word(&command.name), &shell_word(&runtime.name), &trees));
     text
 }
@@ -113,7 +114,9 @@ done
 /// Takes `GLIBC:LEVEL:DIRECTORY` apart; goes on to the next tree where this one has no program.
 const UNPACK: &str = r#"    elsewhere_directory=${elsewhere_tree#*:*:}
     elsewhere_program=$elsewhere_bin/../$elsewhere_directory$elsewhere_arch/$elsewhere_program
-    [ -n "$elsewhere_arch" ] && [ -x "$elsewhere_program" ] || continue
+    if [ -z "$elsewhere_arch" ] || [ ! -x "$elsewhere_program" ]; then
+        continue
+    fi
     elsewhere_has='are trees for it'
     elsewhere_needs=${elsewhere_tree%%:*}
     elsewhere_tree=${elsewhere_tree#*:}

@@ -90,6 +90,9 @@ impl Prefix {
     /// cannot be used.
     pub fn create(path: &Path) -> Result<Self, PrefixError> {
         let layout = Layout::at(path)?;
+        if let Some(outer) = layout.around() {
+            return Err(PrefixError::Inside { path: layout.root, outer });
+        }
         match fs::metadata(&layout.root) {
             Ok(metadata) if !metadata.is_dir() => {
                 Err(PrefixError::NotADirectory { path: layout.root })

@@ -51,6 +51,19 @@ fn paths_that_no_runtime_can_live_with_are_refused() {
 }
 
 #[test]
+fn a_prefix_in_another_ones_bin_is_a_mistake() {
+    let tiny = Tiny::new("prefix-inside");
+    tiny.install(&[]);
+    for inside in ["bin", "x86_64", "aarch64/opt", ".elsewhere/x"] {
+        let path = tiny.prefix().join(inside);
+        let hint = format!("hint: did you mean {}?", tiny.prefix().display());
+        let parts = ["lies inside the prefix", &hint];
+        fails(tiny.elsewhere("install").args(TOOL).arg(path), 6, &parts);
+    }
+    ends(tiny.elsewhere("install").args(TOOL).arg(tiny.prefix().join("other")), 0);
+}
+
+#[test]
 fn a_file_in_the_way_is_left_alone() {
     let tiny = Tiny::new("prefix-file");
     let file = tiny.scratch.write("file", "mine");

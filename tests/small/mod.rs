@@ -147,8 +147,7 @@ impl World {
 
     /// Takes the mirror away, or brings it back.
     pub fn set_online(&self, online: bool) {
-        let (here, away) =
-            (self.scratch.path().join("mirror"), self.scratch.path().join("mirror.away"));
+        let (here, away) = (self.prefix("mirror/small.test"), self.prefix("mirror/away"));
         let (from, to) = if online { (away, here) } else { (here, away) };
         fs::rename(from, to).unwrap();
     }
