@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use super::answer::Answer;
 use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request, Runtime,
-    RuntimeRequest, TreePlan, escape,
+    Arch, Checksum, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request,
+    Runtime, RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::{Pins, Prefix};
 use crate::resolve::{self, ResolveError, Target, Wanted};
@@ -113,7 +114,7 @@ pub fn offers(
     dist: &Dist,
     arch: Arch,
 ) -> Result<Vec<Offer>, Error> {
-    let index = load(context, keys, dist, arch)?.index;
+    let index = load(context, keys, dist, arch, None)?.index;
     let offer = |runtime: &Runtime| Offer {
         runtime: runtime.name.clone(),
         versions: resolve::versions(&index, &runtime.package),
@@ -238,13 +239,26 @@ pub(super) fn resolve_in(
     dist: &Dist,
     arch: Arch,
 ) -> Result<TreePlan, Error> {
-    let mut loaded = load(context, keys, dist, arch)?;
+    let answer = Answer::to(context, runtimes, dist, arch)?;
+    let known = answer.as_ref().and_then(|answer| answer.recall(context));
+    let contents = known.as_ref().map(|known| known.contents.as_slice());
+    let mut loaded = load(context, keys, dist, arch, contents)?;
+    if let Some(known) = known.filter(|known| known.contents == loaded.contents) {
+        let tree = known.with_sources(loaded.sources);
+        check_tree(context, &tree)?;
+        return Ok(tree);
+    }
     for runtime in runtimes {
         if let Some(package) = &runtime.package {
             local::append(context, package, dist, arch, &mut loaded)?;
         }
     }
-    resolve_loaded(context, loaded, runtimes, dist, arch)
+    let contents = std::mem::take(&mut loaded.contents);
+    let tree = resolve_loaded(context, loaded, runtimes, dist, arch)?;
+    if let Some(answer) = answer {
+        answer.remember(context, contents, &tree);
+    }
+    Ok(tree)
 }
 
 /// Resolves `runtimes` in repositories that are at hand.
@@ -280,11 +294,16 @@ pub(super) fn load(
     keys: &Keys<'_>,
     dist: &Dist,
     arch: Arch,
+    known: Option<&[Checksum]>,
 ) -> Result<metadata::Loaded, Error> {
     let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
         keys.verify_detached(&repository.keys, data, signature)
             .map(drop)
             .map_err(|error| metadata::TrustFailure(Box::new(error)))
     };
-    Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter)?)
+    thread::scope(|scope| {
+        // Packages need the keys, and so may metadata: asked for at once, they cost no time.
+        scope.spawn(|| keys.ensure(&local::keys(dist, arch)));
+        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
+    })
 }
