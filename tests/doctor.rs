@@ -186,14 +186,17 @@ fn without_the_fuse_device_images_are_unpacked() {
 
 #[test]
 fn id_maps_need_ranges_and_privileged_helpers() {
-    let no_range = visit("--bind @empty /etc/subuid --bind @empty /etc/subgid");
     tools::need("newuidmap", "uidmap");
-    assert_eq!(no_range.state("id-maps"), "limited id-ranges");
-    let commands = no_range.finding("id-maps")["commands"].to_string();
-    assert!(
-        commands.contains("usermod --add-subuids") && commands.contains("patient"),
-        "{commands}"
-    );
+    // In a user namespace of the tests' own no program is root's.
+    if is_root() {
+        let no_range = visit("--bind @empty /etc/subuid --bind @empty /etc/subgid");
+        assert_eq!(no_range.state("id-maps"), "limited id-ranges");
+        let commands = no_range.finding("id-maps")["commands"].to_string();
+        assert!(
+            commands.contains("usermod --add-subuids") && commands.contains("patient"),
+            "{commands}"
+        );
+    }
     let no_helper = visit("--bind @empty /usr/bin/newuidmap");
     assert_eq!(no_helper.state("id-maps"), "limited id-helpers");
     assert_eq!(no_helper.possible("build an image with --fakeroot"), "limited");

@@ -71,6 +71,9 @@ impl Install {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
             }
         }
+        if self.lock.is_none() {
+            self.sources.check_mirror(host, &settings.config)?;
+        }
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();

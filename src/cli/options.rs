@@ -215,7 +215,7 @@ impl Sources {
     /// The mirror as an absolute URL or path: the option's, the variable's or a file's.
     ///
     /// # Errors
-    /// When the variable is not UTF-8, or the base is a URL of another kind or no directory.
+    /// When the variable is not UTF-8, or the base is a URL of another kind.
     pub(super) fn mirror(&self, host: &Host, config: &Config) -> Result<Option<String>, Error> {
         let base = match &self.mirror {
             Some(base) => Some(base.as_str()),
@@ -228,18 +228,27 @@ impl Sources {
                 "--mirror {base}: an http, https or file URL or a directory is needed"
             )));
         }
-        let Some(base) = base else { return Ok(None) };
-        if is_url(base) {
-            return Ok(Some(base.to_owned()));
+        Ok(base.map(|base| match is_url(base) {
+            true => base.to_owned(),
+            false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),
+        }))
+    }
+
+    /// Refuses a mirror that is no directory and no URL, where repositories are about to be read.
+    /// What is in the cache is of use without it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn check_mirror(&self, host: &Host, config: &Config) -> Result<(), Error> {
+        match self.mirror(host, config)? {
+            Some(base) if base.starts_with('/') && !Path::new(&base).is_dir() => {
+                Err(Error::Usage(format!(
+                    "the mirror {} is no directory; a URL begins with https://, http:// or file:",
+                    escape(&base)
+                )))
+            }
+            _ => Ok(()),
         }
-        let directory = host.absolute(base.as_ref());
-        if !directory.is_dir() {
-            return Err(Error::Usage(format!(
-                "the mirror {} is no directory; a URL begins with https://, http:// or file:",
-                escape(&directory.to_string_lossy())
-            )));
-        }
-        Ok(Some(directory.to_string_lossy().into_owned()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::launchers;
 use super::make::{self, Making, Rules};
@@ -189,14 +190,29 @@ fn make<'a>(
     if !makings.is_empty() {
         make::fill(context, keys, rules, &makings)?;
     }
-    let mut receipts = Vec::new();
-    for making in &makings {
-        let scratch = prefix.stage(lock, making.arch())?;
-        let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
-        making.staging.write_receipt(&receipt)?;
-        receipts.push(receipt);
-    }
+    let receipts = thread::scope(|scope| {
+        let finish = |making| finish(context, keys, rules, prefix, lock, making);
+        let threads: Vec<_> =
+            makings.iter().map(|making| scope.spawn(move || finish(making))).collect();
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err(Error::Panicked));
+        threads.into_iter().map(join).collect::<Result<_, _>>()
+    })?;
     Ok((makings, receipts))
+}
+
+/// Relocates, audits and tries one tree, and writes its receipt.
+fn finish(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    rules: Rules,
+    prefix: &Prefix,
+    lock: &Lock,
+    making: &Making<'_>,
+) -> Result<Receipt, Error> {
+    let scratch = prefix.stage(lock, making.arch())?;
+    let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
+    making.staging.write_receipt(&receipt)?;
+    Ok(receipt)
 }
 
 /// The receipt, unless it is damaged: then nothing can be taken over.

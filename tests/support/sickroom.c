@@ -12,49 +12,19 @@
  *   --no-namespaces      a user namespace in which max_user_namespaces is 0
  *   --refuse CALL        a seccomp filter answers EPERM to unshare or mount
  *   --files NUMBER       so many open files at most */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "userns.h"
+
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
-
-static void check(int bad, const char *what) {
-	if (bad) {
-		fprintf(stderr, "sickroom: %s: %s\n", what, strerror(errno));
-		exit(125);
-	}
-}
-
-static void write_file(const char *name, const char *text) {
-	int file = open(name, O_WRONLY | O_CLOEXEC);
-	check(file < 0 || write(file, text, strlen(text)) < 0, name);
-	close(file);
-}
-
-static void enter(unsigned user, unsigned group, int more) {
-	unsigned outside_user = geteuid(), outside_group = getegid();
-	char line[64];
-	check(unshare(CLONE_NEWUSER | more) != 0, "user namespace");
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(line, sizeof line, "%u %u 1", user, outside_user);
-	write_file("/proc/self/uid_map", line);
-	snprintf(line, sizeof line, "%u %u 1", group, outside_group);
-	write_file("/proc/self/gid_map", line);
-}
 
 static void open_fuse(void) {
 	check(mount("none", "/mnt", "tmpfs", 0, "size=64k,mode=755") != 0, "tmpfs on /mnt");
