@@ -1,0 +1,302 @@
+//! Measures whole installs against the least that they could take, and, where it is given, against
+//! Apptainer's own script; and how time grows with packages, metadata, latency and architectures.
+//!
+//! ```text
+//! cargo build --release && cargo run --release --example bench -- install
+//! cargo run --release --example bench -- growth         # writes docs/growth-*.svg
+//! cargo run --release --example bench -- install --mirror DIR --repos DIR -d el8 -r apptainer \
+//!     --payload FILE.xz [--peer SCRIPT]                 # another mirror, and the script
+//! ```
+//!
+//! `--program FILE` measures another build of elsewhere, `--runs N` takes the fastest of N (default 3), in turn with what it is compared to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::large_stack_frames,
+    reason = "a benchmark prints, and stops at what goes wrong"
+)]
+
+mod measure;
+mod plot;
+mod synthetic;
+
+/// What the tests' mirrors are made of.
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test support: a part of it is used here"
+)]
+#[path = "../../tests/support"]
+mod support {
+    pub mod keys;
+    pub mod rpms;
+    pub mod server;
+}
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use liblzma::stream::{IGNORE_CHECK, Stream};
+use measure::{Run, fastest, run, side_by_side};
+use plot::{Curve, svg};
+use support::server::Server;
+use synthetic::{Mirror, Shape};
+
+/// EL8's shape, as Apptainer's script sees it: 23 packages, one of them large, 33 MB of metadata.
+const EL8: Shape =
+    Shape { packages: 23, largest: 120 << 20, other: 600 << 10, metadata: 33, arches: 1 };
+
+/// Connections that a host gets at most: the floor of a link that limits each.
+const CONNECTIONS: f64 = 4.0;
+
+fn main() {
+    let mut words = std::env::args().skip(1);
+    let mode = words.next().unwrap_or_else(|| "install".into());
+    let mut options = HashMap::new();
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        options.insert(name.trim_start_matches('-').to_owned(), value);
+    }
+    let bench = Bench::new(&options);
+    match mode.as_str() {
+        "install" => bench.install(&options),
+        "growth" => bench.growth(Path::new(options.get("out").map_or("docs", String::as_str))),
+        other => panic!("neither `install` nor `growth`: {other}"),
+    }
+}
+
+/// What is measured, and where.
+struct Bench {
+    program: PathBuf,
+    work: PathBuf,
+    runs: usize,
+}
+
+/// Where an install gets its packages, and what it is to install.
+struct Source {
+    root: PathBuf,
+    repos: PathBuf,
+    dist: String,
+    runtime: String,
+    arches: String,
+}
+
+impl Source {
+    fn of(mirror: &Mirror, arches: &[&str]) -> Self {
+        Self {
+            root: mirror.root.clone(),
+            repos: mirror.repos.clone(),
+            dist: "bench".into(),
+            runtime: "bench-runtime".into(),
+            arches: arches.join(","),
+        }
+    }
+}
+
+impl Bench {
+    fn new(options: &HashMap<String, String>) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let program = options.get("program").map(PathBuf::from);
+        let program = program.unwrap_or_else(|| root.join("target/release/elsewhere"));
+        assert!(program.is_file(), "{}: type: cargo build --release", program.display());
+        let runs = options.get("runs").map_or(3, |runs| runs.parse().unwrap());
+        Self { program, work: root.join("target/bench"), runs }
+    }
+
+    /// The table of whole installs.
+    fn install(&self, options: &HashMap<String, String>) {
+        let (source, payload) = match options.get("mirror") {
+            Some(mirror) => {
+                let source = Source {
+                    root: mirror.into(),
+                    repos: options["repos"].clone().into(),
+                    dist: options.get("d").map_or("el8".into(), String::clone),
+                    runtime: options.get("r").map_or("apptainer".into(), String::clone),
+                    arches: "x86_64".into(),
+                };
+                (source, PathBuf::from(&options["payload"]))
+            }
+            None => {
+                let mirror = Mirror::build(&self.work.join("el8"), EL8);
+                (Source::of(&mirror, &["x86_64"]), mirror.payload)
+            }
+        };
+        println!(
+            "| | floor, s | wall, s | of the floor | CPU, s | memory, MiB | script, s | faster |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+        let cases = [
+            ("cold, no latency", 0, 0, 0),
+            ("cold, 20 ms a request, 40 ms a connection", 20, 40, 0),
+            ("cold, 60 ms a request, 120 ms a connection", 60, 120, 0),
+            ("cold, 10 MB/s a connection", 0, 0, 10_000_000),
+        ];
+        for (name, latency, connect, rate) in cases {
+            let server = Server::start(&source.root);
+            server.latency(Duration::from_millis(latency));
+            server.connect_cost(Duration::from_millis(connect));
+            server.rate(rate);
+            let mut bytes = 0;
+            let mut floor = || self.decode(&payload);
+            let mut cold = || {
+                let before = server.bytes();
+                let run = self.cold(&source, &server);
+                bytes = server.bytes() - before;
+                run
+            };
+            let mut script = || self.script(&options["peer"], &server);
+            let runs = match options.contains_key("peer") {
+                true => side_by_side(self.runs, &mut [&mut floor, &mut cold, &mut script]),
+                false => side_by_side(self.runs, &mut [&mut floor, &mut cold]),
+            };
+            let link = if rate > 0 { bytes as f64 / (CONNECTIONS * rate as f64) } else { 0.0 };
+            row(name, runs[0].wall.max(link), runs[1], runs.get(2));
+        }
+        let server = Server::start(&source.root);
+        let _ = self.cold(&source, &server);
+        let mut floor = || self.decode(&payload);
+        let mut warm = || self.warm(&source, &server);
+        let mut nothing = || run(&mut self.command(&source, &server.url()));
+        let root = source.root.display().to_string();
+        let mut local = || run(&mut self.command(&source, &root));
+        let mut status = || run(Command::new(&self.program).arg("status").arg(self.prefix()));
+        let runs = side_by_side(self.runs, &mut [&mut floor, &mut warm]);
+        row("warm cache, second prefix", runs[0].wall, runs[1], None);
+        let floor = runs[0].wall;
+        let runs = side_by_side(5 * self.runs, &mut [&mut nothing, &mut local, &mut status]);
+        row("nothing to do, revalidated", floor, runs[0], None);
+        row("nothing to do, from a directory", floor, runs[1], None);
+        row("status", floor, runs[2], None);
+    }
+
+    /// The curves.
+    fn growth(&self, out: &Path) {
+        let small =
+            Shape { packages: 20, largest: 4 << 20, other: 200 << 10, metadata: 3, arches: 1 };
+        let mut points = Vec::new();
+        for packages in [20, 50, 100, 200, 400] {
+            points.push((packages as f64, self.shaped(Shape { packages, ..small }, 0)));
+        }
+        self.draw(out, "packages", "Time against packages", "packages of 200 kB", &points);
+        points.clear();
+        for metadata in [3, 30, 90, 180, 250] {
+            points.push((metadata as f64, self.shaped(Shape { metadata, ..small }, 0)));
+        }
+        self.draw(out, "metadata", "Time against metadata", "MB of primary.xml, open", &points);
+        points.clear();
+        for latency in [0, 20, 60, 120, 240] {
+            points.push((latency as f64, self.shaped(small, latency)));
+        }
+        self.draw(out, "latency", "Time against latency", "ms per request", &points);
+        points.clear();
+        for arches in [1, 2, 4] {
+            let shape = Shape { arches, largest: 40 << 20, ..small };
+            points.push((arches as f64, self.shaped(shape, 0)));
+        }
+        self.draw(
+            out,
+            "architectures",
+            "Time against architectures",
+            "architectures in one run",
+            &points,
+        );
+    }
+
+    fn shaped(&self, shape: Shape, latency: u64) -> Run {
+        let mirror = Mirror::build(&self.work.join("growth"), shape);
+        let server = Server::start(&mirror.root);
+        server.latency(Duration::from_millis(latency));
+        let arches = ["x86_64", "aarch64", "ppc64le", "s390x"];
+        let source = Source::of(&mirror, &arches[..shape.arches]);
+        fastest(self.runs, || self.cold(&source, &server))
+    }
+
+    fn draw(&self, out: &Path, name: &str, title: &str, across: &str, points: &[(f64, Run)]) {
+        println!("\n| {across} | wall, s | CPU, s | memory, MiB |\n|---|---|---|---|");
+        for (value, run) in points {
+            println!("| {value} | {:.2} | {:.2} | {:.0} |", run.wall, run.cpu, run.memory);
+        }
+        let curve = |name, value: fn(&Run) -> f64| {
+            let points = points.iter().map(|(at, run)| (*at, value(run))).collect();
+            Curve { name, points }
+        };
+        let curves = [curve("wall", |run| run.wall), curve("CPU", |run| run.cpu)];
+        fs::write(out.join(format!("growth-{name}.svg")), svg(title, across, "seconds", &curves))
+            .unwrap();
+    }
+
+    /// An install with nothing there yet.
+    fn cold(&self, source: &Source, server: &Server) -> Run {
+        let _ = fs::remove_dir_all(self.work.join("cache"));
+        self.warm(source, server)
+    }
+
+    /// An install into a new prefix.
+    fn warm(&self, source: &Source, server: &Server) -> Run {
+        let _ = fs::remove_dir_all(self.prefix());
+        // What earlier runs wrote is not this one's to wait for.
+        let _ = Command::new("sync").status();
+        run(&mut self.command(source, &server.url()))
+    }
+
+    fn command(&self, source: &Source, mirror: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["install", "-d", &source.dist, "-r", &source.runtime, "-a", &source.arches]);
+        command.arg("--mirror").arg(mirror).arg("--repos").arg(&source.repos);
+        command.arg("--cache-dir").arg(self.work.join("cache")).arg(self.prefix());
+        command
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.work.join("prefix")
+    }
+
+    /// Apptainer's script, with its URLs turned to `server`.
+    fn script(&self, script: &str, server: &Server) -> Run {
+        let text = fs::read_to_string(script).unwrap();
+        let turned = self.work.join("script.sh");
+        fs::write(&turned, text.replace("=\"https://", &format!("=\"{}/", server.url()))).unwrap();
+        let prefix = self.work.join("script");
+        let _ = fs::remove_dir_all(&prefix);
+        run(Command::new("bash").arg(&turned).args(["-d", "el8"]).arg(prefix))
+    }
+
+    /// Decodes an xz payload as fast as can be, on one processor.
+    fn decode(&self, payload: &Path) -> Run {
+        let bytes = fs::read(payload).unwrap();
+        let start = Instant::now();
+        let stream = Stream::new_stream_decoder(100 << 20, IGNORE_CHECK).unwrap();
+        let mut decoder = liblzma::bufread::XzDecoder::new_stream(bytes.as_slice(), stream);
+        let mut buffer = vec![0; 1 << 20];
+        while decoder.read(&mut buffer).unwrap() > 0 {}
+        let wall = start.elapsed().as_secs_f64();
+        Run { wall, cpu: wall, others: 0.0, memory: 0.0 }
+    }
+}
+
+/// Prints a line of the table.
+fn row(name: &str, floor: f64, run: Run, script: Option<&Run>) {
+    let (script, faster) = match script {
+        Some(script) => (format!("{:.2}", script.wall), format!("{:.1} ×", script.wall / run.wall)),
+        None => (String::new(), String::new()),
+    };
+    println!(
+        "| {name} | {floor:.2} | {:.3} | {:.2} × | {:.2} | {:.0} | {script} | {faster} |",
+        run.wall,
+        run.wall / floor,
+        run.cpu,
+        run.memory
+    );
+    if run.others > 0.1 * run.wall {
+        eprintln!("  others used {:.0} % of a processor meanwhile", 100.0 * run.others / run.wall);
+    }
+}
