@@ -172,6 +172,10 @@ fn the_user_decides_and_without_another_dist_all_comes_from_one() {
     assert_eq!(install(&["-d", "el9"], "a").1, one);
     let two = ["app", "dep", "el8/dep", "el8/fake"];
     assert_eq!(install(&["-d", "el9", "--container-dist", "el8"], "a").1, two);
+    // A site's policy is not a reason to fail, as long as the user asks for nothing against it.
+    let policy = world.scratch.write("policy.toml", "[policy]\ndists = ['el9']\n");
+    let policy = policy.to_str().unwrap().to_owned();
+    assert_eq!(install(&["-d", "el9", "--config", &policy], "e").1, one);
     fs::remove_dir_all(world.prefix("mirror/small.test/el8")).unwrap();
     fs::remove_dir_all(world.prefix("cache")).unwrap();
     let (told, packages) = install(&["-d", "el9"], "c");

@@ -127,7 +127,7 @@ const UNPACK: &str = r#"    elsewhere_directory=${elsewhere_tree#*:*:}
 /// told.
 const ASK_GETCONF: &str = r#"    if [ "$elsewhere_needs" -gt "$elsewhere_glibc" ] && [ -z "$elsewhere_exact" ]; then
         elsewhere_exact=y
-        elsewhere_minor=$(getconf GNU_LIBC_VERSION 2>/dev/null) || elsewhere_minor=
+        elsewhere_minor=$(getconf GNU_LIBC_VERSION 2>&-) || elsewhere_minor=
         elsewhere_minor=${elsewhere_minor#glibc 2.}
         elsewhere_minor=${elsewhere_minor%%.*}
         case $elsewhere_minor in
@@ -144,12 +144,12 @@ fn find_level() -> String {
         r#"    if [ "$elsewhere_tree" -gt 1 ] && [ "$elsewhere_arch" = x86_64 ]; then
         if [ -z "$elsewhere_level" ]; then
             elsewhere_flags=
-            while IFS=: read -r elsewhere_key elsewhere_flags; do
+            [ ! -r /proc/cpuinfo ] || while IFS=: read -r elsewhere_key elsewhere_flags; do
                 case $elsewhere_key in
                 flags*) break ;;
                 *) elsewhere_flags= ;;
                 esac
-            done 2>/dev/null </proc/cpuinfo
+            done </proc/cpuinfo
             elsewhere_level=4
 "#,
     );
