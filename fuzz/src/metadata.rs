@@ -7,7 +7,7 @@ use elsewhere::model::{
 use elsewhere::repodata::primary::Scope;
 use elsewhere::repodata::repomd::{Repomd, RepomdRecord};
 use elsewhere::repodata::{metalink, modules, primary, repomd};
-use elsewhere::resolve::{Target, Wanted, resolve};
+use elsewhere::resolve::{Part, Target, Wanted, resolve};
 
 use super::{rpms, tagged};
 
@@ -68,7 +68,7 @@ fn run_primary(bytes: &[u8]) {
     }
     let definition = "name = 'a'\ntitle = 'a'\npackage = 'a'\ncommand = []\n";
     let runtime: Runtime = toml::from_str(definition).unwrap();
-    let wanted = [Wanted { runtime: &runtime, version: None, local: false }];
+    let wanted = [Wanted { runtime: &runtime, version: None, local: false, part: Part::Whole }];
     let (dist, host) = (dist(), HostGives::default());
     let target =
         Target { arch: Arch::X86_64, dist: &dist, runtimes: &wanted, host: &host, sources: vec![] };

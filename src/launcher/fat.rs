@@ -124,10 +124,12 @@ const UNPACK: &str = r#"    elsewhere_directory=${elsewhere_tree#*:*:}
 "#;
 
 /// Goes on to the next tree where this one's glibc is too new. `getconf` is asked once, where no file
-/// told.
+/// told: the system's own, for `PATH` may lead to one of another C library.
 const ASK_GETCONF: &str = r#"    if [ "$elsewhere_needs" -gt "$elsewhere_glibc" ] && [ -z "$elsewhere_exact" ]; then
         elsewhere_exact=y
-        elsewhere_minor=$(getconf GNU_LIBC_VERSION 2>&-) || elsewhere_minor=
+        elsewhere_getconf=/usr/bin/getconf
+        [ -x "$elsewhere_getconf" ] || elsewhere_getconf='getconf'
+        elsewhere_minor=$("$elsewhere_getconf" GNU_LIBC_VERSION 2>&-) || elsewhere_minor=
         elsewhere_minor=${elsewhere_minor#glibc 2.}
         elsewhere_minor=${elsewhere_minor%%.*}
         case $elsewhere_minor in

@@ -273,6 +273,7 @@ pub fn looking_under(root: &Path, text: &str) -> String {
     text.replace(" /lib", &format!(" {root}/lib"))
         .replace(" /usr/lib", &format!(" {root}/usr/lib"))
         .replace("/proc/cpuinfo", &format!("{root}/cpuinfo"))
+        .replace("/usr/bin/getconf", &format!("{root}/fake/getconf"))
         .replace("/proc/sys/kernel/arch", &format!("{root}/kernel-arch"))
 }
 
