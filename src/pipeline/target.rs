@@ -18,12 +18,12 @@ impl Context<'_> {
     /// others may be too new for it.
     #[must_use]
     pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
-        let is_too_new = |aim: Aim| {
+        let is_not_for_it = |aim: Aim| {
             let needs_newer = glibc.zip(self.host.glibc()).is_some_and(|(needs, has)| needs > has);
             let needs_level = arch == Arch::X86_64 && aim.x86_64_level > self.host.x86_64_level;
-            needs_newer || needs_level
+            needs_newer || needs_level || self.host.libc == Libc::Musl
         };
-        self.host.arch == Some(arch) && !self.aim.is_some_and(is_too_new)
+        self.host.arch == Some(arch) && !self.aim.is_some_and(is_not_for_it)
     }
 }
 
