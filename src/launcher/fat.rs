@@ -187,15 +187,22 @@ fn explain(name: &str, runtime: &str, trees: &[Tree]) -> String {
     let needs = trees.iter().map(needs).collect::<Vec<_>>().join(", ");
     format!(
         r#"elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+elsewhere_name={name}
+elsewhere_runtime={runtime}
 case $elsewhere_glibc in
-0) elsewhere_glibc='no glibc in its usual place' ;;
-*) elsewhere_glibc="glibc 2.${{elsewhere_glibc#20}}" ;;
+0)
+    elsewhere_glibc='no glibc in its usual place'
+    elsewhere_advice="None runs with musl. With a glibc in another place: $elsewhere_prefix/dists/DIST/bin/$elsewhere_name"
+    ;;
+*)
+    elsewhere_glibc="glibc 2.${{elsewhere_glibc#20}}"
+    elsewhere_advice="To add one: elsewhere install -d DIST -a ${{elsewhere_arch:-ARCH}} -r $elsewhere_runtime '$elsewhere_prefix'"
+    ;;
 esac
-printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\nTo add one: elsewhere install -d DIST -a %s -r %s '%s'\n" \
-    {name} "$elsewhere_prefix" {name} "${{elsewhere_arch:-this machine}}" "$elsewhere_glibc" \
+printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\n%s\n" \
+    "$elsewhere_name" "$elsewhere_prefix" "$elsewhere_name" "${{elsewhere_arch:-this machine}}" "$elsewhere_glibc" \
     "${{elsewhere_level:+ and x86-64-v$elsewhere_level}}" \
-    "${{elsewhere_has:-is none for it}}" {needs} \
-    "${{elsewhere_arch:-ARCH}}" {runtime} "$elsewhere_prefix" >&2
+    "${{elsewhere_has:-is none for it}}" {needs} "$elsewhere_advice" >&2
 exit 127
 "#,
         needs = shell_word(&needs),
