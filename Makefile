@@ -1,12 +1,13 @@
-# Two commands, each of which does all of its own set-up from a clean clone on Debian:
+# Three commands, each of which does all of its own set-up from a clean clone on Debian:
 #
 #   make demo    build, install from a mirror of real programs, and run what was installed
 #   make test    every test, with the real programs too
+#   make dist    all of a release, built twice, compared and tried out; signed where there is a key
 #
 # As root they install the Debian packages that are missing; otherwise they name them.
 
 .POSIX:
-.PHONY: all demo dist test setup-demo setup-test clean
+.PHONY: all demo dist test setup-demo setup-dist setup-test clean
 
 # A compiler for the other architecture of the demo.
 MACHINE != uname -m
@@ -15,8 +16,11 @@ CROSS_x86_64 = gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyring ca-certificates
 TEST_PACKAGES = $(DEMO_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox createrepo-c \
-	curl dash dnf fakeroot gnupg ksh mksh openssl patchelf python3 python3-dnf python3-rpm \
-	qemu-user rpm shellcheck strace uidmap util-linux wget yash zsh
+	curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl patchelf python3 \
+	python3-dnf python3-rpm qemu-user rpm shellcheck strace tcsh uidmap util-linux wget yash zsh
+
+DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \
+	openssl python3 python3-venv rust-web-src rustc-web util-linux wget
 
 INSTALL_MISSING = \
 	missing=; \
@@ -41,9 +45,10 @@ demo: setup-demo
 	cargo build --locked --example demo --bin elsewhere
 	target/debug/examples/demo
 
-# Static programs, install.sh with their digests, SBOM: docs/release.md.
-dist:
-	dist/build
+# docs/release.md says more. The mirror that the demo makes is what releases are tried out with.
+dist: setup-dist
+	if [ ! -e target/el-mirror/default/stamp ]; then $(MAKE) demo; fi
+	dist/build --twice --check $$([ -n "$$MINISIGN_SECRET_KEY" ] || echo --trial)
 
 test: setup-test
 	cargo test --locked --features real-tools
@@ -51,6 +56,9 @@ test: setup-test
 
 setup-demo:
 	@PACKAGES="$(DEMO_PACKAGES)"; $(INSTALL_MISSING)
+
+setup-dist:
+	@PACKAGES="$(DIST_PACKAGES)"; $(INSTALL_MISSING)
 
 setup-test:
 	@PACKAGES="$(TEST_PACKAGES)"; $(INSTALL_MISSING)

@@ -105,6 +105,7 @@ need() {
 }
 
 check_tools() {
+    need cat 'to show what went wrong'
     need uname 'to learn the architecture'
     need mktemp 'to make a temporary directory'
     need mkdir 'to make directories'
@@ -268,27 +269,35 @@ find_architecture_by_loader() {
 
 # Fetches the file $1 of the release to the path $2, from the first place that has it.
 fetch() {
+    name=$1
+    output=$2
+    set --
     case $from in
     '')
-        fetch_from_bases "$1" "$2"
+        for base in ${ELSEWHERE_DOWNLOAD_BASE:-$default_bases}; do
+            case $base in
+            https://*) set -- "$@" "${base%/}/v$version/$name" ;;
+            *) fail "ELSEWHERE_DOWNLOAD_BASE must be https URLs, not $base" ;;
+            esac
+        done
+        download_any "$@" ||
+            fail "cannot fetch $name: is there a way to the network, or a proxy to be named in HTTPS_PROXY?"
         ;;
     http://* | https://*)
-        choose_downloader
         from=${from%/}
-        download "$from/$1" "$2" || download "$(mirrored "$from")/$1" "$2" ||
-            fail "$from has no $1"
+        download_any "$from/$name" "$(mirrored "$from")/$name" || fail "$from has no $name"
         ;;
     *)
         from=${from#file://}
         [ -d "$from" ] || fail "--from: there is no directory $from"
-        for place in "$from/$1" "$(mirrored "$from")/$1"; do
+        for place in "$from/$name" "$(mirrored "$from")/$name"; do
             if [ -f "$place" ]; then
                 say "taking $place"
-                cp -- "$place" "$2" || fail "cannot copy $place"
+                cp -- "$place" "$output" || fail "cannot copy $place"
                 return
             fi
         done
-        fail "$from has no $1"
+        fail "$from has no $name"
         ;;
     esac
 }
@@ -299,21 +308,21 @@ mirrored() {
     printf '%s\n' "$1/${mirrored_base#https://}/v$version"
 }
 
-fetch_from_bases() {
+# Downloads the first of the URLs that can be had to the path $output. All are tried three times.
+download_any() {
     choose_downloader
     for attempt in 1 2 3; do
-        for base in ${ELSEWHERE_DOWNLOAD_BASE:-$default_bases}; do
-            case $base in
-            https://*) ;;
-            *) fail "ELSEWHERE_DOWNLOAD_BASE must be https URLs, not $base" ;;
-            esac
-            if download "${base%/}/v$version/$1" "$2"; then
+        for place in "$@"; do
+            if download "$place" "$output"; then
                 return
             fi
         done
-        if [ "$attempt" -lt 3 ] && has sleep; then sleep "$attempt"; fi
+        if [ "$attempt" -lt 3 ]; then
+            say 'trying again'
+            if has sleep; then sleep "$attempt"; fi
+        fi
     done
-    fail "cannot fetch $1: is there a way to the network, or a proxy to be named in HTTPS_PROXY?"
+    return 1
 }
 
 # Sets `downloader`. A snap's curl cannot write where it is told to.
@@ -348,11 +357,13 @@ download_by_curl() {
     https://*) set -- --proto '=https' ;;
     *) set -- --proto '=http,https' ;;
     esac
-    # Those of the oldest EL do not know them all.
-    for option in --tlsv1.2 --retry-connrefused; do
-        if curl "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
-    done
-    curl "$@" --fail --silent --show-error --location --max-redirs 5 --retry 2 \
+    # That of the oldest EL does not know it.
+    if curl --tlsv1.2 --version >/dev/null 2>&1; then set -- "$@" --tlsv1.2; fi
+    # Not every curl reads the variable by itself.
+    if [ -n "${SSL_CERT_FILE:-}" ] && [ -z "${CURL_CA_BUNDLE:-}" ]; then
+        set -- "$@" --cacert "$SSL_CERT_FILE"
+    fi
+    curl "$@" --fail --silent --show-error --location --max-redirs 5 \
         --connect-timeout 20 --speed-limit 1024 --speed-time 30 --output "$output" "$url" </dev/null
 }
 
@@ -361,10 +372,16 @@ download_by_wget() {
     output=$2
     set --
     # The oldest EL does not know them all. busybox knows none, and crashes on -T with https.
-    for option in --secure-protocol=TLSv1_2 --tries=2 --max-redirect=5 --timeout=30; do
+    for option in --secure-protocol=TLSv1_2 --tries=1 --max-redirect=5 --timeout=30 --no-verbose \
+        ${SSL_CERT_FILE:+"--ca-certificate=$SSL_CERT_FILE"}; do
         if wget "$option" --version >/dev/null 2>&1; then set -- "$@" "$option"; fi
     done
-    wget "$@" -q -O "$output" "$url" </dev/null
+    # GNU wget would tell no error with -q, and every success without.
+    [ $# -gt 0 ] || set -- -q
+    wget "$@" -O "$output" "$url" </dev/null 2>"$temporary/wget" || {
+        cat "$temporary/wget" >&2
+        return 1
+    }
 }
 
 # Stops unless the SHA-256 of the file $1 is $2.

@@ -19,6 +19,27 @@ pub const SITE_FILE: &str = "/etc/elsewhere/config.toml";
 /// The name of the user's file in this program's configuration directory.
 pub const USER_FILE: &str = "config.toml";
 
+/// Whose a configuration file is, which says whether it can be done without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It was named: it must be there.
+    Named,
+    /// The user's: it need not exist, and after `su` the home directory may be another user's.
+    User,
+    /// The site's: it need not exist. One that cannot be read might forbid something.
+    Site,
+}
+
+impl Whose {
+    fn may_lack(self, error: io::ErrorKind) -> bool {
+        match error {
+            io::ErrorKind::NotFound => self != Self::Named,
+            io::ErrorKind::PermissionDenied => self == Self::User,
+            _ => false,
+        }
+    }
+}
+
 /// What one file, or several together, say.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -116,16 +137,16 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads `files`, the most important one first, each with whether it must exist.
+    /// Reads `files`, the most important one first.
     ///
     /// # Errors
     /// When one cannot be read, or holds what no configuration does.
-    pub fn load(files: &[(PathBuf, bool)]) -> Result<Self, ConfigError> {
+    pub fn load(files: &[(PathBuf, Whose)]) -> Result<Self, ConfigError> {
         let mut all = Self::default();
-        for (path, must_exist) in files {
+        for (path, whose) in files {
             match fs::read_to_string(path) {
                 Ok(text) => all = all.before(Self::parse(path, &text)?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {}
+                Err(error) if whose.may_lack(error.kind()) => {}
                 Err(source) => {
                     return Err(ConfigError::Unreadable { path: path.clone(), source });
                 }
@@ -282,7 +303,12 @@ mod tests {
     #[test]
     fn a_file_that_was_named_must_exist() {
         let path = PathBuf::from("/nonexistent/config.toml");
-        assert_eq!(Config::load(&[(path.clone(), false)]).unwrap(), Config::default());
-        assert!(matches!(Config::load(&[(path, true)]), Err(ConfigError::Unreadable { .. })));
+        for whose in [Whose::User, Whose::Site] {
+            assert_eq!(Config::load(&[(path.clone(), whose)]).unwrap(), Config::default());
+        }
+        let error = Config::load(&[(path, Whose::Named)]);
+        assert!(matches!(error, Err(ConfigError::Unreadable { .. })));
+        assert!(Whose::User.may_lack(io::ErrorKind::PermissionDenied));
+        assert!(!Whose::Site.may_lack(io::ErrorKind::PermissionDenied));
     }
 }

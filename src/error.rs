@@ -200,13 +200,16 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             error if error.is_cancelled() => INTERRUPTED,
-            Self::Panicked | Self::Signals { .. } | Self::Relocate(_) => 1,
+            Self::Panicked
+            | Self::Signals { .. }
+            | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
             Self::Usage(_)
             | Self::Catalog(_)
             | Self::Host(_)
             | Self::Config(_)
             | Self::Lock(_)
             | Self::TrustKeyFile { .. }
+            | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
             Self::Metadata(error) => error.fetch_error().map_or(4, fetch_status),
@@ -219,6 +222,8 @@ impl Error {
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::Relocate(_)
+            | Self::Smoke(SmokeError::Io { .. })
             | Self::Audit(_) => 6,
             Self::Verify(_) => 6,
             Self::Damaged { .. } => 8,

@@ -25,8 +25,6 @@
 //! work on this host, and what helps if not.
 //!
 //! [`release`] judges newer versions of this program itself.
-//! prefix consists of. [`doctor`] says beforehand whether all that will work on this host, and
-//! what helps if not.
 //!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]

@@ -137,6 +137,10 @@ impl SmokeError {
                 "the file system may be mounted noexec: choose a directory where programs may run"
                     .to_owned(),
             ),
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "EL's programs need glibc, which this machine may not have: --for makes trees for others"
+                    .to_owned(),
+            ),
             Self::Start { .. } | Self::Io { .. } | Self::Cancelled => None,
         }
     }
@@ -261,6 +265,17 @@ fn list(trial: &Trial<'_>, path: &RelPath, reporter: &dyn Reporter) -> Result<()
     }
 }
 
+/// Why a test cannot run on this machine, whatever the tree is like.
+fn obstacle(test: &SmokeTest, reporter: &dyn Reporter) -> Result<Option<String>, SmokeError> {
+    let is_there =
+        |name: &&String| SYSTEM_PATH.split(':').any(|place| Path::new(place).join(name).exists());
+    if let Some(missing) = test.needs_commands.iter().find(|name| !is_there(name)) {
+        return Ok(Some(format!("this machine has no `{}`", escape(missing))));
+    }
+    let is_off = test.needs_user_namespaces && !has_user_namespaces(reporter)?;
+    Ok(is_off.then(|| "user namespaces are off on this machine".to_owned()))
+}
+
 /// Runs one test of a runtime, by `program`: the tree's own or a launcher.
 fn try_test(
     trial: &Trial<'_>,
@@ -271,8 +286,8 @@ fn try_test(
     reporter: &dyn Reporter,
 ) -> Result<(), SmokeError> {
     let shown = command_line(&test.path, &test.arguments);
-    if test.needs_user_namespaces && !has_user_namespaces(reporter)? {
-        reporter.note(format!("passed over `{shown}`: user namespaces are off on this machine"));
+    if let Some(obstacle) = obstacle(test, reporter)? {
+        reporter.note(format!("passed over `{shown}`: {obstacle}"));
         report.passed_over.push(shown);
         return Ok(());
     }

@@ -44,6 +44,8 @@ pub struct Terminal {
     show_retries: bool,
     /// Whether colours may be used on standard error.
     colour: bool,
+    /// Columns of standard output.
+    width: usize,
     bars: MultiProgress,
     state: Mutex<State>,
     cancelled: Arc<AtomicBool>,
@@ -70,6 +72,13 @@ struct Progress {
 /// JSON lines about progress come no more often than this.
 const JSON_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Columns of a screen that nothing is known of …
+const USUAL_WIDTH: usize = 80;
+/// … the fewest that text is wrapped to …
+const NARROWEST: usize = 20;
+/// … and the most: longer lines are hard to read.
+const WIDEST: usize = 100;
+
 impl Terminal {
     /// A screen. `cancelled` is set by the signal handler.
     #[must_use]
@@ -85,7 +94,24 @@ impl Terminal {
             _ => ProgressDrawTarget::hidden(),
         };
         let bars = MultiProgress::with_draw_target(target);
-        Self { verbosity, form, show_retries, colour, bars, state: Mutex::default(), cancelled }
+        let (width, state) = (USUAL_WIDTH, Mutex::default());
+        Self { verbosity, form, show_retries, colour, width, bars, state, cancelled }
+    }
+
+    /// The same with the columns that standard output has, or else so many, within what can be
+    /// read.
+    #[must_use]
+    pub fn with_columns(self, columns: Option<usize>) -> Self {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        let own = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        let width = own.or(columns).unwrap_or(USUAL_WIDTH).clamp(NARROWEST, WIDEST);
+        Self { width, ..self }
+    }
+
+    /// Columns of standard output.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Writes `text`, a result, to standard output; a line end is added. A reader that went away
@@ -100,7 +126,7 @@ impl Terminal {
     pub fn output_json(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.output(text),
-            Err(error) => self.error(&error, None),
+            Err(error) => self.error(&error, None, 1),
         }
     }
 
@@ -111,13 +137,16 @@ impl Terminal {
         }
     }
 
-    /// Shows an error with its causes and, behind them, what to do next.
-    pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>) {
+    /// Shows an error with its causes and, behind them, what to do next. `status` is what the
+    /// process ends with.
+    pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>, status: u8) {
         let causes = causes(error);
         if self.form == Form::Json {
-            let value =
-                serde_json::json!({"event": "error", "message": causes.join(": "), "hint": hint});
-            self.output(value);
+            let message = causes.join(": ");
+            self.output(serde_json::json!({
+                "event": "error", "status": status, "message": message, "causes": causes,
+                "hint": hint
+            }));
             return;
         }
         self.write_line(format_args!("{} {}", self.painted("error:", "1;31"), causes.join(": ")));
@@ -309,7 +338,9 @@ fn style(phase: Phase) -> ProgressStyle {
         }
         Phase::Metadata | Phase::Relocate | Phase::Test => "{msg:<10} {wide_bar} {pos:>5}/{len:<5}",
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template);
+    // Characters that every terminal has, whatever its locale.
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
 #[cfg(test)]

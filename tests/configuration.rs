@@ -38,7 +38,7 @@ fn the_nearest_setting_counts() {
     let variable = [("ELSEWHERE_MIRROR", "/mirror/of-variable")];
     let says = |variables: &[(&str, &str)], words: &[&str], place: &str| {
         let (status, text) = plan(&home, variables, words);
-        assert_eq!(status, 3, "{text}");
+        assert_eq!(status, 2, "{text}");
         assert!(text.contains(place), "{text}");
     };
     says(&[], &[], "/mirror/of-user");

@@ -1,9 +1,11 @@
 //! `elsewhere doctor` on machines that lack something, made for real in namespaces.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
-#[path = "support/tools.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod tools;
+#[path = "doctor/tree.rs"]
+mod tree;
+
+#[path = "support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::tools;
 
 /// As whom everything runs when root starts the tests: nobody has this number.
 const USER: u32 = 54_321;
@@ -28,6 +31,7 @@ fn ward() -> &'static Ward {
         let path = std::env::temp_dir().join(format!("elsewhere-ward-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(path.join("prefix")).unwrap();
+        fs::create_dir_all(path.join("temporary")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(path.join("prefix"), fs::Permissions::from_mode(0o777)).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_elsewhere"), path.join("elsewhere")).unwrap();
@@ -42,6 +46,10 @@ fn ward() -> &'static Ward {
         file("nsswitch", "passwd: files\ngroup: files\n");
         file("sleeper", "#!/bin/sh\nexec sleep 5\n");
         fs::set_permissions(path.join("sleeper"), fs::Permissions::from_mode(0o755)).unwrap();
+        file("private", "");
+        fs::set_permissions(path.join("private"), fs::Permissions::from_mode(0o600)).unwrap();
+        file("no-device", "");
+        fs::set_permissions(path.join("no-device"), fs::Permissions::from_mode(0o666)).unwrap();
         file("os-release", "ID=opensuse-leap\nVERSION_ID=15.6\n");
         Ward { path }
     })
@@ -82,6 +90,11 @@ impl Visit {
 }
 
 fn run(treatment: &str, words: &[&str]) -> Output {
+    output(treatment, &[&["@elsewhere", "doctor"], words].concat(), &[])
+}
+
+/// What `words` answer on a machine that was treated so, with these variables.
+fn output(treatment: &str, words: &[&str], variables: &[(&str, &str)]) -> Output {
     let ward = ward();
     let place = |word: &str| match word.strip_prefix('@') {
         Some(name) => ward.path.join(name).into_os_string(),
@@ -92,18 +105,23 @@ fn run(treatment: &str, words: &[&str]) -> Output {
     let treatment = format!("{healthy} {fuse} --user {USER} {treatment} --");
     Command::new(ward.path.join("sickroom"))
         .args(treatment.split_whitespace().map(place))
-        .args(["@elsewhere", "doctor"].map(place))
         .args(words.iter().map(|word| place(word)))
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("SSL_CERT_DIR", "/etc")
+        .envs(variables.iter().map(|(name, value)| (name, place(value))))
         .current_dir("/")
         .output()
         .unwrap()
 }
 
 fn visit(treatment: &str) -> Visit {
-    let output = run(treatment, &["--json", "--wait", "20", "@prefix"]);
+    visit_with(treatment, &["@prefix"], &[])
+}
+
+fn visit_with(treatment: &str, words: &[&str], variables: &[(&str, &str)]) -> Visit {
+    let words = [&["@elsewhere", "doctor", "--json", "--wait", "20"], words].concat();
+    let output = output(treatment, &words, variables);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // An error's line follows the answer.
     let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
@@ -168,14 +186,17 @@ fn without_the_fuse_device_images_are_unpacked() {
 
 #[test]
 fn id_maps_need_ranges_and_privileged_helpers() {
-    let no_range = visit("--bind @empty /etc/subuid --bind @empty /etc/subgid");
     tools::need("newuidmap", "uidmap");
-    assert_eq!(no_range.state("id-maps"), "limited id-ranges");
-    let commands = no_range.finding("id-maps")["commands"].to_string();
-    assert!(
-        commands.contains("usermod --add-subuids") && commands.contains("patient"),
-        "{commands}"
-    );
+    // In a user namespace of the tests' own no program is root's.
+    if is_root() {
+        let no_range = visit("--bind @empty /etc/subuid --bind @empty /etc/subgid");
+        assert_eq!(no_range.state("id-maps"), "limited id-ranges");
+        let commands = no_range.finding("id-maps")["commands"].to_string();
+        assert!(
+            commands.contains("usermod --add-subuids") && commands.contains("patient"),
+            "{commands}"
+        );
+    }
     let no_helper = visit("--bind @empty /usr/bin/newuidmap");
     assert_eq!(no_helper.state("id-maps"), "limited id-helpers");
     assert_eq!(no_helper.possible("build an image with --fakeroot"), "limited");
@@ -195,6 +216,54 @@ fn noexec_and_full_file_systems_are_found() {
     let full = visit("--tmpfs @prefix small");
     assert_eq!(full.state("prefix"), "broken prefix-full");
     assert!(full.finding("prefix")["meaning"].to_string().contains("1.00 MiB left"));
+}
+
+#[test]
+fn a_place_that_is_tight_or_somebody_elses_is_found() {
+    let tight = visit("--tmpfs @prefix tight");
+    assert_eq!(tight.state("prefix"), "limited prefix-tight");
+    assert_eq!(tight.possible("run an unpacked image"), "yes");
+    let foreign = visit_with("", &["/"], &[]);
+    assert_eq!(foreign.state("prefix"), "broken prefix-unwritable");
+}
+
+#[test]
+fn the_temporary_directory_is_looked_at_where_the_variable_says() {
+    let state = |treatment: &str| {
+        visit_with(treatment, &["@prefix"], &[("TMPDIR", "@temporary")]).state("temporary")
+    };
+    assert_eq!(state("--tmpfs @temporary roomy-noexec"), "limited temporary-noexec");
+    assert_eq!(state("--tmpfs @temporary small"), "limited temporary-full");
+}
+
+#[test]
+fn a_fuse_device_that_is_closed_or_no_device_is_told_apart() {
+    // In a user namespace of the tests' own the user owns the file.
+    if is_root() {
+        let closed = visit("--bind @private /dev/fuse");
+        assert_eq!(closed.state("fuse"), "broken fuse-closed");
+        assert!(closed.finding("fuse")["meaning"].to_string().contains("mode 600"));
+        let refused = visit("--bind @no-device /dev/fuse");
+        assert_eq!(refused.state("fuse"), "broken fuse-refused");
+    }
+}
+
+#[test]
+fn helpers_that_lost_their_power_are_not_taken_for_good() {
+    // A filter needs no_new_privs, under which setuid means nothing.
+    let treatment = "--bind @ranges /etc/subuid --bind @ranges /etc/subgid --refuse mount";
+    if is_root() {
+        tools::need("newuidmap", "uidmap");
+        assert_eq!(visit(treatment).state("id-maps"), "limited id-refused");
+    }
+}
+
+#[test]
+fn missing_certificates_and_odd_proxies_are_found() {
+    let network = |variables: &[(&str, &str)]| visit_with("", &[], variables).state("network");
+    assert_eq!(network(&[("SSL_CERT_FILE", "/nowhere")]), "limited certificates-variable");
+    assert_eq!(network(&[("https_proxy", "socks5://p")]), "limited proxy-malformed");
+    assert_eq!(network(&[("https_proxy", "http://p:1")]), "ok");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn without_a_tool_to_check_nothing_is_run() {
 fn each_missing_tool_is_named_with_its_purpose() {
     let release = Release::new();
     let mut environment = release.environment();
-    for missing in ["chmod", "cp", "mkdir", "mktemp", "mv", "rm", "uname"] {
+    for missing in ["cat", "chmod", "cp", "mkdir", "mktemp", "mv", "rm", "uname"] {
         let others: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != missing).collect();
         environment.insert("PATH", release.tools(&format!("no {missing}"), &others));
         let run = release.run_with(&["/bin/sh"], &["p"], &environment);
@@ -269,4 +269,58 @@ fn the_template_works_in_a_checkout_only() {
     command.env_clear().envs(environment);
     let run = release.finish(command, b"");
     assert_eq!(run.words(), ["install", "-v", "1", "p"], "{}", run.stderr);
+}
+
+/// Stands for curl and wget: notes what it is called with, and fails as often as `$FAILURES` says.
+const FETCHER: &str = r#"#!/bin/sh
+case " $* " in *" --version "*) exit 0 ;; esac
+echo "$0 $*" >>"$TMPDIR/../fetched"
+[ "$(grep -c '' "$TMPDIR/../fetched")" -gt "$FAILURES" ] || exit 22
+while [ $# -gt 0 ]; do
+    case $1 in --output | -O) cp "$TMPDIR/../mirror"/elsewhere-9.8.7-x86_64 "$2" ;; esac
+    shift
+done
+"#;
+
+#[test]
+fn every_place_is_asked_in_order_and_again() {
+    let release = Release::new();
+    release.write_program("fake/curl", FETCHER);
+    release.write_program("fake/sleep", "#!/bin/sh\n");
+    let mut environment = release.environment();
+    environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+    environment.insert("ELSEWHERE_DOWNLOAD_BASE", "https://a.test/x https://b.test/".to_owned());
+    environment.insert("FAILURES", "3".to_owned());
+    let run = release.run_with(&["sh"], &["p"], &environment);
+    assert_eq!(run.words(), ["install", "p"], "{}", run.stderr);
+    let fetched = fs::read_to_string(release.root.join("fetched")).unwrap();
+    let hosts: Vec<&str> =
+        fetched.lines().map(|line| line.rsplit_once("https://").unwrap().1).collect();
+    for (host, expected) in hosts.iter().zip(["a.test/x/", "b.test/", "a.test/x/", "b.test/"]) {
+        assert!(host.starts_with(&format!("{expected}v9.8.7/elsewhere-9.8.7-")), "{fetched}");
+    }
+    assert_eq!(hosts.len(), 4);
+    for line in fetched.lines() {
+        assert!(line.contains("--proto =https --tlsv1.2 ") && line.contains("--fail"), "{line}");
+    }
+    environment.insert("FAILURES", "99".to_owned());
+    fs::remove_file(release.root.join("fetched")).unwrap();
+    release.run_with(&["sh"], &["p"], &environment).refused("cannot fetch elsewhere-9.8.7-");
+    let fetched = fs::read_to_string(release.root.join("fetched")).unwrap();
+    assert_eq!(fetched.lines().count(), 6);
+}
+
+#[test]
+fn the_curl_of_a_snap_is_not_used() {
+    let release = Release::new();
+    release.write_program("snap/bin/curl", "#!/bin/sh\nexit 1\n");
+    release.write_program("fake/wget", FETCHER);
+    let mut environment = release.environment();
+    let places = ["snap/bin", "fake"].map(|place| release.path(place)).join(":");
+    environment.insert("PATH", format!("{places}:{}", environment["PATH"]));
+    environment.insert("FAILURES", "0".to_owned());
+    let run = release.run_with(&["sh"], &["p"], &environment);
+    assert_eq!(run.words(), ["install", "p"], "{}", run.stderr);
+    let fetched = fs::read_to_string(release.root.join("fetched")).unwrap();
+    assert!(fetched.contains("fake/wget --secure-protocol=TLSv1_2 "), "{fetched}");
 }

@@ -15,14 +15,15 @@ use std::process::{Child, Command, Stdio};
 use bootstrap::{Release, TOOLS, VERSION, script, template};
 
 /// Name for messages, program, name under which it is started, Debian package.
-const SHELLS: [(&str, &str, &str, &str); 7] = [
+const SHELLS: [(&str, &str, &str, &str); 8] = [
     ("dash", "dash", "dash", "dash"),
     ("bash", "bash", "bash", "bash"),
     ("bash --posix", "bash", "sh", "bash"),
     ("busybox ash", "busybox", "ash", "busybox"),
     ("ksh93", "ksh", "ksh", "ksh"),
     ("mksh", "mksh", "mksh", "mksh"),
-    ("yash", "yash", "sh", "yash"),
+    ("yash", "yash", "yash", "yash"),
+    ("yash as sh", "yash", "sh", "yash"),
 ];
 
 /// Serves the directory `$1` over HTTPS with the key and certificate in `$2`; prints its port.
@@ -108,16 +109,25 @@ fn every_shell_does_the_same() {
         let shell = release.path(name);
         symlink(tool(program, package), &shell).unwrap();
         // With the umask that hides most.
-        let run = |words: &[&str]| {
+        let run_at = |home: Option<&str>, words: &[&str]| {
             let inner = "umask 077; exec \"$0\" -s -- \"$@\"";
             let mut command = Command::new("/bin/sh");
             command.args(["-c", inner, &shell]).args(words).current_dir(&release.root);
-            command.env_clear().envs(release.environment());
+            command.env_clear().envs(release.environment()).env_remove("HOME");
+            command.envs(home.map(|home| ("HOME", home)));
             release.finish(command, &fs::read(release.root.join("install.sh")).unwrap())
         };
+        let home = release.path("home");
+        let run = |words: &[&str]| run_at(Some(&home), words);
         let installed = run(&["-e", "--from", "mirror", "-d", "el 9", "", "a*"]);
         assert_eq!(installed.status, 0, "{shown}: {}", installed.stderr);
         assert_eq!(installed.words(), ["install", "-e", "-d", "el 9", "", "a*"], "{shown}");
+        for home in [None, Some(""), Some("/dev/null")] {
+            let homeless = run_at(home, &["--from", "mirror", "p"]);
+            assert_eq!(homeless.status, 0, "{shown}, {home:?}: {}", homeless.stderr);
+            assert!(homeless.noted("cache").starts_with(&release.path("tmp")), "{shown}, {home:?}");
+            run_at(home, &["--from", "mirror"]).refused("ELSEWHERE_INSTALL_DIR");
+        }
         let alone = run(&["--from", "mirror"]);
         assert_eq!(alone.status, 0, "{shown}: {}", alone.stderr);
         let program = release.root.join("home/.local/bin/elsewhere");
@@ -159,16 +169,14 @@ fn either_tool_fetches_over_https() {
         // The first base is a place where nothing is.
         let bases = format!("{}/nowhere {}", https.base, https.base);
         known.insert("ELSEWHERE_DOWNLOAD_BASE", bases);
-        // GNU wget does not know the variable.
-        known.insert("WGETRC", release.path("wgetrc"));
-        release.write("wgetrc", &format!("ca_certificate = {}\n", release.path("ca.pem")));
         let run = release.run_with(&["/bin/sh"], &["p"], &known);
         assert_eq!(run.status, 0, "{fetcher}: {}", run.stderr);
         assert_eq!(run.words(), ["install", "p"]);
         let mut unknown = known.clone();
         unknown.remove("SSL_CERT_FILE");
-        unknown.remove("WGETRC");
-        release.run_with(&["/bin/sh"], &["p"], &unknown).refused("cannot fetch elsewhere-9.8.7-");
+        let refused = release.run_with(&["/bin/sh"], &["p"], &unknown);
+        refused.refused("cannot fetch elsewhere-9.8.7-");
+        assert!(refused.stderr.contains("certificate"), "{fetcher}: {}", refused.stderr);
         let words = ["--from", &https.base, "p"];
         release.run_with(&["/bin/sh"], &words, &known).refused("has no elsewhere-");
         let from = format!("{}/v{VERSION}/", https.base);
@@ -265,6 +273,21 @@ fn the_architecture_is_that_of_the_shells_file() {
             run.stderr
         );
     }
+}
+
+#[test]
+fn no_release_is_built_without_the_key_that_programs_know() {
+    tool("python3", "python3");
+    tool("minisign", "minisign");
+    let mut build = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/build"));
+    // Nobody's key.
+    build.env("MINISIGN_SECRET_KEY", "/dev/null");
+    let output = build.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let has_key = elsewhere::release::PINNED_KEY.lines().count() > 1;
+    let why = if has_key { "does not sign for" } else { "holds no key yet" };
+    assert!(told.contains(why), "{told}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl World {
             ..Options::new(self.scratch.path().join("cache"))
         };
         let fetcher = Fetcher::new(options, &self.log).unwrap();
-        load(&fetcher, dist, arch, &verify, &self.log)
+        load(&fetcher, dist, arch, &verify, &self.log, None)
     }
 
     /// The package that is found, when all goes well.

@@ -32,7 +32,7 @@ fn a_path_that_programs_cannot_live_with_is_refused() {
         assert!(Prefix::create(&place.join("link/p")).is_err());
         fs::remove_file(place.join("link")).unwrap();
     }
-    assert!(Prefix::create(&place.join("a b")).unwrap().has_space());
+    assert!(Prefix::create(&place.join("a b")).unwrap().path_holds(' '));
 }
 
 #[test]

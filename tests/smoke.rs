@@ -286,3 +286,22 @@ fn a_test_without_its_namespaces_is_passed_over_aloud() {
     assert_eq!(report.ran + report.passed_over.len(), 1);
     assert_eq!(notes.0.lock().unwrap().len(), report.passed_over.len());
 }
+
+#[test]
+fn a_test_without_its_commands_is_passed_over_aloud() {
+    let tree = Tree::new();
+    tree.script("bin/r", "echo ran");
+    for (commands, ran, told) in [
+        (
+            "\"sh\", \"no such command\"",
+            0,
+            "passed over `bin/r`: this machine has no `no such command`",
+        ),
+        ("\"sh\"", 1, ""),
+    ] {
+        let notes = Notes::default();
+        let smoke = format!("[[smoke]]\npath = \"bin/r\"\nneeds_commands = [{commands}]\n");
+        assert_eq!(tree.run(&smoke, &notes).unwrap().ran, ran);
+        assert_eq!(notes.0.lock().unwrap().join("\n"), told);
+    }
+}

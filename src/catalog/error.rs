@@ -51,6 +51,12 @@ pub enum CatalogError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// None, or several, of the runtimes say that they are meant where none is named.
+    #[error("no one runtime is the default: name one of {} with --runtime", known.join(", "))]
+    NoDefault {
+        /// Those that exist.
+        known: Vec<String>,
+    },
     /// What `--for` names is no machine.
     #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, el8, or a distribution's name")]
     UnknownHost {
@@ -95,24 +101,30 @@ impl CatalogError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownRuntime { name, known } => {
-                let near = nearest(name, known)?;
-                Some(format!("did you mean `-r {near}`?"))
+            Self::UnknownRuntime { name, known } => Some(match nearest(name, known) {
+                Some(near) => format!("did you mean `-r {near}`?"),
+                None => format!("see elsewhere list{OWN}"),
+            }),
+            Self::UnknownDist { name, known, examples } => {
+                match nearest(name, known).or_else(|| nearest(name, examples)) {
+                    Some(near) => Some(format!("did you mean `-d {near}`?")),
+                    None => Some(format!("leave `-d` out to let elsewhere choose{OWN}")),
+                }
             }
-            Self::UnknownDist { name, known, .. } => match nearest(name, known) {
-                Some(near) => Some(format!("did you mean `-d {near}`?")),
-                None => Some("leave `-d` out to let elsewhere choose".to_owned()),
-            },
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
                 Some("docs/definitions.md describes the format of definitions".to_owned())
             }
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),
-            Self::Unreadable { .. } | Self::UnknownHost { .. } => None,
+            Self::Unreadable { .. } | Self::UnknownHost { .. } | Self::NoDefault { .. } => None,
         }
     }
 }
+
+/// What helps with names from definitions of the user's own.
+const OWN: &str =
+    "; where definitions of your own have that name, give their directory with --repos";
 
 fn on_glibc(glibc: Option<GlibcVersion>) -> String {
     glibc.map_or_else(String::new, |version| format!(" that run on this machine's glibc {version}"))

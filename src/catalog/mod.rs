@@ -52,6 +52,18 @@ impl Catalog {
         })
     }
 
+    /// The runtime that is meant where none is named.
+    ///
+    /// # Errors
+    /// When not exactly one says of itself that it is.
+    pub fn default_runtime(&self) -> Result<&Runtime, CatalogError> {
+        let mut found = self.runtimes().filter(|runtime| runtime.default);
+        match (found.next(), found.next()) {
+            (Some(runtime), None) => Ok(runtime),
+            _ => Err(CatalogError::NoDefault { known: self.runtimes.keys().cloned().collect() }),
+        }
+    }
+
     /// The dist that `name` stands for: its own name, or that of a distribution that it fits
     /// (`debian12`, `rocky9`, `opensuse-leap15.6`).
     ///
@@ -99,7 +111,10 @@ impl Catalog {
                 let wrong = |_| CatalogError::UnknownHost { name: host.clone() };
                 glibcs.push(version.parse().map_err(wrong)?);
             } else {
-                let dist = self.dist(host)?;
+                let dist = self.dist(host).map_err(|error| match error {
+                    CatalogError::UnknownDist { name, .. } => CatalogError::UnknownHost { name },
+                    error => error,
+                })?;
                 let is_dist = self.dists.contains_key(&plain);
                 implied.push(if is_dist {
                     dist.x86_64_level.max(USUAL_LEVEL)

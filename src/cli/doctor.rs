@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::options::Output;
+use super::options::{Definitions, Output};
+use super::page::Page;
 use super::parts;
 use crate::catalog::Catalog;
 use crate::doctor::{
@@ -36,7 +37,7 @@ Examples:
   elsewhere doctor --fix-commands ~/apptainer      what to ask the administrator for
   srun elsewhere doctor --json /sw/apptainer       on a worker node, for a program")]
 pub(super) struct Doctor {
-    /// Runtime whose abilities are judged [default: those installed, or apptainer]
+    /// Runtime whose abilities are judged [default: those installed, or what `install` takes]
     #[arg(short, long = "runtime", value_name = "NAME", value_delimiter = ',')]
     runtimes: Vec<String>,
     /// Print only the commands for the administrator, with their price in security
@@ -45,9 +46,8 @@ pub(super) struct Doctor {
     /// Wait so many seconds for checks that do not answer
     #[arg(long, value_name = "SECONDS", default_value_t = 0.25)]
     wait: f64,
-    /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
-    #[arg(long, value_name = "DIR")]
-    repos: Vec<PathBuf>,
+    #[command(flatten)]
+    definitions: Definitions,
     #[command(flatten)]
     pub(super) output: Output,
     /// Where the runtime is, or will be, installed
@@ -72,22 +72,22 @@ pub(super) fn run_probe(probe: Probe, host: &Host) {
 impl Doctor {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let mut directories = self.repos.clone();
-        directories
-            .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
-        let catalog = Catalog::load(&directories)?;
+        let catalog = self.definitions.catalog(host)?;
         let patience = Duration::try_from_secs_f64(self.wait)
             .map_err(|_| Error::Usage(format!("--wait {} is no time in seconds", self.wait)))?;
         let path = self.prefix.as_ref().map(|path| host.absolute(path));
         let patient = Patient::new(host, &catalog, path.as_deref(), &self.runtimes)?;
         let observations = doctor::examine(&patient.subject, patience);
         let diagnosis = patient.diagnosis(&catalog, observations);
+        let mut page = Page::new(terminal.width(), host.stdout_colour());
         if self.output.json {
             terminal.output_json(&diagnosis);
         } else if self.fix_commands {
-            terminal.output(commands(&diagnosis).trim_end());
+            commands(&mut page, &diagnosis);
+            terminal.output(page.text());
         } else {
-            terminal.output(text(&diagnosis, host.stdout_colour()).trim_end());
+            text(&mut page, &diagnosis);
+            terminal.output(page.text());
         }
         let broken: Vec<&str> = diagnosis.broken().map(|finding| finding.check).collect();
         // Who asks for commands, or reads JSON, has the answer already.
@@ -149,7 +149,7 @@ impl<'a> Patient<'a> {
         if let (Some((_, receipt)), true) = (&live, names.is_empty()) {
             names.extend(receipt.runtimes.iter().map(|runtime| runtime.name.clone()));
         } else if names.is_empty() {
-            names.push(super::options::DEFAULT_RUNTIME.to_owned());
+            names.push(catalog.default_runtime()?.name.clone());
         }
         let runtimes: Vec<&Runtime> =
             names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
@@ -271,26 +271,28 @@ fn dists(catalog: &Catalog, host: &Host) -> Vec<DistFacts> {
         .collect()
 }
 
-/// The width that text is wrapped to.
-const WIDTH: usize = 80;
-
 /// The diagnosis for people.
-fn text(diagnosis: &Diagnosis, colour: bool) -> String {
-    let mut text = String::new();
+fn text(page: &mut Page, diagnosis: &Diagnosis) {
     for finding in &diagnosis.findings {
-        let state = paint(state_word(finding.state), state_colour(finding.state), colour, 7);
-        wrap(&mut text, &format!("{state}  {:<15}  ", finding.check), 26, &finding.evidence);
+        let state = page.paint(state_word(finding.state), state_colour(finding.state), 7);
+        if page.is_narrow() {
+            page.line(&format!("{state}  {}", finding.check));
+            page.wrap("    ", "    ", &finding.evidence);
+        } else {
+            let indent = " ".repeat(26);
+            page.wrap(&format!("{state}  {:<15}  ", finding.check), &indent, &finding.evidence);
+        }
     }
     for finding in diagnosis.troubles() {
-        text.push('\n');
-        describe(&mut text, finding, colour);
+        page.line("");
+        describe(page, finding);
     }
     if !diagnosis.outlook.is_empty() {
-        text.push_str("\nOn this machine:\n");
+        page.line("\nOn this machine:");
     }
     for outlook in &diagnosis.outlook {
         let (word, tint) = possible(outlook);
-        let word = paint(word, tint, colour, 7);
+        let word = page.paint(word, tint, 7);
         let mut line = outlook.ability.clone();
         if outlook.possible != Possible::Yes {
             let _ = write!(line, " ({})", outlook.because.join(", "));
@@ -298,85 +300,44 @@ fn text(diagnosis: &Diagnosis, colour: bool) -> String {
         if !outlook.otherwise.is_empty() {
             let _ = write!(line, ": {}", outlook.otherwise);
         }
-        wrap(&mut text, &format!("{word}  "), 9, &line);
+        page.wrap(&format!("{word}  "), "         ", &line);
     }
-    text
 }
 
 /// One trouble: what it means, what to do, whom to ask.
-fn describe(text: &mut String, finding: &Finding, colour: bool) {
-    wrap(text, &format!("{}: ", paint(finding.check, "1", colour, 0)), 2, &finding.meaning);
+fn describe(page: &mut Page, finding: &Finding) {
+    let check = page.paint(finding.check, "1", 0);
+    page.wrap(&format!("{check}: "), "  ", &finding.meaning);
     if !finding.user.is_empty() {
-        wrap(text, "  You: ", 4, &finding.user);
+        page.wrap("  You: ", "    ", &finding.user);
     }
     if finding.commands.is_empty() {
         return;
     }
-    text.push_str("  An administrator, as root:\n");
+    page.line("  An administrator, as root:");
     for command in &finding.commands {
-        let _ = writeln!(text, "    {command}");
+        page.line(&format!("    {command}"));
     }
     if !finding.trade_off.is_empty() {
-        wrap(text, "  The price: ", 4, &finding.trade_off);
+        page.wrap("  The price: ", "    ", &finding.trade_off);
     }
 }
 
 /// The commands for the administrator, as a script: what they are for in comments.
-fn commands(diagnosis: &Diagnosis) -> String {
-    let mut text = String::new();
-    for finding in diagnosis.troubles().filter(|finding| !finding.commands.is_empty()) {
-        wrap(&mut text, "# ", 0, &format!("{}: {}", finding.check, finding.meaning));
-        wrap(&mut text, "# ", 0, &format!("The price: {}", finding.trade_off));
-        for command in &finding.commands {
-            let _ = writeln!(text, "{command}");
-        }
-        text.push('\n');
-    }
-    if text.is_empty() {
-        text.push_str("# Nothing that an administrator could mend.\n");
-    }
-    text
-}
-
-/// Appends `first` and `words`, wrapped; further lines are indented by `indent`, or begin with
-/// `# ` where `first` does.
-fn wrap(text: &mut String, first: &str, indent: usize, words: &str) {
-    let next = if first == "# " { first.to_owned() } else { " ".repeat(indent) };
-    let width = |line: &str| console_width(line);
-    let mut line = first.to_owned();
+fn commands(page: &mut Page, diagnosis: &Diagnosis) {
     let mut is_empty = true;
-    for word in words.split(' ') {
-        if !is_empty && width(&line) + 1 + word.chars().count() > WIDTH {
-            let _ = writeln!(text, "{}", line.trim_end());
-            line = next.clone();
-            is_empty = true;
+    for finding in diagnosis.troubles().filter(|finding| !finding.commands.is_empty()) {
+        page.wrap("# ", "# ", &format!("{}: {}", finding.check, finding.meaning));
+        page.wrap("# ", "# ", &format!("The price: {}", finding.trade_off));
+        for command in &finding.commands {
+            page.line(command);
         }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
+        page.line("");
         is_empty = false;
     }
-    let _ = writeln!(text, "{}", line.trim_end());
-}
-
-/// Columns of a line, without its colours.
-fn console_width(line: &str) -> usize {
-    let mut columns = 0;
-    let mut is_colour = false;
-    for character in line.chars() {
-        match character {
-            '\x1b' => is_colour = true,
-            'm' if is_colour => is_colour = false,
-            _ if !is_colour => columns += 1,
-            _ => {}
-        }
+    if is_empty {
+        page.line("# Nothing that an administrator could mend.");
     }
-    columns
-}
-
-fn paint(word: &str, tint: &str, colour: bool, width: usize) -> String {
-    if colour { format!("\x1b[{tint}m{word:<width$}\x1b[0m") } else { format!("{word:<width$}") }
 }
 
 fn state_word(state: State) -> &'static str {

@@ -64,13 +64,18 @@ impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
+        let settings = self.sources.settings(host)?;
+        let request = self.wanted.request(host, &settings, terminal)?;
         if self.adopt {
             for arch in Prefix::adopt(&path, !self.no_wait, terminal)? {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
             }
         }
-        let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
+        if self.lock.is_none() {
+            self.sources.check_mirror(host, &settings.config)?;
+        }
+        let session =
+            Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
@@ -260,12 +265,14 @@ fn warn_of_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) {
         .map(|runtime| runtime.name.as_str())
         .collect();
     let definitions = names.iter().filter_map(|name| context.catalog.runtime(name).ok());
-    for runtime in definitions.filter(|_| prefix.has_space()) {
-        if !runtime.broken_by_space.is_empty() {
+    for runtime in definitions {
+        let unfit = runtime.unfit_paths.iter().filter(|unfit| prefix.path_holds(unfit.character));
+        for unfit in unfit {
             context.reporter.warning(format!(
-                "the prefix has a blank in its path, which breaks in {}: {}",
+                "the prefix has {} in its path, which breaks in {}: {}",
+                unfit.called,
                 runtime.name,
-                runtime.broken_by_space.join("; ")
+                unfit.breaks.join("; ")
             ));
         }
     }

@@ -1,12 +1,14 @@
 //! `elsewhere man`: manual pages, from the same definitions as `--help`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 
 use super::options::Output;
 use crate::error::Error;
+use crate::host::{Host, date};
 use crate::terminal::Terminal;
 
 /// Write the manual pages into a directory
@@ -28,14 +30,36 @@ pub(super) struct Man {
 
 impl Man {
     /// Runs the command.
-    pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
+    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let directory = &self.directory;
+        let date = date(host.now()?);
         let mut command = super::Cli::command();
         command.build();
         fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(command, directory))
+            .and_then(|()| write(&command, &date, directory))
             .map_err(|source| Error::File { path: directory.clone(), source })?;
         terminal.line(format_args!("wrote {}", directory.join("elsewhere*.1").display()));
         Ok(())
     }
+}
+
+/// Writes the page of `command`, and those of the commands below it.
+fn write(command: &Command, date: &str, directory: &Path) -> io::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let page = clap_mangen::Man::new(command.clone())
+        .title(name.to_uppercase())
+        .date(date)
+        .source(concat!("elsewhere ", env!("CARGO_PKG_VERSION")))
+        .manual("elsewhere");
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    fs::write(directory.join(format!("{name}.1")), tidy(&String::from_utf8_lossy(&text)))?;
+    let mut below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    below.try_for_each(|below| write(below, date, directory))
+}
+
+/// Without line breaks around an empty line, of which readers of manual pages complain, and with a
+/// heading for people.
+fn tidy(page: &str) -> String {
+    page.replace(".br\n\n.br\n", ".sp\n").replace(".SH EXTRA\n", ".SH NOTES\n")
 }

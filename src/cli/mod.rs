@@ -8,6 +8,7 @@ mod install;
 mod list;
 mod man;
 mod options;
+mod page;
 mod parts;
 mod pin;
 mod plan;
@@ -104,11 +105,7 @@ pub fn run() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(host.arguments()) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            // clap's own statuses: 0 for --help and --version, 2 for usage.
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return ExitCode::from(tell(&error, &host)),
     };
     let cancelled = Arc::new(AtomicBool::new(false));
     let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
@@ -121,10 +118,30 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // However a stage says it.
             let error = if error.is_cancelled() { Error::Cancelled } else { error };
-            terminal.error(&error, error.hint().as_deref());
+            terminal.error(&error, error.hint().as_deref(), error.exit_status());
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// Shows what ends a run before it begins: help, the version, a command line that makes no sense.
+/// Returns the exit status.
+fn tell(told: &clap::Error, host: &Host) -> u8 {
+    // clap's own statuses: 0 for --help and --version, 2 for usage.
+    let status = u8::try_from(told.exit_code()).unwrap_or(2);
+    let wants_json = host.arguments().any(|word| word == "--json");
+    if status == 0 || !wants_json {
+        let _ = told.print();
+        return status;
+    }
+    let text = told.render().to_string();
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let text = text.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
+    let error = Error::Usage(words.join(" "));
+    let terminal = options::Output::json().terminal(host, Arc::default());
+    terminal.error(&error, error.hint().as_deref(), status);
+    status
 }
 
 impl Command {
@@ -174,7 +191,7 @@ impl Command {
                 command.execute(terminal);
                 Ok(())
             }
-            Self::Man(command) => command.execute(terminal),
+            Self::Man(command) => command.execute(host, terminal),
             Self::SelfCommand(command) => command.execute(host, terminal),
         }
     }

@@ -1,16 +1,17 @@
 //! Options that several commands share.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
-use crate::config::{self, Config};
+use crate::catalog::Catalog;
+use crate::config::{self, Config, Whose};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Dist, Request, RuntimeRequest};
+use crate::model::{Arch, Dist, Request, RuntimeRequest, escape};
 use crate::pipeline::Context;
 use crate::terminal::{Form, Terminal, Verbosity};
 
@@ -24,7 +25,7 @@ pub(super) struct Wanted {
     #[arg(short = 'v', long, value_name = "VERSION")]
     version: Option<String>,
     /// Where packages come from: el7 el8 el9 el10, fc43, or a distribution's own name (debian12,
-    /// ubuntu24.04, rocky9, suse15 …), which stands for the EL release that fits it; auto chooses.
+    /// ubuntu24.04, rocky9, suse15), which stands for the EL release that fits it; auto chooses.
     /// Several (el7,el8,el9) share a prefix, whose launchers run the newest that a machine runs
     #[arg(short, long = "dist", value_name = "DIST", value_delimiter = ',')]
     dists: Vec<String>,
@@ -36,7 +37,7 @@ pub(super) struct Wanted {
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
     /// Make it for these machines, all of them, instead of this one: glibc=2.17, x86-64-v2, el7,
-    /// ubuntu22.04 …; the oldest counts, and processors of x86-64-v2 are taken for granted
+    /// ubuntu22.04; the oldest counts, and processors of x86-64-v2 are taken for granted
     #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
     pub(super) hosts: Vec<String>,
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
@@ -94,8 +95,13 @@ pub(super) struct Output {
     show_retries: bool,
 }
 
-/// The runtime that is meant when none is named.
-pub(super) const DEFAULT_RUNTIME: &str = "apptainer";
+/// What configuration files say, and the definitions that they lead to.
+pub(super) struct Settings {
+    /// The files', and before that the variables'.
+    pub(super) config: Config,
+    /// The definitions.
+    pub(super) catalog: Catalog,
+}
 
 impl Wanted {
     /// The validated request.
@@ -105,9 +111,10 @@ impl Wanted {
     pub(super) fn request(
         &self,
         host: &Host,
-        config: &Config,
+        settings: &Settings,
         terminal: &Terminal,
     ) -> Result<Request, Error> {
+        let config = &settings.config;
         config.policy.check(self.allow_unsigned, !self.trust_key.is_empty(), &[])?;
         if self.opensuse {
             terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
@@ -127,7 +134,7 @@ impl Wanted {
         arches.sort_unstable();
         arches.dedup();
         Ok(Request {
-            runtimes: self.runtime_requests()?,
+            runtimes: self.runtime_requests(host, &settings.catalog)?,
             dist: self.dists.first().cloned(),
             container_dist: self.container_dist.clone(),
             arches,
@@ -161,13 +168,21 @@ impl Wanted {
         Ok(dists)
     }
 
-    fn runtime_requests(&self) -> Result<Vec<RuntimeRequest>, Error> {
+    /// What is plainly wrong is said here, before anything is fetched.
+    fn runtime_requests(
+        &self,
+        host: &Host,
+        catalog: &Catalog,
+    ) -> Result<Vec<RuntimeRequest>, Error> {
         let mut names = self.runtimes.clone();
         if names.is_empty() {
-            names.push(DEFAULT_RUNTIME.to_owned());
+            names.push(catalog.default_runtime()?.name.clone());
         }
         names.sort_unstable();
         names.dedup();
+        for name in &names {
+            catalog.runtime(name)?;
+        }
         if self.version.is_some() && names.len() > 1 {
             return Err(Error::Usage(
                 "--version belongs to one runtime: install the others by a second command".into(),
@@ -175,6 +190,10 @@ impl Wanted {
         }
         let is_package = |text: &&String| text.ends_with(".rpm");
         let package = self.version.as_ref().filter(is_package).cloned();
+        if let Some(path) = package.as_ref().filter(|package| !package.contains("://")) {
+            let path = host.absolute(path.trim_start_matches("file:").as_ref());
+            std::fs::metadata(&path).map_err(|source| Error::File { path, source })?;
+        }
         let version = self.version.as_ref().filter(|text| !is_package(text)).cloned();
         let request =
             |name| RuntimeRequest { name, version: version.clone(), package: package.clone() };
@@ -183,25 +202,14 @@ impl Wanted {
 }
 
 impl Sources {
-    /// What the configuration files say, and before that the variables.
+    /// What the configuration files and the variables say, and all definitions.
     ///
     /// # Errors
-    /// When a file or a variable makes no sense.
-    pub(super) fn config(&self, host: &Host) -> Result<Config, Error> {
-        let mut files = Vec::new();
-        let named = self.config.as_ref().map(|path| host.absolute(path));
-        files.extend(named.or_else(|| host.config_file()).map(|path| (path, true)));
-        files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), false)));
-        files.push((PathBuf::from(config::SITE_FILE), false));
-        let mut config = Config::load(&files)?;
-        if let Some(dist) = host.dist()? {
-            config.dist = Some(dist.to_owned());
-        }
-        let network = host.network()?;
-        config.network.attempts = network.attempts.or(config.network.attempts);
-        config.network.connect_timeout = network.connect_timeout.or(config.network.connect_timeout);
-        config.network.stall_timeout = network.stall_timeout.or(config.network.stall_timeout);
-        Ok(config)
+    /// When a file, a variable or a definition makes no sense.
+    pub(super) fn settings(&self, host: &Host) -> Result<Settings, Error> {
+        let config = config(host, self.config.as_deref())?;
+        let catalog = catalog(host, &self.repos, &config)?;
+        Ok(Settings { config, catalog })
     }
 
     /// The mirror as an absolute URL or path: the option's, the variable's or a file's.
@@ -225,9 +233,67 @@ impl Sources {
             false => host.absolute(base.as_ref()).to_string_lossy().into_owned(),
         }))
     }
+
+    /// Refuses a mirror that is no directory and no URL, where repositories are about to be read.
+    /// What is in the cache is of use without it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn check_mirror(&self, host: &Host, config: &Config) -> Result<(), Error> {
+        match self.mirror(host, config)? {
+            Some(base) if base.starts_with('/') && !Path::new(&base).is_dir() => {
+                Err(Error::Usage(format!(
+                    "the mirror {} is no directory; a URL begins with https://, http:// or file:",
+                    escape(&base)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Definitions {
+    /// All definitions.
+    ///
+    /// # Errors
+    /// When a file, a variable or a definition makes no sense.
+    pub(super) fn catalog(&self, host: &Host) -> Result<Catalog, Error> {
+        catalog(host, &self.repos, &config(host, None)?)
+    }
+}
+
+/// What the configuration files say, and before that the variables.
+fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error> {
+    let mut files = Vec::new();
+    let named = named.map(|path| host.absolute(path));
+    files.extend(named.or_else(|| host.config_file()).map(|path| (path, Whose::Named)));
+    files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), Whose::User)));
+    files.push((PathBuf::from(config::SITE_FILE), Whose::Site));
+    let mut config = Config::load(&files)?;
+    if let Some(dist) = host.dist()? {
+        config.dist = Some(dist.to_owned());
+    }
+    let network = host.network()?;
+    config.network.attempts = network.attempts.or(config.network.attempts);
+    config.network.connect_timeout = network.connect_timeout.or(config.network.connect_timeout);
+    config.network.stall_timeout = network.stall_timeout.or(config.network.stall_timeout);
+    Ok(config)
+}
+
+/// The definitions in `repos`, those of the configuration's directories, the user's own, and the
+/// built-in ones.
+fn catalog(host: &Host, repos: &[PathBuf], config: &Config) -> Result<Catalog, Error> {
+    let own = host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir());
+    let directories: Vec<PathBuf> = repos.iter().chain(&config.repos).cloned().chain(own).collect();
+    Ok(Catalog::load(&directories)?)
 }
 
 impl Output {
+    /// What `--json` alone asks for.
+    pub(super) fn json() -> Self {
+        Self { json: true, ..Self::default() }
+    }
+
     /// The terminal that these options ask for.
     pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>) -> Terminal {
         let verbosity = match (self.quiet, self.verbose) {
@@ -243,6 +309,7 @@ impl Output {
         };
         let colour = tty && !host.no_colour();
         Terminal::new(verbosity, form, self.show_retries, colour, cancelled)
+            .with_columns(host.columns())
     }
 }
 
@@ -259,7 +326,7 @@ mod tests {
 
     fn requests(words: &[&str]) -> Result<Vec<RuntimeRequest>, Error> {
         let line = Line::parse_from(["x"].iter().chain(words));
-        line.wanted.runtime_requests()
+        line.wanted.runtime_requests(&Host::read(), &Catalog::load(&[])?)
     }
 
     #[test]
@@ -271,9 +338,15 @@ mod tests {
 
     #[test]
     fn a_version_that_ends_in_rpm_is_a_package() {
-        let wanted = requests(&["-v", "./a-1.rpm"]).unwrap();
-        assert_eq!(wanted[0].package.as_deref(), Some("./a-1.rpm"));
+        let wanted = requests(&["-v", "https://a/a-1.rpm"]).unwrap();
+        assert_eq!(wanted[0].package.as_deref(), Some("https://a/a-1.rpm"));
         assert_eq!(wanted[0].version, None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_before_anything_is_fetched() {
+        assert!(matches!(requests(&["-v", "./nowhere.rpm"]), Err(Error::File { .. })));
+        assert!(matches!(requests(&["-r", "aptainer"]), Err(Error::Catalog(_))));
     }
 
     #[test]

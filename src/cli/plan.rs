@@ -1,6 +1,5 @@
 //! `elsewhere plan`: print what an install would do.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,11 +7,12 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Wanted};
+use super::page::Page;
 use super::parts;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{PLAN_FORMAT, Plan, Request, TreePlan, escape};
+use crate::model::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Request, TreePlan, escape};
 use crate::pipeline::{self, Context, Keys, Present};
 use crate::terminal::Terminal;
 
@@ -37,8 +37,11 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let request = self.wanted.request(host, &self.sources.config(host)?, terminal)?;
-        let session = Session::open(host, &self.sources, terminal)?.made_for(&self.wanted.hosts)?;
+        let settings = self.sources.settings(host)?;
+        let request = self.wanted.request(host, &settings, terminal)?;
+        self.sources.check_mirror(host, &settings.config)?;
+        let session =
+            Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let plan = self.plan(context, &keys, &request)?;
@@ -91,59 +94,62 @@ pub(super) fn show(plan: &Plan, json: bool, terminal: &Terminal) {
         return terminal.output_json(plan);
     }
     for tree in &plan.trees {
-        terminal.output(table(tree).trim_end());
+        let mut page = Page::new(terminal.width(), false);
+        table(&mut page, tree);
+        terminal.output(page.text());
     }
 }
 
-/// A tree's packages as a table of at most 80 columns, where names allow.
-fn table(tree: &TreePlan) -> String {
-    let mut text = String::new();
+/// A tree's packages as a table, or as a list where the screen is too narrow for one.
+fn table(page: &mut Page, tree: &TreePlan) {
     for runtime in &tree.runtimes {
-        let _ = writeln!(
-            text,
-            "{} {} from {} for {}",
-            escape(&runtime.name),
-            escape(&runtime.version),
-            match &tree.container_dist {
-                Some(inside) => format!("{}, what goes into containers from {inside},", tree.dist),
-                None => tree.dist.clone(),
-            },
-            tree.arch
-        );
+        page.wrap("", "  ", &heading(runtime, tree));
     }
-    let rows: Vec<[String; 4]> = tree
-        .packages
-        .iter()
-        .map(|package| {
-            [
-                escape(&package.nevra.name).into_owned(),
-                package.nevra.evr.to_string(),
-                match (&tree.container_dist, &package.dist) {
-                    (Some(_), None) => format!("{}/{}", tree.dist, package.source),
-                    _ => package.source.clone(),
-                },
-                HumanBytes(package.size).to_string(),
-            ]
-        })
-        .collect();
+    let rows: Vec<[String; 4]> = tree.packages.iter().map(|package| row(tree, package)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2), width(3)];
-    for (row, package) in rows.iter().zip(&tree.packages) {
-        let [name, evr, source, size] = row;
-        let _ = writeln!(
-            text,
-            "  {name:<0$}  {evr:<1$}  {source:<2$}  {size:>3$}",
-            widths[0], widths[1], widths[2], widths[3]
-        );
+    let fits = widths.iter().sum::<usize>() + 8 <= page.width();
+    for ([name, evr, source, size], package) in rows.iter().zip(&tree.packages) {
+        if fits {
+            let [first, second, third, fourth] = widths;
+            page.line(&format!(
+                "  {name:<first$}  {evr:<second$}  {source:<third$}  {size:>fourth$}"
+            ));
+        } else {
+            page.wrap("  ", "    ", &format!("{name} {evr}"));
+            page.wrap("      ", "      ", &format!("{source}, {size}"));
+        }
         let reason = &package.reason;
-        let _ = writeln!(text, "      {} needs {}", escape(&reason.by), escape(&reason.needs));
+        let reason = format!("{} needs {}", escape(&reason.by), escape(&reason.needs));
+        page.wrap("      ", "        ", &reason);
     }
-    let _ = writeln!(
-        text,
+    let sums = format!(
         "{} packages, {} to download, {} installed",
         tree.packages.len(),
         HumanBytes(tree.download_size()),
         HumanBytes(tree.installed_size())
     );
-    text
+    page.wrap("", "  ", &sums);
+}
+
+fn heading(runtime: &PlannedRuntime, tree: &TreePlan) -> String {
+    let (name, version) = (escape(&runtime.name), escape(&runtime.version));
+    let inside = tree.container_dist.as_ref();
+    let inside =
+        inside.map_or(String::new(), |dist| format!(", what goes into containers from {dist},"));
+    format!("{name} {version} from {}{inside} for {}", tree.dist, tree.arch)
+}
+
+/// Name, version, repository and size of a package.
+fn row(tree: &TreePlan, package: &PlannedPackage) -> [String; 4] {
+    let source = match (&tree.container_dist, &package.dist) {
+        (Some(_), None) => format!("{}/{}", tree.dist, package.source),
+        _ => package.source.clone(),
+    };
+    [
+        escape(&package.nevra.name).into_owned(),
+        package.nevra.evr.to_string(),
+        source,
+        HumanBytes(package.size).to_string(),
+    ]
 }

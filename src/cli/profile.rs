@@ -55,8 +55,10 @@ pub(super) struct Module {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Syntax {
     /// sh, bash, dash, ksh, zsh
+    #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
+    #[value(alias = "tcsh")]
     Csh,
     /// fish
     Fish,
@@ -108,7 +110,9 @@ fn lines(syntax: Syntax, bin: &str) -> String {
         Syntax::Csh => {
             // `!` recalls history even in single quotes.
             let bin = format!("'{}'", bin.replace('\'', r"'\''").replace('!', r"\!"));
-            format!("if ( \":${{PATH}}:\" !~ *:{bin}:* ) setenv PATH {bin}:\"$PATH\"")
+            // In a pattern, `[` begins a set even in quotes; any character stands for it there.
+            let pattern = bin.replace('[', "?");
+            format!("if ( \":${{PATH}}:\" !~ *:{pattern}:* ) setenv PATH {bin}:\"$PATH\"")
         }
         Syntax::Fish => {
             let bin = format!("'{}'", bin.replace('\\', r"\\").replace('\'', r"\'"));

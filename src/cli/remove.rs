@@ -7,7 +7,7 @@ use clap::Args;
 use super::install::sentence;
 use super::options::{Output, Sources};
 use super::parts::{self, PartOf};
-use super::session::{self, Session};
+use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
@@ -114,7 +114,7 @@ impl Remove {
         host: &Host,
         terminal: &Terminal,
     ) -> Result<(), Error> {
-        let catalog = session::catalog(host, &self.sources.repos)?;
+        let catalog = self.sources.settings(host)?.catalog;
         let lock = prefix.lock(!self.no_wait, terminal)?;
         prefix.clean(&lock, terminal)?;
         pipeline::remove(&catalog, prefix, &lock, &[], false)?;
@@ -128,7 +128,7 @@ impl Remove {
         host: &Host,
         terminal: &Terminal,
     ) -> Result<(), Error> {
-        let catalog = session::catalog(host, &self.sources.repos)?;
+        let catalog = self.sources.settings(host)?.catalog;
         let lock = prefix.lock(!self.no_wait, terminal)?;
         let arches: Vec<Arch> = arches
             .iter()

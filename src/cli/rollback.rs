@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::options::{Definitions, Output};
 use super::parts::{PartOf, label};
-use super::session;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::host::Host;
@@ -51,7 +50,7 @@ impl Rollback {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let catalog = session::catalog(host, &self.definitions.repos)?;
+        let catalog = self.definitions.catalog(host)?;
         let parts = self.part.of(&prefix)?;
         if self.to.is_some() && parts.len() > 1 {
             return Err(Error::Usage(

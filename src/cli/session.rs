@@ -1,6 +1,5 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::options::Sources;
+use super::options::{Settings, Sources};
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::error::{Error, INTERRUPTED};
@@ -32,17 +31,6 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The built-in definitions, those in `repos`, and the user's own.
-///
-/// # Errors
-/// When a definition is wrong.
-pub(super) fn catalog(host: &Host, repos: &[PathBuf]) -> Result<Catalog, Error> {
-    let mut directories = repos.to_vec();
-    directories
-        .extend(host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir()));
-    Ok(Catalog::load(&directories)?)
-}
-
 /// The parts of a [`Context`], owned.
 pub(super) struct Session<'a> {
     host: &'a Host,
@@ -64,9 +52,20 @@ impl<'a> Session<'a> {
         sources: &Sources,
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
-        let config = sources.config(host)?;
-        let more: Vec<_> = sources.repos.iter().chain(&config.repos).cloned().collect();
-        let catalog = catalog(host, &more)?;
+        Self::with(host, sources, sources.settings(host)?, terminal)
+    }
+
+    /// The same with settings that were read before.
+    ///
+    /// # Errors
+    /// When the cache directory is unknown or cannot be written.
+    pub(super) fn with(
+        host: &'a Host,
+        sources: &Sources,
+        settings: Settings,
+        terminal: &'a Terminal,
+    ) -> Result<Self, Error> {
+        let Settings { config, catalog } = settings;
         let cache_dir =
             sources.cache_dir.clone().or(config.cache_dir.clone()).or_else(|| host.cache_dir());
         let cache_dir = cache_dir.ok_or_else(|| {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::options::{Output, Sources};
 use super::parts::{self, PartOf};
-use super::session::{self, Session};
+use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
@@ -95,7 +95,7 @@ impl Verify {
         terminal: &Terminal,
     ) -> Result<Verification, Error> {
         if !self.repair && !self.deep {
-            let catalog = session::catalog(host, &self.sources.repos)?;
+            let catalog = self.sources.settings(host)?.catalog;
             return pipeline::verify(&catalog, prefix, self.all, terminal);
         }
         let session = Session::open(host, &self.sources, terminal)?;

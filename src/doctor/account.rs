@@ -30,14 +30,18 @@ pub(super) fn id_maps(subject: &Subject) -> Vec<Observation> {
     }
     let user = name(subject).unwrap_or_else(|| subject.user_id.to_string());
     let limited = |cause, which: String| {
+        let evidence = match cause {
+            "id-ranges" => format!("{} has no range of ids in {which}", escape(&user)),
+            _ => which.clone(),
+        };
         let start = 100_000 + (u64::from(subject.user_id) % 50_000) * USUAL_RANGE;
         let range = format!("{start}-{}", start + USUAL_RANGE - 1);
         vec![
-            Observation::new(CHECK, State::Limited, which.clone())
+            Observation::new(CHECK, State::Limited, evidence)
                 .because(cause)
                 .with("which", which)
                 .with("range", range)
-                .with("user", &user),
+                .with("user", escape(&user)),
         ]
     };
     let helpers: Vec<Result<PathBuf, String>> =
@@ -49,7 +53,7 @@ pub(super) fn id_maps(subject: &Subject) -> Vec<Observation> {
         .map(|(file, kind)| range(subject, file, kind, &user).ok_or(file));
     if let Some(Err(file)) = ranges.iter().find(|range| range.is_err()) {
         let evidence = match subid_source(&subject.root) {
-            Some(source) => format!("{file}, {source} of nsswitch.conf"),
+            Some(source) => format!("{file} or {source}, which nsswitch.conf names"),
             None => (*file).to_owned(),
         };
         return limited("id-ranges", evidence);
@@ -113,7 +117,8 @@ fn helper(subject: &Subject, name: &str) -> Result<PathBuf, String> {
     if is_setuid || has_capability {
         Ok(path)
     } else {
-        Err(format!("{} is neither setuid-root nor has a capability", path.display()))
+        let path = path.to_string_lossy();
+        Err(format!("{} is neither setuid-root nor has a capability", escape(&path)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Observation, State};
-use crate::model::{Ability, Remedy};
+use crate::model::{Ability, Remedy, shell_word};
 
 /// Checks without which nothing of a runtime works, whatever it does.
 const NEEDED_BY_ALL: [&str; 5] = ["kernel", "libc", "processor", "prefix", "identity"];
@@ -133,6 +133,7 @@ fn finding<'a>(
         remedy.map_or_else(String::new, |remedy| fill(text(remedy), &values))
     };
     let commands = remedy.map_or(&[][..], |remedy| &remedy.commands);
+    let words = values.iter().map(|(name, value)| (*name, word(name, value))).collect();
     Finding {
         check,
         state,
@@ -141,16 +142,38 @@ fn finding<'a>(
         meaning: text(|remedy| &remedy.meaning),
         affects,
         user: text(|remedy| &remedy.user),
-        commands: commands.iter().map(|command| fill(command, &values)).collect(),
+        commands: commands.iter().map(|command| fill(command, &words)).collect(),
         trade_off: text(|remedy| &remedy.trade_off),
     }
 }
 
+/// A value as root's shell gets it: a path that a user chose must not become a command. Programs
+/// are named in the text of AppArmor's profiles, and quoted for that.
+fn word(name: &str, value: &str) -> String {
+    if name == "programs" { value.to_owned() } else { shell_word(value).into_owned() }
+}
+
 /// `template` with its placeholders filled; those without a value stay, as a reader's to fill.
 fn fill(template: &str, values: &BTreeMap<&'static str, String>) -> String {
-    let replace =
-        |text: String, (name, value): (&&str, &String)| text.replace(&format!("{{{name}}}"), value);
-    values.iter().fold(template.to_owned(), replace)
+    let mut text = String::new();
+    let mut rest = template;
+    // Once over the template: what looks like a placeholder in a value is none.
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let found =
+            after.split_once('}').and_then(|(name, after)| Some((values.get(name)?, after)));
+        match found {
+            Some((value, after)) => {
+                text.push_str(value);
+                rest = after;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }
 
 fn outlook(ability: &Ability, states: &BTreeMap<&str, State>) -> Outlook {
@@ -226,8 +249,30 @@ mod tests {
     }
 
     #[test]
+    fn what_users_name_is_a_word_in_roots_commands() {
+        let remedy = Remedy {
+            cause: "prefix-noexec".to_owned(),
+            distributions: Vec::new(),
+            meaning: "{mount} is noexec".to_owned(),
+            user: String::new(),
+            commands: vec!["mount -o remount,exec {mount}".to_owned()],
+            trade_off: String::new(),
+        };
+        let observation = Observation::new("prefix", State::Broken, "")
+            .because("prefix-noexec")
+            .with("mount", "/tmp/x; reboot");
+        let find = |_: &str| Some(&remedy);
+        let found = finding(observation, Vec::new(), &find, &BTreeMap::new());
+        assert_eq!(found.commands, ["mount -o remount,exec '/tmp/x; reboot'"]);
+        assert_eq!(found.meaning, "/tmp/x; reboot is noexec");
+    }
+
+    #[test]
     fn placeholders_are_filled_and_braces_stay() {
         let values = [("path", "/x".to_owned())].into_iter().collect();
         assert_eq!(fill("a {path} { b } {other}", &values), "a /x { b } {other}");
+        assert_eq!(fill("{ {path}", &values), "{ /x");
+        let values = [("a", "{b}".to_owned()), ("b", "'".to_owned())].into_iter().collect();
+        assert_eq!(fill("{a}{b}", &values), "{b}'");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::namespaces::{Steps, judge};
-use super::{DistFacts, InstalledFacts, Observation, State, Subject, machine, network};
+use super::{DistFacts, InstalledFacts, Observation, State, Subject, machine, network, place};
 use crate::model::{Arch, HostFacts, Libc, Remedies};
 
 /// A healthy machine on which these files exist.
@@ -95,6 +95,26 @@ fn an_old_kernel_has_no_overlay_for_users() {
     let observations = judge(&subject("both", &[kernel]), &both);
     assert_eq!(found(&observations, "overlay"), (State::Broken, "overlay-missing"));
     assert_eq!(found(&observations, "fuse"), (State::Broken, "fuse-kernel"));
+}
+
+#[test]
+fn kernels_before_containers_are_told() {
+    let kernel = ("/proc/sys/kernel/osrelease", "2.6.32-754.el6.x86_64\n");
+    let observations = machine::kernel(&subject("kernel", &[kernel]));
+    assert_eq!(found(&observations, "kernel"), (State::Broken, "kernel-old"));
+    let docker = machine::kernel(&subject("docker", &[("/.dockerenv", "")]));
+    assert_eq!(found(&docker, "kernel"), (State::Ok, ""));
+    assert!(docker[0].evidence.contains("inside a container of Docker"));
+}
+
+#[test]
+fn a_prefix_on_a_file_server_is_limited() {
+    let mounts = ("/proc/self/mountinfo", "21 1 0:26 / / rw,relatime - lustre mds@tcp:/home rw\n");
+    let mut subject = subject("lustre", &[mounts]);
+    subject.prefix = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tmp"));
+    let observations = place::observe(&subject);
+    assert_eq!(found(&observations, "prefix"), (State::Limited, "prefix-network"));
+    assert_eq!(observations[0].values["type"], "lustre");
 }
 
 #[test]

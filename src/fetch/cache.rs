@@ -6,6 +6,7 @@
 //! ├── objects/sha256/ab/<hex>      files by their digest; checked again whenever they are used
 //! ├── documents/<sha256 of URL>    small files by URL: a line of JSON (ETag, Last-Modified, the
 //! │                                body's digest), then the body; revalidated by a request
+//! ├── derived/<key>                what took long to make of objects: its digest in a line, then it
 //! ├── seen/<repository>            the newest metadata that was accepted (see `pipeline::metadata`)
 //! └── partial/<hex>.<random>       files on their way; what a dead run left is taken over
 //! ```
@@ -16,6 +17,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +34,13 @@ const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most bytes of a `seen` file or a document's first line.
 const SMALL: u64 = 64 * 1024;
 
+/// Permissions, before the umask, of what every user may take from the cache …
+const SHARED: u32 = 0o666;
+/// … and of what is for its maker alone.
+const OWN: u32 = 0o600;
+/// Most bytes of a file in `derived/`.
+const DERIVED: u64 = 64 << 20;
+
 /// A cache directory.
 pub(super) struct Cache {
     root: PathBuf,
@@ -40,7 +49,7 @@ pub(super) struct Cache {
 impl Cache {
     /// Opens the cache at `root`, making the directories that are missing.
     pub(super) fn open(root: PathBuf) -> Result<Self, FetchError> {
-        for name in ["objects", "documents", "seen", "partial"] {
+        for name in ["objects", "documents", "derived", "seen", "partial"] {
             create_directory(&root.join(name))?;
         }
         let cache = Self { root };
@@ -48,19 +57,19 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Removes partial files that nobody came back for.
+    /// Removes partial files that nobody came back for, and old things that can be made again.
     fn sweep(&self) {
-        for (path, age) in self.partial_files() {
+        for (path, age) in self.files("partial").into_iter().chain(self.files("derived")) {
             if age > FORGOTTEN {
                 let _ = fs::remove_file(path);
             }
         }
     }
 
-    /// The partial files that can be looked at, and how long ago each was written to.
-    fn partial_files(&self) -> Vec<(PathBuf, Duration)> {
+    /// The files of a directory that can be looked at, and how long ago each was written to.
+    fn files(&self, directory: &str) -> Vec<(PathBuf, Duration)> {
         let age = |entry: &DirEntry| entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-        let entries = fs::read_dir(self.root.join("partial")).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.root.join(directory)).into_iter().flatten().flatten();
         entries.filter_map(|entry| Some((entry.path(), age(&entry)?))).collect()
     }
 
@@ -108,7 +117,7 @@ impl Cache {
             let name = found.file_name().unwrap_or_default().to_string_lossy();
             *age > ABANDONED && name.starts_with(prefix)
         };
-        let mut candidates = self.partial_files().into_iter().filter(is_wanted);
+        let mut candidates = self.files("partial").into_iter().filter(is_wanted);
         candidates.any(|(found, _)| fs::rename(found, path).is_ok())
     }
 
@@ -145,7 +154,7 @@ impl Cache {
             .map_err(|error| FetchError::cache("write", &path, error.into()))?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&document.body);
-        self.replace(&path, &bytes)
+        self.replace(&path, &[&bytes], SHARED)
     }
 
     /// Keeps `bytes`, whose digest was compared, as an object.
@@ -154,7 +163,7 @@ impl Cache {
         if let Some(parent) = path.parent() {
             create_directory(parent)?;
         }
-        self.replace(&path, bytes)
+        self.replace(&path, &[bytes], SHARED)
     }
 
     /// The note under `key` in `seen/`.
@@ -167,20 +176,45 @@ impl Cache {
 
     /// Replaces the note under `key` in `seen/`.
     pub(super) fn remember(&self, key: &str, text: &str) -> Result<(), FetchError> {
-        self.replace(&self.seen(key), text.as_bytes())
+        self.replace(&self.seen(key), &[text.as_bytes()], SHARED)
+    }
+
+    /// What was kept under `key` in `derived/`, if it is whole and this user's own: no digest from
+    /// outside proves it, and others may write in a shared cache.
+    pub(super) fn derived(&self, key: &Checksum) -> Option<Vec<u8>> {
+        let file = File::open(self.root.join("derived").join(key.hex())).ok()?;
+        let metadata = file.metadata().ok()?;
+        let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !is_own || metadata.mode() & 0o022 != 0 {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        file.take(DERIVED).read_to_end(&mut bytes).ok()?;
+        let body = bytes.split_off(bytes.iter().position(|&byte| byte == b'\n')?);
+        let body = body.get(1..)?;
+        (bytes == Checksum::of(body).hex().as_bytes()).then(|| body.to_owned())
+    }
+
+    /// Keeps `bytes` under `key` in `derived/`.
+    pub(super) fn keep_derived(&self, key: &Checksum, bytes: &[u8]) -> Result<(), FetchError> {
+        let digest = format!("{}\n", Checksum::of(bytes).hex());
+        self.replace(&self.root.join("derived").join(key.hex()), &[digest.as_bytes(), bytes], OWN)
     }
 
     /// Writes beside, then renames.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FetchError> {
-        let digest = Checksum::of(bytes);
-        let temporary = self.root.join("partial");
-        let temporary = temporary.join(format!("{}.{:016x}", digest.hex(), random()));
-        let mut partial = Partial::create(temporary, &digest)?;
-        if let Err(error) = partial.write(bytes) {
-            partial.discard();
-            return Err(error);
-        }
-        rename(&partial.path, path)
+    fn replace(&self, path: &Path, pieces: &[&[u8]], mode: u32) -> Result<(), FetchError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = self.root.join("partial").join(format!("{name}.{:016x}", random()));
+        let write = || {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(mode).open(&temporary)?;
+            pieces.iter().try_for_each(|piece| file.write_all(piece))
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            FetchError::cache("write", &temporary, error)
+        })?;
+        rename(&temporary, path)
     }
 
     fn object(&self, checksum: &Checksum) -> PathBuf {
@@ -242,7 +276,7 @@ impl Partial {
     }
 
     fn resume(path: &Path, checksum: &Checksum) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let empty = Digester::new(checksum.algorithm());
         let mut digester = empty.clone();
         let length = io::copy(&mut file, &mut digester)?;
@@ -251,23 +285,56 @@ impl Partial {
 
     /// Lets `stream` have what is there, and what comes.
     pub(super) fn feed(&mut self, stream: &Stream) -> Result<(), FetchError> {
-        let file = self.file.try_clone();
-        let file = file.map_err(|error| FetchError::cache("read", &self.path, error))?;
-        stream.begin(file, self.length);
+        stream.begin(self.handle()?, self.length);
         self.stream = Some(stream.clone());
         Ok(())
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Another handle of the file, for pieces that are written behind `length`.
+    pub(super) fn handle(&self) -> Result<File, FetchError> {
+        self.file.try_clone().map_err(|error| FetchError::cache("read", &self.path, error))
+    }
+
+    /// Counts what was written up to `end`.
+    pub(super) fn take_in(&mut self, end: u64) -> Result<(), FetchError> {
+        let mut buffer = vec![0; 128 << 10];
+        while self.length < end {
+            let left = usize::try_from(end - self.length).unwrap_or(usize::MAX);
+            let room = buffer.get_mut(..left.min(128 << 10)).unwrap_or_default();
+            self.file
+                .read_exact_at(room, self.length)
+                .map_err(|error| FetchError::cache("read", &self.path, error))?;
+            self.count(room);
+        }
+        Ok(())
+    }
+
+    /// Cuts off what lies behind `length`.
+    pub(super) fn trim(&mut self) -> Result<(), FetchError> {
+        let cut = self.file.set_len(self.length);
+        cut.map_err(|error| FetchError::cache("write", &self.path, error))
+    }
+
     /// Adds a piece.
     pub(super) fn write(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
-        let written = self.file.write_all(chunk);
+        let written = self.file.write_all_at(chunk, self.length);
         written.map_err(|error| FetchError::cache("write", &self.path, error))?;
+        self.count(chunk);
+        Ok(())
+    }
+
+    /// Counts a piece that was written at `length`.
+    fn count(&mut self, chunk: &[u8]) {
         self.length = self.length.saturating_add(chunk.len() as u64);
         if let Some(stream) = &self.stream {
             stream.reach(self.length);
         }
         self.digester.update(chunk);
-        Ok(())
     }
 
     /// The digest of what is there.
@@ -277,11 +344,10 @@ impl Partial {
 
     /// Begins anew.
     pub(super) fn restart(&mut self) -> Result<(), FetchError> {
-        use std::io::Seek;
         if let Some(stream) = &self.stream {
             stream.restart();
         }
-        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        let emptied = self.file.set_len(0);
         emptied.map_err(|error| FetchError::cache("write", &self.path, error))?;
         self.digester = self.empty.clone();
         self.length = 0;

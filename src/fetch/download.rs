@@ -1,5 +1,6 @@
 //! Content: files of any size whose digest is known, streamed into the cache.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use super::cache::{self, Partial};
 use super::error::Failure;
 use super::http::Answer;
 use super::location::Place;
+use super::ranges::Watch;
 use super::{FetchError, Fetched, Fetcher, Reason, Stream};
 use crate::model::Checksum;
 use crate::report::{Phase, Reporter};
@@ -34,7 +36,7 @@ impl Fetcher<'_> {
         size: Option<u64>,
         progress: Option<Phase>,
     ) -> Result<Fetched, FetchError> {
-        let wanted = Wanted { checksum, size };
+        let wanted = Wanted { checksum, size, may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach(size);
@@ -59,7 +61,7 @@ impl Fetcher<'_> {
         progress: Option<Phase>,
         stream: &Stream,
     ) -> Result<(), FetchError> {
-        let wanted = Wanted { checksum, size: Some(size) };
+        let wanted = Wanted { checksum, size: Some(size), may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         let fed = match self.cache.open_unproven(checksum, size) {
             Some(file) => {
@@ -187,6 +189,7 @@ impl Fetcher<'_> {
             return Err(Reason::Broken("the server has no such range".into()).into());
         }
         let limit = wanted.size.unwrap_or(UNDECLARED_LIMIT);
+        let watch = Watch::new(partial.length);
         while let Some(chunk) = answer.next_chunk()? {
             if partial.length.saturating_add(chunk.len() as u64) > limit {
                 partial.restart()?;
@@ -194,6 +197,14 @@ impl Fetcher<'_> {
             }
             partial.write(&chunk)?;
             meter.reach(partial.length);
+            let Some(size) = wanted.size.filter(|_| wanted.may_split.get()) else { continue };
+            if watch.is_slow(&answer, partial.length, size) {
+                let found = answer.url.clone();
+                drop(answer);
+                // Where parts fail, the next try is one connection's.
+                wanted.may_split.set(false);
+                return self.receive_pieces(&found, size, partial, |length| meter.reach(length));
+            }
         }
         // A body that breaks off was an error above: this one is whole, and another file.
         match wanted.size.filter(|&expected| partial.length < expected) {
@@ -211,6 +222,8 @@ impl Fetcher<'_> {
 struct Wanted<'a> {
     checksum: &'a Checksum,
     size: Option<u64>,
+    /// Whether it may be asked for in parts, over several connections.
+    may_split: Cell<bool>,
 }
 
 impl Wanted<'_> {
@@ -273,7 +286,7 @@ fn range(length: u64) -> HeaderMap {
 }
 
 /// Whether the answer goes on after `length` bytes.
-fn continues(answer: &Answer<'_>, length: u64) -> bool {
+pub(super) fn continues(answer: &Answer<'_>, length: u64) -> bool {
     let start = answer.header(&CONTENT_RANGE).and_then(|value| {
         value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse::<u64>().ok()
     });

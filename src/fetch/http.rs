@@ -23,7 +23,7 @@ use super::{FetchError, Options, Reason};
 use crate::report::Reporter;
 
 /// Requests to one host at a time: mirrors are run by volunteers.
-const CONNECTIONS_PER_HOST: usize = 4;
+pub(super) const CONNECTIONS_PER_HOST: usize = 4;
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
 /// Bytes of a piece that a request's thread hands over.
@@ -84,9 +84,9 @@ impl Http {
             .map_err(|error| Reason::Broken(format!("no thread for the request: {error}")))?;
         let mut body = Body { http: self, reporter, receiver, waited: Duration::ZERO, bytes: 0 };
         match body.receive()? {
-            Message::Head(status, headers) => {
+            Message::Head(status, url, headers) => {
                 check_status(status, &headers)?;
-                Ok(Answer { status, headers, body, _permit: permit })
+                Ok(Answer { status, url, headers, body, _permit: permit })
             }
             Message::Chunk(_) | Message::End => {
                 Err(Reason::Broken("an answer without a head".into()).into())
@@ -156,6 +156,8 @@ impl Drop for Permit<'_> {
 pub(super) struct Answer<'a> {
     /// The HTTP status.
     pub(super) status: u16,
+    /// Where it came from, behind all redirects.
+    pub(super) url: Url,
     headers: HeaderMap,
     body: Body<'a>,
     _permit: Permit<'a>,
@@ -180,7 +182,7 @@ impl Answer<'_> {
 
 /// What a request's thread hands over.
 enum Message {
-    Head(u16, HeaderMap),
+    Head(u16, Url, HeaderMap),
     Chunk(Vec<u8>),
     End,
     Failed(Reason),
@@ -248,7 +250,8 @@ fn serve(client: &Client, request: Request, sender: &SyncSender<Message>) {
             return;
         }
     };
-    let head = Message::Head(response.status().as_u16(), response.headers().clone());
+    let (status, url) = (response.status().as_u16(), response.url().clone());
+    let head = Message::Head(status, url, response.headers().clone());
     let mut is_heard = sender.send(head).is_ok();
     while is_heard {
         let mut chunk = vec![0; CHUNK];
@@ -390,6 +393,29 @@ mod tests {
         assert!(refused(&["http://a/", "https://b/"], "http://c/"));
         assert!(refused(&["http://a/"], "file:///etc/passwd"));
         assert!(refused(&["https://a/"; REDIRECTS + 1], "https://b/"));
+    }
+
+    #[test]
+    fn passwords_go_to_the_host_they_are_for() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/netrc");
+        let path = std::path::PathBuf::from(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "machine a login ann password s\ndefault login x password y\n")
+            .unwrap();
+        let mut options = Options::new("/nonexistent");
+        options.netrc = Some(path.clone());
+        options.mirror = Some("http://a:8080/el".to_owned());
+        let http = Http::new(&options);
+        let login = |url: &str| {
+            let url = http.with_credentials(&Url::parse(url).unwrap());
+            url.password().map(|password| format!("{}:{password}", url.username()))
+        };
+        assert_eq!(login("https://a/x").as_deref(), Some("ann:s"));
+        assert_eq!(login("http://a:8080/x").as_deref(), Some("ann:s"));
+        assert_eq!(login("http://a/x"), None);
+        assert_eq!(login("https://b/x"), None);
+        assert_eq!(login("https://own:word@a/x").as_deref(), Some("own:word"));
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod error;
 mod http;
 mod location;
 mod netrc;
+mod ranges;
 mod stream;
 
 use std::collections::HashSet;
@@ -156,6 +157,20 @@ impl<'r> Fetcher<'r> {
     /// When the cache cannot be written.
     pub fn remember(&self, key: &str, note: &str) -> Result<(), FetchError> {
         self.cache.remember(key, note)
+    }
+
+    /// What [`Self::keep`] left under `key`, if it is whole and this user's own.
+    #[must_use]
+    pub fn kept(&self, key: &Checksum) -> Option<Vec<u8>> {
+        self.cache.derived(key)
+    }
+
+    /// Leaves bytes for later runs that were made of fetched ones, and can be made again: that it
+    /// cannot be written is no error. `key` must stand for all that went into it but what was fetched.
+    pub fn keep(&self, key: &Checksum, bytes: &[u8]) {
+        if let Err(error) = self.cache.keep_derived(key, bytes) {
+            self.reporter.detail(error.to_string());
+        }
     }
 
     /// Tries `urls` in turn, and those that may yet recover again after a pause, until one serves.

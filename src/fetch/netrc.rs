@@ -8,7 +8,8 @@ pub(super) struct Netrc(Vec<Entry>);
 
 #[derive(Clone, Default)]
 struct Entry {
-    /// The host; `None` for the entry that is for all others.
+    /// The host. The entry `default` has none, and is never used: a repository's mirrors are many,
+    /// and none of their owners is to be told a password that was not meant for them.
     machine: Option<String>,
     login: String,
     password: String,
@@ -59,8 +60,9 @@ impl Netrc {
 
     /// Login and password for `host`.
     pub(super) fn credentials(&self, host: &str) -> Option<(&str, &str)> {
-        let is_for =
-            |entry: &&Entry| entry.machine.as_deref().is_none_or(|machine| machine == host);
+        let is_for = |entry: &&Entry| {
+            entry.machine.as_deref().is_some_and(|machine| machine.eq_ignore_ascii_case(host))
+        };
         let entry = self.0.iter().find(is_for)?;
         (!entry.login.is_empty()).then_some((&entry.login, &entry.password))
     }
@@ -86,7 +88,8 @@ mod tests {
         let netrc = Netrc::parse(text);
         assert_eq!(netrc.credentials("a.example"), Some(("ann", "s3cret")));
         assert_eq!(netrc.credentials("b.example"), Some(("bob", "p#w")));
-        assert_eq!(netrc.credentials("c.example"), Some(("anonymous", "x")));
+        assert_eq!(netrc.credentials("A.Example"), Some(("ann", "s3cret")));
+        assert_eq!(netrc.credentials("c.example"), None);
         assert_eq!(Netrc::parse("machine a").credentials("a"), None);
         assert_eq!(Netrc::parse("machine").credentials(""), None);
         assert_eq!(format!("{netrc:?}"), "Netrc(3 entries)");

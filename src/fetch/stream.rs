@@ -82,7 +82,8 @@ impl Stream {
     /// What was there counts no more.
     pub(super) fn restart(&self) {
         let mut state = self.lock();
-        (state.length, state.is_unsure) = (0, true);
+        state.is_unsure |= state.length > 0;
+        state.length = 0;
     }
 
     /// Nobody compares a digest before the file is read.

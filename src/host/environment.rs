@@ -23,6 +23,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
     ("NO_COLOR", "no colours, when it is set to anything"),
     ("TERM", "no colours and no progress bars when it is `dumb`"),
+    ("COLUMNS", "the width of text that goes to no terminal (default: 80)"),
     ("https_proxy", "proxy for https: http://[USER:PASSWORD@]HOST:PORT"),
     ("HTTPS_PROXY", "the same"),
     ("http_proxy", "proxy for http, which only --mirror uses"),
@@ -98,6 +99,11 @@ impl Environment {
     /// Whether `TERM` is `dumb`.
     pub(super) fn is_dumb_terminal(&self) -> bool {
         self.0.get("TERM").is_some_and(|term| term == "dumb")
+    }
+
+    /// `COLUMNS`, where that is a number: shells set it for other programs' sake.
+    pub(super) fn columns(&self) -> Option<usize> {
+        self.0.get("COLUMNS")?.to_str()?.parse().ok()
     }
 
     /// A variable that holds a number.

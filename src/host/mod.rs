@@ -182,6 +182,12 @@ impl Host {
         io::stdout().is_terminal()
     }
 
+    /// Columns of a screen, where `COLUMNS` says so.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        self.environment.columns()
+    }
+
     /// The directories where programs are looked for.
     #[must_use]
     pub fn search_path(&self) -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{PLAN_FORMAT, Plan, TreePlan};
+use super::{PLAN_FORMAT, Plan, TreePlan, escape};
 
 /// The first line of every lock file. A comment: it is not looked at.
 const HEADING: &str =
@@ -16,8 +16,13 @@ pub enum LockError {
     #[error("this plan cannot be written as a lock file")]
     Unwritable(#[source] toml::ser::Error),
     /// It is no TOML, or lacks a field, or has one that is not known.
-    #[error("this is no lock file")]
-    Unreadable(#[source] Box<toml::de::Error>),
+    #[error("this is no lock file: line {line}: {}", escape(message))]
+    Unreadable {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A newer program wrote it.
     #[error("the lock file has format {0}, and this program reads format {PLAN_FORMAT}")]
     Format(u32),
@@ -34,7 +39,7 @@ impl LockError {
             Self::Format(_) => {
                 Some("use the version of elsewhere that wrote it, or newer".to_owned())
             }
-            Self::Unreadable(_) | Self::Inconsistent(_) => {
+            Self::Unreadable { .. } | Self::Inconsistent(_) => {
                 Some("make it anew with `elsewhere plan --lock FILE`".to_owned())
             }
             Self::Unwritable(_) => None,
@@ -62,7 +67,12 @@ impl Plan {
         struct FormatOnly {
             format: u32,
         }
-        let unreadable = |error| LockError::Unreadable(Box::new(error));
+        let unreadable = |error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let before = text.get(..start).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            LockError::Unreadable { line, message: error.message().to_owned() }
+        };
         let FormatOnly { format } = toml::from_str(text).map_err(unreadable)?;
         if format != PLAN_FORMAT {
             return Err(LockError::Format(format));

@@ -25,7 +25,9 @@ pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, Reposi
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use lock::LockError;
 pub use nevra::{Evr, Nevra};
-pub use package::{Comparison, Index, Interner, ModuleStream, Package, Relation, StrId};
+pub use package::{
+    Comparison, Index, Interner, ModuleStream, NameHash, Package, Provide, Relation, StrId,
+};
 pub use plan::{
     CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,
     TreePlan,

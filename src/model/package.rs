@@ -4,18 +4,40 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::num::NonZeroU32;
+use std::sync::LazyLock;
 
 use super::{Checksum, Evr};
 
-/// A string of an [`Index`], by number.
+/// A string of an [`Index`], by number: counted from one, so that an `Option` of it is no larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StrId(u32);
+pub struct StrId(NonZeroU32);
 
 impl StrId {
     /// The number, for tables with a place for every string: below [`Interner::len`].
     #[must_use]
     pub fn number(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
+    }
+
+    /// The string with this number, if there can be one.
+    fn nth(number: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(number).ok()?.checked_add(1)?).map(Self)
+    }
+}
+
+/// The name of something that is provided, as a hash. Packages provide far more than is ever asked
+/// for: the names as text would take most of an index's memory, and most of the time to read one.
+/// The hash function is seeded by the system, and differs from run to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameHash(u64);
+
+impl NameHash {
+    /// The hash of `name`.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        static SEEDED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(SEEDED.hash_one(name))
     }
 }
 
@@ -25,19 +47,19 @@ pub struct Interner {
     text: String,
     /// `(start, length)` of each string in `text`.
     spans: Vec<(u32, u32)>,
-    /// Hash of a string → its number; the strings themselves are in `text`. When another string
-    /// has the same hash, the next free number after the hash is the key.
-    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
-    hasher: RandomState,
+    /// Half of a string's hash → its number; the strings themselves are in `text`. When another
+    /// string has the same, the next free number after it is the key.
+    by_hash: HashMap<u32, StrId, BuildHasherDefault<Hashed>>,
 }
 
-/// The hasher of keys that are hashes already, by a hasher that nobody outside can predict.
+/// The hasher of keys that are parts of hashes already, by a hasher that nobody outside can predict.
 #[derive(Debug, Default)]
 struct Hashed(u64);
 
 impl Hasher for Hashed {
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+    fn write_u32(&mut self, hash: u32) {
+        // Tables use the highest bits too.
+        self.0 = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -55,17 +77,17 @@ impl Interner {
     /// # Panics
     /// When all strings together exceed 4 GiB, which no accepted repository can.
     pub fn intern(&mut self, string: &str) -> StrId {
-        let key = match self.seek(string) {
+        let key = match self.seek(NameHash::of(string), |known| known == string) {
             Ok(id) => return id,
             Err(key) => key,
         };
         let fits =
             |value: usize| u32::try_from(value).unwrap_or_else(|_| panic!("index too large"));
-        let id = fits(self.spans.len());
+        let id = StrId::nth(self.spans.len()).unwrap_or_else(|| panic!("index too large"));
         self.spans.push((fits(self.text.len()), fits(string.len())));
         self.text.push_str(string);
         self.by_hash.insert(key, id);
-        StrId(id)
+        id
     }
 
     /// How many strings there are.
@@ -83,15 +105,22 @@ impl Interner {
     /// The number of `string`, if it is there.
     #[must_use]
     pub fn find(&self, string: &str) -> Option<StrId> {
-        self.seek(string).ok()
+        self.seek(NameHash::of(string), |known| known == string).ok()
     }
 
-    /// The number of `string`, or the key under which it would have to be added.
-    fn seek(&self, string: &str) -> Result<StrId, u64> {
-        let mut key = self.hasher.hash_one(string);
+    /// The number of the string with this hash, if it is there.
+    #[must_use]
+    pub fn named(&self, name: NameHash) -> Option<StrId> {
+        self.seek(name, |string| NameHash::of(string) == name).ok()
+    }
+
+    /// The number of the string with this hash that `is_it`, or the key under which it would have to
+    /// be added.
+    fn seek(&self, hash: NameHash, is_it: impl Fn(&str) -> bool) -> Result<StrId, u32> {
+        let mut key = hash.0 as u32;
         while let Some(&id) = self.by_hash.get(&key) {
-            if self.resolve(StrId(id)) == string {
-                return Ok(StrId(id));
+            if is_it(self.resolve(id)) {
+                return Ok(id);
             }
             key = key.wrapping_add(1);
         }
@@ -100,7 +129,7 @@ impl Interner {
 
     /// Every string, in the order of the numbers.
     fn iter(&self) -> impl Iterator<Item = &str> {
-        (0_u32..).take(self.spans.len()).map(|id| self.resolve(StrId(id)))
+        (0..self.spans.len()).filter_map(StrId::nth).map(|id| self.resolve(id))
     }
 
     /// The string with number `id`.
@@ -109,7 +138,7 @@ impl Interner {
     /// When `id` comes from another interner.
     #[must_use]
     pub fn resolve(&self, id: StrId) -> &str {
-        let (start, length) = self.spans[id.0 as usize];
+        let (start, length) = self.spans[id.number()];
         &self.text[start as usize..start as usize + length as usize]
     }
 }
@@ -146,16 +175,19 @@ impl Comparison {
     }
 }
 
-/// A capability with a version condition: one entry of Requires, Provides, Conflicts or Obsoletes.
+/// A capability with a version condition: one entry of Requires, Conflicts or Obsoletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Relation {
+pub struct Relation<Name = StrId> {
     /// The capability: a name, a soname, a path, or a whole rich dependency in parentheses.
-    pub name: StrId,
+    pub name: Name,
     /// How `evr` is compared.
     pub comparison: Comparison,
     /// `[EPOCH:]VERSION[-RELEASE]`; there exactly when `comparison` is not `Any`.
     pub evr: Option<StrId>,
 }
+
+/// One entry of Provides.
+pub type Provide = Relation<NameHash>;
 
 /// A package as a repository describes it.
 #[derive(Debug)]
@@ -179,7 +211,7 @@ pub struct Package {
     /// Requires, those of scriptlets (`pre`) left out.
     pub requires: Box<[Relation]>,
     /// Provides, the package's own name among them.
-    pub provides: Box<[Relation]>,
+    pub provides: Box<[Provide]>,
     /// Conflicts.
     pub conflicts: Box<[Relation]>,
     /// Obsoletes.
@@ -196,17 +228,16 @@ impl Package {
         for id in [&mut self.name, &mut self.arch, &mut self.location] {
             *id = new(*id);
         }
-        for relations in [
-            &mut self.requires,
-            &mut self.provides,
-            &mut self.conflicts,
-            &mut self.obsoletes,
-            &mut self.recommends,
-        ] {
+        for relations in
+            [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
+        {
             for relation in relations.iter_mut() {
                 relation.name = new(relation.name);
                 relation.evr = relation.evr.map(new);
             }
+        }
+        for provide in &mut self.provides {
+            provide.evr = provide.evr.map(new);
         }
         for file in &mut self.files {
             *file = new(*file);
@@ -249,6 +280,10 @@ impl Index {
 
     /// Adds another index, whose repositories come after those that are here.
     pub fn append(&mut self, other: Self) {
+        if self.repositories.is_empty() && self.packages.is_empty() {
+            *self = other;
+            return;
+        }
         let Self { strings, repositories, packages, modules } = other;
         let ids: Vec<StrId> = strings.iter().map(|string| self.strings.intern(string)).collect();
         drop(strings);
@@ -257,7 +292,7 @@ impl Index {
         self.packages.reserve(packages.len());
         for mut package in packages {
             package.repository = package.repository.saturating_add(first);
-            package.renumber(&|id| ids.get(id.0 as usize).copied().unwrap_or(id));
+            package.renumber(&|id| ids.get(id.number()).copied().unwrap_or(id));
             self.packages.push(package);
         }
         self.modules.extend(modules);

@@ -17,6 +17,9 @@ pub struct Runtime {
     pub title: String,
     /// The package whose version is the runtime's.
     pub package: String,
+    /// Whether it is meant where no runtime is named.
+    #[serde(default)]
+    pub default: bool,
     /// Packages and files that are wanted beside it.
     #[serde(rename = "extra", default)]
     pub extras: Vec<Extra>,
@@ -51,15 +54,27 @@ pub struct Runtime {
     /// What must run before a tree goes live.
     #[serde(rename = "smoke", default)]
     pub smoke_tests: Vec<SmokeTest>,
-    /// Features of the runtime that fail by themselves where the prefix's path has a space.
-    #[serde(default)]
-    pub broken_by_space: Vec<String>,
+    /// Characters that the prefix's path had better not hold.
+    #[serde(rename = "unfit_path", default)]
+    pub unfit_paths: Vec<UnfitPath>,
     /// Programs that make user namespaces: AppArmor's profiles name them by their paths.
     #[serde(default)]
     pub namespace_programs: Vec<RelPath>,
     /// What it does on a host, and what the host must let it: `elsewhere doctor` says which work.
     #[serde(rename = "ability", default)]
     pub abilities: Vec<Ability>,
+}
+
+/// A character in the prefix's path by which features of the runtime fail by themselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfitPath {
+    /// The character.
+    pub character: char,
+    /// What people call it: `a blank`.
+    pub called: String,
+    /// What fails.
+    pub breaks: Vec<String>,
 }
 
 /// A package, or some of its files, that a runtime wants beside its own package.
@@ -212,6 +227,9 @@ pub struct SmokeTest {
     /// that is said.
     #[serde(default)]
     pub needs_user_namespaces: bool,
+    /// Commands of the host that it needs; where one is missing it is passed over, and that is said.
+    #[serde(default)]
+    pub needs_commands: Vec<String>,
 }
 
 impl Runtime {

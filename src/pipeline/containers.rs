@@ -95,7 +95,7 @@ pub(super) fn complete(
     outside: &TreePlan,
 ) -> Result<Option<TreePlan>, Error> {
     for &dist in &choice.dists {
-        let loaded = first.take().unwrap_or_else(|| load(context, keys, dist, outside.arch));
+        let loaded = first.take().unwrap_or_else(|| load(context, keys, dist, outside.arch, None));
         let inside = loaded.and_then(|loaded| resolve(context, &loaded, runtimes, outside, dist));
         match inside {
             Ok(inside) => return Ok(Some(join(outside, inside))),
@@ -141,15 +141,22 @@ fn resolve(
 fn join(outside: &TreePlan, inside: TreePlan) -> TreePlan {
     let mut all = outside.clone();
     let dist = inside.dist;
-    let id = |id: &str| format!("{dist}/{id}");
-    let sources = inside.sources.into_iter();
-    all.sources.extend(sources.map(|source| Source { id: id(&source.id), ..source }));
+    all.sources.extend(sources(&dist, inside.sources));
     for mut package in inside.packages {
-        package.source = id(&package.source);
+        package.source = id(&dist, &package.source);
         package.dist = Some(dist.clone());
         all.packages.push(package);
     }
     all.glibc = all.glibc.max(inside.glibc);
     all.container_dist = Some(dist);
     all
+}
+
+/// The sources of `dist` as a plan names them in which another dist has some, too.
+pub(super) fn sources(dist: &str, sources: Vec<Source>) -> impl Iterator<Item = Source> {
+    sources.into_iter().map(move |source| Source { id: id(dist, &source.id), ..source })
+}
+
+fn id(dist: &str, id: &str) -> String {
+    format!("{dist}/{id}")
 }

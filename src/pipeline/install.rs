@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::launchers;
 use super::make::{self, Making, Rules};
@@ -12,7 +13,7 @@ use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
-use crate::smoke::{self, Trial};
+use crate::smoke::{self, SmokeError, Trial};
 use crate::unpack::UnpackError;
 
 /// What the caller decides.
@@ -147,7 +148,8 @@ fn explain_space(prefix: &Prefix, error: Error) -> Error {
     let source = match &error {
         Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
         Error::Unpack(UnpackError::Write { source, .. })
-        | Error::Relocate(RelocateError::File { source, .. }) => Some(source.kind()),
+        | Error::Relocate(RelocateError::File { source, .. })
+        | Error::Smoke(SmokeError::Io { source, .. }) => Some(source.kind()),
         _ => return error,
     };
     match source {
@@ -188,14 +190,29 @@ fn make<'a>(
     if !makings.is_empty() {
         make::fill(context, keys, rules, &makings)?;
     }
-    let mut receipts = Vec::new();
-    for making in &makings {
-        let scratch = prefix.stage(lock, making.arch())?;
-        let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
-        making.staging.write_receipt(&receipt)?;
-        receipts.push(receipt);
-    }
+    let receipts = thread::scope(|scope| {
+        let finish = |making| finish(context, keys, rules, prefix, lock, making);
+        let threads: Vec<_> =
+            makings.iter().map(|making| scope.spawn(move || finish(making))).collect();
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err(Error::Panicked));
+        threads.into_iter().map(join).collect::<Result<_, _>>()
+    })?;
     Ok((makings, receipts))
+}
+
+/// Relocates, audits and tries one tree, and writes its receipt.
+fn finish(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    rules: Rules,
+    prefix: &Prefix,
+    lock: &Lock,
+    making: &Making<'_>,
+) -> Result<Receipt, Error> {
+    let scratch = prefix.stage(lock, making.arch())?;
+    let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
+    making.staging.write_receipt(&receipt)?;
+    Ok(receipt)
 }
 
 /// The receipt, unless it is damaged: then nothing can be taken over.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::Error;
 use crate::fetch::{Fetcher, Proof};
@@ -22,6 +22,8 @@ pub struct Keys<'a> {
     /// What `--trust-key` gave.
     trusted: Vec<Fingerprint>,
     state: RwLock<State>,
+    /// Held per key while it is fetched, so that threads that need the same one wait for it.
+    fetching: Mutex<BTreeMap<Fingerprint, Arc<Mutex<()>>>>,
 }
 
 #[derive(Default)]
@@ -48,7 +50,13 @@ impl<'a> Keys<'a> {
                 .map_err(|source| Error::TrustKeyFile { path: path.clone(), source })?;
             trusted.extend(state.keyring.add_trusted(&bytes)?);
         }
-        Ok(Self { fetcher, reporter, trusted, state: RwLock::new(state) })
+        Ok(Self {
+            fetcher,
+            reporter,
+            trusted,
+            state: RwLock::new(state),
+            fetching: Mutex::default(),
+        })
     }
 
     /// The fingerprints that may sign for a source with these pins.
@@ -71,12 +79,22 @@ impl<'a> Keys<'a> {
             if self.read().pins.contains_key(&pin.fingerprint) {
                 continue;
             }
+            let turn = self.turn(pin);
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.read().pins.contains_key(&pin.fingerprint) {
+                continue;
+            }
             let failure = self.fetch(pin).err().map(|error| error.to_string());
             if let Some(reason) = &failure {
                 self.reporter.detail(format!("key {} is not at hand: {reason}", pin.fingerprint));
             }
             self.write().pins.insert(pin.fingerprint.clone(), failure);
         }
+    }
+
+    fn turn(&self, pin: &KeyPin) -> Arc<Mutex<()>> {
+        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(fetching.entry(pin.fingerprint.clone()).or_default())
     }
 
     /// Why pinned keys are missing, for the error of a signature that could not be checked.

@@ -7,7 +7,10 @@ use std::io::{BufReader, Cursor};
 use super::Context;
 use super::metadata::Loaded;
 use crate::error::Error;
-use crate::model::{Arch, Comparison, Dist, Fingerprint, Index, KeyPin, Package, Relation, Source};
+use crate::model::{
+    Arch, Comparison, Dist, Fingerprint, Index, KeyPin, NameHash, Package, Provide, Relation,
+    Source,
+};
 use crate::resolve::LOCAL;
 use crate::trust::{self, LocalPackage, LocalRelation};
 
@@ -83,10 +86,18 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
             .collect()
     };
     let requires = relations(local.requires);
-    let provides = relations(local.provides);
     let conflicts = relations(local.conflicts);
     let obsoletes = relations(local.obsoletes);
     let recommends = relations(local.recommends);
+    let provides = local.provides.into_iter().map(|provide| Provide {
+        name: NameHash::of(&provide.name),
+        comparison: provide.comparison,
+        evr: provide
+            .evr
+            .filter(|_| provide.comparison != Comparison::Any)
+            .map(|evr| strings.intern(&evr)),
+    });
+    let provides = provides.collect();
     Package {
         name: strings.intern(&local.nevra.name),
         arch: strings.intern(&local.nevra.arch),

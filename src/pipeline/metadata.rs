@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Loaded {
     /// The repositories, in the order of [`Index::repositories`]; of each the mirror that served
     /// the metadata first.
     pub sources: Vec<Source>,
+    /// Digests of all that was read.
+    pub contents: Vec<Checksum>,
 }
 
 /// Why a signature of `repomd.xml` is not believed.
@@ -143,7 +146,8 @@ enum Distrust {
     Older { by: String },
 }
 
-/// Reads every repository of `dist` for `arch`.
+/// Reads every repository of `dist` for `arch`; or only finds them, where all that there is to read
+/// has the digests `known`: then nothing is in the index.
 ///
 /// # Errors
 /// When there is none, or one cannot be read: a dist is whole or of no use.
@@ -153,7 +157,52 @@ pub fn load(
     arch: Arch,
     verify: &Verify<'_>,
     reporter: &dyn Reporter,
+    known: Option<&[Checksum]>,
 ) -> Result<Loaded, MetadataError> {
+    let read = match known {
+        None => {
+            let read = |_, reading: &Reading<'_, '_>| {
+                let found = reading.find()?;
+                Ok((reading.read(&found)?, found))
+            };
+            each(fetcher, dist, arch, verify, reporter, &read)?
+        }
+        Some(known) => {
+            let find = |_, reading: &Reading<'_, '_>| reading.find();
+            let found = each(fetcher, dist, arch, verify, reporter, &find)?;
+            let contents: Vec<Checksum> = found.iter().flat_map(Found::contents).collect();
+            if contents == known {
+                let sources = found.into_iter().map(|found| found.source).collect();
+                return Ok(Loaded { index: Index::default(), sources, contents });
+            }
+            let read = |position: usize, reading: &Reading<'_, '_>| match found.get(position) {
+                Some(found) => Ok((reading.read(found)?, found.clone())),
+                None => Err(RepositoryError::Broken),
+            };
+            each(fetcher, dist, arch, verify, reporter, &read)?
+        }
+    };
+    let mut loaded = Loaded { index: Index::default(), sources: Vec::new(), contents: Vec::new() };
+    for (index, found) in read {
+        loaded.index.append(index);
+        loaded.contents.extend(found.contents());
+        loaded.sources.push(found.source);
+    }
+    Ok(loaded)
+}
+
+/// What is done for the repository in this place of the dist.
+type Work<'a, T> = dyn Fn(usize, &Reading<'_, '_>) -> Result<T, RepositoryError> + Sync + 'a;
+
+/// Does `work` for each repository at the same time.
+fn each<T: Send>(
+    fetcher: &Fetcher<'_>,
+    dist: &Dist,
+    arch: Arch,
+    verify: &Verify<'_>,
+    reporter: &dyn Reporter,
+    work: &Work<'_, T>,
+) -> Result<Vec<T>, MetadataError> {
     let repositories: Vec<&Repository> = dist.repositories_for(arch).collect();
     if repositories.is_empty() {
         return Err(no_repositories(dist, arch));
@@ -163,11 +212,12 @@ pub fn load(
     let results = thread::scope(|scope| {
         let threads: Vec<_> = repositories
             .iter()
-            .map(|&repository| {
+            .enumerate()
+            .map(|(position, &repository)| {
                 let reading =
                     Reading { fetcher, dist: &dist.name, arch, repository, verify, reporter };
                 scope.spawn(move || {
-                    let result = reading.run();
+                    let result = work(position, &reading);
                     reporter.advanced(Phase::Metadata, 1);
                     result
                 })
@@ -178,19 +228,17 @@ pub fn load(
         };
         threads.into_iter().map(join).collect::<Vec<_>>()
     });
-    let mut loaded = Loaded { index: Index::default(), sources: Vec::new() };
-    for (repository, result) in repositories.into_iter().zip(results) {
-        let (index, source) = result.map_err(|source| MetadataError::Repository {
+    let named = |(repository, result): (&Repository, Result<T, RepositoryError>)| {
+        result.map_err(|source| MetadataError::Repository {
             dist: dist.name.clone(),
             id: repository.id.clone(),
             arch,
             source: Box::new(source),
-        })?;
-        loaded.index.append(index);
-        loaded.sources.push(source);
-    }
+        })
+    };
+    let all = repositories.into_iter().zip(results).map(named).collect::<Result<_, _>>()?;
     reporter.event(Event::Finished { phase: Phase::Metadata });
-    Ok(loaded)
+    Ok(all)
 }
 
 fn no_repositories(dist: &Dist, arch: Arch) -> MetadataError {
@@ -198,6 +246,21 @@ fn no_repositories(dist: &Dist, arch: Arch) -> MetadataError {
     let known: Vec<&str> =
         Arch::ALL.iter().filter(|arch| exists(arch)).map(|a| a.as_str()).collect();
     MetadataError::NoRepositories { dist: dist.name.clone(), arch, known: known.join(", ") }
+}
+
+/// A repository whose table of contents is believed.
+#[derive(Clone)]
+struct Found {
+    source: Source,
+    repomd: Repomd,
+}
+
+impl Found {
+    /// Digests of all that is read of it.
+    fn contents(&self) -> impl Iterator<Item = Checksum> {
+        let records = [Some(&self.repomd.primary), self.repomd.modules.as_ref()];
+        records.into_iter().flatten().map(|record| record.checksum.clone())
+    }
 }
 
 /// One repository being read.
@@ -212,23 +275,33 @@ struct Reading<'a, 'r> {
 }
 
 impl Reading<'_, '_> {
-    fn run(&self) -> Result<(Index, Source), RepositoryError> {
+    /// Finds the repository, and what is in it now.
+    fn find(&self) -> Result<Found, RepositoryError> {
         let (mut bases, promise) = self.places()?;
         let (accepted, repomd) = self.repomd(&bases, &promise)?;
         bases.retain(|base| *base != accepted);
         bases.insert(0, accepted);
-        let mut index =
-            Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
-        self.content(&bases, &repomd.primary, |file| {
-            let only = &self.repository.only;
-            let scope = Scope { arch: self.arch, repository: 0, only };
-            primary::parse(file, &repomd.primary, &scope, &mut index)
-        })?;
-        index.modules = self.modules(&bases, &repomd)?;
         let is_ours = |arches: &[Arch]| arches.is_empty() || arches.contains(&self.arch);
         let keys = self.repository.keys.iter().filter(|key| is_ours(&key.arches)).cloned();
         let source = Source { id: self.repository.id.clone(), base: bases, keys: keys.collect() };
-        Ok((index, source))
+        Ok(Found { source, repomd })
+    }
+
+    /// Reads what was found, the packages and the modules side by side.
+    fn read(&self, found: &Found) -> Result<Index, RepositoryError> {
+        let Found { source, repomd } = found;
+        thread::scope(|scope| {
+            let modules = scope.spawn(|| self.modules(&source.base, repomd));
+            let mut index =
+                Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
+            self.content(&source.base, &repomd.primary, |file| {
+                let only = &self.repository.only;
+                let scope = Scope { arch: self.arch, repository: 0, only };
+                primary::parse(file, &repomd.primary, &scope, &mut index)
+            })?;
+            index.modules = modules.join().unwrap_or(Err(RepositoryError::Broken))?;
+            Ok(index)
+        })
     }
 
     /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`.
@@ -292,25 +365,43 @@ impl Reading<'_, '_> {
         promise: &[Checksum],
     ) -> Result<(String, Repomd), RepositoryError> {
         let urls: Vec<String> = bases.iter().map(|base| join(base, REPOMD)).collect();
-        let judge = |url: &str, bytes: Vec<u8>| {
-            let repomd = self.judge(url, &bytes, promise)?;
-            let base = url.strip_suffix(REPOMD).unwrap_or(url).to_owned();
-            Ok((base, repomd))
-        };
         // Without a promise a signature would do, but not against a server that shows old times.
         let proof = if promise.is_empty() { Proof::Server } else { Proof::Digest(promise) };
-        self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge).map_err(|error| {
-            match error.is_not_found() {
-                true => RepositoryError::Missing(error),
-                false => RepositoryError::Fetch(error),
-            }
+        let believed = thread::scope(|scope| {
+            // The signature that will most likely be needed comes at the same time.
+            let first = urls.first().filter(|_| self.repository.signed_metadata);
+            let early = first.map(|url| (url, scope.spawn(|| self.signature(url))));
+            let early = Mutex::new(early);
+            let judge = |url: &str, bytes: Vec<u8>| {
+                let signature = || {
+                    let early = early.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    match early.filter(|(of, _)| *of == url).map(|(_, thread)| thread.join()) {
+                        Some(Ok(signature)) => signature,
+                        _ => self.signature(url),
+                    }
+                };
+                let repomd = self.judge(url, &bytes, promise, signature)?;
+                let base = url.strip_suffix(REPOMD).unwrap_or(url).to_owned();
+                Ok((base, repomd))
+            };
+            self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
+        });
+        believed.map_err(|error| match error.is_not_found() {
+            true => RepositoryError::Missing(error),
+            false => RepositoryError::Fetch(error),
         })
     }
 
     /// Whether a `repomd.xml` is believed. Its digest was held against the promise.
-    fn judge(&self, url: &str, bytes: &[u8], promise: &[Checksum]) -> Result<Repomd, Refusal> {
+    fn judge(
+        &self,
+        url: &str,
+        bytes: &[u8],
+        promise: &[Checksum],
+        signature: impl FnOnce() -> Result<Vec<u8>, Refusal>,
+    ) -> Result<Repomd, Refusal> {
         if self.repository.signed_metadata {
-            let signature = self.signature(url)?;
+            let signature = signature()?;
             (self.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
         }
         let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;

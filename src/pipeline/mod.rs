@@ -1,6 +1,7 @@
 //! Calls the stages in order, side by side where that is faster. Decides nothing: what is done
 //! stands in the [`Plan`](crate::model::Plan).
 
+mod answer;
 mod changes;
 mod containers;
 mod fill;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use super::containers::{self, Inside};
+use super::answer::Answer;
+use super::containers::{self, Choice, Inside};
+use super::metadata::Loaded;
 use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
-    Arch, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request, Runtime,
-    RuntimeRequest, TreePlan, escape,
+    Arch, Checksum, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request,
+    Runtime, RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::{Pins, Prefix};
 use crate::resolve::{self, Part, ResolveError, Target, Wanted};
@@ -115,7 +117,7 @@ pub fn offers(
     dist: &Dist,
     arch: Arch,
 ) -> Result<Vec<Offer>, Error> {
-    let index = load(context, keys, dist, arch)?.index;
+    let index = load(context, keys, dist, arch, None)?.index;
     let offer = |runtime: &Runtime| Offer {
         runtime: runtime.name.clone(),
         versions: resolve::versions(&index, &runtime.package),
@@ -256,27 +258,77 @@ pub(super) fn resolve_in(
 ) -> Result<TreePlan, Error> {
     let definitions = target_runtimes(context, runtimes)?;
     let choice = containers::choose(context, inside, &definitions, dist, arch)?;
-    let (loaded, first) = thread::scope(|scope| {
-        let first = choice.dists.first();
-        let first = first.map(|&dist| scope.spawn(move || load(context, keys, dist, arch)));
-        let loaded = load(context, keys, dist, arch);
-        (loaded, first.map(|thread| thread.join().unwrap_or(Err(Error::Panicked))))
-    });
-    let mut loaded = loaded?;
+    let answer = Answer::to(context, runtimes, dist, &choice.dists, arch)?;
+    let known = answer.as_ref().and_then(|answer| answer.recall(context));
+    let contents = known.as_ref().map_or(&[][..], |known| known.contents.as_slice());
+    let (mut loaded, mut first) = load_both(context, keys, dist, &choice, arch, contents)?;
+    if let Some(known) = known {
+        if known.contents == contents_of(&loaded, first.as_ref()) {
+            let tree = known.with_sources(loaded, first.and_then(Result::ok));
+            check_tree(context, &tree)?;
+            return Ok(tree);
+        }
+        // Of what did not change nothing was read.
+        (loaded, first) = load_both(context, keys, dist, &choice, arch, &[])?;
+    }
     for runtime in runtimes {
         if let Some(package) = &runtime.package {
             local::append(context, package, dist, arch, &mut loaded)?;
         }
     }
+    let contents = contents_of(&loaded, first.as_ref());
+    let tree = resolve_parts(context, keys, runtimes, &choice, (&loaded, first), (dist, arch))?;
+    if let Some(answer) = answer
+        && tree.container_dist.as_ref() == choice.dists.first().map(|dist| &dist.name)
+    {
+        answer.remember(context, contents, &tree);
+    }
+    Ok(tree)
+}
+
+/// Resolves what runs outside containers and what runs inside from two dists, or all from one.
+fn resolve_parts(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    runtimes: &[RuntimeRequest],
+    choice: &Choice<'_>,
+    (loaded, first): (&Loaded, Option<Result<Loaded, Error>>),
+    (dist, arch): (&Dist, Arch),
+) -> Result<TreePlan, Error> {
     if !choice.dists.is_empty() {
-        let outside = resolve_loaded(context, &loaded, runtimes, dist, arch, Part::Outside)?;
-        let whole = containers::complete(context, keys, &choice, first, runtimes, &outside)?;
+        let outside = resolve_loaded(context, loaded, runtimes, dist, arch, Part::Outside)?;
+        let whole = containers::complete(context, keys, choice, first, runtimes, &outside)?;
         if let Some(tree) = whole {
             check_tree(context, &tree)?;
             return Ok(tree);
         }
     }
-    resolve_loaded(context, &loaded, runtimes, dist, arch, Part::Whole)
+    resolve_loaded(context, loaded, runtimes, dist, arch, Part::Whole)
+}
+
+/// The metadata of `dist`, and beside it that of the first dist for containers. `known` are the
+/// contents that need not be read again.
+fn load_both(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    dist: &Dist,
+    choice: &Choice<'_>,
+    arch: Arch,
+    known: &[Vec<Checksum>],
+) -> Result<(Loaded, Option<Result<Loaded, Error>>), Error> {
+    let known = |place| known.get(place).map(Vec::as_slice);
+    thread::scope(|scope| {
+        let load_first = |&dist| scope.spawn(move || load(context, keys, dist, arch, known(1)));
+        let first = choice.dists.first().map(load_first);
+        let loaded = load(context, keys, dist, arch, known(0))?;
+        Ok((loaded, first.map(|thread| thread.join().unwrap_or(Err(Error::Panicked)))))
+    })
+}
+
+fn contents_of(loaded: &Loaded, first: Option<&Result<Loaded, Error>>) -> Vec<Vec<Checksum>> {
+    let first = first.and_then(|first| first.as_ref().ok());
+    let all = [Some(loaded), first].into_iter().flatten();
+    all.map(|loaded| loaded.contents.clone()).collect()
 }
 
 /// The definitions of `runtimes`.
@@ -324,11 +376,16 @@ pub(super) fn load(
     keys: &Keys<'_>,
     dist: &Dist,
     arch: Arch,
+    known: Option<&[Checksum]>,
 ) -> Result<metadata::Loaded, Error> {
     let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
         keys.verify_detached(&repository.keys, data, signature)
             .map(drop)
             .map_err(|error| metadata::TrustFailure(Box::new(error)))
     };
-    Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter)?)
+    thread::scope(|scope| {
+        // Packages need the keys, and so may metadata: asked for at once, they cost no time.
+        scope.spawn(|| keys.ensure(&local::keys(dist, arch)));
+        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
+    })
 }

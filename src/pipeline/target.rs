@@ -15,15 +15,16 @@ impl Context<'_> {
     }
 
     /// Whether this machine can run a tree for `arch` that needs `glibc`: one that is made for
-    /// others may be too new for it.
+    /// others may be too new for it, and this one may have no glibc at all.
     #[must_use]
     pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
-        let is_not_for_it = |aim: Aim| {
-            let needs_newer = glibc.zip(self.host.glibc()).is_some_and(|(needs, has)| needs > has);
-            let needs_level = arch == Arch::X86_64 && aim.x86_64_level > self.host.x86_64_level;
-            needs_newer || needs_level || self.host.libc == Libc::Musl
+        let is_fit = |aim: Aim| {
+            let has_glibc =
+                self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
+            let has_level = arch != Arch::X86_64 || aim.x86_64_level <= self.host.x86_64_level;
+            has_glibc && has_level
         };
-        self.host.arch == Some(arch) && !self.aim.is_some_and(is_not_for_it)
+        self.host.arch == Some(arch) && self.aim.is_none_or(is_fit)
     }
 }
 
@@ -85,28 +86,6 @@ mod tests {
     /// What a plan for `arch` from `dist`, whose packages ask for `glibc`, gets on a machine of this
     /// libc and level, when it is made `for_hosts`.
     fn outcome(plan: (Arch, &str, &str), libc: Libc, level: u8, for_hosts: &[&str]) -> String {
-        let catalog = Catalog::load(&[]).unwrap();
-        let host = HostFacts {
-            arch: Some(Arch::X86_64),
-            machine: "x86_64".to_owned(),
-            libc,
-            distribution: String::new(),
-            x86_64_level: level,
-        };
-        let silent = Silent::default();
-        let cache = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/target-cache");
-        let fetcher = Fetcher::new(Options::new(cache), &silent).unwrap();
-        let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
-        let context = Context {
-            catalog: &catalog,
-            host: &host,
-            default_dist: None,
-            allowed_dists: &[],
-            aim: catalog.aim(&hosts).unwrap(),
-            fetcher: &fetcher,
-            today: "2026-01-01",
-            reporter: &silent,
-        };
         let (arch, dist, glibc) = plan;
         let tree = TreePlan {
             arch,
@@ -117,10 +96,36 @@ mod tests {
             sources: Vec::new(),
             packages: Vec::new(),
         };
-        match check_tree(context, &tree) {
+        on((libc, level), for_hosts, |context| match check_tree(context, &tree) {
             Ok(()) => "fits".to_owned(),
             Err(error) => format!("{error}\n{}", error.hint().unwrap()),
-        }
+        })
+    }
+
+    /// What `check` says on an x86_64 machine of this libc and level, for `for_hosts`.
+    fn on<T>(machine: (Libc, u8), for_hosts: &[&str], check: impl Fn(Context<'_>) -> T) -> T {
+        let catalog = Catalog::load(&[]).unwrap();
+        let host = HostFacts {
+            arch: Some(Arch::X86_64),
+            machine: "x86_64".to_owned(),
+            libc: machine.0,
+            distribution: String::new(),
+            x86_64_level: machine.1,
+        };
+        let silent = Silent::default();
+        let cache = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/target-cache");
+        let fetcher = Fetcher::new(Options::new(cache), &silent).unwrap();
+        let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
+        check(Context {
+            catalog: &catalog,
+            host: &host,
+            default_dist: None,
+            allowed_dists: &[],
+            aim: catalog.aim(&hosts).unwrap(),
+            fetcher: &fetcher,
+            today: "2026-01-01",
+            reporter: &silent,
+        })
     }
 
     fn glibc(text: &str) -> Libc {
@@ -167,5 +172,21 @@ mod tests {
         let el8 = (Arch::X86_64, "el8", "2.28");
         assert!(outcome(el8, Libc::Musl, 3, &[]).contains("musl"));
         assert_eq!(outcome(el8, Libc::Musl, 3, &["el8"]), "fits");
+    }
+    #[test]
+    fn what_is_made_for_others_is_tried_where_it_can_run() {
+        let runs = |libc, for_hosts: &[&str], arch, needs: &str| {
+            let needs = needs.parse().ok();
+            on((libc, 3), for_hosts, |context| context.runs_here(arch, needs))
+        };
+        assert!(runs(glibc("2.36"), &[], Arch::X86_64, "2.28"));
+        assert!(runs(glibc("2.36"), &["el8"], Arch::X86_64, "2.28"));
+        assert!(!runs(glibc("2.36"), &["el10"], Arch::X86_64, "2.39"));
+        assert!(!runs(glibc("2.36"), &["el8"], Arch::Aarch64, "2.28"));
+        // No loader is there that could try it.
+        for libc in [Libc::Musl, Libc::Unknown] {
+            assert!(!runs(libc, &["el8"], Arch::X86_64, "2.28"));
+            assert!(!runs(libc, &["el8"], Arch::X86_64, ""));
+        }
     }
 }

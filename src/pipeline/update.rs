@@ -108,7 +108,7 @@ fn resolve_installed(
     runtimes: &[PlannedRuntime],
 ) -> Result<TreePlan, Error> {
     let dist = context.catalog.dist(&tree.dist)?;
-    let mut loaded = load(context, keys, dist, tree.arch)?;
+    let mut loaded = load(context, keys, dist, tree.arch, None)?;
     loaded.index.packages.retain(|package| {
         tree.packages.iter().any(|installed| installed.checksum == package.checksum)
     });

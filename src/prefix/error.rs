@@ -42,6 +42,14 @@ pub enum PrefixError {
         /// The prefix.
         path: PathBuf,
     },
+    /// It lies where another prefix keeps what is its own.
+    #[error("{} lies inside the prefix {}", shown(.path), shown(.outer))]
+    Inside {
+        /// The path.
+        path: PathBuf,
+        /// The prefix around it.
+        outer: PathBuf,
+    },
     /// Something is in the way that elsewhere did not make.
     #[error("{} is in the way, and was not made by elsewhere", shown(.path))]
     Foreign {
@@ -139,6 +147,7 @@ impl PrefixError {
             Self::MadeByScript { path, .. } => {
                 Some(format!("to take it over: elsewhere install --adopt {}", typed(path)))
             }
+            Self::Inside { outer, .. } => Some(format!("did you mean {}?", typed(outer))),
             Self::Published { .. } => Some("publish a new version beside it".to_owned()),
             Self::Foreign { .. } => Some("move it away, or choose another directory".to_owned()),
             Self::NoSpace { .. } => Some(
@@ -157,7 +166,10 @@ impl PrefixError {
             Self::NewerFormat { .. } => Some("use a newer elsewhere".to_owned()),
             Self::InUse { .. } => Some("end it first, or use --force".to_owned()),
             Self::Io { source, .. } => io_hint(source),
-            Self::NoGeneration { .. } | Self::Cancelled => None,
+            Self::NoGeneration { .. } => {
+                Some("elsewhere history and elsewhere status tell what there is".to_owned())
+            }
+            Self::Cancelled => None,
         }
     }
 }

@@ -24,6 +24,19 @@ impl Layout {
         self.root.join(HIDDEN)
     }
 
+    /// The prefix that has this one where its own things are: in `bin`, a tree, or out of sight.
+    pub(super) fn around(&self) -> Option<PathBuf> {
+        let is_own = |name: &str| {
+            ["bin", HIDDEN].contains(&name) || Arch::ALL.iter().any(|arch| arch.as_str() == name)
+        };
+        let outer = self.root.ancestors().skip(1).find(|outer| {
+            let below = self.root.strip_prefix(outer).ok();
+            let first = below.and_then(|below| below.iter().next());
+            first.and_then(|name| name.to_str()).is_some_and(is_own) && outer.join(HIDDEN).is_dir()
+        });
+        outer.map(Path::to_owned)
+    }
+
     /// `PREFIX/bin`.
     pub(super) fn bin(&self) -> PathBuf {
         self.root.join("bin")

@@ -31,8 +31,8 @@ pub struct Lock {
 
 #[derive(Debug)]
 enum Hold {
-    /// `flock(2)` on the lock's file; held while it is open.
-    Flock { _file: File },
+    /// `flock(2)` on the lock's file; held while it is open in any process, or given up.
+    Flock { file: File },
     /// The owner's file, where the file system has no locks.
     Owner,
 }
@@ -129,7 +129,7 @@ fn attempt(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixEr
             // For messages only: the lock is the kernel's.
             let _ = file.set_len(0).and_then(|()| file.write_all(Holder::this().line().as_bytes()));
             let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
-            Ok(Attempt::Taken(Hold::Flock { _file: file }))
+            Ok(Attempt::Taken(Hold::Flock { file }))
         }
         Err(Errno::WOULDBLOCK) => Ok(Attempt::Held(Holder::read(&mut file))),
         Err(Errno::INTR) => Ok(Attempt::Again),
@@ -236,8 +236,11 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Only once: the owner's file may be another run's a moment later.
         let is_removed = remove_skeleton_if_empty(&self.layout, &self.made);
-        if matches!(self.hold, Hold::Owner) && !is_removed {
-            let _ = fs::remove_file(self.layout.owner());
+        match &self.hold {
+            // A child that another thread is just starting has a copy of the open file.
+            Hold::Flock { file } => drop(rustix::fs::flock(file, FlockOperation::Unlock)),
+            Hold::Owner if !is_removed => drop(fs::remove_file(self.layout.owner())),
+            Hold::Owner => {}
         }
     }
 }

@@ -22,6 +22,19 @@ impl Drop for Place {
 }
 
 #[test]
+fn a_copy_of_the_open_file_does_not_hold_the_lock() {
+    let place = Place::new("copy");
+    let prefix = Prefix::open(&place.0.root).unwrap();
+    fs::create_dir(place.0.arch(Arch::X86_64)).unwrap();
+    let lock = prefix.lock(false, &Silent::default()).unwrap();
+    let Hold::Flock { file } = &lock.hold else { panic!("no flock") };
+    let copy = file.try_clone().unwrap();
+    drop(lock);
+    prefix.lock(false, &Silent::default()).unwrap();
+    drop(copy);
+}
+
+#[test]
 fn without_flock_a_file_stands_in() {
     let place = Place::new("owner");
     let first = without_flock(&place.0, &Silent::default()).unwrap();

@@ -90,6 +90,9 @@ impl Prefix {
     /// cannot be used.
     pub fn create(path: &Path) -> Result<Self, PrefixError> {
         let layout = Layout::at(path)?;
+        if let Some(outer) = layout.around() {
+            return Err(PrefixError::Inside { path: layout.root, outer });
+        }
         match fs::metadata(&layout.root) {
             Ok(metadata) if !metadata.is_dir() => {
                 Err(PrefixError::NotADirectory { path: layout.root })
@@ -132,12 +135,12 @@ impl Prefix {
         format!("{pattern}/*/*/{path}")
     }
 
-    /// Whether its path, or the one that symlinks lead to, has a blank: some features of some
+    /// Whether its path, or the one that symlinks lead to, holds `character`: some features of some
     /// runtimes fail there by themselves.
     #[must_use]
-    pub fn has_space(&self) -> bool {
-        let has_space = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b' ');
-        has_space(&self.layout.root) || has_space(&physical(&self.layout.root))
+    pub fn path_holds(&self, character: char) -> bool {
+        let holds = |path: &Path| path.to_string_lossy().contains(character);
+        holds(&self.layout.root) || holds(&physical(&self.layout.root))
     }
 
     /// The architectures that have a live generation.

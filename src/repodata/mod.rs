@@ -102,7 +102,7 @@ impl From<io::Error> for RepodataError {
 fn quote(value: &str) -> String {
     const LONGEST: usize = 80;
     let shown: String = value.chars().take(LONGEST).collect();
-    let more = if shown.len() < value.len() { "…" } else { "" };
+    let more = if shown.len() < value.len() { "..." } else { "" };
     format!("\"{}{more}\"", escape(&shown))
 }
 

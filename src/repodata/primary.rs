@@ -6,7 +6,9 @@ use super::decode::{Measured, decompress};
 use super::repomd::RepomdRecord;
 use super::xml::{Element, Xml};
 use super::{RepodataError, is_below};
-use crate::model::{Arch, Checksum, Comparison, Evr, Index, Package, Relation, StrId};
+use crate::model::{
+    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, StrId,
+};
 
 /// Most bytes that a `primary.xml` may unpack to, whatever is declared. The largest real one has
 /// 110 million.
@@ -70,7 +72,7 @@ struct Draft {
     location: Option<StrId>,
     size: Option<(u64, u64)>,
     requires: Vec<Relation>,
-    provides: Vec<Relation>,
+    provides: Vec<Provide>,
     conflicts: Vec<Relation>,
     obsoletes: Vec<Relation>,
     recommends: Vec<Relation>,
@@ -84,15 +86,12 @@ impl Draft {
         self.name.clear();
         self.arch.clear();
         (self.evr, self.checksum, self.location, self.size) = (None, None, None, None);
-        for relations in [
-            &mut self.requires,
-            &mut self.provides,
-            &mut self.conflicts,
-            &mut self.obsoletes,
-            &mut self.recommends,
-        ] {
+        for relations in
+            [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
+        {
             relations.clear();
         }
+        self.provides.clear();
         self.files.clear();
     }
 
@@ -191,17 +190,23 @@ impl Draft {
             if is_requires && (self.entry.is_for_scriptlet || self.entry.is_rpms_own()) {
                 continue;
             }
-            let Some(relation) = self.entry.relation(index) else {
+            let Some((comparison, evr)) = self.entry.bound(index) else {
                 let value = format!("{:?}", self.entry);
                 return Err(self.invalid("dependency", value));
             };
-            match section {
-                Section::Requires => self.requires.push(relation),
-                Section::Provides => self.provides.push(relation),
-                Section::Conflicts => self.conflicts.push(relation),
-                Section::Obsoletes => self.obsoletes.push(relation),
-                Section::Recommends => self.recommends.push(relation),
-            }
+            let relations = match section {
+                Section::Provides => {
+                    let name = NameHash::of(&self.entry.name);
+                    self.provides.push(Provide { name, comparison, evr });
+                    continue;
+                }
+                Section::Requires => &mut self.requires,
+                Section::Conflicts => &mut self.conflicts,
+                Section::Obsoletes => &mut self.obsoletes,
+                Section::Recommends => &mut self.recommends,
+            };
+            let name = index.strings.intern(&self.entry.name);
+            relations.push(Relation { name, comparison, evr });
         }
         Ok(())
     }
@@ -300,7 +305,10 @@ struct Entry {
     version: String,
     release: String,
     is_for_scriptlet: bool,
+    /// The version of the entry before, and its number: most often the next one has the same.
     evr: String,
+    evr_id: Option<StrId>,
+    next_evr: String,
 }
 
 impl Entry {
@@ -327,8 +335,8 @@ impl Entry {
         self.name.starts_with("rpmlib(")
     }
 
-    /// The relation; `None` when the entry makes no sense.
-    fn relation(&mut self, index: &mut Index) -> Option<Relation> {
+    /// The versions that it speaks of; `None` when the entry makes no sense.
+    fn bound(&mut self, index: &mut Index) -> Option<(Comparison, Option<StrId>)> {
         let comparison = match self.flags.as_str() {
             "" => Comparison::Any,
             "LT" => Comparison::Less,
@@ -341,20 +349,23 @@ impl Entry {
         if self.name.is_empty() || (self.version.is_empty() && comparison != Comparison::Any) {
             return None;
         }
-        let name = index.strings.intern(&self.name);
-        let evr = (comparison != Comparison::Any).then(|| {
-            self.evr.clear();
-            if !matches!(self.epoch.as_str(), "" | "0") {
-                self.evr.push_str(&self.epoch);
-                self.evr.push(':');
-            }
-            self.evr.push_str(&self.version);
-            if !self.release.is_empty() {
-                self.evr.push('-');
-                self.evr.push_str(&self.release);
-            }
-            index.strings.intern(&self.evr)
-        });
-        Some(Relation { name, comparison, evr })
+        if comparison == Comparison::Any {
+            return Some((comparison, None));
+        }
+        self.next_evr.clear();
+        if !matches!(self.epoch.as_str(), "" | "0") {
+            self.next_evr.push_str(&self.epoch);
+            self.next_evr.push(':');
+        }
+        self.next_evr.push_str(&self.version);
+        if !self.release.is_empty() {
+            self.next_evr.push('-');
+            self.next_evr.push_str(&self.release);
+        }
+        if self.evr_id.is_none() || self.evr != self.next_evr {
+            std::mem::swap(&mut self.evr, &mut self.next_evr);
+            self.evr_id = Some(index.strings.intern(&self.evr));
+        }
+        Some((comparison, self.evr_id))
     }
 }

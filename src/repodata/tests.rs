@@ -5,7 +5,7 @@ use std::io::Write;
 use super::primary::Scope;
 use super::repomd::RepomdRecord;
 use super::*;
-use crate::model::{Arch, Checksum, Comparison, Index, ModuleStream};
+use crate::model::{Arch, Checksum, Comparison, Index, ModuleStream, NameHash, Provide};
 
 /// A package's entry: `body` goes into `<format>`.
 fn package(name: &str, arch: &str, body: &str) -> String {
@@ -85,7 +85,11 @@ fn a_package_is_read_whole() {
     let show = |relations: &[_]| -> Vec<String> {
         relations.iter().map(|relation| index.display(relation)).collect()
     };
-    assert_eq!(show(&a.provides), ["a", "a = 1.2-3"]);
+    let provided =
+        |provide: &Provide| (provide.name, provide.evr.map(|evr| index.text(evr).to_owned()));
+    let a_name = NameHash::of("a");
+    let provides: Vec<_> = a.provides.iter().map(provided).collect();
+    assert_eq!(provides, [(a_name, None), (a_name, Some("1.2-3".to_owned()))]);
     assert_eq!(show(&a.requires), ["libz.so.1()(64bit)", "b >= 2:7", "(c if d >= 1)"]);
     assert_eq!(show(&a.conflicts), ["x < 2"]);
     assert_eq!(show(&a.obsoletes), ["y <= 2"]);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::model::{Package, Relation, escape};
+use crate::model::{NameHash, Package, Relation, escape};
 
 use super::error::{Link, ResolveError};
 use super::roots::RootRule;
@@ -85,9 +85,10 @@ fn missing(rules: &Rules, mut id: PackageId, dead: &HashMap<PackageId, usize>) -
 /// Packages that provide a capability in another version, or that are hidden.
 fn near(rules: &Rules, relation: &Relation) -> Vec<String> {
     let index = rules.universe.index;
+    let name = NameHash::of(index.text(relation.name));
     let provides = |package: &Package| {
         package.files.contains(&relation.name)
-            || package.provides.iter().any(|provide| provide.name == relation.name)
+            || package.provides.iter().any(|provide| provide.name == name)
     };
     let positions = index.packages.iter().zip(0..).filter(|(package, _)| provides(package));
     let names: BTreeSet<String> =

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::model::{Evr, Index, ModuleStream, Package};
+use crate::model::{Evr, Index, ModuleStream, NameHash, Package};
 
 use super::{LOCAL, ResolveError, Target};
 
@@ -18,7 +18,7 @@ pub(super) fn hidden(index: &Index, target: &Target) -> Result<Vec<bool>, Resolv
     let view = View {
         index,
         local: index.repositories.iter().position(|id| id == LOCAL),
-        names: active.iter().flat_map(|stream| artifact_names(stream)).collect(),
+        names: active.iter().flat_map(|stream| artifact_names(stream)).map(NameHash::of).collect(),
         active: artifacts(&active),
         inactive: artifacts(&inactive),
     };
@@ -71,7 +71,7 @@ struct View<'a> {
     /// Position of the repository that modules do not concern.
     local: Option<usize>,
     /// The names of the active streams' packages.
-    names: HashSet<&'a str>,
+    names: HashSet<NameHash>,
     active: HashSet<&'a str>,
     inactive: HashSet<&'a str>,
 }
@@ -89,12 +89,11 @@ impl View<'_> {
         if self.active.contains(artifact.as_str()) {
             return false;
         }
-        let provides = || package.provides.iter().map(|provide| self.index.text(provide.name));
         // A modular package that no stream lists has lost its metadata: it is refused.
         is_modular
             || self.inactive.contains(artifact.as_str())
-            || self.names.contains(self.index.text(package.name))
-            || provides().any(|name| self.names.contains(name))
+            || self.names.contains(&NameHash::of(self.index.text(package.name)))
+            || package.provides.iter().any(|provide| self.names.contains(&provide.name))
     }
 
     /// A package as modules.yaml lists it.

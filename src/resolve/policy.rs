@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Comparison, Evr, StrId};
+use crate::model::{Comparison, Evr, NameHash};
 
 use super::universe::{PackageId, Universe};
 
@@ -87,7 +87,7 @@ fn behind_in_common_provides(
     universe: &Universe,
     candidates: &[PackageId],
 ) -> HashMap<PackageId, usize> {
-    let mut versions: HashMap<StrId, Vec<(PackageId, Evr, bool)>> = HashMap::new();
+    let mut versions: HashMap<NameHash, Vec<(PackageId, Evr, bool)>> = HashMap::new();
     for &id in candidates {
         for provide in &universe.package(id).provides {
             let Some(evr) = provide.evr.map(|evr| universe.index.text(evr)) else { continue };

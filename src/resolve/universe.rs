@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::model::{Comparison, HostGives, Index, Nevra, Package, Relation, StrId};
+use crate::model::{Comparison, HostGives, Index, NameHash, Nevra, Package, Relation, StrId};
 
 use super::capability::{Bound, glob};
 use super::{LOCAL, Target};
@@ -46,7 +46,10 @@ impl<'a> Universe<'a> {
             priorities: priorities(index, target),
             installed: installed(index, target),
             capabilities: Table::new(index, &visible, |package, put| {
-                package.provides.iter().for_each(|provide| put(provide.name));
+                // What nobody ever names is of no interest.
+                let names =
+                    package.provides.iter().map(|provide| index.strings.named(provide.name));
+                names.flatten().for_each(&mut *put);
                 package.files.iter().for_each(|&file| put(file));
             }),
             names: Table::new(index, &visible, |package, put| put(package.name)),
@@ -105,17 +108,19 @@ impl<'a> Universe<'a> {
     /// Who satisfies `name comparison evr`.
     pub(super) fn find(&self, name: &str, how: Comparison, evr: Option<&str>) -> Providers {
         let bound = Bound::new(how, evr);
-        let packages = match self.index.strings.find(name) {
-            Some(id) => {
-                let candidates = self.capabilities.under(id).iter().copied();
-                let mut providers: Vec<PackageId> = candidates
-                    .filter(|&package| self.provides(package, id, bound.as_ref()))
-                    .collect();
-                providers.dedup();
-                providers
+        let hash = NameHash::of(name);
+        let meets = |&package: &PackageId| self.provides(package, hash, bound.as_ref());
+        let mut packages: Vec<PackageId> = match self.index.strings.find(name) {
+            Some(id) => self.capabilities.under(id).iter().copied().filter(meets).collect(),
+            // No package names it, only a definition does.
+            None => {
+                let has = |id: &PackageId| {
+                    self.package(*id).provides.iter().any(|provide| provide.name == hash)
+                };
+                self.names.packages.iter().copied().filter(has).filter(meets).collect()
             }
-            None => Vec::new(),
         };
+        packages.dedup();
         Providers { by_host: self.host_gives(name), packages }
     }
 
@@ -131,7 +136,7 @@ impl<'a> Universe<'a> {
     }
 
     /// Whether a package's provides or files satisfy a capability.
-    fn provides(&self, id: PackageId, name: StrId, wanted: Option<&Bound>) -> bool {
+    fn provides(&self, id: PackageId, name: NameHash, wanted: Option<&Bound>) -> bool {
         let Some(wanted) = wanted else { return true };
         let package = self.package(id);
         package.provides.iter().filter(|provide| provide.name == name).any(|provide| {

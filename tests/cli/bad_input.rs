@@ -52,7 +52,9 @@ fn no_network() {
     };
     from("http://127.0.0.1:9", 3, &["127.0.0.1:9", "refused"]);
     from("http://nonexistent.invalid", 3, &["nonexistent.invalid", "https_proxy"]);
-    from("/nonexistent", 3, &["/nonexistent/tiny.example"]);
+    from("/nonexistent", 2, &["/nonexistent is no directory", "https://"]);
+    let empty = tiny.scratch.path().join("repos").to_string_lossy().into_owned();
+    from(&empty, 3, &["repos/tiny.example"]);
     from("ftp://example.org", 2, &["ftp://example.org", "http, https or file"]);
 }
 

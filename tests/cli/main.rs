@@ -5,9 +5,11 @@
 mod support;
 
 mod bad_input;
+mod errors;
 mod help;
 mod install;
 mod prefixes;
+mod screen;
 
 use std::process::{Command, Output};
 

@@ -25,6 +25,17 @@ fn a_path_with_spaces_works() {
 }
 
 #[test]
+fn a_path_with_a_comma_is_warned_of_by_runtime() {
+    let tiny = Tiny::new("prefix-comma");
+    let prefix = tiny.scratch.path().join("a,b");
+    let told = ends(tiny.elsewhere("install").args(TOOL).arg(&prefix), 0);
+    let warning =
+        "warning: the prefix has a comma in its path, which breaks in tool: counting clauses";
+    assert_eq!(told.matches(warning).count(), 1, "{told}");
+    assert!(!told.contains("a blank"), "{told}");
+}
+
+#[test]
 fn paths_that_no_runtime_can_live_with_are_refused() {
     let tiny = Tiny::new("prefix-refused");
     let root = tiny.scratch.path();
@@ -37,6 +48,19 @@ fn paths_that_no_runtime_can_live_with_are_refused() {
         fails(tiny.elsewhere("install").args(TOOL).arg(&prefix), 6, &[part]);
         assert!(!prefix.exists());
     }
+}
+
+#[test]
+fn a_prefix_in_another_ones_bin_is_a_mistake() {
+    let tiny = Tiny::new("prefix-inside");
+    tiny.install(&[]);
+    for inside in ["bin", "x86_64", "aarch64/opt", ".elsewhere/x"] {
+        let path = tiny.prefix().join(inside);
+        let hint = format!("hint: did you mean {}?", tiny.prefix().display());
+        let parts = ["lies inside the prefix", &hint];
+        fails(tiny.elsewhere("install").args(TOOL).arg(path), 6, &parts);
+    }
+    ends(tiny.elsewhere("install").args(TOOL).arg(tiny.prefix().join("other")), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -27,7 +28,7 @@ pub struct Case {
 }
 
 /// Every command that changes a prefix.
-pub const CASES: [Case; 8] = [
+pub const CASES: [Case; 9] = [
     Case { name: "install", start: None, words: &["install", "-r", "tool,gadget"] },
     Case {
         name: "add arch",
@@ -39,6 +40,7 @@ pub const CASES: [Case; 8] = [
     Case { name: "rollback", start: Some("two"), words: &["rollback"] },
     Case { name: "prune", start: Some("two"), words: &["prune", "--keep", "0", "--force"] },
     Case { name: "remove -r", start: Some("two"), words: &["remove", "-r", "gadget"] },
+    Case { name: "repair", start: Some("damaged"), words: &["verify", "--repair"] },
     Case { name: "remove --all", start: Some("two"), words: &["remove", "--all", "--force"] },
 ];
 
@@ -67,6 +69,19 @@ pub fn prepare(world: &World) {
     world.ok(&["install", "-r", "tool,gadget", "two"]);
     world.publish(&packages("2"), 2);
     world.ok(&["update", "two"]);
+    copy(world, "two", "damaged");
+    damage(&world.prefix("damaged").join(std::env::consts::ARCH));
+}
+
+/// One of each kind of damage: content, a missing file, a link, a directory's mode.
+fn damage(tree: &Path) {
+    fs::write(tree.join("libexec/tool/data"), "data=9\n").unwrap();
+    fs::remove_file(tree.join("libexec/gadget/data")).unwrap();
+    fs::remove_file(tree.join("libexec/part/link")).unwrap();
+    symlink("nowhere", tree.join("libexec/part/link")).unwrap();
+    fs::set_permissions(tree.join("libexec/part"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::remove_file(tree.join("bin/gadget")).unwrap();
+    fs::create_dir(tree.join("bin/gadget")).unwrap();
 }
 
 /// Every `step`-th call, from the first to the last that any thread makes.
@@ -106,6 +121,8 @@ pub fn at_times(world: &World, case: Case, signal: Signal, count: u32) -> Row {
 fn attempt(world: &World, case: Case, moment: Moment, row: &mut Row) -> bool {
     let (prefix, cache) = start(world, case);
     let place = world.prefix(&prefix);
+    // A repair begins with damage: a run that is ended may leave some of it, and adds none.
+    let known = problems(&place);
     let status = end(world, case, moment, &prefix, &cache);
     let was_ended = !status.success();
     if !was_ended && !matches!(moment, Moment::After(..)) {
@@ -113,6 +130,7 @@ fn attempt(world: &World, case: Case, moment: Moment, row: &mut Row) -> bool {
     }
     row.tries += 1;
     let mut wrong = problems(&place);
+    wrong.retain(|problem| !known.contains(problem));
     if let (Moment::After(signal, _), Some(130)) = (moment, status.code()) {
         let left = rubbish(&place);
         let is_left = !left.is_empty() || case.start.is_none() && place.exists();
@@ -144,13 +162,15 @@ fn start(world: &World, case: Case) -> (String, String) {
         let _ = fs::remove_dir_all(world.prefix(directory));
     }
     if let Some(template) = case.start {
-        let status = Command::new("cp")
-            .arg("-a")
-            .args([world.prefix(template), world.prefix(&prefix)])
-            .status();
-        assert!(status.unwrap().success());
+        copy(world, template, &prefix);
     }
     (prefix, cache)
+}
+
+fn copy(world: &World, from: &str, to: &str) {
+    let places = [world.prefix(from), world.prefix(to)];
+    let status = Command::new("cp").arg("-a").args(places).status();
+    assert!(status.unwrap().success());
 }
 
 fn command(world: &World, case: Case, prefix: &str, cache: &str) -> Command {
@@ -162,7 +182,7 @@ fn command(world: &World, case: Case, prefix: &str, cache: &str) -> Command {
 
 fn words<'a>(case: Case, prefix: &'a str, cache: &'a str) -> Vec<&'a str> {
     let mut words: Vec<&str> = case.words.to_vec();
-    if ["install", "update"].contains(&words[0]) || words.contains(&"-r") {
+    if ["install", "update", "verify"].contains(&words[0]) || words.contains(&"-r") {
         words.extend(["--cache-dir", cache]);
     }
     words.push(prefix);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::driver;
-use super::small::{World, problems, text};
+use super::small::{World, problems, rubbish, text};
 
 /// Runs `script` with a small file system of its own at `disk` below the world, as root of a new
 /// mount namespace. `$E` is the program, `$O` its options.
@@ -84,4 +84,43 @@ fn a_cache_that_goes_away_is_an_error_or_none() {
         assert_eq!(problems(&world.prefix("p")), [""; 0]);
         let _ = fs::remove_dir_all(world.prefix("p"));
     }
+}
+
+#[test]
+fn a_used_up_quota_at_any_call_leaves_what_is_live() {
+    driver::need_strace();
+    let world = driver::world("quota", Path::new(super::ELSEWHERE));
+    let calls =
+        "?mkdir,?mkdirat,?link,?linkat,?symlink,?symlinkat,?rename,?renameat,?renameat2,?fsync";
+    let mut failures = 0;
+    for number in (1..30).step_by(4) {
+        let _ = fs::remove_dir_all(world.prefix("p"));
+        assert!(
+            Command::new("cp")
+                .args(["-a", "old", "p"])
+                .current_dir(world.scratch.path())
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]);
+        strace.arg(format!("inject={calls}:error=EDQUOT:when={number}")).arg(world.program());
+        world.complete(&mut strace, &["update", "p"]);
+        let output = strace.current_dir(world.scratch.path()).output().unwrap();
+        let said = text(&output);
+        match output.status.code() {
+            Some(0) => {}
+            Some(6) => {
+                failures += 1;
+                let is_told = said.contains("not enough space") || said.contains("no space left");
+                assert!(is_told && said.contains("quota"), "{said}");
+            }
+            _ => panic!("call {number}: {}: {said}", output.status),
+        }
+        assert_eq!(problems(&world.prefix("p")), [""; 0], "call {number}");
+        world.ok(&["update", "p"]);
+        assert!(rubbish(&world.prefix("p")).is_empty(), "call {number}");
+    }
+    assert!(failures > 2, "{failures}");
 }

@@ -4,6 +4,7 @@
 
 mod content;
 mod documents;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 

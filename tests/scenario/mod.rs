@@ -5,7 +5,8 @@
 
 use elsewhere::model::{
     Arch, Checksum, Comparison, Dist, Evr, Extra, GlibcVersion, HostGives, Index, ModuleStream,
-    Package, Relation, Repository, RepositoryPriority, Runtime, Source, TreePlan,
+    NameHash, Package, Provide, Relation, Repository, RepositoryPriority, Runtime, Source,
+    TreePlan,
 };
 use elsewhere::resolve::{ResolveError, Target, Wanted, resolve};
 
@@ -315,8 +316,14 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
     let mut relations = |texts: &[String]| -> Box<[Relation]> {
         texts.iter().map(|text| relation(index, text)).collect()
     };
-    let [requires, provides, conflicts, obsoletes] =
-        [&offer.requires, &provides, &offer.conflicts, &offer.obsoletes].map(|t| relations(t));
+    let [requires, conflicts, obsoletes] =
+        [&offer.requires, &offer.conflicts, &offer.obsoletes].map(|t| relations(t));
+    let provides = provides.iter().map(|text| {
+        let (name, comparison, evr) = parts(text);
+        let evr = evr.map(|evr| index.strings.intern(evr));
+        Provide { name: NameHash::of(name), comparison, evr }
+    });
+    let provides = provides.collect();
     let files = offer.files.iter().map(|file| index.strings.intern(file)).collect();
     Package {
         name: index.strings.intern(&offer.name),

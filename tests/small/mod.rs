@@ -147,8 +147,7 @@ impl World {
 
     /// Takes the mirror away, or brings it back.
     pub fn set_online(&self, online: bool) {
-        let (here, away) =
-            (self.scratch.path().join("mirror"), self.scratch.path().join("mirror.away"));
+        let (here, away) = (self.prefix("mirror/small.test"), self.prefix("mirror/away"));
         let (from, to) = if online { (away, here) } else { (here, away) };
         fs::rename(from, to).unwrap();
     }
@@ -175,10 +174,12 @@ impl World {
     pub fn complete(&self, command: &mut Command, words: &[&str]) {
         let path = |name: &str| self.prefix(name);
         command.args(words);
+        let is_repair = words.contains(&"--repair");
         if ["install", "update", "plan", "rollback", "remove", "verify"].contains(&words[0]) {
             command.arg("--repos").arg(path("repos"));
         }
-        if ["install", "update", "plan"].contains(&words[0]) || words.contains(&"-r") {
+        let fetches = ["install", "update", "plan"].contains(&words[0]) || is_repair;
+        if fetches || words.contains(&"-r") {
             if !words.contains(&"--mirror") {
                 command.arg("--mirror").arg(path("mirror"));
             }

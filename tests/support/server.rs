@@ -119,6 +119,9 @@ impl Kind {
 struct Shared {
     root: PathBuf,
     latency: Mutex<Duration>,
+    connect_cost: Mutex<Duration>,
+    /// Bytes a second on each connection; 0 for as many as there can be.
+    rate: AtomicUsize,
     faults: Mutex<Vec<(String, Fault)>>,
     requests: Mutex<Vec<String>>,
     is_stopped: AtomicBool,
@@ -165,6 +168,16 @@ impl Server {
     /// Waits so long before each answer.
     pub fn latency(&self, latency: Duration) {
         *self.shared.latency.lock().unwrap() = latency;
+    }
+
+    /// Waits so long before the first answer on each connection.
+    pub fn connect_cost(&self, cost: Duration) {
+        *self.shared.connect_cost.lock().unwrap() = cost;
+    }
+
+    /// Sends so many bytes a second on each connection; 0 for as many as there can be.
+    pub fn rate(&self, bytes_per_second: usize) {
+        self.shared.rate.store(bytes_per_second, Ordering::SeqCst);
     }
 
     /// Every request so far: `GET /path 200`, `GET /path bytes=5- 206`. The status is `-` where
@@ -229,6 +242,8 @@ impl Shared {
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_open.fetch_max(open, Ordering::SeqCst);
         let _ = stream.set_nodelay(true);
+        let cost = *self.connect_cost.lock().unwrap();
+        std::thread::sleep(cost);
         if let Ok(reading) = stream.try_clone() {
             let mut reader = BufReader::new(reading);
             while let Some(request) = read_request(&mut reader) {
@@ -316,6 +331,7 @@ impl Shared {
         }
         let named = self.root.join(format!("{relative}{query}"));
         let path = if named.is_file() { named } else { self.root.join(&relative) };
+        let path = if path.is_dir() { path.join("index.html") } else { path };
         let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let age = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.as_nanos());
@@ -347,14 +363,15 @@ impl Shared {
         }
         let total = content.bytes.len();
         let range = request.range.as_ref().filter(|_| !matches!(fault, Some(Kind::WholeFile)));
-        let (status, body, extra) = match range.and_then(|range| start_of(range)) {
-            Some(start) if start >= total => {
+        let (status, body, extra) = match range.and_then(|range| bounds_of(range)) {
+            Some((start, _)) if start >= total => {
                 let range = format!("Content-Range: bytes */{total}\r\n");
                 return self.empty(stream, request, 416, &range);
             }
-            Some(start) => {
-                let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", total - 1);
-                (206, &content.bytes[start..], range)
+            Some((start, end)) => {
+                let end = end.min(total);
+                let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", end - 1);
+                (206, &content.bytes[start..end], range)
             }
             None => (200, &content.bytes[..], String::new()),
         };
@@ -389,16 +406,25 @@ impl Shared {
                 }
                 return Ok(false);
             }
-            Some(Kind::Slow(rate)) => {
-                let pause = Duration::from_millis(20);
-                for piece in body.chunks((rate / 50).max(1)) {
-                    self.send(stream, piece)?;
-                    std::thread::sleep(pause);
-                }
-            }
-            _ => self.send(stream, body)?,
+            Some(Kind::Slow(rate)) => self.send_slowly(stream, body, rate)?,
+            _ => match self.rate.load(Ordering::SeqCst) {
+                0 => self.send(stream, body)?,
+                rate => self.send_slowly(stream, body, rate)?,
+            },
         }
         Ok(true)
+    }
+
+    fn send_slowly(&self, stream: &TcpStream, body: &[u8], rate: usize) -> std::io::Result<()> {
+        let start = std::time::Instant::now();
+        let mut sent = 0;
+        for piece in body.chunks((rate / 50).max(1)) {
+            self.send(stream, piece)?;
+            sent += piece.len();
+            let due = Duration::from_secs_f64(sent as f64 / rate as f64);
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
+        }
+        Ok(())
     }
 
     fn send(&self, mut stream: &TcpStream, bytes: &[u8]) -> std::io::Result<()> {
@@ -434,9 +460,13 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     Some(request)
 }
 
-/// `bytes=START-`, the only kind of range that is understood.
-fn start_of(range: &str) -> Option<usize> {
-    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+/// The first byte and the one after the last of `bytes=START-` or `bytes=START-LAST`, the only kinds
+/// of range that are understood.
+fn bounds_of(range: &str) -> Option<(usize, usize)> {
+    let (start, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end =
+        if last.is_empty() { usize::MAX } else { last.parse::<usize>().ok()?.checked_add(1)? };
+    Some((start.parse().ok()?, end)).filter(|(start, end)| start < end)
 }
 
 /// Undoes percent-encoding.

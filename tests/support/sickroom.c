@@ -6,54 +6,25 @@
  *   --open-fuse          /dev/fuse is for everyone (root only)
  *   --bare-dev           /dev holds only null, zero and random numbers
  *   --bind FILE PLACE    FILE lies at PLACE
- *   --tmpfs PLACE FLAG   a tmpfs of 1 MiB, with FLAG noexec, or 4 GiB of room with FLAG roomy-noexec
+ *   --tmpfs PLACE FLAG   a tmpfs of 1 MiB, with FLAG noexec; or 4 GiB of room with FLAG roomy-noexec,
+ *                        or half a GiB with FLAG tight
  *   --user ID            run as this user (root only)
  *   --no-namespaces      a user namespace in which max_user_namespaces is 0
  *   --refuse CALL        a seccomp filter answers EPERM to unshare or mount
  *   --files NUMBER       so many open files at most */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "userns.h"
+
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
-
-static void check(int bad, const char *what) {
-	if (bad) {
-		fprintf(stderr, "sickroom: %s: %s\n", what, strerror(errno));
-		exit(125);
-	}
-}
-
-static void write_file(const char *name, const char *text) {
-	int file = open(name, O_WRONLY | O_CLOEXEC);
-	check(file < 0 || write(file, text, strlen(text)) < 0, name);
-	close(file);
-}
-
-static void enter(unsigned user, unsigned group, int more) {
-	unsigned outside_user = geteuid(), outside_group = getegid();
-	char line[64];
-	check(unshare(CLONE_NEWUSER | more) != 0, "user namespace");
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(line, sizeof line, "%u %u 1", user, outside_user);
-	write_file("/proc/self/uid_map", line);
-	snprintf(line, sizeof line, "%u %u 1", group, outside_group);
-	write_file("/proc/self/gid_map", line);
-}
 
 static void open_fuse(void) {
 	check(mount("none", "/mnt", "tmpfs", 0, "size=64k,mode=755") != 0, "tmpfs on /mnt");
@@ -114,7 +85,9 @@ int main(int count, char **arguments) {
 		} else if (strcmp(*option, "--tmpfs") == 0 && left >= 2) {
 			int roomy = strcmp(option[2], "roomy-noexec") == 0;
 			int flags = roomy || strcmp(option[2], "noexec") == 0 ? MS_NOEXEC : 0;
-			const char *data = roomy ? "size=4g,mode=777" : "size=1m,mode=777";
+			int tight = strcmp(option[2], "tight") == 0;
+			const char *data = roomy ? "size=4g,mode=777"
+				: tight ? "size=512m,mode=777" : "size=1m,mode=777";
 			check(mount("none", option[1], "tmpfs", flags, data) != 0, option[1]);
 			next += 2;
 		} else if (strcmp(*option, "--user") == 0 && left >= 1) {

@@ -216,7 +216,16 @@ const RUNTIME: &str = r#"
 name = "tool"
 title = "A tool for tests"
 package = "tool"
-broken_by_space = ["counting words"]
+
+[[unfit_path]]
+character = " "
+called = "a blank"
+breaks = ["counting words"]
+
+[[unfit_path]]
+character = ","
+called = "a comma"
+breaks = ["counting clauses"]
 
 [[command]]
 name = "tool"

@@ -1,0 +1,132 @@
+//! What may stand between the program and a server: another name for it, TLS, a proxy. Every
+//! connection serves one request, and the requests' heads are remembered.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A gateway that runs as long as the tests do.
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gateway {
+    /// Hands requests on to the server at `upstream`, as they are.
+    pub(crate) fn plain(upstream: &str) -> Self {
+        let upstream = upstream.to_owned();
+        Self::start(move |stream, heads| serve(stream, &upstream, heads))
+    }
+
+    /// The same, and takes TLS away.
+    pub(crate) fn tls(upstream: &str) -> Self {
+        let (upstream, config) = (upstream.to_owned(), configuration());
+        Self::start(move |stream, heads| {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            serve(StreamOwned::new(connection, stream), &upstream, heads)
+        })
+    }
+
+    /// A proxy, which takes `upstream` for whatever host is asked for by http, and lets https
+    /// through to the port that is named, on loopback.
+    pub(crate) fn proxy(upstream: &str) -> Self {
+        let upstream = upstream.to_owned();
+        Self::start(move |mut stream, heads| {
+            let head = head(&mut stream)?;
+            heads.lock().unwrap().push(head.clone());
+            let Some(rest) = head.strip_prefix("CONNECT ") else {
+                return relay(stream, &upstream, &head);
+            };
+            let port = rest.split(' ').next().and_then(|place| place.rsplit(':').next()).unwrap();
+            let there = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+            stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+            let (mut from, mut to) = (stream.try_clone()?, there.try_clone()?);
+            std::thread::spawn(move || io::copy(&mut from, &mut to));
+            io::copy(&mut &there, &mut &stream)?;
+            stream.shutdown(std::net::Shutdown::Both)
+        })
+    }
+
+    /// The heads of all requests so far, in small letters.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().iter().map(|head| head.to_lowercase()).collect()
+    }
+
+    fn start<F>(serve: F) -> Self
+    where
+        F: Fn(TcpStream, &Mutex<Vec<String>>) -> io::Result<()> + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (serve, remembered) = (Arc::new(serve), heads.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (serve, heads) = (serve.clone(), remembered.clone());
+                std::thread::spawn(move || serve(stream, &heads));
+            }
+        });
+        Self { port, heads }
+    }
+}
+
+fn serve(
+    mut stream: impl Read + Write,
+    upstream: &str,
+    heads: &Mutex<Vec<String>>,
+) -> io::Result<()> {
+    let head = head(&mut stream)?;
+    heads.lock().unwrap().push(head.clone());
+    relay(stream, upstream, &head)
+}
+
+/// Reads a request's head, byte by byte: what follows belongs to someone else.
+fn head(stream: &mut impl Read) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Sends a head on, the path alone in its first line, and brings the answer.
+fn relay(mut stream: impl Write, upstream: &str, head: &str) -> io::Result<()> {
+    let (line, headers) = head.split_once("\r\n").unwrap();
+    let mut words = line.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let path = match target.split_once("://") {
+        Some((_, place)) => place.find('/').map_or("/", |start| &place[start..]),
+        None => target,
+    };
+    let mut there = TcpStream::connect(upstream)?;
+    write!(there, "{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}")?;
+    let mut answer = BufReader::new(there);
+    let mut line = String::new();
+    answer.read_line(&mut line)?;
+    write!(stream, "{line}Connection: close\r\n")?;
+    let mut rest = Vec::new();
+    answer.read_to_end(&mut rest)?;
+    stream.write_all(&rest)?;
+    stream.flush()
+}
+
+fn configuration() -> Arc<ServerConfig> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/network");
+    let certificate = CertificateDer::from_pem_file(place.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(place.join("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    Arc::new(config)
+}
