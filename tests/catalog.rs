@@ -208,10 +208,19 @@ fn names_of_distributions_lead_to_dists() {
         ("arch", "el10"),
         ("gentoo", "el10"),
         ("linuxmint21.3", "el9"),
+        ("ubuntu26.04", "el10"),
+        ("debian-sid", "el10"),
+        ("fedora46", "el10"),
+        ("amzn1", "el7"),
+        ("sles16.0", "el10"),
+        ("azurelinux3.0", "el9"),
+        ("slackware15.0", "el8"),
     ];
     for (typed, expected) in table {
         assert_eq!(catalog.dist(typed).unwrap().name, expected, "{typed}");
     }
+    assert!(catalog.is_name_of("Pika-OS 4", "pika-os4"));
+    assert!(!catalog.is_name_of("", "") && !catalog.is_name_of("debian12", "debian13"));
 }
 
 #[test]

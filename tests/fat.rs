@@ -155,3 +155,16 @@ fn damage_in_any_part_and_in_the_launchers_is_found_and_put_right() {
     world.ok(&["verify", "p"]);
     assert_eq!(says(&prefix), "tool 28 part 1");
 }
+
+#[test]
+fn what_a_processor_cannot_run_is_refused_with_what_it_can() {
+    let world = world("levels");
+    world.define("fast", "2.17", 3, "old/");
+    let told =
+        world.fails(7, &["plan", "-r", "tool", "-d", "fast", "--for", "glibc=2.34,x86-64-v2"]);
+    assert!(told.contains("a processor of x86-64-v3 is needed, and there is x86-64-v2"), "{told}");
+    assert!(told.contains("-d old fits"), "{told}");
+    world.ok(&["plan", "-r", "tool", "-d", "fast", "--for", "glibc=2.34,x86-64-v3"]);
+    let told = world.fails(2, &["plan", "-r", "tool", "-d", "old,mid", "--for", "el9"]);
+    assert!(told.contains("leave --for out"), "{told}");
+}

@@ -86,6 +86,12 @@ impl Catalog {
         })
     }
 
+    /// Whether `name` is `distribution`'s, as os-release(5) gives that, in whatever way it is written.
+    #[must_use]
+    pub fn is_name_of(&self, name: &str, distribution: &str) -> bool {
+        !distribution.is_empty() && names::normalize(name) == names::normalize(distribution)
+    }
+
     /// The machines that `hosts` describe, for a tree that runs on each of them: `glibc=2.17`,
     /// `x86-64-v2`, or what [`Self::dist`] takes. The oldest glibc counts, and the lowest level;
     /// where none is given, processors are taken to be those of the last dozen years, x86-64-v2, or

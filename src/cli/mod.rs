@@ -81,6 +81,7 @@ Examples:
   elsewhere install ~/apptainer                     Apptainer for this machine
   elsewhere install -a x86_64,aarch64 ~/apptainer   one prefix for two architectures
   elsewhere install -v 1.4 -d el9 ~/apptainer       a version, from a chosen EL release
+  elsewhere install -d el7,el8,el9 /sw/apptainer    for every machine, old and new
   elsewhere plan -r charliecloud                    what would be installed, and why
   elsewhere status ~/apptainer                      what is installed
   elsewhere update ~/apptainer                      the newest version; rollback goes back

@@ -129,7 +129,8 @@ pub(super) fn context<'a>(context: Context<'a>, part: &Prefix) -> Result<Context
 
 /// `context` for trees that run wherever `dist` does.
 pub(super) fn for_dist<'a>(context: Context<'a>, dist: &Dist) -> Context<'a> {
-    let aim = Aim { glibc: Some(dist.glibc), x86_64_level: dist.x86_64_level };
+    // What its packages ask of glibc is the launchers' business, and nobody's reason to refuse them.
+    let aim = Aim { glibc: None, x86_64_level: dist.x86_64_level };
     Context { aim: Some(aim), ..context }
 }
 

@@ -106,6 +106,7 @@ impl<'a> Session<'a> {
             catalog: &self.catalog,
             host: self.host.facts(),
             default_dist: self.config.dist.as_deref(),
+            allowed_dists: &self.config.policy.dists,
             aim: self.aim,
             fetcher: &self.fetcher,
             today: &self.today,

@@ -124,10 +124,12 @@ const UNPACK: &str = r#"    elsewhere_directory=${elsewhere_tree#*:*:}
 "#;
 
 /// Goes on to the next tree where this one's glibc is too new. `getconf` is asked once, where no file
-/// told.
+/// told: the system's own, for `PATH` may lead to one of another C library.
 const ASK_GETCONF: &str = r#"    if [ "$elsewhere_needs" -gt "$elsewhere_glibc" ] && [ -z "$elsewhere_exact" ]; then
         elsewhere_exact=y
-        elsewhere_minor=$(getconf GNU_LIBC_VERSION 2>/dev/null) || elsewhere_minor=
+        elsewhere_getconf=/usr/bin/getconf
+        [ -x "$elsewhere_getconf" ] || elsewhere_getconf='getconf'
+        elsewhere_minor=$("$elsewhere_getconf" GNU_LIBC_VERSION 2>&-) || elsewhere_minor=
         elsewhere_minor=${elsewhere_minor#glibc 2.}
         elsewhere_minor=${elsewhere_minor%%.*}
         case $elsewhere_minor in
@@ -144,12 +146,12 @@ fn find_level() -> String {
         r#"    if [ "$elsewhere_tree" -gt 1 ] && [ "$elsewhere_arch" = x86_64 ]; then
         if [ -z "$elsewhere_level" ]; then
             elsewhere_flags=
-            while IFS=: read -r elsewhere_key elsewhere_flags; do
+            [ ! -r /proc/cpuinfo ] || while IFS=: read -r elsewhere_key elsewhere_flags; do
                 case $elsewhere_key in
                 flags*) break ;;
                 *) elsewhere_flags= ;;
                 esac
-            done 2>/dev/null </proc/cpuinfo
+            done </proc/cpuinfo
             elsewhere_level=4
 "#,
     );
@@ -185,15 +187,22 @@ fn explain(name: &str, runtime: &str, trees: &[Tree]) -> String {
     let needs = trees.iter().map(needs).collect::<Vec<_>>().join(", ");
     format!(
         r#"elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+elsewhere_name={name}
+elsewhere_runtime={runtime}
 case $elsewhere_glibc in
-0) elsewhere_glibc='no glibc in its usual place' ;;
-*) elsewhere_glibc="glibc 2.${{elsewhere_glibc#20}}" ;;
+0)
+    elsewhere_glibc='no glibc in its usual place'
+    elsewhere_advice="None runs with musl. With a glibc in another place: $elsewhere_prefix/dists/DIST/bin/$elsewhere_name"
+    ;;
+*)
+    elsewhere_glibc="glibc 2.${{elsewhere_glibc#20}}"
+    elsewhere_advice="To add one: elsewhere install -d DIST -a ${{elsewhere_arch:-ARCH}} -r $elsewhere_runtime '$elsewhere_prefix'"
+    ;;
 esac
-printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\nTo add one: elsewhere install -d DIST -a %s -r %s '%s'\n" \
-    {name} "$elsewhere_prefix" {name} "${{elsewhere_arch:-this machine}}" "$elsewhere_glibc" \
+printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\n%s\n" \
+    "$elsewhere_name" "$elsewhere_prefix" "$elsewhere_name" "${{elsewhere_arch:-this machine}}" "$elsewhere_glibc" \
     "${{elsewhere_level:+ and x86-64-v$elsewhere_level}}" \
-    "${{elsewhere_has:-is none for it}}" {needs} \
-    "${{elsewhere_arch:-ARCH}}" {runtime} "$elsewhere_prefix" >&2
+    "${{elsewhere_has:-is none for it}}" {needs} "$elsewhere_advice" >&2
 exit 127
 "#,
         needs = shell_word(&needs),

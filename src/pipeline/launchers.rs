@@ -106,7 +106,9 @@ pub(super) fn tidy(catalog: &Catalog, prefix: &Prefix, lock: &Lock) -> Result<Ve
         prefix.write_launchers(lock, &texts)?;
     }
     if let Some(whole) = prefix.whole() {
-        let lock = whole.lock(true, &Silent::default())?;
+        let silent = Silent::default();
+        let lock = whole.lock(true, &silent)?;
+        whole.clean(&lock, &silent)?;
         tidy(catalog, &whole, &lock)?;
     }
     Ok(names)

@@ -160,8 +160,8 @@ impl<'a> Making<'a> {
         let target = context.target(arch).and_then(|target| target.glibc());
         let library_path: Vec<_> =
             self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
-        let inside = self.inside.as_ref().map(|inside| inside.glibc);
-        let audit = audit_both(tree, arch, &files, libraries, &library_path, (target, inside))?;
+        let (audit, asked) = audit_both(tree, arch, &files, libraries, &library_path, target)?;
+        self.tell_newer(context, asked);
         if !audit.gaps.is_empty() {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
         }
@@ -190,6 +190,18 @@ impl<'a> Making<'a> {
             reuse: Some(reuse),
         };
         Ok((receipt, audit))
+    }
+
+    /// Warns where what is bound into containers asks for a newer glibc than those of its dist have.
+    fn tell_newer(&self, context: Context<'_>, asked: Option<GlibcVersion>) {
+        let has = self.inside.as_ref().and_then(|inside| inside.glibc);
+        let newer = asked.zip(has).filter(|(asked, has)| asked > has);
+        if let (Some((asked, has)), Some(dist)) = (newer, &self.plan.container_dist) {
+            context.reporter.warning(format!(
+                "what is bound into containers asks for glibc {asked}, and {dist} has {has}: it does not \
+                 run in containers as old as that"
+            ));
+        }
     }
 
     /// Makes the tree, which has `files`, movable.
@@ -312,29 +324,29 @@ impl Inside {
     }
 }
 
-/// Audits the tree at `tree`, and what is bound into containers as a tree of its own. Of the glibcs, the
-/// first is the target's, the second that of the part's dist, where there is such a part.
+/// Audits the tree at `tree`, and what is bound into containers as a tree of its own; with the newest
+/// glibc that the latter asks for.
 pub(super) fn audit_both(
     tree: &Path,
     arch: Arch,
     files: &[ReceiptFile],
     libraries: &[String],
     library_path: &[RelPath],
-    (target, inside): (Option<GlibcVersion>, Option<Option<GlibcVersion>>),
-) -> Result<Audit, Error> {
+    target: Option<GlibcVersion>,
+) -> Result<(Audit, Option<GlibcVersion>), Error> {
     let directory = RelPath::container_directory();
     let (inner, outer) = relocate::split(files, &directory);
     let mut audit = audit::audit(tree, arch, &outer, libraries, library_path, target)?;
-    if !inner.is_empty() {
-        let least = [target, inside.flatten()].into_iter().flatten().min();
-        let place = tree.join(&directory);
-        let more = audit::audit(&place, arch, &inner, libraries, &[], least)?;
-        audit.glibc_needed = audit.glibc_needed.max(more.glibc_needed);
-        audit.x86_64_level = audit.x86_64_level.max(more.x86_64_level);
-        let placed = |gap: Gap| gap.placed(|path| directory.join(path));
-        audit.gaps.extend(more.gaps.into_iter().map(placed));
+    if inner.is_empty() {
+        return Ok((audit, None));
     }
-    Ok(audit)
+    let place = tree.join(&directory);
+    let inside = audit::audit(&place, arch, &inner, libraries, &[], target)?;
+    audit.glibc_needed = audit.glibc_needed.max(inside.glibc_needed);
+    audit.x86_64_level = audit.x86_64_level.max(inside.x86_64_level);
+    let placed = |gap: Gap| gap.placed(|path| directory.join(path));
+    audit.gaps.extend(inside.gaps.into_iter().map(placed));
+    Ok((audit, inside.glibc_needed))
 }
 
 /// What each package brought, by its position in the plan.

@@ -45,6 +45,8 @@ pub struct Context<'a> {
     pub host: &'a HostFacts,
     /// The dist to take where neither the user nor the prefix says; `None` or `auto` to choose.
     pub default_dist: Option<&'a str>,
+    /// The only dists that packages may come from; any, where it is empty.
+    pub allowed_dists: &'a [String],
     /// The machines that trees are made for, where `--for` says so.
     pub aim: Option<Aim>,
     /// The way to the network and the cache.

@@ -8,6 +8,7 @@ use super::containers::{self, Choice, Inside};
 use super::metadata::Loaded;
 use super::target::check_tree;
 use super::{Context, Keys, local, metadata};
+use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
     Arch, Checksum, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request,
@@ -143,7 +144,18 @@ fn plan_tree(
     let Some(typed) = typed.filter(|dist| *dist != "auto") else {
         return plan_default(context, keys, &request.runtimes, &kept, arch, inside);
     };
-    let dist = context.catalog.dist(typed)?;
+    let dist = match context.catalog.dist(typed) {
+        // A distribution that no table knows: what its glibc runs suits it.
+        Err(CatalogError::UnknownDist { name, .. })
+            if context.catalog.is_name_of(&name, &context.host.distribution) =>
+        {
+            context
+                .reporter
+                .note(format!("{typed} is this machine: what its glibc runs is chosen"));
+            return plan_default(context, keys, &request.runtimes, &kept, arch, inside);
+        }
+        dist => dist?,
+    };
     if dist.name != typed {
         context.reporter.note(format!("{typed}: packages of {} fit it", dist.name));
     }

@@ -120,6 +120,7 @@ mod tests {
             catalog: &catalog,
             host: &host,
             default_dist: None,
+            allowed_dists: &[],
             aim: catalog.aim(&hosts).unwrap(),
             fetcher: &fetcher,
             today: "2026-01-01",

@@ -180,7 +180,7 @@ fn gaps(
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
     let tree = &generation.path;
     let arch = generation.arch;
-    let audit = make::audit_both(tree, arch, &files, libraries, library_path, (None, None))?;
+    let (audit, _) = make::audit_both(tree, arch, &files, libraries, library_path, None)?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
