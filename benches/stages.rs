@@ -29,7 +29,7 @@ use elsewhere::relocate::relocate;
 use elsewhere::repodata::primary::{Scope, parse};
 use elsewhere::repodata::repomd::{self, RepomdRecord};
 use elsewhere::report::Silent;
-use elsewhere::resolve::{Target, Wanted, resolve};
+use elsewhere::resolve::{Part, Target, Wanted, resolve};
 use elsewhere::trust::{Keyring, Policy, open, read_local};
 use elsewhere::unpack::{Claims, Destination, unpack};
 use synthetic::{Mirror, Shape};
@@ -90,7 +90,7 @@ fn resolve_runtime(bencher: Bencher<'_, '_>) {
         all.append(index(name));
         sources.push(Source { id: name.into(), base: Vec::new(), keys: Vec::new() });
     }
-    let wanted = [Wanted { runtime: &runtime, version: None, local: false }];
+    let wanted = [Wanted { runtime: &runtime, version: None, local: false, part: Part::Whole }];
     let host = HostGives::default();
     bencher.bench_local(|| {
         let sources = sources.clone();
@@ -113,6 +113,7 @@ fn decode_package(bencher: Bencher<'_, '_>) {
         installed_size: 0,
         checksum: local.checksum,
         files: Vec::new(),
+        dist: None,
         reason: Reason { by: String::new(), needs: String::new() },
     };
     let mut keyring = Keyring::new();
