@@ -5,12 +5,16 @@
 //! promise, one that came over https from a server that the dist names. Where the dist signs it,
 //! the signature must hold as well. All else follows by digest.
 
+mod error;
+
 use std::error::Error;
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
+
+pub use error::{MetadataError, RepositoryError};
 
 use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join};
 use crate::model::{
@@ -21,6 +25,7 @@ use crate::repodata::primary::Scope;
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, modules, primary};
 use crate::report::{Event, Phase, Reporter};
+use error::Distrust;
 
 /// Most bytes of a metalink or mirror list.
 const LIST_LIMIT: u64 = 4 << 20;
@@ -51,100 +56,6 @@ pub struct TrustFailure(#[from] pub Box<dyn Error + Send + Sync>);
 /// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
 /// repository.
 pub type Verify<'a> = dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
-
-/// Why the metadata cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum MetadataError {
-    /// The dist does not exist for the architecture.
-    #[error("{dist} has no repositories for {arch}; it has some for {known}")]
-    NoRepositories {
-        /// The dist.
-        dist: String,
-        /// The architecture.
-        arch: Arch,
-        /// The architectures that it has repositories for.
-        known: String,
-    },
-    /// One of its repositories cannot be read.
-    #[error("repository {id} of {dist} for {arch}: {source}")]
-    Repository {
-        /// The dist.
-        dist: String,
-        /// The repository.
-        id: String,
-        /// The architecture.
-        arch: Arch,
-        /// Why.
-        source: Box<RepositoryError>,
-    },
-}
-
-/// Why a repository cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
-    /// None of its places has it.
-    #[error("none of its places has it for this architecture: {0}")]
-    Missing(#[source] FetchError),
-    /// A file of it cannot be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// A file of it, whose digest is right, makes no sense.
-    #[error("{} {source}", escape(.location))]
-    Content {
-        /// Its place in the repository.
-        location: String,
-        /// What is wrong with it.
-        source: RepodataError,
-    },
-    /// The thread that read it died.
-    #[error("reading it was broken off")]
-    Broken,
-}
-
-impl MetadataError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let Self::Repository { source, .. } = self else {
-            return Some("choose another dist with -d".into());
-        };
-        match source.as_ref() {
-            RepositoryError::Missing(_) => {
-                Some("choose another dist with -d, or another mirror with --mirror".into())
-            }
-            RepositoryError::Fetch(error) => error.hint(),
-            RepositoryError::Content { .. } | RepositoryError::Broken => None,
-        }
-    }
-
-    /// The fetch that failed, if that is the cause.
-    #[must_use]
-    pub fn fetch_error(&self) -> Option<&FetchError> {
-        match self {
-            Self::Repository { source, .. } => match source.as_ref() {
-                RepositoryError::Fetch(error) | RepositoryError::Missing(error) => Some(error),
-                RepositoryError::Content { .. } | RepositoryError::Broken => None,
-            },
-            Self::NoRepositories { .. } => None,
-        }
-    }
-}
-
-/// Why a `repomd.xml` is passed over.
-#[derive(Debug, thiserror::Error)]
-enum Distrust {
-    #[error("its signature is not accepted: {0}")]
-    Signature(#[source] TrustFailure),
-    #[error("its signature is missing: {0}")]
-    Unsigned(#[source] FetchError),
-    #[error("{0}")]
-    Content(#[source] RepodataError),
-    #[error(
-        "is {by} older than what was seen before, which was signed or promised: the mirror was \
-         left behind, or hides updates"
-    )]
-    Older { by: String },
-}
 
 /// Reads every repository of `dist` for `arch`; or only finds them, where all that there is to read
 /// has the digests `known`: then nothing is in the index.
