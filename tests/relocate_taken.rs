@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use elsewhere::model::{FileKind, ReceiptFile, RelPath, Taken};
-use elsewhere::relocate::{RelocateError, Relocated, relocate, relocate_with};
+use elsewhere::relocate::{RelocateError, Relocated, Relocation, relocate};
 use elsewhere::report::Silent;
 use relocation::{Scratch, host_libraries, list, native};
 
@@ -55,7 +55,8 @@ fn try_with(
     tree: &Path,
     files: &mut Vec<ReceiptFile>,
 ) -> Result<Relocated, RelocateError> {
-    relocate_with(taken, tree, native(), files, &[], &host_libraries(), &Silent::default())
+    let (host_libraries, reporter) = (&host_libraries()[..], &Silent::default());
+    Relocation { tree, arch: native(), runtimes: &[], host_libraries, reporter }.run(taken, files)
 }
 
 fn path(text: &str) -> RelPath {

@@ -18,7 +18,7 @@ use crate::model::{
     RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath, Reuse, Runtime, Source, TreePlan,
 };
 use crate::prefix::{Generation, Staging};
-use crate::relocate::{self, Relocated};
+use crate::relocate::{self, Relocated, Relocation};
 use crate::smoke::{self, Trial};
 use crate::unpack::{Claims, Destination, Unpacked};
 
@@ -213,16 +213,15 @@ impl<'a> Making<'a> {
         context: Context<'_>,
         files: &mut Vec<ReceiptFile>,
     ) -> Result<Relocated, Error> {
-        let mut relocated = relocate::relocate_both(
-            &self.kept().taken,
-            self.staging.path(),
-            &RelPath::container_directory(),
-            self.plan.arch,
-            files,
-            &self.runtimes,
-            &self.host_gives.libraries,
-            context.reporter,
-        )?;
+        let job = Relocation {
+            tree: self.staging.path(),
+            arch: self.plan.arch,
+            runtimes: &self.runtimes,
+            host_libraries: &self.host_gives.libraries,
+            reporter: context.reporter,
+        };
+        let inner = RelPath::container_directory();
+        let mut relocated = job.run_both(&self.kept().taken, &inner, files)?;
         let warnings = std::mem::take(&mut relocated.warnings);
         warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
         Ok(relocated)

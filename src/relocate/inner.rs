@@ -5,51 +5,46 @@
 use std::path::Path;
 
 use super::tree::Tree;
-use super::{RelocateError, Relocated, relocate_with};
-use crate::model::{Arch, ReceiptFile, RelPath, Runtime, Taken};
-use crate::report::Reporter;
+use super::{RelocateError, Relocated, Relocation};
+use crate::model::{ReceiptFile, RelPath, Runtime, Taken};
 
-/// As [`relocate_with`], of a tree whose directory `inner` is a tree of its own, if it has one.
-///
-/// # Errors
-/// As [`relocate_with`].
-#[expect(clippy::too_many_arguments, reason = "those of `relocate_with`, and the directory")]
-pub fn relocate_both(
-    taken: &Taken,
-    tree: &Path,
-    inner: &RelPath,
-    arch: Arch,
-    files: &mut Vec<ReceiptFile>,
-    runtimes: &[&Runtime],
-    host_libraries: &[String],
-    reporter: &dyn Reporter,
-) -> Result<Relocated, RelocateError> {
-    let (mut inside, mut outside) = split(files, inner);
-    if inside.is_empty() {
-        return relocate_with(taken, tree, arch, files, runtimes, host_libraries, reporter);
+impl Relocation<'_> {
+    /// As [`Relocation::run`], of a tree whose directory `inner` is a tree of its own, if it has one.
+    ///
+    /// # Errors
+    /// As [`Relocation::run`].
+    pub fn run_both(
+        &self,
+        taken: &Taken,
+        inner: &RelPath,
+        files: &mut Vec<ReceiptFile>,
+    ) -> Result<Relocated, RelocateError> {
+        let (mut inside, mut outside) = split(files, inner);
+        if inside.is_empty() {
+            return self.run(taken, files);
+        }
+        let mut relocated = self.run(taken, &mut outside)?;
+        // What is declared is made in the outer tree.
+        let plain = |runtime: &&Runtime| Runtime {
+            links: Vec::new(),
+            directories: Vec::new(),
+            ..(*runtime).clone()
+        };
+        let plain: Vec<Runtime> = self.runtimes.iter().map(plain).collect();
+        let plain: Vec<&Runtime> = plain.iter().collect();
+        let place = self.tree.join(inner);
+        let within = Relocation { tree: &place, runtimes: &plain, ..*self };
+        let more = within.run(&Taken::new(), &mut inside)?;
+        relocated.rewritten += more.rewritten;
+        relocated.growth += more.growth;
+        relocated.warnings.extend(more.warnings);
+        link(self.tree, inner, &mut outside, &inside, self.runtimes)?;
+        let within = |file: ReceiptFile| ReceiptFile { path: inner.join(&file.path), ..file };
+        outside.extend(inside.into_iter().map(within));
+        outside.sort_by(|one, other| one.path.cmp(&other.path));
+        *files = outside;
+        Ok(relocated)
     }
-    let mut relocated =
-        relocate_with(taken, tree, arch, &mut outside, runtimes, host_libraries, reporter)?;
-    // What is declared is made in the outer tree.
-    let plain = |runtime: &&Runtime| Runtime {
-        links: Vec::new(),
-        directories: Vec::new(),
-        ..(*runtime).clone()
-    };
-    let plain: Vec<Runtime> = runtimes.iter().map(plain).collect();
-    let plain: Vec<&Runtime> = plain.iter().collect();
-    let place = tree.join(inner);
-    let more =
-        relocate_with(&Taken::new(), &place, arch, &mut inside, &plain, host_libraries, reporter)?;
-    relocated.rewritten += more.rewritten;
-    relocated.growth += more.growth;
-    relocated.warnings.extend(more.warnings);
-    link(tree, inner, &mut outside, &inside, runtimes)?;
-    let within = |file: ReceiptFile| ReceiptFile { path: inner.join(&file.path), ..file };
-    outside.extend(inside.into_iter().map(within));
-    outside.sort_by(|one, other| one.path.cmp(&other.path));
-    *files = outside;
-    Ok(relocated)
 }
 
 /// The files below `inner`, by their places in there, and the others, `inner` itself among them.

@@ -15,7 +15,7 @@ mod programs;
 mod run_path;
 mod tree;
 
-pub use inner::{relocate_both, split};
+pub use inner::split;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -124,39 +124,54 @@ pub fn relocate(
     host_libraries: &[String],
     reporter: &dyn Reporter,
 ) -> Result<Relocated, RelocateError> {
-    relocate_with(&Taken::new(), tree, arch, files, runtimes, host_libraries, reporter)
+    let job = Relocation { tree, arch, runtimes, host_libraries, reporter };
+    job.run(&Taken::new(), files)
 }
 
-/// As [`relocate`], of a tree some of whose files were `taken` over from another, where they had been
-/// relocated already. The result is the same as if they had come from their packages.
-///
-/// # Errors
-/// As [`relocate`]; and [`RelocateError::Stale`] when the result cannot be the same.
-pub fn relocate_with(
-    taken: &Taken,
-    tree: &Path,
-    arch: Arch,
-    files: &mut Vec<ReceiptFile>,
-    runtimes: &[&Runtime],
-    host_libraries: &[String],
-    reporter: &dyn Reporter,
-) -> Result<Relocated, RelocateError> {
-    let phase = Phase::Relocate;
-    let mut relocated = Relocated::default();
-    let mut staged = tree::Tree::open(tree, files, taken)?;
-    let is_file = |file: &&ReceiptFile| matches!(file.kind, crate::model::FileKind::File { .. });
-    let total = files.iter().filter(is_file).count() as u64;
-    reporter.event(Event::Started { phase, total: Some(total) });
-    drop_build_ids(&mut staged)?;
-    edits::make_directories(&mut staged, runtimes)?;
-    edits::make_edits(&mut staged, runtimes)?;
-    edits::make_links(&mut staged, runtimes)?;
-    links::settle(&mut staged, &mut relocated.warnings)?;
-    let abi = Abi::of(arch);
-    programs::relocate(&mut staged, abi, runtimes, host_libraries, reporter, &mut relocated)?;
-    *files = staged.close()?;
-    reporter.event(Event::Finished { phase });
-    Ok(relocated)
+/// A tree to be made movable, as [`relocate`] describes it.
+#[derive(Clone, Copy)]
+pub struct Relocation<'a> {
+    /// Where it is.
+    pub tree: &'a Path,
+    /// What it is for.
+    pub arch: Arch,
+    /// What else must be made.
+    pub runtimes: &'a [&'a Runtime],
+    /// Patterns of sonames that are always the host's.
+    pub host_libraries: &'a [String],
+    /// Whom to tell.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl Relocation<'_> {
+    /// As [`relocate`], of a tree some of whose files were `taken` over from another, where they had
+    /// been relocated already. The result is the same as if they had come from their packages.
+    ///
+    /// # Errors
+    /// As [`relocate`]; and [`RelocateError::Stale`] when the result cannot be the same.
+    pub fn run(
+        &self,
+        taken: &Taken,
+        files: &mut Vec<ReceiptFile>,
+    ) -> Result<Relocated, RelocateError> {
+        let (reporter, phase) = (self.reporter, Phase::Relocate);
+        let mut relocated = Relocated::default();
+        let mut staged = tree::Tree::open(self.tree, files, taken)?;
+        let is_file =
+            |file: &&ReceiptFile| matches!(file.kind, crate::model::FileKind::File { .. });
+        let total = files.iter().filter(is_file).count() as u64;
+        reporter.event(Event::Started { phase, total: Some(total) });
+        drop_build_ids(&mut staged)?;
+        edits::make_directories(&mut staged, self.runtimes)?;
+        edits::make_edits(&mut staged, self.runtimes)?;
+        edits::make_links(&mut staged, self.runtimes)?;
+        links::settle(&mut staged, &mut relocated.warnings)?;
+        let (abi, host) = (Abi::of(self.arch), self.host_libraries);
+        programs::relocate(&mut staged, abi, self.runtimes, host, reporter, &mut relocated)?;
+        *files = staged.close()?;
+        reporter.event(Event::Finished { phase });
+        Ok(relocated)
+    }
 }
 
 /// Removes the links by build identifier, which only debuggers follow and all packages share.
