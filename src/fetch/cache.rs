@@ -77,13 +77,13 @@ impl Cache {
     /// removed.
     pub(super) fn find(&self, checksum: &Checksum) -> Result<Option<(PathBuf, u64)>, FetchError> {
         let path = self.object(checksum);
-        let mut file = match File::open(&path) {
+        let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FetchError::cache("read", &path, error)),
         };
-        let (digest, size) =
-            digest(&mut file, checksum).map_err(|error| FetchError::cache("read", &path, error))?;
+        let (digest, size) = Checksum::of_reader(checksum.algorithm(), file)
+            .map_err(|error| FetchError::cache("read", &path, error))?;
         if digest == *checksum {
             return Ok(Some((path, size)));
         }
@@ -358,13 +358,6 @@ impl Partial {
     pub(super) fn discard(self) {
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// The digest of all that `reader` gives, by `like`'s algorithm, and how many bytes that was.
-pub(super) fn digest(reader: &mut impl Read, like: &Checksum) -> io::Result<(Checksum, u64)> {
-    let mut digester = Digester::new(like.algorithm());
-    let size = io::copy(reader, &mut digester)?;
-    Ok((digester.finish(), size))
 }
 
 fn create_directory(path: &Path) -> Result<(), FetchError> {

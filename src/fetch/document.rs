@@ -12,7 +12,7 @@ use super::cache::{Document, DocumentHead};
 use super::error::Failure;
 use super::location::Place;
 use super::{FetchError, Fetcher, Reason, Refusal};
-use crate::model::{Checksum, Digester};
+use crate::model::Checksum;
 
 /// What proves that a document is the right one.
 #[derive(Clone, Copy, Debug)]
@@ -100,11 +100,11 @@ impl Fetcher<'_> {
     fn check_digest(&self, bytes: &[u8], expected: &[Checksum]) -> Result<(), Failure> {
         let Some(first) = expected.first() else { return Ok(()) };
         for checksum in expected {
-            if digest(bytes, checksum) == *checksum {
+            if Checksum::by(checksum.algorithm(), bytes) == *checksum {
                 return Ok(self.cache.store(checksum, bytes)?);
             }
         }
-        let got = digest(bytes, first);
+        let got = Checksum::by(first.algorithm(), bytes);
         Err(Reason::Digest { expected: first.clone(), got }.into())
     }
 
@@ -149,13 +149,6 @@ fn conditions(known: &Document) -> HeaderMap {
     add(IF_NONE_MATCH, &known.head.etag);
     add(IF_MODIFIED_SINCE, &known.head.last_modified);
     headers
-}
-
-/// The digest of `bytes` by `like`'s algorithm.
-fn digest(bytes: &[u8], like: &Checksum) -> Checksum {
-    let mut digester = Digester::new(like.algorithm());
-    digester.update(bytes);
-    digester.finish()
 }
 
 fn read_file(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Reason> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 
-use super::cache::{self, Partial};
+use super::cache::Partial;
 use super::error::Failure;
 use super::http::Answer;
 use super::location::Place;
@@ -229,8 +229,9 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Checks a file that is read where it lies, and returns its size.
     fn check_file(&self, path: &Path) -> Result<u64, Reason> {
-        let mut file = File::open(path).map_err(Reason::File)?;
-        let (got, size) = cache::digest(&mut file, self.checksum).map_err(Reason::File)?;
+        let file = File::open(path).map_err(Reason::File)?;
+        let algorithm = self.checksum.algorithm();
+        let (got, size) = Checksum::of_reader(algorithm, file).map_err(Reason::File)?;
         if let Some(expected) = self.size.filter(|&expected| expected != size) {
             return Err(Reason::Size { got: size, expected });
         }

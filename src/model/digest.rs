@@ -7,6 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+/// Bytes that are read at a time.
+const CHUNK: usize = 128 << 10;
+
 /// A digest algorithm that is strong enough to prove content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
@@ -70,9 +73,25 @@ impl Checksum {
     /// The SHA-256 of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut digester = Digester::new(Algorithm::Sha256);
+        Self::by(Algorithm::Sha256, bytes)
+    }
+
+    /// The digest of `bytes` by `algorithm`.
+    #[must_use]
+    pub fn by(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut digester = Digester::new(algorithm);
         digester.update(bytes);
         digester.finish()
+    }
+
+    /// The digest by `algorithm` of all that `reader` gives, and how many bytes that was.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn of_reader(algorithm: Algorithm, reader: impl io::Read) -> io::Result<(Self, u64)> {
+        let mut digester = Digester::new(algorithm);
+        let size = io::copy(&mut io::BufReader::with_capacity(CHUNK, reader), &mut digester)?;
+        Ok((digester.finish(), size))
     }
 
     /// The algorithm.
@@ -201,6 +220,17 @@ mod tests {
             Checksum::of(b"abc").hex(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn a_reader_has_the_digest_of_its_bytes() {
+        let bytes: Vec<u8> = (0..3 * CHUNK + 5).map(|number| (number % 251) as u8).collect();
+        let (checksum, size) = Checksum::of_reader(Algorithm::Sha512, bytes.as_slice()).unwrap();
+        assert_eq!(
+            (&checksum, size),
+            (&Checksum::by(Algorithm::Sha512, &bytes), bytes.len() as u64)
+        );
+        assert_ne!(checksum, Checksum::by(Algorithm::Sha512, &bytes[1..]));
     }
 
     #[test]

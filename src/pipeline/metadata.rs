@@ -17,9 +17,7 @@ pub use self::error::{MetadataError, RepositoryError, TrustFailure};
 
 use self::error::Distrust;
 use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join};
-use crate::model::{
-    Arch, Checksum, Digester, Dist, Index, ModuleStream, Repository, Source, escape,
-};
+use crate::model::{Arch, Checksum, Dist, Index, ModuleStream, Repository, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
@@ -310,7 +308,8 @@ impl Reading<'_, '_> {
             (self.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
         }
         let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;
-        let is_current = promise.first().is_some_and(|current| is_digest_of(current, bytes));
+        let is_it = |current: &Checksum| Checksum::by(current.algorithm(), bytes) == *current;
+        let is_current = promise.first().is_some_and(is_it);
         self.check_age(url, &repomd, is_current, !promise.is_empty())?;
         Ok(repomd)
     }
@@ -415,12 +414,6 @@ struct Seen {
     revision: String,
     /// Whether a signature or a metalink vouched for it.
     is_anchored: bool,
-}
-
-fn is_digest_of(checksum: &Checksum, bytes: &[u8]) -> bool {
-    let mut digester = Digester::new(checksum.algorithm());
-    digester.update(bytes);
-    digester.finish() == *checksum
 }
 
 /// A number of seconds, for people.

@@ -12,7 +12,7 @@ use super::history::History;
 use super::layout::Layout;
 use super::{Generation, Prefix, config, files};
 use crate::model::{
-    Algorithm, Arch, Digester, FileKind, PlannedRuntime, RECEIPT_FORMAT, Receipt, ReceiptFile,
+    Algorithm, Arch, Checksum, FileKind, PlannedRuntime, RECEIPT_FORMAT, Receipt, ReceiptFile,
     RelPath,
 };
 use crate::report::Reporter;
@@ -132,9 +132,8 @@ fn program(path: &Path) -> std::io::Result<Option<ReceiptFile>> {
     let kind = if metadata.is_symlink() {
         FileKind::Symlink { target: fs::read_link(path)?.to_string_lossy().into_owned() }
     } else if metadata.is_file() {
-        let mut digester = Digester::new(Algorithm::Sha256);
-        let size = std::io::copy(&mut fs::File::open(path)?, &mut digester)?;
-        FileKind::File { size, checksum: digester.finish(), packaged: None }
+        let (checksum, size) = Checksum::of_reader(Algorithm::Sha256, fs::File::open(path)?)?;
+        FileKind::File { size, checksum, packaged: None }
     } else {
         return Ok(None);
     };

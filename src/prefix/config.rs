@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
 use super::{Generation, Lock, Prefix, files};
-use crate::model::{Algorithm, CONFIG_DIRECTORY, Checksum, Digester, FileKind, Receipt, RelPath};
+use crate::model::{Algorithm, CONFIG_DIRECTORY, Checksum, FileKind, Receipt, RelPath};
 
 /// Far more than any tree's configuration has: a bound for damaged files, in bytes.
 const BASELINE_LIMIT: u64 = 64 << 20;
@@ -222,11 +222,10 @@ fn read_state(path: &Path) -> Result<Option<State>, PrefixError> {
     if !metadata.is_file() {
         return Ok(None);
     }
-    let mut digester = Digester::new(Algorithm::Sha256);
-    File::open(path)
-        .and_then(|mut file| io::copy(&mut file, &mut digester))
+    let (checksum, _) = File::open(path)
+        .and_then(|file| Checksum::of_reader(Algorithm::Sha256, file))
         .map_err(failed("read", path))?;
-    Ok(Some(State::File(digester.finish())))
+    Ok(Some(State::File(checksum)))
 }
 
 /// Whether a path cannot be there: nothing has its name, or a file stands where its directory would.

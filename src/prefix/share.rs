@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{PrefixError, failed};
 use super::{Generation, Staging, files};
-use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile};
+use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile};
 
 /// What the file system was found not to be able to do: it is not asked again.
 #[derive(Debug, Default)]
@@ -190,7 +190,5 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 fn digest(file: &mut impl io::Read) -> io::Result<Checksum> {
-    let mut digester = Digester::new(Algorithm::Sha256);
-    io::copy(file, &mut digester)?;
-    Ok(digester.finish())
+    Checksum::of_reader(Algorithm::Sha256, file).map(|(checksum, _)| checksum)
 }
