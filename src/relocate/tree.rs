@@ -2,21 +2,26 @@
 //!
 //! All paths go through a directory handle that no symlink of a package leads out of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, Permissions, PermissionsExt};
 
 use super::RelocateError;
-use crate::model::{Algorithm, Checksum, Digester, FileKind, ReceiptFile, RelPath, Taken};
+use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath, Taken};
 
 /// What new directories get: searchable for everyone.
 const DIRECTORY_MODE: u32 = 0o755;
 const OWNER_CAN_CHANGE: u32 = 0o200;
 const OWNER_CAN_ENTER: u32 = 0o300;
+/// More threads than this would wait for memory and the disk only.
+const DIGEST_THREADS: usize = 4;
 
 /// A staged tree and the list of its files.
 pub(super) struct Tree<'a> {
@@ -27,6 +32,8 @@ pub(super) struct Tree<'a> {
     opened: BTreeMap<RelPath, u32>,
     /// Files that another tree may have too, under the same inode.
     taken: &'a Taken,
+    /// Files whose bytes were changed: their digests are taken at the end.
+    changed: BTreeSet<RelPath>,
 }
 
 impl<'a> Tree<'a> {
@@ -39,11 +46,14 @@ impl<'a> Tree<'a> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|source| RelocateError::Tree { path: path.to_owned(), source })?;
         let files = files.iter().map(|file| (file.path.clone(), file.clone())).collect();
-        Ok(Self { dir, files, opened: BTreeMap::new(), taken })
+        let (opened, changed) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { dir, files, opened, taken, changed })
     }
 
-    /// Gives directories their modes back, and the list of files.
-    pub(super) fn close(self) -> Result<Vec<ReceiptFile>, RelocateError> {
+    /// Gives directories their modes back, and the list of files, with the digests of those that
+    /// were changed.
+    pub(super) fn close(mut self) -> Result<Vec<ReceiptFile>, RelocateError> {
+        self.note_digests()?;
         for (path, mode) in self.opened.iter().rev() {
             let mode = Permissions::from_mode(*mode);
             self.dir.set_permissions(path, mode).map_err(at(path))?;
@@ -98,6 +108,7 @@ impl<'a> Tree<'a> {
     pub(super) fn remove(&mut self, path: &RelPath) -> Result<Option<ReceiptFile>, RelocateError> {
         self.prepare_parent(path)?;
         self.dir.remove_file(path).map_err(at(path))?;
+        self.changed.remove(path);
         Ok(self.files.remove(path))
     }
 
@@ -116,6 +127,7 @@ impl<'a> Tree<'a> {
         self.dir.remove_dir_all(path).map_err(at(path))?;
         self.files.retain(|listed, _| !within(listed));
         self.opened.retain(|listed, _| !within(listed));
+        self.changed.retain(|listed| !within(listed));
         Ok(())
     }
 
@@ -126,6 +138,9 @@ impl<'a> Tree<'a> {
         self.dir.rename(from, &self.dir, to).map_err(at(from))?;
         if let Some(file) = self.files.remove(from) {
             self.files.insert(to.clone(), ReceiptFile { path: to.clone(), ..file });
+        }
+        if self.changed.remove(from) {
+            self.changed.insert(to.clone());
         }
         Ok(())
     }
@@ -146,8 +161,8 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Hands the file at `path` to `change`, for reading and writing, and notes its new digest,
-    /// also for its hard links.
+    /// Hands the file at `path` to `change`, for reading and writing, and notes that its digest is
+    /// another one now, also for its hard links.
     pub(super) fn change<T>(
         &mut self,
         path: &RelPath,
@@ -173,7 +188,7 @@ impl<'a> Tree<'a> {
             self.dir.set_permissions(path, mode).map_err(at(path))?;
         }
         let names = self.names(path, &metadata);
-        self.note_digest(&names, &file).map_err(at(path))?;
+        self.changed.extend(names);
         Ok(result)
     }
 
@@ -212,19 +227,36 @@ impl<'a> Tree<'a> {
         std::iter::once(path).chain(others).cloned().collect()
     }
 
-    fn note_digest(&mut self, names: &[RelPath], mut file: &File) -> io::Result<()> {
-        io::Seek::rewind(&mut file)?;
-        let mut digester = Digester::new(Algorithm::Sha256);
-        let new_size = io::copy(&mut file, &mut digester)?;
-        let new = digester.finish();
-        for path in names {
+    /// Notes the digests of what was changed; with those before, where they are others. A program can
+    /// have a hundred megabytes: several are digested at a time.
+    fn note_digests(&mut self) -> Result<(), RelocateError> {
+        let changed: Vec<&RelPath> = self.changed.iter().collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut digests = Vec::new();
+            while let Some(&path) = changed.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let file = self.dir.open(path).map_err(at(path))?;
+                let digest = Checksum::of_reader(Algorithm::Sha256, file).map_err(at(path))?;
+                digests.push((path.clone(), digest));
+            }
+            Ok(digests)
+        };
+        let count = thread::available_parallelism().map_or(1, usize::from).min(DIGEST_THREADS);
+        let digests: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            let join = |thread: ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<_, _>>()
+        })?;
+        for (path, (new, new_size)) in digests.into_iter().flat_map(Vec::into_iter) {
             let Some(ReceiptFile { kind: FileKind::File { size, checksum, packaged }, .. }) =
-                self.files.get_mut(path)
+                self.files.get_mut(&path)
             else {
                 continue;
             };
             if *checksum != new {
-                let old = std::mem::replace(checksum, new.clone());
+                let old = std::mem::replace(checksum, new);
                 packaged.get_or_insert(old);
                 *size = new_size;
             }
