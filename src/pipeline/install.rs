@@ -200,7 +200,7 @@ fn make<'a>(
     Ok((makings, receipts))
 }
 
-/// Relocates, audits and tries one tree, and writes its receipt.
+/// Relocates, audits and tries one tree, and writes its receipt. All of it is durable then.
 fn finish(
     context: Context<'_>,
     keys: &Keys<'_>,
@@ -210,7 +210,7 @@ fn finish(
     making: &Making<'_>,
 ) -> Result<Receipt, Error> {
     let scratch = prefix.stage(lock, making.arch())?;
-    let (receipt, _) = making.finish(context, keys, rules, scratch.path())?;
+    let receipt = making.finish(context, keys, rules, scratch.path())?;
     making.staging.write_receipt(&receipt)?;
     Ok(receipt)
 }
@@ -235,7 +235,6 @@ fn go_live(
 ) -> Result<Vec<String>, Error> {
     let mut generations = Vec::new();
     for making in makings {
-        making.staging.sync()?;
         generations.push(making.staging.commit(lock)?);
     }
     let live = launchers::live(prefix)?;
@@ -307,7 +306,6 @@ fn try_launchers(
     Ok(())
 }
 
-/// Says what became of the user's configuration.
 /// Tells what became of the user's configuration.
 pub(super) fn tell_config(reporter: &dyn Reporter, report: ConfigReport) {
     for path in report.kept {

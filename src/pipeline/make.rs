@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Permissions, PermissionsExt};
@@ -141,7 +142,7 @@ impl<'a> Making<'a> {
         crate::model::total(self.fetched().iter().map(|(_, package)| package.installed_size))
     }
 
-    /// Relocates, audits, tries out and accounts for the tree.
+    /// Relocates, audits, tries out and accounts for the tree, and makes it durable.
     ///
     /// # Errors
     /// When any of these fails; the tree is then not to go live.
@@ -151,34 +152,27 @@ impl<'a> Making<'a> {
         keys: &Keys<'_>,
         rules: Rules,
         scratch: &Path,
-    ) -> Result<(Receipt, Audit), Error> {
+    ) -> Result<Receipt, Error> {
         let (packages, mut files, brought) = self.account(keys);
         let relocated = self.relocate(context, &mut files)?;
-        let tree = self.staging.path();
-        let arch = self.plan.arch;
-        let libraries = &self.host_gives.libraries;
-        let target = context.target(arch).and_then(|target| target.glibc());
-        let library_path: Vec<_> =
-            self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
-        let (audit, asked) = audit_both(tree, arch, &files, libraries, &library_path, target)?;
-        self.tell_newer(context, asked);
-        if !audit.gaps.is_empty() {
-            return Err(Error::Gaps { arch, gaps: audit.gaps });
-        }
-        let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
-        let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
-        let native = context.runs_here(arch, audit.glibc_needed);
-        let trial = Trial { tree, arch, files: &files, runtimes: &runtimes, scratch };
-        smoke::run(&trial, native, context.reporter)?;
+        // The disk works while the tree is tried out: nothing changes it any more.
+        let (synced, proven) = thread::scope(|scope| {
+            let sync = scope.spawn(|| self.staging.sync().map_err(Error::from));
+            let proven = self.prove(context, &files, scratch);
+            (sync.join().unwrap_or(Err(Error::Panicked)), proven)
+        });
+        // A disk that is full explains whatever else failed.
+        synced?;
+        let audit = proven?;
         let brought = brought.iter().filter_map(|(position, files)| {
             let planned = self.plan.packages.get(*position)?;
             let planned = Some(planned).filter(|planned| planned.dist.is_none())?;
             Some((planned.nevra.name.as_str(), planned.files.as_slice(), files.as_slice()))
         });
         let reuse = Reuse::of(relocate::RULES, brought, &files, &relocated.run_paths);
-        let receipt = Receipt {
+        Ok(Receipt {
             format: RECEIPT_FORMAT,
-            arch,
+            arch: self.plan.arch,
             dist: self.plan.dist.clone(),
             runtimes: self.plan.runtimes.clone(),
             installed_at: rules.now,
@@ -188,8 +182,32 @@ impl<'a> Making<'a> {
             packages,
             files,
             reuse: Some(reuse),
-        };
-        Ok((receipt, audit))
+        })
+    }
+
+    /// Audits the tree, which has `files`, and tries it out.
+    fn prove(
+        &self,
+        context: Context<'_>,
+        files: &[ReceiptFile],
+        scratch: &Path,
+    ) -> Result<Audit, Error> {
+        let (tree, arch) = (self.staging.path(), self.plan.arch);
+        let libraries = &self.host_gives.libraries;
+        let target = context.target(arch).and_then(|target| target.glibc());
+        let library_path: Vec<_> =
+            self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
+        let (audit, asked) = audit_both(tree, arch, files, libraries, &library_path, target)?;
+        self.tell_newer(context, asked);
+        if !audit.gaps.is_empty() {
+            return Err(Error::Gaps { arch, gaps: audit.gaps });
+        }
+        let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
+        let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
+        let native = context.runs_here(arch, audit.glibc_needed);
+        let trial = Trial { tree, arch, files, runtimes: &runtimes, scratch };
+        smoke::run(&trial, native, context.reporter)?;
+        Ok(audit)
     }
 
     /// Warns where what is bound into containers asks for a newer glibc than those of its dist have.
