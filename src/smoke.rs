@@ -1,9 +1,10 @@
 //! Runs what was made, before and after it goes live. Only trees of this machine's architecture can
 //! be run; for others there is the audit.
 //!
-//! First the host's glibc loader lists the libraries of every program and library of the tree, which
-//! finds what is missing or too new without running it. Then the tests of the runtimes' files run,
-//! each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR` and `USER`.
+//! The host's glibc loader lists the libraries of every program and library of the tree, which finds
+//! what is missing or too new without running it. Beside that the tests of the runtimes' files run, one
+//! after another, each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR`
+//! and `USER`.
 
 mod elf;
 mod process;
@@ -12,9 +13,11 @@ mod sandbox;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
@@ -164,8 +167,20 @@ pub fn run(
     let tests = trial.runtimes.iter().map(|(runtime, _)| runtime.smoke_tests.len()).sum::<usize>();
     let total = Some((programs.len() + tests) as u64);
     reporter.event(Event::Started { phase: Phase::Test, total });
-    let loaded = list_all(trial, &programs, reporter)?;
-    let mut report = SmokeReport { loaded, ..SmokeReport::default() };
+    let (listed, tested) = thread::scope(|scope| {
+        let tests = scope.spawn(|| run_tests(trial, reporter));
+        let listed = list_all(trial, &programs, reporter);
+        (listed, tests.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // What the loader misses says more than the test that fails for it.
+    let loaded = listed?;
+    let report = SmokeReport { loaded, ..tested? };
+    reporter.event(Event::Finished { phase: Phase::Test });
+    Ok(report)
+}
+
+fn run_tests(trial: &Trial<'_>, reporter: &dyn Reporter) -> Result<SmokeReport, SmokeError> {
+    let mut report = SmokeReport::default();
     for (runtime, version) in trial.runtimes {
         for test in &runtime.smoke_tests {
             let program = trial.tree.join(&test.path);
@@ -173,7 +188,6 @@ pub fn run(
             reporter.advanced(Phase::Test, 1);
         }
     }
-    reporter.event(Event::Finished { phase: Phase::Test });
     Ok(report)
 }
 
@@ -235,12 +249,12 @@ fn list_all(
         }
         Ok(())
     };
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS));
-    std::thread::scope(|scope| {
+    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(THREADS));
+    thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         running.into_iter().try_for_each(|thread| match thread.join() {
             Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(panic) => resume_unwind(panic),
         })
     })?;
     Ok(programs.len())
