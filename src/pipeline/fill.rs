@@ -22,6 +22,11 @@ const DOWNLOADS: usize = 6;
 const LEAST_UNPACKERS: usize = 2;
 /// … and at the most: each takes memory.
 const MOST_UNPACKERS: usize = 8;
+/// A package that is smaller than the largest by this factor gives way to it on busy processors: the
+/// run cannot end before the largest is decoded, whatever else is.
+const GIVES_WAY: u64 = 4;
+/// How far it gives way: what `nice` adds.
+const NICER: i32 = 5;
 
 /// Fetches, verifies and unpacks every package of every tree.
 ///
@@ -186,9 +191,17 @@ impl<'a> Crew<'a> {
     fn unpack(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
         self.confine();
+        let largest = self.jobs.first().map_or(0, |job| job.package.size);
+        let mut gives_way = false;
         while let Some(job) = self.jobs.get(self.next_unpack.fetch_add(1, Ordering::Relaxed)) {
             if self.is_over() {
                 break;
+            }
+            // The largest come first, so a thread that gives way once need never come back.
+            if !gives_way && job.package.size < largest / GIVES_WAY {
+                gives_way = true;
+                // On Linux, of this thread and those that it starts. Where it fails all are equal.
+                let _ = rustix::process::nice(NICER);
             }
             match self.bring(job) {
                 Ok(unpacked) => job.tree.add(job.position, unpacked),
