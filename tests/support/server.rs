@@ -15,8 +15,10 @@
 //! Faults are tried in the order in which they were set; the first whose text is contained in the
 //! request's target, and that has times left, applies. Dropping the server ends it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -228,7 +230,8 @@ struct Request {
 
 /// A file as it is served.
 struct Content {
-    bytes: Vec<u8>,
+    file: File,
+    size: usize,
     etag: String,
     modified: String,
 }
@@ -337,14 +340,15 @@ impl Shared {
         let etag = format!("\"{:x}-{:x}\"", metadata.len(), age.as_nanos());
         // Clients give it back as they got it, so that any text will do.
         let modified = format!("@{}", age.as_secs());
-        Some(Content { bytes: std::fs::read(&path).ok()?, etag, modified })
+        let size = usize::try_from(metadata.len()).ok()?;
+        Some(Content { file: File::open(&path).ok()?, size, etag, modified })
     }
 
     fn file(
         &self,
         mut stream: &TcpStream,
         request: &Request,
-        mut content: Content,
+        content: Content,
         fault: Option<Kind>,
     ) -> std::io::Result<KeepOpen> {
         let tags = format!(
@@ -358,12 +362,9 @@ impl Shared {
         if is_known && fault.is_none() {
             return self.empty(stream, request, 304, &tags);
         }
-        if let Some(Kind::Corrupt(offset)) = fault {
-            content.bytes[offset] ^= 0xff;
-        }
-        let total = content.bytes.len();
+        let total = content.size;
         let range = request.range.as_ref().filter(|_| !matches!(fault, Some(Kind::WholeFile)));
-        let (status, body, extra) = match range.and_then(|range| bounds_of(range)) {
+        let (status, (start, end), extra) = match range.and_then(|range| bounds_of(range)) {
             Some((start, _)) if start >= total => {
                 let range = format!("Content-Range: bytes */{total}\r\n");
                 return self.empty(stream, request, 416, &range);
@@ -371,13 +372,13 @@ impl Shared {
             Some((start, end)) => {
                 let end = end.min(total);
                 let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", end - 1);
-                (206, &content.bytes[start..end], range)
+                (206, (start, end), range)
             }
-            None => (200, &content.bytes[..], String::new()),
+            None => (200, (0, total), String::new()),
         };
         self.log(request, &status.to_string());
         let phrase = phrase(status);
-        let length = body.len();
+        let length = end - start;
         write!(
             stream,
             "HTTP/1.1 {status} {phrase}\r\nContent-Length: {length}\r\n{tags}{extra}\r\n"
@@ -385,7 +386,32 @@ impl Shared {
         if request.method == "HEAD" {
             return Ok(true);
         }
-        self.body(stream, body, fault)
+        if fault.is_none() && self.rate.load(Ordering::SeqCst) == 0 {
+            return self.send_file(stream, &content.file, start, length);
+        }
+        let mut body = vec![0; length];
+        content.file.read_exact_at(&mut body, start as u64)?;
+        if let Some(Kind::Corrupt(offset)) = fault
+            && let Some(byte) = offset.checked_sub(start).and_then(|at| body.get_mut(at))
+        {
+            *byte ^= 0xff;
+        }
+        self.body(stream, &body, fault)
+    }
+
+    /// Sends a part of a file by sendfile(2): what the server takes of the processors, those whom it
+    /// serves do not get.
+    fn send_file(
+        &self,
+        mut stream: &TcpStream,
+        mut file: &File,
+        start: usize,
+        length: usize,
+    ) -> std::io::Result<KeepOpen> {
+        file.seek(SeekFrom::Start(start as u64))?;
+        let sent = std::io::copy(&mut file.take(length as u64), &mut stream)?;
+        self.bytes.fetch_add(sent, Ordering::SeqCst);
+        Ok(sent == length as u64)
     }
 
     fn body(
