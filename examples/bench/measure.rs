@@ -35,7 +35,7 @@ pub(crate) fn run(command: &mut Command) -> Run {
             break ended;
         }
         // Not at every look: the program waits while its memory is counted.
-        if looks.next().is_some_and(|look: u32| look < 20 || look % 20 == 0) {
+        if looks.next().is_some_and(|look: u32| look < 20 || look.is_multiple_of(20)) {
             memory = high_water(&status).unwrap_or(memory);
         }
         std::thread::sleep(Duration::from_millis(1));
