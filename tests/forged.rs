@@ -6,9 +6,11 @@
 mod support;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use support::keys::{MADE, SignOptions, TestKey};
-use support::rpms::{Package, assemble, parts, resign, signature_header};
+use support::rpms::{File, Package, assemble, parts, resign, signature_header};
+use support::server::{Fault, Server};
 use support::site::{Listed, Outcome, Site, data, hello};
 
 /// A site whose `hello` 1.0 is installed already.
@@ -70,6 +72,26 @@ fn a_key_that_nobody_pinned_is_refused() {
     let message = "package hello-2.0-1.el9.x86_64 is refused";
     let outcome = refuse_package(|_, package| package.signed(&TestKey::new()), &[], message);
     assert!(outcome.err.contains("--trust-key"), "{}", outcome.err);
+}
+
+#[test]
+fn what_is_refused_is_refused_before_the_rest_has_come() {
+    let site = installed("forged-slow");
+    let mut state = 1_u32;
+    let noise = (0..600_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let noise = File::regular("/usr/share/hello-data/noise", &noise.collect::<Vec<_>>());
+    let data = Package::new(vec![noise]).named("hello-data");
+    let hello = site.forged(hello("2.0"), hello("2.0").signed(&TestKey::new()));
+    site.publish(2000, &[hello, site.good(data)]);
+    let server = Server::start(site.mirror());
+    // Half a minute for all of it.
+    server.fault("hello-data", Fault::slow(20_000));
+    let start = Instant::now();
+    site.install_from(&server.url(), &[]).refused(4, "package hello-2.0-1.el9.x86_64 is");
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -290,6 +290,11 @@ impl Partial {
         Ok(())
     }
 
+    /// Whether it was for somebody who does not want it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_abandoned)
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path

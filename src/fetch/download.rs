@@ -197,6 +197,9 @@ impl Fetcher<'_> {
             }
             partial.write(&chunk)?;
             meter.reach(partial.length);
+            if partial.is_abandoned() {
+                return Err(FetchError::Cancelled.into());
+            }
             let Some(size) = wanted.size.filter(|_| wanted.may_split.get()) else { continue };
             if watch.is_slow(&answer, partial.length, size) {
                 let found = answer.url.clone();

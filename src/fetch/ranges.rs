@@ -91,6 +91,9 @@ impl Fetcher<'_> {
             let mut result = Ok(());
             for piece in done {
                 let taken = piece.and_then(|(start, end)| {
+                    if partial.is_abandoned() {
+                        return Err(FetchError::Cancelled.into());
+                    }
                     waiting.insert(start, end);
                     while let Some(end) = waiting.remove(&partial.length) {
                         partial.take_in(end)?;

@@ -65,6 +65,11 @@ impl Stream {
         self.end(End::Failed);
     }
 
+    /// Whether nobody wants it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().end == Some(End::Failed)
+    }
+
     /// From now on it is `file`, of which `length` bytes are there.
     pub(super) fn begin(&self, file: File, length: u64) {
         let mut state = self.lock();

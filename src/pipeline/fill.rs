@@ -167,8 +167,11 @@ impl<'a> Crew<'a> {
                 job.stream.abandon();
                 continue;
             }
-            let fed = self.feed(job);
-            if let Err(error) = fed {
+            if let Err(error) = self.feed(job) {
+                if self.is_over() && matches!(error, FetchError::Cancelled) {
+                    // It was abandoned. Another thread tells why.
+                    break;
+                }
                 self.end();
                 return Err(error.into());
             }
@@ -225,7 +228,11 @@ impl<'a> Crew<'a> {
     fn blame(&self, job: &Job<'_>, error: Error) -> Result<Outcome, Error> {
         self.end();
         match job.stream.wait() {
-            End::Sure => Err(error),
+            End::Sure => {
+                // Nobody needs what still comes in.
+                self.jobs.iter().for_each(|job| job.stream.abandon());
+                Err(error)
+            }
             // In the second way, what is read was proven.
             End::Unsure if self.way == Way::WhenProven => Err(error),
             End::Unsure => Ok(Outcome::Unsure),

@@ -201,8 +201,13 @@ impl Site {
 
     /// Installs the newest `hello`.
     pub fn install(&self, words: &[&str]) -> Outcome {
+        self.install_from(self.mirror().to_str().unwrap(), words)
+    }
+
+    /// The same from another mirror.
+    pub fn install_from(&self, mirror: &str, words: &[&str]) -> Outcome {
         let basic = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
-        self.run("install", &[&basic[..], words].concat())
+        self.run_from(mirror, "install", &[&basic[..], words].concat())
     }
 
     /// Every path of the prefix and the cache, with its kind, mode, inode, time and content; but
