@@ -254,6 +254,43 @@ fn allowing_unsigned_packages_is_loud_and_recorded() {
 }
 
 #[test]
+fn a_key_that_the_configuration_names_counts_for_every_command() {
+    let site = installed("forged-configured");
+    let own = TestKey::new();
+    site.scratch.write("own.asc", own.public_file());
+    let config = site.scratch.write("config.toml", "trust_key = ['own.asc']\n");
+    let bytes = hello("2.0").signed(&own);
+    site.publish(2000, &[site.forged(hello("2.0"), bytes), site.good(data())]);
+    let words = ["--config", config.to_str().unwrap()];
+    site.run("update", &[]).refused(4, "is refused");
+    site.run("update", &words).ok();
+    fs::remove_file(site.prefix().join("x86_64/bin/hello")).unwrap();
+    site.run("verify", &["--repair"]).refused(4, "is refused");
+    site.run("verify", &[&["--repair"], &words[..]].concat()).ok();
+}
+
+#[test]
+fn what_a_policy_forbids_is_forbidden_to_every_command() {
+    let site = installed("forged-policy");
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    let key = site.scratch.write("own.asc", TestKey::new().public_file());
+    let policy = "[policy]\nforbid_unsigned = true\nforbid_trust_key = true\n";
+    let config = site.scratch.write("config.toml", policy);
+    let config = ["--config", config.to_str().unwrap()];
+    let trust = ["--trust-key", key.to_str().unwrap()];
+    let refuse = |command, words: &[&str], what: &str| {
+        site.run(command, &[&config[..], words].concat()).refused(2, what);
+    };
+    refuse("update", &["--allow-unsigned"], "--allow-unsigned is forbidden");
+    refuse("update", &trust, "--trust-key is forbidden");
+    refuse("verify", &[&["--deep"], &trust[..]].concat(), "--trust-key is forbidden");
+    let dists = site.scratch.write("dists.toml", "[policy]\ndists = ['el9']\n");
+    site.run("update", &["--config", dists.to_str().unwrap()]).refused(2, "the dist lab is");
+    assert!(fs::read_to_string(site.prefix().join("x86_64/bin/hello")).unwrap().contains("1.0"));
+    site.run("update", &config).ok();
+}
+
+#[test]
 fn a_key_that_the_user_trusts_counts_and_is_recorded() {
     let site = installed("forged-trusted");
     let own = TestKey::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::options::{Output, Sources, Wanted};
+use super::options::{Output, Sources, Turn, Wanted};
 use super::session::Session;
 use super::{doctor, parts, plan};
 use crate::error::Error;
@@ -48,9 +48,8 @@ pub(super) struct Install {
     /// Do not look whether this machine lets the runtime work (see `elsewhere doctor`)
     #[arg(long)]
     no_doctor: bool,
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
@@ -67,7 +66,7 @@ impl Install {
         let settings = self.sources.settings(host)?;
         let request = self.wanted.request(host, &settings, terminal)?;
         if self.adopt {
-            for arch in Prefix::adopt(&path, !self.no_wait, terminal)? {
+            for arch in Prefix::adopt(&path, self.turn.waits(), terminal)? {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
             }
         }
@@ -91,7 +90,7 @@ impl Install {
         }
         let program = host.program().filter(|_| host.program_is_portable());
         let options = Options {
-            wait: !self.no_wait,
+            wait: self.turn.waits(),
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
             // One that is linked dynamically may not run where the prefix is taken to.

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use clap::Args;
 use serde::Serialize;
 
-use super::options::{Output, Sources};
+use super::options::{Output, Sources, TrustKeys};
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Dist, escape};
-use crate::pipeline::{self, Context, Keys, Offer};
+use crate::pipeline::{self, Context, Offer};
 use crate::terminal::Terminal;
 
 /// List runtimes, their versions, and the dists that they come from
@@ -65,7 +65,7 @@ impl List {
         let listing = Listing {
             dist: &dist.name,
             arch,
-            runtimes: self.offers(context, dist, arch)?,
+            runtimes: self.offers(&session, dist, arch)?,
             dists: dists(context.catalog),
         };
         if self.output.json {
@@ -87,8 +87,9 @@ impl List {
     }
 
     /// Every runtime's versions; none of them where the network fails and no dist was asked for.
-    fn offers(&self, context: Context<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
-        let keys = Keys::new(context.fetcher, context.reporter, &[])?;
+    fn offers(&self, session: &Session<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
+        let context = session.context();
+        let keys = session.keys(&TrustKeys::default(), false)?;
         match pipeline::offers(context, &keys, dist, arch) {
             Err(error) if self.dist.is_none() => {
                 context.reporter.warning(format!("versions are not known: {error}"));

@@ -46,9 +46,46 @@ pub(super) struct Wanted {
     /// Let packages in that carry no signature, for this run; their digests are still checked
     #[arg(long)]
     allow_unsigned: bool,
+    #[command(flatten)]
+    trust: TrustKeys,
+}
+
+/// Whose signatures count, beside those of the repositories' keys.
+#[derive(Debug, Default, Args)]
+pub(super) struct TrustKeys {
     /// Accept packages signed by the OpenPGP keys in this file too
-    #[arg(long, value_name = "FILE")]
-    trust_key: Vec<PathBuf>,
+    #[arg(long = "trust-key", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl TrustKeys {
+    /// The files of keys that are named here, and those that `config` names.
+    ///
+    /// # Errors
+    /// When a policy forbids to name some here, or to let unsigned packages in as `allow_unsigned` says.
+    pub(super) fn files(
+        &self,
+        config: &Config,
+        allow_unsigned: bool,
+    ) -> Result<Vec<PathBuf>, Error> {
+        config.policy.check(allow_unsigned, !self.files.is_empty(), &[])?;
+        Ok(self.files.iter().chain(&config.trust_key).cloned().collect())
+    }
+}
+
+/// What to do while another run works on the prefix.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Turn {
+    /// Fail, rather than wait, when another run works on the prefix
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Turn {
+    /// Whether to wait for it.
+    pub(super) fn waits(self) -> bool {
+        !self.no_wait
+    }
 }
 
 /// Where things are fetched from and kept.
@@ -115,7 +152,7 @@ impl Wanted {
         terminal: &Terminal,
     ) -> Result<Request, Error> {
         let config = &settings.config;
-        config.policy.check(self.allow_unsigned, !self.trust_key.is_empty(), &[])?;
+        let trust_keys = self.trust.files(config, self.allow_unsigned)?;
         if self.opensuse {
             terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
         }
@@ -138,7 +175,7 @@ impl Wanted {
             dist: self.dists.first().cloned(),
             container_dist: self.container_dist.clone(),
             arches,
-            trust_keys: self.trust_key.iter().chain(&config.trust_key).cloned().collect(),
+            trust_keys,
             allow_unsigned: self.allow_unsigned,
         })
     }

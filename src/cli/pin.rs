@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::Output;
+use super::options::{Output, Turn};
 use super::parts;
 use crate::error::Error;
 use crate::host::Host;
@@ -25,9 +25,8 @@ Examples:
   elsewhere pin ~/apptainer apptainer@1.4    within 1.4
   elsewhere pin ~/apptainer                  list the pins")]
 pub(super) struct Pin {
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     pub(super) output: Output,
     /// Prefix that it is installed in
@@ -41,9 +40,8 @@ pub(super) struct Pin {
 /// Let a pinned runtime be updated again
 #[derive(Debug, Args)]
 pub(super) struct Unpin {
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     pub(super) output: Output,
     /// Prefix that it is installed in
@@ -67,7 +65,7 @@ impl Pin {
         let version = version.map_or_else(|| installed(&prefix, name), Ok)?;
         let mut pins = Pins::new();
         for part in parts::all(&prefix)? {
-            let lock = part.lock(!self.no_wait, terminal)?;
+            let lock = part.lock(self.turn.waits(), terminal)?;
             pins = part.pins()?;
             pins.insert(name.to_owned(), version.clone());
             part.set_pins(&lock, &pins)?;
@@ -105,7 +103,7 @@ impl Unpin {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let (mut pins, mut was_pinned) = (Pins::new(), false);
         for part in parts::all(&prefix)? {
-            let lock = part.lock(!self.no_wait, terminal)?;
+            let lock = part.lock(self.turn.waits(), terminal)?;
             pins = part.pins()?;
             if pins.remove(&self.runtime).is_some() {
                 was_pinned = true;

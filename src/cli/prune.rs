@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::Output;
+use super::options::{Output, Turn};
 use super::parts::{self, PartOf, label};
 use crate::error::Error;
 use crate::host::Host;
@@ -30,9 +30,8 @@ pub(super) struct Prune {
     /// Also delete generations that something may still run
     #[arg(long)]
     force: bool,
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -55,7 +54,7 @@ impl Prune {
             (false, true) => terminal.line("nothing to prune"),
             (false, false) => {}
         }
-        parts::drop_empty(&prefix, !self.no_wait, terminal)
+        parts::drop_empty(&prefix, self.turn.waits(), terminal)
     }
 
     fn prune(
@@ -64,7 +63,7 @@ impl Prune {
         all: &mut Vec<serde_json::Value>,
         terminal: &Terminal,
     ) -> Result<(), Error> {
-        let lock = prefix.lock(!self.no_wait, terminal)?;
+        let lock = prefix.lock(self.turn.waits(), terminal)?;
         prefix.clean(&lock, terminal)?;
         for arch in Arch::ALL {
             let place = label(prefix, arch);

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::install::sentence;
-use super::options::{Output, Sources};
+use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
-use crate::pipeline::{self, Keys, Options, Present, Removed};
+use crate::pipeline::{self, Options, Present, Removed};
 use crate::prefix::{Pins, Prefix};
 use crate::terminal::Terminal;
 
@@ -36,9 +36,8 @@ pub(super) struct Remove {
     /// Delete generations at once, also those that something may still run
     #[arg(long, conflicts_with = "runtime")]
     force: bool,
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
@@ -81,7 +80,7 @@ impl Remove {
         for part in &parts {
             self.remove_from(part, host, terminal)?;
         }
-        parts::drop_empty(&prefix, !self.no_wait, terminal)
+        parts::drop_empty(&prefix, self.turn.waits(), terminal)
     }
 
     /// Removes what is asked from a prefix of one dist.
@@ -101,7 +100,7 @@ impl Remove {
         }
         let mut pins = prefix.pins()?;
         if pins.remove(name).is_some() {
-            prefix.set_pins(&prefix.lock(!self.no_wait, terminal)?, &pins)?;
+            prefix.set_pins(&prefix.lock(self.turn.waits(), terminal)?, &pins)?;
         }
         Ok(())
     }
@@ -115,7 +114,7 @@ impl Remove {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let catalog = self.sources.settings(host)?.catalog;
-        let lock = prefix.lock(!self.no_wait, terminal)?;
+        let lock = prefix.lock(self.turn.waits(), terminal)?;
         prefix.clean(&lock, terminal)?;
         pipeline::remove(&catalog, prefix, &lock, &[], false)?;
         Ok(())
@@ -129,7 +128,7 @@ impl Remove {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let catalog = self.sources.settings(host)?.catalog;
-        let lock = prefix.lock(!self.no_wait, terminal)?;
+        let lock = prefix.lock(self.turn.waits(), terminal)?;
         let arches: Vec<Arch> = arches
             .iter()
             .copied()
@@ -162,14 +161,18 @@ impl Remove {
     ) -> Result<(), Error> {
         let session = Session::open(host, &self.sources, terminal)?;
         let context = parts::context(session.context(), prefix)?;
-        let keys = Keys::new(context.fetcher, context.reporter, &[])?;
+        let keys = session.keys(&TrustKeys::default(), false)?;
         let mut trees = Vec::new();
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
             trees.push(pipeline::without(context, &keys, tree, name)?);
         }
         let plan = Plan { format: PLAN_FORMAT, trees };
-        let options =
-            Options { wait: !self.no_wait, allow_unsigned: false, now: host.now()?, program: None };
+        let options = Options {
+            wait: self.turn.waits(),
+            allow_unsigned: false,
+            now: host.now()?,
+            program: None,
+        };
         let installed = pipeline::install(context, &keys, &plan, prefix, options)?;
         if self.output.json {
             terminal.output_json(&installed);

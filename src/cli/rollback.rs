@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{Definitions, Output};
+use super::options::{Definitions, Output, Turn};
 use super::parts::{PartOf, label};
 use crate::catalog::Catalog;
 use crate::error::Error;
@@ -32,9 +32,8 @@ pub(super) struct Rollback {
     /// Number of the generation [default: the one that was live before]
     #[arg(long, value_name = "N")]
     to: Option<u32>,
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -83,7 +82,7 @@ impl Rollback {
                 "each architecture counts its own generations: name one with --arch".to_owned(),
             ));
         }
-        let lock = part.lock(!self.no_wait, terminal)?;
+        let lock = part.lock(self.turn.waits(), terminal)?;
         part.clean(&lock, terminal)?;
         let arches: Vec<Arch> = self.arch.into_iter().collect();
         let done = match pipeline::roll_back(catalog, part, &lock, &arches, self.to, terminal) {

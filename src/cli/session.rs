@@ -7,14 +7,14 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::options::{Settings, Sources};
+use super::options::{Settings, Sources, TrustKeys};
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::error::{Error, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
 use crate::model::{Aim, Plan, TreePlan};
-use crate::pipeline::Context;
+use crate::pipeline::{Context, Keys};
 use crate::terminal::Terminal;
 
 /// Lets the first signal set `cancelled`, so that stages stop and clean up, and the second one end
@@ -98,6 +98,15 @@ impl<'a> Session<'a> {
         let dists: Vec<String> = plan.trees.iter().flat_map(of_tree).flatten().collect();
         let dists: Vec<&str> = dists.iter().map(String::as_str).collect();
         Ok(self.config.policy.check(false, false, &dists)?)
+    }
+
+    /// The keyring of a run: what `trust` names, and what the configuration does.
+    ///
+    /// # Errors
+    /// When a policy forbids `trust` or, with `allow_unsigned`, unsigned packages; or when a file
+    /// cannot be read or holds no key.
+    pub(super) fn keys(&self, trust: &TrustKeys, allow_unsigned: bool) -> Result<Keys<'_>, Error> {
+        Keys::new(&self.fetcher, self.terminal, &trust.files(&self.config, allow_unsigned)?)
     }
 
     /// What stages are given.

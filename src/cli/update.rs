@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::install::sentence;
-use super::options::{Output, Sources};
+use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
@@ -30,15 +30,13 @@ pub(super) struct Update {
     /// 0 when not
     #[arg(long)]
     check: bool,
-    /// Fail, rather than wait, when another run works on the prefix
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    turn: Turn,
     /// Let packages in that carry no signature, for this run; their digests are still checked
     #[arg(long)]
     allow_unsigned: bool,
-    /// Accept packages signed by the OpenPGP keys in this file too
-    #[arg(long, value_name = "FILE")]
-    trust_key: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustKeys,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -56,12 +54,13 @@ impl Update {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?;
         let context = session.context();
-        let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
+        let keys = session.keys(&self.trust, self.allow_unsigned)?;
         let mut plans = Vec::new();
         let mut before = Vec::new();
         for part in self.part.of(&prefix)? {
             let context = parts::context(context, &part)?;
             let plan = pipeline::update_plan(context, &keys, &pipeline::present(&part)?)?;
+            session.check_policy(&plan)?;
             before.extend(pipeline::changes(&part, &plan)?);
             plans.push((part, plan));
         }
@@ -93,7 +92,7 @@ impl Update {
         host: &Host,
     ) -> Result<Installed, Error> {
         let options = Options {
-            wait: !self.no_wait,
+            wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{Output, Sources};
+use super::options::{Output, Sources, TrustKeys};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
-use crate::pipeline::{self, Keys, Verification};
+use crate::pipeline::{self, Verification};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
@@ -41,9 +41,8 @@ pub(super) struct Verify {
     /// With --repair: fail, rather than wait, when another run works on the prefix
     #[arg(long)]
     no_wait: bool,
-    /// Accept packages signed by the OpenPGP keys in this file too
-    #[arg(long, value_name = "FILE")]
-    trust_key: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustKeys,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -100,7 +99,7 @@ impl Verify {
         }
         let session = Session::open(host, &self.sources, terminal)?;
         let context = parts::context(session.context(), prefix)?;
-        let keys = Keys::new(context.fetcher, context.reporter, &self.trust_key)?;
+        let keys = session.keys(&self.trust, false)?;
         let mut verification = match self.repair {
             true => pipeline::repair(context, &keys, prefix, self.all, !self.no_wait)?,
             false => pipeline::verify(context.catalog, prefix, self.all, terminal)?,
