@@ -47,8 +47,6 @@ pub struct Interner {
     text: String,
     /// `(start, length)` of each string in `text`.
     spans: Vec<(u32, u32)>,
-    /// The hash of each string: hashing them again takes longer than all else that is done here.
-    hashes: Vec<NameHash>,
     /// Half of a string's hash → its number; the strings themselves are in `text`. When another
     /// string has the same, the next free number after it is the key.
     by_hash: HashMap<u32, StrId, BuildHasherDefault<Hashed>>,
@@ -79,12 +77,7 @@ impl Interner {
     /// # Panics
     /// When all strings together exceed 4 GiB, which no accepted repository can.
     pub fn intern(&mut self, string: &str) -> StrId {
-        self.intern_hashed(string, NameHash::of(string))
-    }
-
-    /// [`Interner::intern`], of a string whose hash is known.
-    fn intern_hashed(&mut self, string: &str, hash: NameHash) -> StrId {
-        let key = match self.seek(hash, |known| self.resolve(known) == string) {
+        let key = match self.seek(NameHash::of(string), |known| known == string) {
             Ok(id) => return id,
             Err(key) => key,
         };
@@ -92,7 +85,6 @@ impl Interner {
             |value: usize| u32::try_from(value).unwrap_or_else(|_| panic!("index too large"));
         let id = StrId::nth(self.spans.len()).unwrap_or_else(|| panic!("index too large"));
         self.spans.push((fits(self.text.len()), fits(string.len())));
-        self.hashes.push(hash);
         self.text.push_str(string);
         self.by_hash.insert(key, id);
         id
@@ -113,20 +105,21 @@ impl Interner {
     /// The number of `string`, if it is there.
     #[must_use]
     pub fn find(&self, string: &str) -> Option<StrId> {
-        self.seek(NameHash::of(string), |known| self.resolve(known) == string).ok()
+        self.seek(NameHash::of(string), |known| known == string).ok()
     }
 
     /// The number of the string with this hash, if it is there.
     #[must_use]
     pub fn named(&self, name: NameHash) -> Option<StrId> {
-        self.seek(name, |known| self.hashes.get(known.number()) == Some(&name)).ok()
+        self.seek(name, |string| NameHash::of(string) == name).ok()
     }
 
-    /// The string with this hash that `is_it`, or the key under which it would have to be added.
-    fn seek(&self, hash: NameHash, is_it: impl Fn(StrId) -> bool) -> Result<StrId, u32> {
+    /// The number of the string with this hash that `is_it`, or the key under which it would have to
+    /// be added.
+    fn seek(&self, hash: NameHash, is_it: impl Fn(&str) -> bool) -> Result<StrId, u32> {
         let mut key = hash.0 as u32;
         while let Some(&id) = self.by_hash.get(&key) {
-            if is_it(id) {
+            if is_it(self.resolve(id)) {
                 return Ok(id);
             }
             key = key.wrapping_add(1);
@@ -134,10 +127,9 @@ impl Interner {
         Err(key)
     }
 
-    /// Every string with its hash, in the order of the numbers.
-    fn iter(&self) -> impl Iterator<Item = (&str, NameHash)> {
-        let strings = (0..self.spans.len()).filter_map(StrId::nth).map(|id| self.resolve(id));
-        strings.zip(self.hashes.iter().copied())
+    /// Every string, in the order of the numbers.
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.spans.len()).filter_map(StrId::nth).map(|id| self.resolve(id))
     }
 
     /// The string with number `id`.
@@ -293,8 +285,7 @@ impl Index {
             return;
         }
         let Self { strings, repositories, packages, modules } = other;
-        let intern = |(string, hash)| self.strings.intern_hashed(string, hash);
-        let ids: Vec<StrId> = strings.iter().map(intern).collect();
+        let ids: Vec<StrId> = strings.iter().map(|string| self.strings.intern(string)).collect();
         drop(strings);
         let first = u16::try_from(self.repositories.len()).unwrap_or(u16::MAX);
         self.repositories.extend(repositories);
