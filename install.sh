@@ -6,6 +6,7 @@
 # `make dist` fills in version and checksums.
 {
 set -fu
+unset CDPATH
 
 version='@VERSION@'
 sha256_x86_64='@SHA256_x86_64@'
@@ -63,11 +64,11 @@ main() {
             ;;
         --from)
             [ "$words" -gt 0 ] || fail '--from needs a directory or a URL'
-            from=$1
+            set_from "$1"
             shift
             words=$((words - 1))
             ;;
-        --from=*) from=${word#--from=} ;;
+        --from=*) set_from "${word#--from=}" ;;
         --)
             pass=yes
             set -- "$@" "$word"
@@ -85,6 +86,12 @@ main() {
     else
         install_runtime "$@"
     fi
+}
+
+# Nothing where a place is meant would be the whole world.
+set_from() {
+    from=$1
+    [ -n "$from" ] || fail '--from needs a directory or a URL'
 }
 
 say() {
@@ -119,9 +126,10 @@ check_tools() {
 make_temporary_directory() {
     temporary=
     trap remove_temporary_directory EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    trap 'stop 129' HUP
+    trap 'stop 130' INT
+    trap 'stop 141' PIPE
+    trap 'stop 143' TERM
     for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "${XDG_RUNTIME_DIR:-}" "${HOME:-}" .; do
         [ -d "$parent" ] || continue
         case $parent in
@@ -135,6 +143,13 @@ make_temporary_directory() {
         remove_temporary_directory
     done
     fail 'no directory can be written in which programs may run (noexec?): name one in TMPDIR'
+}
+
+# Ends with the status $1. A trap for EXIT would take it away in mksh.
+stop() {
+    trap - EXIT
+    remove_temporary_directory
+    exit "$1"
 }
 
 programs_run_in() {
@@ -173,8 +188,7 @@ obtain_program() {
     *) ;;
     esac
     program=$temporary/elsewhere
-    fetch "elsewhere-$version-$arch" "$program"
-    check_sum "$program" "$wanted"
+    fetch "elsewhere-$version-$arch" "$program" "$wanted"
     chmod 755 "$program" || fail "cannot make $program executable"
     "$program" --version >/dev/null || fail "the program for $arch does not run here"
 }
@@ -196,14 +210,24 @@ build_program() {
     program=$checkout/target/release/elsewhere
 }
 
-# Another version has other checksums, and they are in its own script.
+# Another version has other checksums, and they are in its own script. Of that, nothing but the
+# connection says where it comes from.
 hand_over() {
     version=$ELSEWHERE_VERSION
     case $version in
     *[!0-9A-Za-z.+-]*) fail "ELSEWHERE_VERSION is no version: $version" ;;
     *) ;;
     esac
-    fetch install.sh "$temporary/install.sh"
+    case $from in
+    http://*) fail "over http anybody can answer: get the install.sh of $version yourself" ;;
+    '' | https://*)
+        choose_downloader
+        [ "$downloader" = curl ] ||
+            fail "needs curl, as wget may leave https: or get the install.sh of $version yourself"
+        ;;
+    *) ;;
+    esac
+    fetch install.sh "$temporary/install.sh" ''
     same=
     last=
     while read -r line; do
@@ -267,10 +291,12 @@ find_architecture_by_loader() {
     esac
 }
 
-# Fetches the file $1 of the release to the path $2, from the first place that has it.
+# Fetches the file $1 of the release to the path $2, from the first place that has it; with the
+# SHA-256 $3, unless that is empty.
 fetch() {
     name=$1
     output=$2
+    sum=$3
     set --
     case $from in
     '')
@@ -280,12 +306,14 @@ fetch() {
             *) fail "ELSEWHERE_DOWNLOAD_BASE must be https URLs, not $base" ;;
             esac
         done
+        [ $# -gt 0 ] || fail 'ELSEWHERE_DOWNLOAD_BASE names no URL'
         download_any "$@" ||
             fail "cannot fetch $name: is there a way to the network, or a proxy to be named in HTTPS_PROXY?"
         ;;
     http://* | https://*)
         from=${from%/}
-        download_any "$from/$name" "$(mirrored "$from")/$name" || fail "$from has no $name"
+        download_any "$from/$name" "$(mirrored "$from")/$name" ||
+            fail "$(shown "$from") has no $name"
         ;;
     *)
         from=${from#file://}
@@ -294,6 +322,7 @@ fetch() {
             if [ -f "$place" ]; then
                 say "taking $place"
                 cp -- "$place" "$output" || fail "cannot copy $place"
+                has_sum "$output" || fail 'nothing was run'
                 return
             fi
         done
@@ -313,7 +342,7 @@ download_any() {
     choose_downloader
     for attempt in 1 2 3; do
         for place in "$@"; do
-            if download "$place" "$output"; then
+            if download "$place" "$output" && has_sum "$output"; then
                 return
             fi
         done
@@ -342,12 +371,20 @@ choose_downloader() {
 
 # Downloads the URL $1 to the path $2.
 download() {
-    say "fetching $1"
+    say "fetching $(shown "$1")"
     if [ "$downloader" = curl ]; then
         download_by_curl "$1" "$2"
     else
         download_by_wget "$1" "$2"
     fi
+}
+
+# The URL $1 without a name and password.
+shown() {
+    scheme=${1%%://*}
+    rest=${1#*://}
+    authority=${rest%%/*}
+    printf '%s\n' "$scheme://${authority##*@}${rest#"$authority"}"
 }
 
 download_by_curl() {
@@ -378,14 +415,17 @@ download_by_wget() {
     done
     # GNU wget would tell no error with -q, and every success without.
     [ $# -gt 0 ] || set -- -q
-    wget "$@" -O "$output" "$url" </dev/null 2>"$temporary/wget" || {
+    # It knows the variable in small letters only. For https, busybox's knows none.
+    https_proxy=${https_proxy:-${HTTPS_PROXY:-}} no_proxy=${no_proxy:-${NO_PROXY:-}} \
+        wget "$@" -O "$output" "$url" </dev/null 2>"$temporary/wget" || {
         cat "$temporary/wget" >&2
         return 1
     }
 }
 
-# Stops unless the SHA-256 of the file $1 is $2.
-check_sum() {
+# Whether the SHA-256 of the file $1 is $sum, if there is one to be asked for.
+has_sum() {
+    [ -n "$sum" ] || return 0
     if has sha256sum; then
         found=$(sha256sum <"$1") || found=
         found=${found%% *}
@@ -398,9 +438,10 @@ check_sum() {
     else
         fail 'needs sha256sum, shasum or openssl, to check what was fetched: nothing was run'
     fi
-    if [ "$found" != "$2" ]; then
-        fail "what was fetched is not elsewhere $version: its SHA-256 is $found, not $2"
-    fi
+    [ "$found" = "$sum" ] || {
+        say "what was fetched is not elsewhere $version: its SHA-256 is $found, not $sum"
+        return 1
+    }
 }
 
 # Puts the program where the user's own programs are.
@@ -410,8 +451,10 @@ install_program() {
     # Made searchable whatever the umask, but only what is not there yet.
     (umask 022 && mkdir -p -- "$directory") ||
         fail "cannot make $directory: name another one in ELSEWHERE_INSTALL_DIR"
+    [ ! -d "$directory/elsewhere" ] ||
+        fail "$directory/elsewhere is a directory: name another place in ELSEWHERE_INSTALL_DIR"
     new=$directory/.elsewhere.$$
-    if ! { cp -- "$program" "$new" && chmod 755 "$new" &&
+    if ! { cp -- "$program" "$new" && chmod 755 -- "$new" &&
         mv -f -- "$new" "$directory/elsewhere"; }; then
         rm -f -- "$new"
         fail "cannot write $directory: name another one in ELSEWHERE_INSTALL_DIR"
@@ -428,7 +471,11 @@ install_runtime() {
         ELSEWHERE_MIRROR=$from
         export ELSEWHERE_MIRROR
     fi
-    cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    # A relative one counts for nothing: the XDG specification says so.
+    case ${XDG_CACHE_HOME:-} in
+    /*) cache=$XDG_CACHE_HOME ;;
+    *) cache=${HOME:+$HOME/.cache} ;;
+    esac
     if [ -z "$cache" ] || ! can_write "$cache/elsewhere"; then
         XDG_CACHE_HOME=$temporary/cache
         export XDG_CACHE_HOME

@@ -33,7 +33,8 @@ pub enum Whose {
 impl Whose {
     fn may_lack(self, error: io::ErrorKind) -> bool {
         match error {
-            io::ErrorKind::NotFound => self != Self::Named,
+            // The latter where HOME is /dev/null, as some services have it.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => self != Self::Named,
             io::ErrorKind::PermissionDenied => self == Self::User,
             _ => false,
         }
