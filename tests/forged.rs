@@ -95,6 +95,17 @@ fn what_is_refused_is_refused_before_the_rest_has_come() {
 }
 
 #[test]
+fn what_is_refused_counts_for_more_than_what_does_not_come() {
+    let site = installed("forged-absent");
+    let hello = site.forged(hello("2.0"), hello("2.0").signed(&TestKey::new()));
+    let two = File::regular("/usr/share/hello-data/two", b"another two\n");
+    site.publish(2000, &[hello, site.good(Package::new(vec![two]).named("hello-data"))]);
+    let server = Server::start(site.mirror());
+    server.fault("hello-data", Fault::status(503, 100));
+    site.install_from(&server.url(), &[]).refused(4, "package hello-2.0-1.el9.x86_64 is");
+}
+
+#[test]
 fn the_key_of_another_repository_is_refused() {
     refuse_package(|site, package| package.signed(&site.other), &[], "hello-2.0-1.el9.x86_64 is");
 }

@@ -125,6 +125,9 @@ impl Fetcher<'_> {
                 meter.reach(size);
                 Ok(wanted.fetched(path.clone(), size, url.to_owned(), false))
             }
+            Place::Web { .. } if stream.is_some_and(Stream::is_abandoned) => {
+                Err(FetchError::Cancelled.into())
+            }
             Place::Web { url: asked, .. } => {
                 let (path, size) = self.download(asked, wanted, &mut partial, meter, stream)?;
                 Ok(wanted.fetched(path, size, url.to_owned(), false))
@@ -154,7 +157,7 @@ impl Fetcher<'_> {
                 partial
             }
         };
-        let resumed_at = partial.length;
+        let (resumed_at, could_split) = (partial.length, wanted.may_split.get());
         if wanted.size != Some(resumed_at) || resumed_at == 0 {
             self.receive(url, wanted, partial, meter)?;
         }
@@ -165,8 +168,9 @@ impl Fetcher<'_> {
             return Ok((self.cache.commit(finished, wanted.checksum)?, length));
         }
         partial.restart()?;
-        if resumed_at > 0 {
-            // The fault may lie in what an earlier try, or another mirror, had brought.
+        if resumed_at > 0 || (could_split && !wanted.may_split.get()) {
+            // The fault may lie in what an earlier try, or another mirror, had brought; or in parts
+            // of different files.
             return self.download(url, wanted, slot, meter, stream);
         }
         Err(Reason::Digest { expected: wanted.checksum.clone(), got }.into())
@@ -181,11 +185,13 @@ impl Fetcher<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
         let mut answer = self.http.get(url, range(partial.length), self.reporter)?;
-        if !continues(&answer, partial.length) {
+        let goes_on = continues(&answer, partial.length);
+        if !goes_on {
             partial.restart()?;
         }
-        if !(200..=299).contains(&answer.status) {
-            // 416: the partial file is of no use here. Anew, at the next try.
+        if !(200..=299).contains(&answer.status) || (answer.status == 206 && !goes_on) {
+            // 416, or another part than the one asked for: the partial file is of no use here. Anew,
+            // at the next try.
             return Err(Reason::Broken("the server has no such range".into()).into());
         }
         let limit = wanted.size.unwrap_or(UNDECLARED_LIMIT);
@@ -202,11 +208,17 @@ impl Fetcher<'_> {
             }
             let Some(size) = wanted.size.filter(|_| wanted.may_split.get()) else { continue };
             if watch.is_slow(&answer, partial.length, size) {
-                let found = answer.url.clone();
+                let found = with_credentials(answer.url.clone(), url);
                 drop(answer);
-                // Where parts fail, the next try is one connection's.
+                // Where parts fail, whatever the reason, the next try is one connection's.
                 wanted.may_split.set(false);
-                return self.receive_pieces(&found, size, partial, |length| meter.reach(length));
+                let grown = |length| meter.reach(length);
+                return self.receive_pieces(&found, size, partial, grown).map_err(|failure| {
+                    match failure {
+                        Failure::Here(reason) => Reason::Broken(reason.to_string()).into(),
+                        fatal @ Failure::Fatal(_) => fatal,
+                    }
+                });
             }
         }
         // A body that breaks off was an error above: this one is whole, and another file.
@@ -214,7 +226,11 @@ impl Fetcher<'_> {
             Some(expected) => {
                 let got = partial.length;
                 partial.restart()?;
-                Err(Reason::Size { got, expected }.into())
+                Err(match goes_on {
+                    true => Reason::Broken("the server sent less than it was asked for".into()),
+                    false => Reason::Size { got, expected },
+                }
+                .into())
             }
             None => Ok(()),
         }
@@ -278,6 +294,17 @@ impl Meter<'_> {
     }
 }
 
+/// `found`, the URL that an answer came from, with the name and password of `asked` where that is the
+/// same server: answers do not tell them.
+fn with_credentials(mut found: Url, asked: &Url) -> Url {
+    if found.origin() == asked.origin() {
+        // Neither fails for a URL with a host.
+        let _ = found.set_username(asked.username());
+        let _ = found.set_password(asked.password());
+    }
+    found
+}
+
 /// The header that asks for all but the first `length` bytes.
 fn range(length: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -295,4 +322,20 @@ pub(super) fn continues(answer: &Answer<'_>, length: u64) -> bool {
         value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse::<u64>().ok()
     });
     answer.status == 206 && start == Some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_server_gets_the_password_again() {
+        let url = |text| Url::parse(text).unwrap();
+        let asked = url("https://bob:secret@a.example/one");
+        let again = |found| with_credentials(url(found), &asked).to_string();
+        assert_eq!(again("https://a.example/two"), "https://bob:secret@a.example/two");
+        for other in ["https://b.example/two", "http://a.example/two", "https://a.example:8443/"] {
+            assert_eq!(again(other), other);
+        }
+    }
 }

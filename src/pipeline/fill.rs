@@ -153,9 +153,12 @@ impl<'a> Crew<'a> {
             // Here, because threads that unpack have no network.
             self.jobs.iter().for_each(|job| self.keys.ensure(job.pins()));
             let unpackers: Vec<_> = (0..unpackers).map(|_| scope.spawn(|| self.unpack())).collect();
-            // A download that failed explains all else.
-            join(downloads)?;
-            join(unpackers)
+            let (fetched, unpacked) = (join(downloads), join(unpackers));
+            match unpacked {
+                Err(Error::Unpack(UnpackError::Cancelled)) | Ok(_) => fetched.and(unpacked),
+                // Only what was proven fails here, and that counts for more than what did not come.
+                refused => refused,
+            }
         })
     }
 
@@ -170,9 +173,10 @@ impl<'a> Crew<'a> {
             if let Err(error) = self.feed(job) {
                 if self.is_over() && matches!(error, FetchError::Cancelled) {
                     // It was abandoned. Another thread tells why.
-                    break;
+                    continue;
                 }
                 self.end();
+                self.abandon();
                 return Err(error.into());
             }
         }
@@ -229,8 +233,7 @@ impl<'a> Crew<'a> {
         self.end();
         match job.stream.wait() {
             End::Sure => {
-                // Nobody needs what still comes in.
-                self.jobs.iter().for_each(|job| job.stream.abandon());
+                self.abandon();
                 Err(error)
             }
             // In the second way, what is read was proven.
@@ -262,6 +265,12 @@ impl<'a> Crew<'a> {
         Ok(unpack::unpack(verified, &package.files, &destination, self.context.reporter)?)
     }
 
+    /// Lets nobody wait for what does not come any more: there can be more threads that unpack than
+    /// threads that fetch.
+    fn abandon(&self) {
+        self.jobs.iter().for_each(|job| job.stream.abandon());
+    }
+
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
@@ -278,7 +287,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.end();
-            self.0.jobs.iter().for_each(|job| job.stream.abandon());
+            self.0.abandon();
         }
     }
 }

@@ -121,6 +121,20 @@ fn a_server_without_ranges_sends_the_file_anew() {
     assert_eq!(fs::read(fetched.path()).unwrap(), world.content);
 }
 
+#[test]
+fn a_server_that_sends_another_part_sends_the_file_anew() {
+    for fault in [Fault::later_range(), Fault::short_range(1000)] {
+        let world = World::new();
+        world.server.fault("a/file", Fault::truncate_at(100_000).times(1));
+        world.server.fault("a/file", fault.times(1));
+        let options = Options { attempts: 3, ..world.options() };
+        let fetcher = Fetcher::new(options, &world.log).unwrap();
+        let size = Some(world.content.len() as u64);
+        let fetched = fetcher.content(&urls(&["a"]), &world.checksum(), size, None).unwrap();
+        assert_eq!(fs::read(fetched.path()).unwrap(), world.content);
+    }
+}
+
 /// Makes the partial files of a dead run, two hours old.
 fn age(directory: &Path) {
     for entry in fs::read_dir(directory).unwrap() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::thread;
 
-use elsewhere::fetch::{End, FetchError, Stream};
+use elsewhere::fetch::{End, FetchError, Fetcher, Options, Stream};
 use elsewhere::model::Checksum;
 
 use crate::support::server::Fault;
@@ -82,7 +82,9 @@ fn big() -> (World, Vec<u8>) {
 fn fetch_big(world: &World, content: &[u8]) -> Vec<u8> {
     let size = Some(content.len() as u64);
     let url = [format!("{SITE}/big")];
-    let fetched = world.fetcher().content(&url, &Checksum::of(content), size, None).unwrap();
+    let options = Options { attempts: 3, ..world.options() };
+    let fetcher = Fetcher::new(options, &world.log).unwrap();
+    let fetched = fetcher.content(&url, &Checksum::of(content), size, None).unwrap();
     fs::read(fetched.path()).unwrap()
 }
 
@@ -102,5 +104,13 @@ fn a_big_file_whose_parts_fail_comes_all_the_same() {
     world.server.rate(6 << 20);
     world.server.fault("/big", Fault::ignore_range().times(2));
     world.server.fault("/big", Fault::drop_connection(1));
+    assert!(fetch_big(&world, &content) == content);
+}
+
+#[test]
+fn a_big_file_comes_from_a_server_that_gives_small_parts_only() {
+    let (world, content) = big();
+    world.server.rate(6 << 20);
+    world.server.fault("/big", Fault::short_range(1_000_000));
     assert!(fetch_big(&world, &content) == content);
 }

@@ -51,6 +51,8 @@ enum Kind {
     Endless,
     Slow(usize),
     WholeFile,
+    ShortRange(usize),
+    LaterRange,
 }
 
 impl Fault {
@@ -102,6 +104,16 @@ impl Fault {
     /// Ignores `Range` and sends the whole file.
     pub fn ignore_range() -> Self {
         Kind::WholeFile.always()
+    }
+
+    /// Sends so many bytes of a range at the most, and says so.
+    pub fn short_range(bytes: usize) -> Self {
+        Kind::ShortRange(bytes).always()
+    }
+
+    /// Sends a range that begins later than the one that was asked for, and says so.
+    pub fn later_range() -> Self {
+        Kind::LaterRange.always()
     }
 
     /// The same, so many times only.
@@ -370,6 +382,11 @@ impl Shared {
                 return self.empty(stream, request, 416, &range);
             }
             Some((start, end)) => {
+                let (start, end) = match fault {
+                    Some(Kind::ShortRange(most)) => (start, end.min(start + most)),
+                    Some(Kind::LaterRange) => (start + 1, end),
+                    _ => (start, end),
+                };
                 let end = end.min(total);
                 let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", end - 1);
                 (206, (start, end), range)

@@ -173,9 +173,14 @@ impl Site {
 
     /// The same from another mirror.
     pub fn run_from(&self, mirror: &str, command: &str, words: &[&str]) -> Outcome {
+        Outcome::of(self.command(mirror, command, words).output().unwrap())
+    }
+
+    /// `elsewhere COMMAND … PREFIX`, to be run.
+    pub fn command(&self, mirror: &str, command: &str, words: &[&str]) -> Command {
         let repos = self.scratch.path().join("repos");
-        let output = Command::new(PROGRAM.unwrap())
-            .env_clear()
+        let mut run = Command::new(PROGRAM.unwrap());
+        run.env_clear()
             .env("HOME", self.scratch.path().join("home"))
             .env("TMPDIR", self.scratch.path())
             .env("PATH", "/usr/bin:/bin")
@@ -186,10 +191,8 @@ impl Site {
             .arg("--cache-dir")
             .arg(self.cache())
             .args(words)
-            .arg(self.prefix())
-            .output()
-            .unwrap();
-        Outcome::of(output)
+            .arg(self.prefix());
+        run
     }
 
     /// What `elsewhere status` says.
