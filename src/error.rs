@@ -38,6 +38,9 @@ pub const EXIT_STATUSES: [(u8, &str); 12] = [
 /// Exit status of `update --check` when there is an update.
 pub const UPDATE_AVAILABLE: u8 = 10;
 
+/// The exit status of a network that did not give what was asked for.
+pub const NETWORK: u8 = 3;
+
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
 
@@ -316,7 +319,7 @@ fn fetch_status(error: &FetchError) -> u8 {
         FetchError::Cache { .. } | FetchError::Full { .. } => 6,
         FetchError::Cancelled => INTERRUPTED,
         FetchError::Unavailable(attempts) => {
-            if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { 3 }
+            if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
         }
     }
 }

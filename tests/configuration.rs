@@ -64,6 +64,26 @@ fn what_makes_no_sense_is_a_usage_error() {
 }
 
 #[test]
+fn a_home_that_is_no_directory_is_not_needed() {
+    let output = Command::new(env!("CARGO_BIN_EXE_elsewhere"))
+        .env_clear()
+        .env("HOME", "/dev/null")
+        .args(["prune", "/nonexistent"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("/nonexistent"), "{text}");
+    let output = Command::new(env!("CARGO_BIN_EXE_elsewhere"))
+        .env_clear()
+        .env("HOME", "/dev/null")
+        .args(["plan", "--cache-dir", "/dev/null/cache", "--mirror", "/nonexistent"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("configuration file"), "{text}");
+}
+
+#[test]
 fn a_policy_cannot_be_undone() {
     let home = home("policy", "[policy]\nforbid_unsigned = true");
     let (status, text) = plan(&home, &[], &["--allow-unsigned"]);

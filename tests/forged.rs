@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::keys::{MADE, SignOptions, TestKey};
@@ -299,6 +300,37 @@ fn what_a_policy_forbids_is_forbidden_to_every_command() {
     site.run("update", &["--config", dists.to_str().unwrap()]).refused(2, "the dist lab is");
     assert!(fs::read_to_string(site.prefix().join("x86_64/bin/hello")).unwrap().contains("1.0"));
     site.run("update", &config).ok();
+}
+
+#[test]
+fn a_policy_of_dists_chooses_among_them() {
+    let site = installed("forged-dists");
+    let dist = fs::read_to_string(site.scratch.path().join("repos/dists/lab.toml")).unwrap();
+    let other = dist.replace("name = \"lab\"", "name = \"yard\"").replace("2.17", "2.16");
+    site.scratch.write("repos/dists/yard.toml", other);
+    let chosen = |words: &[&str]| {
+        let basic = ["-r", "hello", "-a", "x86_64", "--dry-run", "--json"];
+        site.run("install", &[&basic[..], words].concat()).ok().out
+    };
+    for name in ["lab", "yard"] {
+        let policy = format!("[policy]\ndists = ['{name}']\n");
+        let config = site.scratch.write("policy.toml", policy);
+        fs::remove_dir_all(site.prefix()).ok();
+        let plan = chosen(&["-d", "auto", "--config", config.to_str().unwrap()]);
+        assert!(plan.contains(&format!("\"dist\": \"{name}\"")), "{plan}");
+    }
+}
+
+#[test]
+fn only_a_network_that_fails_leaves_the_versions_open() {
+    let site = installed("forged-list");
+    site.publish_in("base", 3000, &[site.good(hello("2.0")), site.good(data())]);
+    let config = site.scratch.write("config.toml", "dist = 'lab'\n");
+    let mut list = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    list.arg("list").arg("--mirror").arg(site.mirror()).arg("--config").arg(config);
+    list.arg("--repos").arg(site.scratch.path().join("repos")).arg("--cache-dir").arg(site.cache());
+    let outcome = list.args(["-a", "x86_64"]).output().unwrap();
+    assert_eq!(outcome.status.code(), Some(4), "{}", String::from_utf8_lossy(&outcome.stderr));
 }
 
 #[test]

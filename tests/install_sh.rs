@@ -213,7 +213,9 @@ fn a_mirror_may_have_the_program_at_its_host_and_path() {
     assert_eq!(run.status, 0, "{}", run.stderr);
     release.run(&["--from", "home", "p"]).refused("home has no elsewhere-9.8.7-");
     release.run(&["--from", "nowhere", "p"]).refused("no directory nowhere");
-    release.run(&["p", "--from"]).refused("--from needs a directory or a URL");
+    for words in [["p", "--from"].as_slice(), &["--from", "", "p"], &["--from=", "p"]] {
+        release.run(words).refused("--from needs a directory or a URL");
+    }
 }
 
 #[test]
@@ -247,6 +249,71 @@ fn only_https_is_a_base() {
     let mut environment = release.environment();
     environment.insert("ELSEWHERE_DOWNLOAD_BASE", "http://127.0.0.1:9/x".to_owned());
     release.run_with(&["sh"], &["p"], &environment).refused("must be https URLs");
+    environment.insert("ELSEWHERE_DOWNLOAD_BASE", "  ".to_owned());
+    release.run_with(&["sh"], &["p"], &environment).refused("names no URL");
+}
+
+#[test]
+fn a_script_that_nothing_proves_is_not_run() {
+    let release = Release::new();
+    release.write_program("fake/wget", FETCHER);
+    let mut environment = release.environment();
+    environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+    environment.insert("ELSEWHERE_VERSION", "2.0".to_owned());
+    environment.insert("FAILURES", "0".to_owned());
+    let over_http = ["--from", "http://mirror.test", "p"];
+    release.run_with(&["sh"], &over_http, &environment).refused("over http anybody can answer");
+    release.write_program("fake/curl", "#!/bin/sh\nexit 1\n");
+    release.write_program("snap/bin/curl", "#!/bin/sh\nexit 1\n");
+    fs::remove_file(release.root.join("fake/curl")).unwrap();
+    environment.insert("PATH", format!("{}:{}", release.path("snap/bin"), environment["PATH"]));
+    release.run_with(&["sh"], &["p"], &environment).refused("needs curl, as wget may leave https");
+    assert!(!release.root.join("fetched").exists());
+}
+
+#[test]
+fn a_place_with_another_file_is_passed_over_and_no_password_told() {
+    let release = Release::new();
+    let fetcher = FETCHER.replace(
+        "cp \"$TMPDIR",
+        "case $* in *portal*) echo '<html>' >\"$2\"; exit 0 ;; esac; cp \"$TMPDIR",
+    );
+    release.write_program("fake/curl", &fetcher);
+    let mut environment = release.environment();
+    environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+    environment.insert("FAILURES", "0".to_owned());
+    let bases = "https://portal.test/ https://bob:secret@b.test/x";
+    environment.insert("ELSEWHERE_DOWNLOAD_BASE", bases.to_owned());
+    let run = release.run_with(&["sh"], &["p"], &environment);
+    assert_eq!(run.words(), ["install", "p"], "{}", run.stderr);
+    assert!(run.stderr.contains("its SHA-256 is"), "{}", run.stderr);
+    assert!(run.stderr.contains("fetching https://b.test/x/v9.8.7/"), "{}", run.stderr);
+    assert!(!run.stderr.contains("secret"), "{}", run.stderr);
+}
+
+#[test]
+fn a_directory_in_the_programs_place_is_left_alone() {
+    let release = Release::new();
+    fs::create_dir_all(release.root.join("bin/elsewhere")).unwrap();
+    let mut environment = release.environment();
+    environment.insert("ELSEWHERE_INSTALL_DIR", "bin".to_owned());
+    let words = ["--from", "mirror"];
+    release.run_with(&["sh"], &words, &environment).refused("bin/elsewhere is a directory");
+    assert_eq!(fs::read_dir(release.root.join("bin/elsewhere")).unwrap().count(), 0);
+    environment.insert("ELSEWHERE_INSTALL_DIR", "-bin".to_owned());
+    assert_eq!(release.run_with(&["sh"], &words, &environment).status, 0);
+    assert!(release.root.join("-bin/elsewhere").is_file());
+}
+
+#[test]
+fn a_relative_cache_counts_for_nothing() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    environment.insert("HOME", "/dev/null".to_owned());
+    environment.insert("XDG_CACHE_HOME", "relative".to_owned());
+    let run = release.run_with(&["sh"], &["--from", "mirror", "p"], &environment);
+    assert!(run.noted("cache").starts_with(&release.path("tmp")), "{}", run.log);
+    assert!(!release.root.join("relative").exists());
 }
 
 #[test]

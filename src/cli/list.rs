@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::options::{Output, Sources, TrustKeys};
 use super::session::Session;
 use crate::catalog::Catalog;
-use crate::error::Error;
+use crate::error::{Error, NETWORK};
 use crate::host::Host;
 use crate::model::{Arch, Dist, escape};
 use crate::pipeline::{self, Context, Offer};
@@ -83,7 +83,9 @@ impl List {
             return Ok(context.catalog.dist(typed)?);
         }
         let choices = context.catalog.choices(arch, Some(host.facts()), context.today)?;
-        Ok(choices.into_iter().next().ok_or(Error::NoDist { arch })?.dist)
+        let allowed = choices.iter().find(|choice| context.allows(choice.dist));
+        let choice = allowed.or(choices.first());
+        Ok(choice.ok_or(Error::NoDist { arch })?.dist)
     }
 
     /// Every runtime's versions; none of them where the network fails and no dist was asked for.
@@ -91,7 +93,7 @@ impl List {
         let context = session.context();
         let keys = session.keys(&TrustKeys::default(), false)?;
         match pipeline::offers(context, &keys, dist, arch) {
-            Err(error) if self.dist.is_none() => {
+            Err(error) if self.dist.is_none() && error.exit_status() == NETWORK => {
                 context.reporter.warning(format!("versions are not known: {error}"));
                 let unknown = |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
                 Ok(context.catalog.runtimes().map(|runtime| unknown(&runtime.name)).collect())

@@ -38,6 +38,11 @@ pub(super) struct Remove {
     force: bool,
     #[command(flatten)]
     turn: Turn,
+    /// With -r: let packages in that carry no signature, where the rest must be unpacked anew
+    #[arg(long)]
+    allow_unsigned: bool,
+    #[command(flatten)]
+    trust: TrustKeys,
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
@@ -159,17 +164,18 @@ impl Remove {
         host: &Host,
         terminal: &Terminal,
     ) -> Result<(), Error> {
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = parts::context(session.context(), prefix)?;
-        let keys = session.keys(&TrustKeys::default(), false)?;
+        let keys = session.keys(&self.trust, self.allow_unsigned)?;
         let mut trees = Vec::new();
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
             trees.push(pipeline::without(context, &keys, tree, name)?);
         }
         let plan = Plan { format: PLAN_FORMAT, trees };
+        session.check_policy(&plan)?;
         let options = Options {
             wait: self.turn.waits(),
-            allow_unsigned: false,
+            allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,
         };

@@ -52,7 +52,7 @@ impl Update {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = session.context();
         let keys = session.keys(&self.trust, self.allow_unsigned)?;
         let mut plans = Vec::new();

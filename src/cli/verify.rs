@@ -97,7 +97,7 @@ impl Verify {
             let catalog = self.sources.settings(host)?.catalog;
             return pipeline::verify(&catalog, prefix, self.all, terminal);
         }
-        let session = Session::open(host, &self.sources, terminal)?;
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = parts::context(session.context(), prefix)?;
         let keys = session.keys(&self.trust, false)?;
         let mut verification = match self.repair {

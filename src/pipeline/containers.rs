@@ -62,10 +62,8 @@ pub(super) fn choose<'a>(
     }
     let choices = context.catalog.choices(arch, None, context.today).unwrap_or_default();
     let maintained = choices.into_iter().filter(|choice| choice.message.is_none());
-    let allowed = context.allowed_dists;
-    let is_allowed = |older: &&Dist| allowed.is_empty() || allowed.contains(&older.name);
     let older = maintained.map(|choice| choice.dist).filter(|older| older.glibc < dist.glibc);
-    let older = older.filter(is_allowed);
+    let older = older.filter(|older| context.allows(older));
     Ok(Choice { dists: older.collect(), is_settled: false })
 }
 

@@ -33,7 +33,7 @@ pub use verify::{CheckedTree, Verification, verify, verify_origin};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
-use crate::model::{Aim, HostFacts};
+use crate::model::{Aim, Dist, HostFacts};
 use crate::report::Reporter;
 
 /// What every stage is given: read once, the same for the whole run.
@@ -55,4 +55,12 @@ pub struct Context<'a> {
     pub today: &'a str,
     /// Where events go.
     pub reporter: &'a dyn Reporter,
+}
+
+impl Context<'_> {
+    /// Whether packages may come from `dist`.
+    #[must_use]
+    pub fn allows(&self, dist: &Dist) -> bool {
+        self.allowed_dists.is_empty() || self.allowed_dists.contains(&dist.name)
+    }
 }

@@ -182,8 +182,10 @@ fn plan_default(
 ) -> Result<TreePlan, Error> {
     let target = context.target(arch);
     let choices = context.catalog.choices(arch, target.as_ref(), context.today)?;
+    // Where a policy leaves none, it is what refuses them.
+    let is_any_allowed = choices.iter().any(|choice| context.allows(choice.dist));
     let mut first_error = None;
-    for choice in choices {
+    for choice in choices.into_iter().filter(|it| !is_any_allowed || context.allows(it.dist)) {
         choice.message.into_iter().for_each(|message| context.reporter.note(message));
         match resolve_with(context, keys, asked, kept.to_vec(), (choice.dist, inside), arch) {
             Err(Error::Resolve(error)) if error.is_runtime_missing() => {
