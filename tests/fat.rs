@@ -168,3 +168,35 @@ fn what_a_processor_cannot_run_is_refused_with_what_it_can() {
     let told = world.fails(2, &["plan", "-r", "tool", "-d", "old,mid", "--for", "el9"]);
     assert!(told.contains("leave --for out"), "{told}");
 }
+
+#[test]
+fn a_pin_of_a_tree_that_is_gone_can_be_taken_back() {
+    let world = world("pins");
+    world.ok(&["install", "-r", "tool", "-d", "old", "p"]);
+    world.ok(&["pin", "p", "tool"]);
+    world.publish_in("mid/", &packages("17"), 2);
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    world.ok(&["remove", "-a", "x86_64", "--force", "-d", "old", "p"]);
+    world.ok(&["unpin", "p", "tool"]);
+    let told = world.ok(&["pin", "p"]);
+    assert!(!told.contains("tool"), "{told}");
+}
+
+#[test]
+fn launchers_of_another_version_are_no_damage() {
+    let world = world("launchers");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    for dist in ["old", "mid"] {
+        let receipt = prefix.join(format!("dists/{dist}/x86_64/.elsewhere.json"));
+        let text = fs::read_to_string(&receipt).unwrap();
+        let own = concat!("\"elsewhere\": \"", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(text.contains(own), "{text}");
+        fs::write(&receipt, text.replace(own, "\"elsewhere\": \"0.0.9\"")).unwrap();
+    }
+    let launcher = prefix.join("bin/tool");
+    let text = fs::read_to_string(&launcher).unwrap();
+    fs::write(&launcher, text + "# older\n").unwrap();
+    let told = world.ok(&["verify", "p"]);
+    assert!(told.contains("another version"), "{told}");
+}

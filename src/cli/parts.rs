@@ -69,6 +69,15 @@ pub(super) fn all(prefix: &Prefix) -> Result<Vec<Prefix>, Error> {
     Ok(parts)
 }
 
+/// The whole and every member, whether the whole has trees of its own or had some: each keeps pins.
+///
+/// # Errors
+/// When the prefix cannot be read.
+pub(super) fn whole_and_members(prefix: &Prefix) -> Result<Vec<Prefix>, Error> {
+    let members = prefix.members()?.into_iter().map(|(_, member)| member);
+    Ok(std::iter::once(prefix.clone()).chain(members).collect())
+}
+
 /// The dists that `part` has live trees of.
 ///
 /// # Errors

@@ -102,7 +102,7 @@ impl Unpin {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let (mut pins, mut was_pinned) = (Pins::new(), false);
-        for part in parts::all(&prefix)? {
+        for part in parts::whole_and_members(&prefix)? {
             let lock = part.lock(self.turn.waits(), terminal)?;
             pins = part.pins()?;
             if pins.remove(&self.runtime).is_some() {

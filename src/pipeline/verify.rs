@@ -191,9 +191,13 @@ fn gaps(
 fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
     let launchers = launchers::texts(catalog, prefix, launchers::live(prefix)?.iter())?;
     let mut problem = Problem::Launcher;
-    for (generation, _) in generations(prefix, false)? {
-        if prefix.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {
-            problem = Problem::OtherVersion;
+    // Those of several dists run what the members have.
+    let members = prefix.members()?.into_iter().map(|(_, member)| member);
+    for part in std::iter::once(prefix.clone()).chain(members) {
+        for (generation, _) in generations(&part, false)? {
+            if part.receipt(&generation)?.elsewhere != env!("CARGO_PKG_VERSION") {
+                problem = Problem::OtherVersion;
+            }
         }
     }
     let wrong = prefix.wrong_launchers(&launchers)?.into_iter();
