@@ -102,6 +102,24 @@ fn environment(release: &Release, name: &str, tools: &[&str]) -> BTreeMap<&'stat
 }
 
 #[test]
+fn a_run_that_is_stopped_says_so_in_every_shell() {
+    for (shown, program, name, package) in SHELLS {
+        let release = Release::new();
+        let shell = release.path(name);
+        symlink(tool(program, package), &shell).unwrap();
+        release.write_program("fake/curl", "#!/bin/sh\nexec /bin/sleep 20\n");
+        let mut environment = release.environment();
+        environment.insert("PATH", format!("{}:{}", release.path("fake"), environment["PATH"]));
+        for (signal, status) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+            let stop = ["/usr/bin/timeout", "--preserve-status", "--signal", signal, "1", &shell];
+            let run = release.run_with(&stop, &["p"], &environment);
+            assert_eq!(run.status, status, "{shown}, {signal}: {}", run.stderr);
+            assert_eq!(release.leftovers(), 0, "{shown}, {signal}");
+        }
+    }
+}
+
+#[test]
 fn every_shell_does_the_same() {
     for (shown, program, name, package) in SHELLS {
         println!("under {shown}");
