@@ -131,8 +131,11 @@ impl Cache {
         if let Some(parent) = path.parent() {
             create_directory(parent)?;
         }
-        rename(&partial.path, &path)?;
-        Ok(path)
+        match rename(&partial.path, &path) {
+            Ok(()) => Ok(path),
+            // Another run may have taken this one for dead, gone on with its file, and been faster.
+            Err(error) => self.find(checksum)?.map(|(path, _)| path).ok_or(error),
+        }
     }
 
     /// What was fetched from `url` the last time, at most `limit` bytes of it.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use elsewhere::fetch::{FetchError, Fetcher, Options, Reason};
@@ -154,6 +155,28 @@ fn a_later_run_takes_over_what_a_dead_one_left() {
     let requests = world.server.requests();
     assert!(requests.last().unwrap().ends_with("206"), "{requests:?}");
     assert_eq!(world.partial_files(), 0);
+}
+
+#[test]
+fn another_run_may_take_over_and_finish_first() {
+    let world = World::new();
+    world.server.fault("a/file", Fault::slow(300_000));
+    let partial = world.scratch.path().join("cache/partial");
+    let checksum = world.checksum();
+    let object = world.scratch.path().join("cache/objects/sha256").join(&checksum.hex()[..2]);
+    thread::scope(|scope| {
+        let fetching = scope.spawn(|| world.content(&["a"]).unwrap());
+        let begun = loop {
+            let entries = fs::read_dir(&partial).into_iter().flatten();
+            match entries.map(|entry| entry.unwrap().path()).next() {
+                Some(path) => break path,
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        fs::create_dir_all(&object).unwrap();
+        fs::rename(begun, object.join(checksum.hex())).unwrap();
+        assert_eq!(fs::read(fetching.join().unwrap().path()).unwrap(), world.content);
+    });
 }
 
 #[test]
