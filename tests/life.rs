@@ -69,6 +69,9 @@ fn a_pinned_runtime_stays() {
     assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
     let told = world.fails(2, &["install", "-r", "tool", "-v", "2", "p"]);
     assert!(told.contains("tool is pinned at 1 in this prefix, and 2 is asked for"), "{told}");
+    world.ok(&["plan", "-r", "tool", "-d", "small", "--lock", "tool.lock"]);
+    let told = world.fails(2, &["install", "--lock", "tool.lock", "p"]);
+    assert!(told.contains("tool is pinned at 1 in this prefix, and 2 is asked for"), "{told}");
     assert!(pin(&["unpin", "p", "tool"]).contains("no longer pinned"));
     world.ok(&["update", "p"]);
     assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
@@ -124,6 +127,43 @@ fn removing_one_runtime_leaves_the_other_also_offline() {
         world.ok(&["remove", "--all", "--force", "p"]);
         assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn programs_are_told_where_it_is_and_what_was_removed() {
+    let world = world("json");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool,gadget", "-a", "x86_64,aarch64", "p"]);
+    // What happens comes first, one object each; the result is the last value.
+    let json = |words: &[&str]| -> serde_json::Value {
+        let output = world.run(words);
+        assert!(output.status.success(), "{words:?}");
+        let values = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+        values.map(Result::unwrap).last().unwrap_or_default()
+    };
+    let bin = prefix.join("bin");
+    assert_eq!(json(&["env", "--json", "p"]), serde_json::json!({"bin": bin}));
+    let runtimes = ["gadget 1", "tool 1"];
+    let expected = serde_json::json!({"bin": bin, "runtimes": runtimes});
+    assert_eq!(json(&["module", "--json", "p"]), expected);
+    let without = |arch| serde_json::json!({"arch": arch, "place": arch, "runtime": "gadget", "generation": 2});
+    let told = json(&["remove", "--json", "-r", "gadget", "p"]);
+    assert_eq!(told, serde_json::json!([without("x86_64"), without("aarch64")]));
+    let gone = |arch, numbers: &[u32]| serde_json::json!({"arch": arch, "place": arch, "removed": numbers, "spared": []});
+    let told = json(&["remove", "--json", "--force", "-a", "aarch64", "p"]);
+    assert_eq!(told, serde_json::json!([gone("aarch64", &[1, 2])]));
+    let told = json(&["remove", "--json", "--all", "--force", "p"]);
+    assert_eq!(told, serde_json::json!([gone("x86_64", &[1, 2])]));
+}
+
+#[test]
+fn the_versions_that_are_listed_are_of_the_configured_architecture() {
+    let world = world("listed");
+    world.scratch.write("home/.config/elsewhere/config.toml", "arch = [\"aarch64\"]\n");
+    let told = world.ok(&["list", "-d", "small"]);
+    assert!(told.contains("their versions in small for aarch64:"), "{told}");
+    let told = world.ok(&["list", "-d", "small", "-a", "x86_64"]);
+    assert!(told.contains("their versions in small for x86_64:"), "{told}");
 }
 
 #[test]

@@ -315,6 +315,20 @@ fn without_a_metalink_the_base_serves() {
 }
 
 #[test]
+fn behind_a_mirror_nothing_waits_for_a_list() {
+    let world = World::published();
+    world.promise(&[&Checksum::of(b"another")]);
+    world.server.fault("metalink", Fault::stall());
+    let dist = dist(&format!("{METALINK}\n{BASES}\nsigned_metadata = true"));
+    assert_eq!(world.package(&dist), "new");
+    // The list is asked for a second time after it stalled. By then all else was there.
+    let requests = world.server.requests();
+    let place = |of: &str| requests.iter().position(|request| request.contains(of)).unwrap();
+    assert!(place("repomd.xml ") < 3 && place("repomd.xml.asc ") < 3, "{requests:?}");
+    assert_eq!(world.server.count("repomd.xml"), 2, "{requests:?}");
+}
+
+#[test]
 fn a_mirror_list_gives_mirrors() {
     let world = World::published();
     world.scratch.write("mirror/links.example/list", "# x\nhttps://two.example/x86_64\n");

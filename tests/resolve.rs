@@ -55,6 +55,18 @@ fn files_are_capabilities() {
 }
 
 #[test]
+fn files_that_no_package_requires_by_name_are_found_too() {
+    let tools = || package("tools-1-1").file("/usr/bin/tool");
+    let rich = scenario()
+        .with(package("app-1-1").requires("(/usr/bin/tool or never-there)"))
+        .with(tools());
+    assert_eq!(rich.chooses(), "app-1-1 tools-1-1");
+    let extra =
+        scenario().with(package("app-1-1")).with(tools()).extra("package = '/usr/bin/tool'");
+    assert_eq!(extra.chooses(), "app-1-1 tools-1-1");
+}
+
+#[test]
 fn of_several_providers_the_one_that_is_in_anyway_is_used() {
     let case = scenario()
         .with(package("app-1-1").requires("editor").requires("second"))

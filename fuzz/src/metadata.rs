@@ -63,7 +63,7 @@ fn run_primary(bytes: &[u8]) {
         return;
     }
     for package in &index.packages {
-        check_below(index.text(package.location));
+        check_below(&package.location);
         assert!(Arch::X86_64.accepts(index.text(package.arch)));
     }
     let definition = "name = 'a'\ntitle = 'a'\npackage = 'a'\ncommand = []\n";

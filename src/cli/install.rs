@@ -118,6 +118,8 @@ impl Install {
         prefix: &Prefix,
     ) -> Result<Vec<Part<'a>>, Error> {
         let locked = self.lock.as_deref().map(read_lock).transpose()?;
+        let pins = parts::pins(prefix)?;
+        locked.iter().try_for_each(|plan| pipeline::check_pins(plan, &pins))?;
         let named: Vec<&Dist> = match &locked {
             Some(plan) => dists_of(context, plan),
             None => self.wanted.dists(context)?,
@@ -132,7 +134,6 @@ impl Install {
             pipeline::check_target(context, &plan)?;
             return Ok(vec![Part { context, prefix: prefix.clone(), plan }]);
         }
-        let pins = parts::pins(prefix)?;
         let mut planned = Vec::new();
         for (part, dist) in places(prefix, &named)? {
             let context = match dist {

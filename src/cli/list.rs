@@ -24,7 +24,7 @@ pub(super) struct List {
     /// Show the versions that this dist's repositories hold
     #[arg(short, long, value_name = "DIST")]
     dist: Option<String>,
-    /// Architecture [default: this machine's]
+    /// Architecture [default: the configuration's first, or this machine's]
     #[arg(short, long, value_name = "ARCH")]
     arch: Option<Arch>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ impl List {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let session = Session::open(host, &self.sources, terminal)?;
         let context = session.context();
-        let arch = self.arch.or(host.facts().arch).ok_or_else(|| {
+        let arch = self.arch.or(session.default_arch()).ok_or_else(|| {
             Error::Usage("this machine's architecture has no packages: name one with --arch".into())
         })?;
         let dist = self.dist(context, host, arch)?;

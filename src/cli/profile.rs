@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::options::Output;
 use super::parts;
@@ -68,7 +69,12 @@ impl Env {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        terminal.output(lines(self.shell, &bin(&prefix)?));
+        let bin = bin(&prefix)?;
+        if self.output.json {
+            terminal.output_json(&json!({"bin": bin}));
+        } else {
+            terminal.output(lines(self.shell, &bin));
+        }
         Ok(())
     }
 }
@@ -87,7 +93,12 @@ impl Module {
             }
         }
         let bin = bin(&prefix)?;
-        terminal.output(if self.tcl { tcl(&bin, &names) } else { lua(&bin, &names) }.trim_end());
+        if self.output.json {
+            terminal.output_json(&json!({"bin": bin, "runtimes": names}));
+        } else {
+            terminal
+                .output(if self.tcl { tcl(&bin, &names) } else { lua(&bin, &names) }.trim_end());
+        }
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::options::{Output, Turn};
 use super::parts::{self, PartOf, label};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::Arch;
-use crate::prefix::Prefix;
+use crate::prefix::{Prefix, Pruned};
 use crate::terminal::Terminal;
 
 /// Delete old generations, and what killed runs left
@@ -60,7 +61,7 @@ impl Prune {
     fn prune(
         &self,
         prefix: &Prefix,
-        all: &mut Vec<serde_json::Value>,
+        all: &mut Vec<Value>,
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let lock = prefix.lock(self.turn.waits(), terminal)?;
@@ -76,16 +77,19 @@ impl Prune {
                     terminal.line(format_args!("{place}: generation {number} stays: {reason}"));
                 }
             }
-            let spared = pruned.spared.iter();
-            let spared: Vec<_> = spared
-                .map(|(number, why)| serde_json::json!({"generation": number, "why": why}))
-                .collect();
-            if !(pruned.removed.is_empty() && spared.is_empty()) {
-                all.push(serde_json::json!({
-                    "arch": arch, "place": place, "removed": pruned.removed, "spared": spared
-                }));
+            if !(pruned.removed.is_empty() && pruned.spared.is_empty()) {
+                all.push(entry(prefix, arch, &pruned));
             }
         }
         Ok(())
     }
+}
+
+/// What became of an architecture's generations, as `--json` tells it.
+pub(super) fn entry(part: &Prefix, arch: Arch, pruned: &Pruned) -> Value {
+    let spared = pruned.spared.iter();
+    let spared: Vec<_> =
+        spared.map(|(number, why)| json!({"generation": number, "why": why})).collect();
+    let place = label(part, arch);
+    json!({"arch": arch, "place": place, "removed": pruned.removed, "spared": spared})
 }

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
+use super::prune;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -82,26 +84,36 @@ impl Remove {
             }
             parts = if having.is_empty() { parts } else { having };
         }
+        let mut entries = Vec::new();
         for part in &parts {
-            self.remove_from(part, host, terminal)?;
+            self.remove_from(part, &mut entries, host, terminal)?;
+        }
+        if self.output.json {
+            terminal.output_json(&entries);
         }
         parts::drop_empty(&prefix, self.turn.waits(), terminal)
     }
 
-    /// Removes what is asked from a prefix of one dist.
-    fn remove_from(&self, prefix: &Prefix, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+    /// Removes what is asked from a prefix of one dist; what became of it goes to `entries`.
+    fn remove_from(
+        &self,
+        prefix: &Prefix,
+        entries: &mut Vec<Value>,
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
         self.finish_killed_run(prefix, host, terminal)?;
         let present = pipeline::present(prefix)?;
         let Some(name) = &self.what.runtime else {
             let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
-            return self.remove_arches(prefix, &arches, host, terminal);
+            return self.remove_arches(prefix, &arches, entries, host, terminal);
         };
         let (only, shared) = trees_with(&present, name)?;
         if !shared.is_empty() {
-            self.remove_runtime(prefix, &present, name, &shared, host, terminal)?;
+            self.remove_runtime(prefix, (name, &shared), &present, entries, host, terminal)?;
         }
         if !only.is_empty() {
-            self.remove_arches(prefix, &only, host, terminal)?;
+            self.remove_arches(prefix, &only, entries, host, terminal)?;
         }
         let mut pins = prefix.pins()?;
         if pins.remove(name).is_some() {
@@ -129,6 +141,7 @@ impl Remove {
         &self,
         prefix: &Prefix,
         arches: &[Arch],
+        entries: &mut Vec<Value>,
         host: &Host,
         terminal: &Terminal,
     ) -> Result<(), Error> {
@@ -150,17 +163,19 @@ impl Remove {
             prefix.set_pins(&lock, &Pins::new())?;
         }
         for arch in &removed {
+            entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
             terminal.line(tell(arch, prefix, &self.prefix));
         }
         Ok(())
     }
 
+    /// Makes new generations without a runtime, on the architectures that have others too.
     fn remove_runtime(
         &self,
         prefix: &Prefix,
+        (name, arches): (&str, &[Arch]),
         present: &Present,
-        name: &str,
-        arches: &[Arch],
+        entries: &mut Vec<Value>,
         host: &Host,
         terminal: &Terminal,
     ) -> Result<(), Error> {
@@ -180,11 +195,11 @@ impl Remove {
             program: None,
         };
         let installed = pipeline::install(context, &keys, &plan, prefix, options)?;
-        if self.output.json {
-            terminal.output_json(&installed);
-            return Ok(());
-        }
         for tree in &installed.trees {
+            let place = parts::label(prefix, tree.arch);
+            entries.push(json!({
+                "arch": tree.arch, "place": place, "runtime": name, "generation": tree.generation
+            }));
             terminal.line(format_args!("{}: {} removed", tree.arch, escape(name)));
             terminal.line(sentence(tree));
         }

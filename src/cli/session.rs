@@ -13,7 +13,7 @@ use crate::config::{Config, Network};
 use crate::error::{Error, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
-use crate::model::{Aim, Plan, TreePlan};
+use crate::model::{Aim, Arch, Plan, TreePlan};
 use crate::pipeline::{Context, Keys};
 use crate::terminal::Terminal;
 
@@ -107,6 +107,11 @@ impl<'a> Session<'a> {
     /// cannot be read or holds no key.
     pub(super) fn keys(&self, trust: &TrustKeys, allow_unsigned: bool) -> Result<Keys<'_>, Error> {
         Keys::new(&self.fetcher, self.terminal, &trust.files(&self.config, allow_unsigned)?)
+    }
+
+    /// The architecture that is meant where none is named: the configuration's first, or this machine's.
+    pub(super) fn default_arch(&self) -> Option<Arch> {
+        self.config.arch.first().copied().or(self.host.facts().arch)
     }
 
     /// What stages are given.

@@ -26,8 +26,9 @@ impl StrId {
     }
 }
 
-/// The name of something that is provided, as a hash. Packages provide far more than is ever asked
-/// for: the names as text would take most of an index's memory, and most of the time to read one.
+/// The name of something that is provided, or the path of a file, as a hash. Packages provide far more
+/// than is ever asked for: as text it would take most of an index's memory, and most of the time to
+/// read one.
 /// The hash function is seeded by the system, and differs from run to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameHash(u64);
@@ -201,7 +202,7 @@ pub struct Package {
     /// Position of the repository in [`Index::repositories`].
     pub repository: u16,
     /// `<location href>`, relative to the repository's base URL, not percent-encoded.
-    pub location: StrId,
+    pub location: Box<str>,
     /// Bytes of the package file.
     pub size: u64,
     /// Bytes of its files when installed.
@@ -219,13 +220,19 @@ pub struct Package {
     /// Recommends.
     pub recommends: Box<[Relation]>,
     /// The files that primary.xml lists: `/etc/*`, `*bin/*` and `/usr/lib/sendmail`.
-    pub files: Box<[StrId]>,
+    pub files: Box<[NameHash]>,
 }
 
 impl Package {
+    /// Whether it provides something of this name in any version, or lists it as a file.
+    #[must_use]
+    pub fn has(&self, name: NameHash) -> bool {
+        self.provides.iter().any(|provide| provide.name == name) || self.files.contains(&name)
+    }
+
     /// Replaces the number of every string.
     fn renumber(&mut self, new: &impl Fn(StrId) -> StrId) {
-        for id in [&mut self.name, &mut self.arch, &mut self.location] {
+        for id in [&mut self.name, &mut self.arch] {
             *id = new(*id);
         }
         for relations in
@@ -238,9 +245,6 @@ impl Package {
         }
         for provide in &mut self.provides {
             provide.evr = provide.evr.map(new);
-        }
-        for file in &mut self.files {
-            *file = new(*file);
         }
     }
 }
@@ -337,7 +341,7 @@ mod tests {
             arch: intern("noarch"),
             evr: Evr::parse("1-1"),
             repository: 0,
-            location: intern(&format!("{name}.rpm")),
+            location: format!("{name}.rpm").into(),
             size: 1,
             installed_size: 1,
             checksum: Checksum::of(b""),
@@ -346,7 +350,7 @@ mod tests {
             conflicts: [].into(),
             obsoletes: [].into(),
             recommends: [].into(),
-            files: [intern(&format!("/bin/{name}"))].into(),
+            files: [NameHash::of(&format!("/bin/{name}"))].into(),
         };
         index.packages.push(package);
         index
@@ -362,8 +366,8 @@ mod tests {
         assert_eq!(b.repository, 1);
         assert_eq!(all.text(b.name), "b");
         assert_eq!(all.packages[0].requires[0].name, b.name, "one string, one number");
-        assert_eq!(all.text(b.location), "b.rpm");
-        assert_eq!(all.text(b.files[0]), "/bin/b");
+        assert_eq!(&*b.location, "b.rpm");
+        assert!(b.has(NameHash::of("/bin/b")));
         assert_eq!(all.display(&b.requires[0]), "c >= 1");
     }
 }

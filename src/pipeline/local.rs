@@ -103,7 +103,7 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
         arch: strings.intern(&local.nevra.arch),
         evr: local.nevra.evr,
         repository,
-        location: strings.intern(location),
+        location: location.into(),
         size: local.size,
         installed_size: local.installed_size,
         checksum: local.checksum,
@@ -112,6 +112,6 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
         conflicts,
         obsoletes,
         recommends,
-        files: local.files.iter().map(|path| strings.intern(path)).collect(),
+        files: local.files.iter().map(|path| NameHash::of(path)).collect(),
     }
 }

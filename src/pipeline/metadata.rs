@@ -9,7 +9,7 @@ mod error;
 
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use serde::{Deserialize, Serialize};
 
@@ -126,9 +126,8 @@ fn each<T: Send>(
                 })
             })
             .collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or(Err(RepositoryError::Broken))
-        };
+        let join =
+            |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err(RepositoryError::Broken));
         threads.into_iter().map(join).collect::<Vec<_>>()
     });
     let named = |(repository, result): (&Repository, Result<T, RepositoryError>)| {
@@ -166,6 +165,14 @@ impl Found {
     }
 }
 
+/// What is being fetched before it is known to be needed.
+struct Guess<'scope> {
+    /// Of `repomd.xml`.
+    url: String,
+    repomd: ScopedJoinHandle<'scope, Option<Vec<u8>>>,
+    signature: Option<ScopedJoinHandle<'scope, Result<Vec<u8>, Refusal>>>,
+}
+
 /// One repository being read.
 #[derive(Clone, Copy)]
 struct Reading<'a, 'r> {
@@ -180,8 +187,12 @@ struct Reading<'a, 'r> {
 impl Reading<'_, '_> {
     /// Finds the repository, and what is in it now.
     fn find(&self) -> Result<Found, RepositoryError> {
-        let (mut bases, promise) = self.places()?;
-        let (accepted, repomd) = self.repomd(&bases, &promise)?;
+        let (mut bases, (accepted, repomd)) = thread::scope(|scope| {
+            let guess = self.guess(scope);
+            let (bases, promise) = self.places()?;
+            let accepted = self.repomd(&bases, &promise, guess)?;
+            Ok::<_, RepositoryError>((bases, accepted))
+        })?;
         bases.retain(|base| *base != accepted);
         bases.insert(0, accepted);
         let is_ours = |arches: &[Arch]| arches.is_empty() || arches.contains(&self.arch);
@@ -219,13 +230,33 @@ impl Reading<'_, '_> {
         if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
             bases = self.mirrorlist(&self.expand(url))?;
         }
-        for base in &self.repository.base {
-            let base = format!("{}/", self.expand(base).trim_end_matches('/'));
+        for base in self.own_bases() {
             if !bases.contains(&base) {
                 bases.push(base);
             }
         }
         Ok((bases, promise))
+    }
+
+    /// The base URLs that the dist itself names.
+    fn own_bases(&self) -> impl Iterator<Item = String> {
+        let bases = self.repository.base.iter();
+        bases.map(|base| format!("{}/", self.expand(base).trim_end_matches('/')))
+    }
+
+    /// What will most likely be needed, asked for beside the list of mirrors: a mirror that stands for
+    /// all hosts seldom has such lists. It saves a round trip.
+    fn guess<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+    ) -> Option<Guess<'scope>> {
+        let has_list = self.repository.metalink.is_some() || self.repository.mirrorlist.is_some();
+        let base = self.own_bases().next().filter(|_| has_list && self.fetcher.has_mirror())?;
+        let url = join(&base, REPOMD);
+        let (of, signed) = (url.clone(), self.repository.signed_metadata.then(|| url.clone()));
+        let repomd = scope.spawn(move || self.fetcher.document(&of, REPOMD_LIMIT).ok());
+        let signature = signed.map(|url| scope.spawn(move || self.signature(&url)));
+        Some(Guess { url, repomd, signature })
     }
 
     /// The metalink, if it can be had: without it, the dist's own URLs serve.
@@ -266,15 +297,19 @@ impl Reading<'_, '_> {
         &self,
         bases: &[String],
         promise: &[Checksum],
+        guess: Option<Guess<'_>>,
     ) -> Result<(String, Repomd), RepositoryError> {
         let urls: Vec<String> = bases.iter().map(|base| join(base, REPOMD)).collect();
+        // What a list promises is looked for in the cache first.
+        let guess = guess.filter(|guess| promise.is_empty() && urls.first() == Some(&guess.url));
+        let (guessed, signature) = guess.map_or((None, None), |it| (Some(it.repomd), it.signature));
         // Without a promise a signature would do, but not against a server that shows old times.
         let proof = if promise.is_empty() { Proof::Server } else { Proof::Digest(promise) };
         let believed = thread::scope(|scope| {
             // The signature that will most likely be needed comes at the same time.
             let first = urls.first().filter(|_| self.repository.signed_metadata);
-            let early = first.map(|url| (url, scope.spawn(|| self.signature(url))));
-            let early = Mutex::new(early);
+            let begin = |url| signature.unwrap_or_else(|| scope.spawn(move || self.signature(url)));
+            let early = Mutex::new(first.map(|url| (url, begin(url))));
             let judge = |url: &str, bytes: Vec<u8>| {
                 let signature = || {
                     let early = early.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -287,6 +322,12 @@ impl Reading<'_, '_> {
                 let base = url.strip_suffix(REPOMD).unwrap_or(url).to_owned();
                 Ok((base, repomd))
             };
+            if let Some(bytes) = guessed.and_then(|repomd| repomd.join().ok().flatten())
+                && let Some(url) = urls.first()
+                && let Ok(believed) = judge(url, bytes)
+            {
+                return Ok(believed);
+            }
             self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
         });
         believed.map_err(|error| match error.is_not_found() {

@@ -24,7 +24,7 @@ pub use changes::{Change, TreeChange, changes, changes_between};
 pub use install::{Installed, InstalledTree, Options, install};
 pub use keys::Keys;
 pub use life::{Removed, remove, roll_back};
-pub use plan::{Offer, Present, offers, plan, present};
+pub use plan::{Offer, Present, check_pins, offers, plan, present};
 pub use repair::repair;
 pub use self_update::{newer_release, replace_program};
 pub use target::check_target;

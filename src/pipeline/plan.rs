@@ -77,20 +77,35 @@ pub(super) fn side_by_side<T: Send>(
 fn pinned(asked: &[RuntimeRequest], pins: &Pins) -> Result<Vec<RuntimeRequest>, Error> {
     let hold = |runtime: &RuntimeRequest| {
         let Some(pin) = pins.get(&runtime.name) else { return Ok(runtime.clone()) };
-        let version = runtime.version.as_deref().or(runtime.package.as_deref());
-        match version {
+        match runtime.version.as_deref().or(runtime.package.as_deref()) {
             None => Ok(RuntimeRequest { version: Some(pin.clone()), ..runtime.clone() }),
-            Some(version) if is_within(version, pin) => Ok(runtime.clone()),
-            Some(version) => Err(Error::Usage(format!(
-                "{name} is pinned at {} in this prefix, and {} is asked for: first type \
-                 `elsewhere unpin PREFIX {name}`",
-                escape(pin),
-                escape(version),
-                name = runtime.name
-            ))),
+            Some(version) => check_pin(&runtime.name, version, pin).map(|()| runtime.clone()),
         }
     };
     asked.iter().map(hold).collect()
+}
+
+/// Refuses a plan that moves a runtime out of its pin: one that was not made for this prefix may.
+///
+/// # Errors
+/// When it does.
+pub fn check_pins(plan: &Plan, pins: &Pins) -> Result<(), Error> {
+    let mut runtimes = plan.trees.iter().flat_map(|tree| &tree.runtimes);
+    runtimes.try_for_each(|runtime| match pins.get(&runtime.name) {
+        Some(pin) => check_pin(&runtime.name, &runtime.version, pin),
+        None => Ok(()),
+    })
+}
+
+fn check_pin(name: &str, version: &str, pin: &str) -> Result<(), Error> {
+    if is_within(version, pin) {
+        return Ok(());
+    }
+    let (pin, version) = (escape(pin), escape(version));
+    Err(Error::Usage(format!(
+        "{name} is pinned at {pin} in this prefix, and {version} is asked for: first type \
+         `elsewhere unpin PREFIX {name}`"
+    )))
 }
 
 /// Whether `version` is `pin`, or a version that `pin` is a prefix of.

@@ -69,14 +69,14 @@ struct Draft {
     arch: String,
     evr: Option<Evr>,
     checksum: Option<Checksum>,
-    location: Option<StrId>,
+    location: Option<Box<str>>,
     size: Option<(u64, u64)>,
     requires: Vec<Relation>,
     provides: Vec<Provide>,
     conflicts: Vec<Relation>,
     obsoletes: Vec<Relation>,
     recommends: Vec<Relation>,
-    files: Vec<StrId>,
+    files: Vec<NameHash>,
     entry: Entry,
     text: String,
 }
@@ -137,8 +137,7 @@ impl Draft {
                     xml.skip()?;
                 }
                 "location" => {
-                    let location = self.read_location(&element)?;
-                    self.location = Some(index.strings.intern(&location));
+                    self.location = Some(self.read_location(&element)?.into());
                     xml.skip()?;
                 }
                 "format" => self.read_format(xml, index)?,
@@ -163,7 +162,7 @@ impl Draft {
                 "recommends" => Section::Recommends,
                 "file" => {
                     xml.text(&mut self.text)?;
-                    self.files.push(index.strings.intern(&self.text));
+                    self.files.push(NameHash::of(&self.text));
                     continue;
                 }
                 _ => {
@@ -253,7 +252,7 @@ impl Draft {
         let (size, installed_size) = self.size.ok_or_else(|| self.missing("size"))?;
         Ok(Package {
             evr: self.evr.take().ok_or_else(|| self.missing("version"))?,
-            location: self.location.ok_or_else(|| self.missing("location"))?,
+            location: self.location.take().ok_or_else(|| self.missing("location"))?,
             checksum: self.checksum.take().ok_or_else(|| self.missing("checksum"))?,
             name: index.strings.intern(&self.name),
             arch: index.strings.intern(&self.arch),

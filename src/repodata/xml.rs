@@ -132,6 +132,7 @@ impl<R: BufRead> Xml<R> {
                     self.depth = self.depth.saturating_sub(1);
                     return Ok(Token::Close);
                 }
+                Event::Text(_) | Event::CData(_) if text.is_none() => return Ok(Token::Text),
                 Event::Text(piece) => piece.xml10_content(),
                 Event::CData(piece) => piece.xml10_content(),
                 Event::GeneralRef(name) => match name.resolve_char_ref() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::model::{NameHash, Package, Relation, escape};
+use crate::model::{NameHash, Relation, escape};
 
 use super::error::{Link, ResolveError};
 use super::roots::RootRule;
@@ -86,11 +86,7 @@ fn missing(rules: &Rules, mut id: PackageId, dead: &HashMap<PackageId, usize>) -
 fn near(rules: &Rules, relation: &Relation) -> Vec<String> {
     let index = rules.universe.index;
     let name = NameHash::of(index.text(relation.name));
-    let provides = |package: &Package| {
-        package.files.contains(&relation.name)
-            || package.provides.iter().any(|provide| provide.name == name)
-    };
-    let positions = index.packages.iter().zip(0..).filter(|(package, _)| provides(package));
+    let positions = index.packages.iter().zip(0..).filter(|(package, _)| package.has(name));
     let names: BTreeSet<String> =
         positions.map(|(_, id)| rules.universe.nevra(id).to_string()).collect();
     names.into_iter().take(3).collect()

@@ -116,7 +116,7 @@ fn planned(universe: &Universe, id: PackageId, reason: Reason) -> PlannedPackage
         nevra: universe.nevra(id),
         dist: None,
         source: source.cloned().unwrap_or_default(),
-        location: index.text(package.location).to_owned(),
+        location: package.location.to_string(),
         size: package.size,
         installed_size: package.installed_size,
         checksum: package.checksum.clone(),

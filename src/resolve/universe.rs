@@ -46,11 +46,10 @@ impl<'a> Universe<'a> {
             priorities: priorities(index, target),
             installed: installed(index, target),
             capabilities: Table::new(index, &visible, |package, put| {
+                let names = package.provides.iter().map(|provide| provide.name);
+                let names = names.chain(package.files.iter().copied());
                 // What nobody ever names is of no interest.
-                let names =
-                    package.provides.iter().map(|provide| index.strings.named(provide.name));
-                names.flatten().for_each(&mut *put);
-                package.files.iter().for_each(|&file| put(file));
+                names.filter_map(|name| index.strings.named(name)).for_each(put);
             }),
             names: Table::new(index, &visible, |package, put| put(package.name)),
             host: target.host,
@@ -114,9 +113,7 @@ impl<'a> Universe<'a> {
             Some(id) => self.capabilities.under(id).iter().copied().filter(meets).collect(),
             // No package names it, only a definition does.
             None => {
-                let has = |id: &PackageId| {
-                    self.package(*id).provides.iter().any(|provide| provide.name == hash)
-                };
+                let has = |id: &PackageId| self.package(*id).has(hash);
                 self.names.packages.iter().copied().filter(has).filter(meets).collect()
             }
         };
@@ -159,7 +156,7 @@ impl<'a> Universe<'a> {
     /// Where a package stands in the repositories' metadata, which lists packages by path.
     pub(super) fn place(&self, id: PackageId) -> (u16, &'a str) {
         let package = self.package(id);
-        (package.repository, self.index.text(package.location))
+        (package.repository, &package.location)
     }
 
     /// The repositories, as a message lists them.
@@ -181,15 +178,14 @@ impl Table {
         packages: &[PackageId],
         keys: impl Fn(&Package, &mut dyn FnMut(StrId)),
     ) -> Self {
-        let mut ends = vec![0_u32; index.strings.len() + 1];
-        let each = |put: &mut dyn FnMut(PackageId, StrId)| {
-            for &id in packages {
-                if let Some(package) = index.packages.get(id as usize) {
-                    keys(package, &mut |key| put(id, key));
-                }
+        let mut entries = Vec::new();
+        for &id in packages {
+            if let Some(package) = index.packages.get(id as usize) {
+                keys(package, &mut |key| entries.push((key, id)));
             }
-        };
-        each(&mut |_, key| ends[key.number() + 1] += 1);
+        }
+        let mut ends = vec![0_u32; index.strings.len() + 1];
+        entries.iter().for_each(|(key, _)| ends[key.number() + 1] += 1);
         let mut total = 0;
         for end in &mut ends {
             total += *end;
@@ -197,11 +193,11 @@ impl Table {
         }
         let mut next = ends.clone();
         let mut listed = vec![0; total as usize];
-        each(&mut |id, key| {
+        for (key, id) in entries {
             let place = &mut next[key.number()];
             listed[*place as usize] = id;
             *place += 1;
-        });
+        }
         Self { starts: ends, packages: listed }
     }
 

@@ -324,13 +324,13 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
         Provide { name: NameHash::of(name), comparison, evr }
     });
     let provides = provides.collect();
-    let files = offer.files.iter().map(|file| index.strings.intern(file)).collect();
+    let files = offer.files.iter().map(|file| NameHash::of(file)).collect();
     Package {
         name: index.strings.intern(&offer.name),
         arch: index.strings.intern(&offer.arch),
         evr: offer.evr.clone(),
         repository,
-        location: index.strings.intern(&format!("Packages/{}.rpm", offer.nevra())),
+        location: format!("Packages/{}.rpm", offer.nevra()).into(),
         size: 1000,
         installed_size: 3000,
         checksum: Checksum::of(offer.nevra().as_bytes()),
