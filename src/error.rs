@@ -50,6 +50,12 @@ pub enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// Another run changed the prefix after the plan for it was made.
+    #[error("{} changed while this run waited for its turn", escape(&path.to_string_lossy()))]
+    Stale {
+        /// The prefix.
+        path: PathBuf,
+    },
     /// A variable of the environment makes no sense.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -220,7 +226,7 @@ impl Error {
             Self::Unpack(UnpackError::Write { .. }) => 6,
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,
-            Self::Prefix(PrefixError::Held { .. }) => 9,
+            Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
             Self::Prefix(_)
             | Self::Staging { .. }
             | Self::Cache { .. }
@@ -246,6 +252,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
+            Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
             Self::Host(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Lock(error) => error.hint(),

@@ -183,6 +183,41 @@ fn a_pin_of_a_tree_that_is_gone_can_be_taken_back() {
 }
 
 #[test]
+fn pins_hold_in_a_dist_that_joined_before_another_failed_and_go_with_the_runtime() {
+    let world = world("joined");
+    let prefix = world.prefix("p");
+    world.publish_in("mid/", &packages("17"), 2);
+    world.publish_in("new/", &packages("17"), 2);
+    world.ok(&["install", "-r", "tool,gadget", "-d", "old", "p"]);
+    world.ok(&["pin", "p", "tool"]);
+    // A file of somebody else's where a launcher is to be: the third dist fails.
+    world.scratch.write("p/dists/new/bin/tool", "mine");
+    world.fails(6, &["install", "-r", "tool", "-d", "mid,new", "p"]);
+    world.publish_in("mid/", &packages("28"), 3);
+    world.ok(&["update", "p"]);
+    assert_eq!(says(&prefix.join("dists/mid")), "tool 17 part 1");
+    world.ok(&["remove", "-r", "tool", "-d", "mid", "p"]);
+    assert!(world.ok(&["pin", "p"]).contains("tool 17"), "another dist has it still");
+    world.ok(&["remove", "-r", "tool", "p"]);
+    assert!(!world.ok(&["pin", "p"]).contains("tool"));
+    world.ok(&["pin", "p", "gadget"]);
+    world.ok(&["remove", "--all", "--force", "p"]);
+    assert!(!prefix.join(".elsewhere/pins.toml").exists());
+}
+
+#[test]
+fn a_lock_file_of_a_dist_that_nobody_knows_is_refused() {
+    let world = world("stranger");
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    world.ok(&["plan", "-r", "tool", "-d", "old", "--lock", "lock"]);
+    let lock = world.prefix("lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, text.replace("dist = \"old\"", "dist = \"strange\"")).unwrap();
+    let told = world.fails(2, &["install", "--lock", "lock", "p"]);
+    assert!(told.contains("strange"), "{told}");
+}
+
+#[test]
 fn launchers_of_another_version_are_no_damage() {
     let world = world("launchers");
     let prefix = world.prefix("p");

@@ -6,6 +6,7 @@ mod small;
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -73,6 +74,9 @@ fn a_pinned_runtime_stays() {
     let told = world.fails(2, &["install", "--lock", "tool.lock", "p"]);
     assert!(told.contains("tool is pinned at 1 in this prefix, and 2 is asked for"), "{told}");
     assert!(pin(&["unpin", "p", "tool"]).contains("no longer pinned"));
+    pin(&["pin", "p", "tool@2-1.el8"]);
+    world.ok(&["install", "--lock", "tool.lock", "p"]);
+    pin(&["unpin", "p", "tool"]);
     world.ok(&["update", "p"]);
     assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
 }
@@ -324,6 +328,77 @@ fn a_second_run_waits_or_fails_and_readers_do_not() {
     drop(lock);
     assert!(waiting.wait().unwrap().success());
     assert_eq!(says(&world.prefix("p"), "tool"), "tool 2 part 1");
+}
+
+#[test]
+fn runs_that_waited_for_each_other_lose_nothing() {
+    let world = world("turns");
+    world.ok(&["install", "-r", "tool", "-a", "aarch64", "p"]);
+    let lock = fs::File::open(world.prefix("p/.elsewhere/lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let start = |runtime: &str| {
+        let mut command = world.command(&["install", "-r", runtime, "-a", "x86_64", "p"]);
+        command.current_dir(world.scratch.path()).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut runs = [start("tool"), start("gadget")];
+    let mut said = Vec::new();
+    for run in &mut runs {
+        let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+        // Both have their plans, for a prefix that has nothing for this machine yet.
+        assert!(lines.any(|line| line.unwrap().contains("waiting: ")));
+        said.push(lines);
+    }
+    drop(lock);
+    let said: Vec<String> = said.into_iter().flatten().map(Result::unwrap).collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success(), "{said:?}");
+    }
+    let planned_anew = said.iter().filter(|line| line.contains("planning anew")).count();
+    assert_eq!(planned_anew, 1, "{said:?}");
+    assert_eq!(says(&world.prefix("p"), "tool"), "tool 1 part 1");
+    assert_eq!(says(&world.prefix("p"), "gadget"), "gadget 1 part 1");
+}
+
+#[test]
+fn a_link_that_is_lost_is_told_and_put_back() {
+    let world = world("link");
+    let prefix = world.prefix("p");
+    for command in
+        [&["verify", "--repair", "p"][..], &["install", "-r", "tool", "p"], &["prune", "p"]]
+    {
+        world.ok(&["install", "-r", "tool", "p"]);
+        fs::remove_file(prefix.join("x86_64")).unwrap();
+        let told = world.fails(8, &["verify", "p"]);
+        assert!(told.contains("x86_64: the link to generation 1 is lost"), "{told}");
+        let told = world.ok(command);
+        assert!(told.contains("the link to generation 1 was lost; it is back"), "{told}");
+        assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    }
+    assert_eq!(receipt(&prefix, "x86_64").unwrap().runtimes.len(), 1);
+}
+
+#[test]
+fn a_damaged_receipt_is_no_dead_end() {
+    let world = world("receipt");
+    let prefix = world.prefix("p");
+    let damage = || fs::write(prefix.join("x86_64/.elsewhere.json"), "").unwrap();
+    world.ok(&["install", "-r", "tool", "p"]);
+    damage();
+    let told = world.fails(8, &["verify", "p"]);
+    assert!(told.contains("elsewhere install p makes the tree anew"), "{told}");
+    let told = world.ok(&["update", "p"]);
+    assert!(told.contains("the receipt is damaged"), "{told}");
+    let told = world.ok(&["install", "-r", "gadget", "p"]);
+    assert!(told.contains("the receipt is damaged"), "{told}");
+    assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+    world.ok(&["install", "-r", "tool", "p"]);
+    damage();
+    world.ok(&["rollback", "p"]);
+    assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+    damage();
+    world.ok(&["remove", "--all", "--force", "p"]);
+    assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0);
 }
 
 #[test]

@@ -90,6 +90,40 @@ fn what_is_removed_goes_out_of_use_at_once_and_off_the_disk_later() {
 }
 
 #[test]
+fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
+    for dangling in [false, true] {
+        let place = Place::new();
+        let (prefix, lock) = place.prefix();
+        install(&prefix, &lock, &[]);
+        install(&prefix, &lock, &[]);
+        fs::remove_file(place.join("p/x86_64")).unwrap();
+        if dangling {
+            std::os::unix::fs::symlink(".elsewhere/x86_64/99", place.join("p/x86_64")).unwrap();
+        }
+        assert_eq!(prefix.lost(ARCH).unwrap().unwrap().number, 2);
+        for _ in 0..3 {
+            prefix.clean(&lock, &Silent::default()).unwrap();
+            assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
+        }
+        assert_eq!(prefix.lost(ARCH).unwrap(), None);
+    }
+}
+
+#[test]
+fn what_was_removed_outlives_a_damaged_history() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    install(&prefix, &lock, &[]);
+    prefix.remove(&lock, ARCH, false).unwrap();
+    fs::write(place.join("p/.elsewhere/x86_64/history.json"), "{").unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().spared.len(), 2);
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
+}
+
+#[test]
 fn installing_after_removing_counts_on() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();

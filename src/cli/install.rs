@@ -62,6 +62,10 @@ pub(super) struct Install {
 impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        parts::replanned(terminal, || self.attempt(host, terminal))
+    }
+
+    fn attempt(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let settings = self.sources.settings(host)?;
         let request = self.wanted.request(host, &settings, terminal)?;
@@ -93,12 +97,14 @@ impl Install {
             wait: self.turn.waits(),
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
+            present: &Present::default(),
             // One that is linked dynamically may not run where the prefix is taken to.
             program: host.program_arch().zip(program.as_deref()),
         };
         warn_of_path(context, &plan, &prefix);
         let installed = match parts.as_slice() {
             [part] if part.prefix.path() == prefix.path() => {
+                let options = Options { present: &part.present, ..options };
                 pipeline::install(part.context, &keys, &part.plan, &prefix, options)?
             }
             parts => install_parts(&keys, parts, &prefix, options, terminal)?,
@@ -121,18 +127,19 @@ impl Install {
         let pins = parts::pins(prefix)?;
         locked.iter().try_for_each(|plan| pipeline::check_pins(plan, &pins))?;
         let named: Vec<&Dist> = match &locked {
-            Some(plan) => dists_of(context, plan),
+            Some(plan) => dists_of(context, plan)?,
             None => self.wanted.dists(context)?,
         };
         let trees = locked.as_ref().map_or(&[][..], |plan| &plan.trees);
         let is_mixed = locked.is_none() || has_twins(trees);
         if prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
+            let present = pipeline::present(prefix, context.reporter)?;
             let plan = match locked {
                 Some(plan) => plan,
-                None => pipeline::plan(context, keys, request, &pipeline::present(prefix)?)?,
+                None => pipeline::plan(context, keys, request, &present)?,
             };
             pipeline::check_target(context, &plan)?;
-            return Ok(vec![Part { context, prefix: prefix.clone(), plan }]);
+            return Ok(vec![Part { context, prefix: prefix.clone(), plan, present }]);
         }
         let mut planned = Vec::new();
         for (part, dist) in places(prefix, &named)? {
@@ -141,19 +148,20 @@ impl Install {
                 None => parts::context(context, &part)?,
             };
             let name = dist.map(|dist| dist.name.clone());
+            let present = pipeline::present(&part, context.reporter)?;
+            let present = Present { pins: pins.clone(), ..present };
             let plan = match &locked {
                 Some(plan) => {
                     let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
                     Plan { format: plan.format, trees: trees.cloned().collect() }
                 }
                 None => {
-                    let present = Present { pins: pins.clone(), ..pipeline::present(&part)? };
                     let request = Request { dist: name, ..request.clone() };
                     pipeline::plan(context, keys, &request, &present)?
                 }
             };
             pipeline::check_target(context, &plan)?;
-            planned.push(Part { context, prefix: part, plan });
+            planned.push(Part { context, prefix: part, plan, present });
         }
         Ok(planned)
     }
@@ -179,6 +187,8 @@ struct Part<'a> {
     context: Context<'a>,
     prefix: Prefix,
     plan: Plan,
+    /// What the plan was made for.
+    present: Present,
 }
 
 /// Where each of the `named` dists is, or goes; every part where none is named.
@@ -211,20 +221,21 @@ fn install_parts(
     let mut installed = Installed::default();
     let mut each = || -> Result<(), Error> {
         for part in parts {
-            let (plan, options) = (&part.plan, Options { program: None, ..options });
+            let (plan, present) = (&part.plan, &part.present);
+            let options = Options { program: None, present, ..options };
             installed.add(pipeline::install(part.context, keys, plan, &part.prefix, options)?);
         }
         Ok(())
     };
     let outcome = each();
     parts::drop_empty(prefix, options.wait, terminal)?;
-    outcome?;
     let pins = parts::pins(prefix)?;
     for (_, member) in prefix.members()? {
         if member.pins()? != pins {
             member.set_pins(&member.lock(options.wait, terminal)?, &pins)?;
         }
     }
+    outcome?;
     if let Some((arch, program)) = options.program {
         let lock = prefix.lock(options.wait, terminal)?;
         prefix.keep_program(&lock, arch, program, launcher::own)?;
@@ -245,9 +256,9 @@ fn read_lock(path: &Path) -> Result<Plan, Error> {
 }
 
 /// The dists that a plan has trees of.
-fn dists_of<'a>(context: Context<'a>, plan: &Plan) -> Vec<&'a Dist> {
+fn dists_of<'a>(context: Context<'a>, plan: &Plan) -> Result<Vec<&'a Dist>, Error> {
     let names: BTreeSet<&str> = plan.trees.iter().map(|tree| tree.dist.as_str()).collect();
-    names.into_iter().filter_map(|name| context.catalog.dist(name).ok()).collect()
+    names.into_iter().map(|name| Ok(context.catalog.dist(name)?)).collect()
 }
 
 /// Whether several trees are for the same architecture.

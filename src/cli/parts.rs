@@ -8,7 +8,28 @@ use crate::error::Error;
 use crate::model::{Aim, Arch, Dist, Receipt, escape};
 use crate::pipeline::Context;
 use crate::prefix::{Generation, Pins, Prefix};
+use crate::report::Reporter;
 use crate::terminal::Terminal;
+
+/// How often a run plans anew because another one changed the prefix meanwhile.
+const REPLANS: usize = 5;
+
+/// Does `work`, and again where another run changed the prefix between its plan and its turn.
+///
+/// # Errors
+/// What `work` fails with.
+pub(super) fn replanned<T>(
+    terminal: &Terminal,
+    work: impl Fn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    for _ in 0..REPLANS {
+        match work() {
+            Err(error @ Error::Stale { .. }) => terminal.note(format!("{error}: planning anew")),
+            outcome => return outcome,
+        }
+    }
+    work()
+}
 
 /// Which part is meant.
 #[derive(Debug, Default, Args)]

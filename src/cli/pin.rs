@@ -62,7 +62,7 @@ impl Pin {
             Some((name, _)) => (name, None),
             None => (runtime.as_str(), None),
         };
-        let version = version.map_or_else(|| installed(&prefix, name), Ok)?;
+        let version = version.map_or_else(|| installed(&prefix, name, terminal), Ok)?;
         let mut pins = Pins::new();
         for part in parts::all(&prefix)? {
             let lock = part.lock(self.turn.waits(), terminal)?;
@@ -123,10 +123,10 @@ impl Unpin {
 }
 
 /// The version in which the runtime is installed.
-fn installed(prefix: &Prefix, name: &str) -> Result<String, Error> {
+fn installed(prefix: &Prefix, name: &str, terminal: &Terminal) -> Result<String, Error> {
     let mut versions = BTreeSet::new();
     for part in parts::all(prefix)? {
-        for tree in pipeline::present(&part)?.trees.into_values() {
+        for tree in pipeline::present(&part, terminal)?.trees.into_values() {
             let runtimes = tree.runtimes.into_iter().filter(|runtime| runtime.name == name);
             versions.extend(runtimes.map(|runtime| runtime.version));
         }

@@ -1,5 +1,6 @@
 //! `elsewhere remove`: an architecture, a runtime, or everything goes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,7 +15,8 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
 use crate::pipeline::{self, Options, Present, Removed};
-use crate::prefix::{Pins, Prefix};
+use crate::prefix::Prefix;
+use crate::report::Silent;
 use crate::terminal::Terminal;
 
 /// Remove an architecture, a runtime, or everything from a prefix
@@ -78,7 +80,7 @@ impl Remove {
         if let (Some(name), true) = (&self.what.runtime, parts.len() > 1) {
             let mut having = Vec::new();
             for part in &parts {
-                if trees_with(&pipeline::present(part)?, name).is_ok() {
+                if trees_with(&pipeline::present(part, terminal)?, name).is_ok() {
                     having.push(part.clone());
                 }
             }
@@ -86,40 +88,63 @@ impl Remove {
         }
         let mut entries = Vec::new();
         for part in &parts {
-            self.remove_from(part, &mut entries, host, terminal)?;
+            let removed = parts::replanned(terminal, || self.remove_from(part, host, terminal))?;
+            entries.extend(removed);
         }
         if self.output.json {
             terminal.output_json(&entries);
         }
+        self.forget_pins(&prefix, terminal)?;
         parts::drop_empty(&prefix, self.turn.waits(), terminal)
     }
 
-    /// Removes what is asked from a prefix of one dist; what became of it goes to `entries`.
+    /// Drops the pins of what is no longer in any part.
+    fn forget_pins(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
+        let mut left = BTreeSet::new();
+        for part in parts::all(prefix)? {
+            for tree in pipeline::present(&part, &Silent::default())?.trees.into_values() {
+                left.extend(tree.runtimes.into_iter().map(|runtime| runtime.name));
+            }
+        }
+        let is_over = |name: &str| match &self.what.runtime {
+            Some(removed) => removed == name && !left.contains(name),
+            None => self.what.all && !left.contains(name),
+        };
+        for part in parts::whole_and_members(prefix)? {
+            let pins = part.pins()?;
+            if pins.keys().any(|name| is_over(name)) {
+                let lock = part.lock(self.turn.waits(), terminal)?;
+                let mut pins = part.pins()?;
+                pins.retain(|name, _| !is_over(name));
+                part.set_pins(&lock, &pins)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is asked from a prefix of one dist. Returns what became of it.
     fn remove_from(
         &self,
         prefix: &Prefix,
-        entries: &mut Vec<Value>,
         host: &Host,
         terminal: &Terminal,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Value>, Error> {
+        let mut entries = Vec::new();
         self.finish_killed_run(prefix, host, terminal)?;
-        let present = pipeline::present(prefix)?;
         let Some(name) = &self.what.runtime else {
             let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
-            return self.remove_arches(prefix, &arches, entries, host, terminal);
+            self.remove_arches(prefix, &arches, &mut entries, host, terminal)?;
+            return Ok(entries);
         };
+        let present = pipeline::present(prefix, terminal)?;
         let (only, shared) = trees_with(&present, name)?;
         if !shared.is_empty() {
-            self.remove_runtime(prefix, (name, &shared), &present, entries, host, terminal)?;
+            self.remove_runtime(prefix, (name, &shared), &present, &mut entries, host, terminal)?;
         }
         if !only.is_empty() {
-            self.remove_arches(prefix, &only, entries, host, terminal)?;
+            self.remove_arches(prefix, &only, &mut entries, host, terminal)?;
         }
-        let mut pins = prefix.pins()?;
-        if pins.remove(name).is_some() {
-            prefix.set_pins(&prefix.lock(self.turn.waits(), terminal)?, &pins)?;
-        }
-        Ok(())
+        Ok(entries)
     }
 
     /// Removes what a killed run left, such as one that had removed the same, also when there is
@@ -159,9 +184,6 @@ impl Remove {
             });
         }
         let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force)?;
-        if self.what.all {
-            prefix.set_pins(&lock, &Pins::new())?;
-        }
         for arch in &removed {
             entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
             terminal.line(tell(arch, prefix, &self.prefix));
@@ -192,6 +214,7 @@ impl Remove {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
+            present,
             program: None,
         };
         let installed = pipeline::install(context, &keys, &plan, prefix, options)?;

@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Plan, escape};
-use crate::pipeline::{self, Change, Context, Installed, Keys, Options, TreeChange};
+use crate::pipeline::{self, Change, Context, Installed, Keys, Options, Present, TreeChange};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -51,6 +51,10 @@ pub(super) struct Update {
 impl Update {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        parts::replanned(terminal, || self.attempt(host, terminal))
+    }
+
+    fn attempt(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = session.context();
@@ -59,17 +63,19 @@ impl Update {
         let mut before = Vec::new();
         for part in self.part.of(&prefix)? {
             let context = parts::context(context, &part)?;
-            let plan = pipeline::update_plan(context, &keys, &pipeline::present(&part)?)?;
+            let pins = parts::pins(&prefix)?;
+            let present = Present { pins, ..pipeline::present(&part, terminal)? };
+            let plan = pipeline::update_plan(context, &keys, &present)?;
             session.check_policy(&plan)?;
             before.extend(pipeline::changes(&part, &plan)?);
-            plans.push((part, plan));
+            plans.push((part, plan, present));
         }
         if self.check {
             return self.tell_changes(&before, terminal);
         }
         let mut all = Installed::default();
-        for (part, plan) in &plans {
-            all.add(self.install(context, &keys, part, plan, host)?);
+        for (part, plan, present) in &plans {
+            all.add(self.install(context, &keys, part, (plan, present), host)?);
         }
         if self.output.json {
             terminal.output_json(&all);
@@ -88,13 +94,14 @@ impl Update {
         context: Context<'_>,
         keys: &Keys<'_>,
         part: &Prefix,
-        plan: &Plan,
+        (plan, present): (&Plan, &Present),
         host: &Host,
     ) -> Result<Installed, Error> {
         let options = Options {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
+            present,
             program: None,
         };
         pipeline::install(parts::context(context, part)?, keys, plan, part, options)

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::model::escape;
 use crate::pipeline::{self, Verification};
-use crate::prefix::Prefix;
+use crate::prefix::{Prefix, RECEIPT_NAME};
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
 
@@ -121,6 +121,15 @@ impl Verify {
         if has(|problem| matches!(problem, Problem::Origin { .. })) {
             return "do not use this prefix: install into a new directory".to_owned();
         }
+        let is_receipt = |finding: &Finding| {
+            let is_unreadable = matches!(finding.problem, Problem::Unreadable { .. });
+            is_unreadable && finding.path == RECEIPT_NAME
+        };
+        if verification.trees.iter().flat_map(|tree| &tree.findings).any(is_receipt) {
+            return format!(
+                "a receipt cannot be repaired: elsewhere install {prefix} makes the tree anew"
+            );
+        }
         if !self.repair {
             return format!("to put it right: elsewhere verify --repair {prefix}");
         }
@@ -151,5 +160,7 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
 }
 
 fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {
-    terminal.output(format_args!("{place}/{}: {}", escape(&finding.path), finding.problem));
+    let slash = if finding.path.is_empty() { "" } else { "/" };
+    let path = escape(&finding.path);
+    terminal.output(format_args!("{place}{slash}{path}: {}", finding.problem));
 }

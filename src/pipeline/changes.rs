@@ -44,10 +44,11 @@ pub fn changes(prefix: &Prefix, plan: &Plan) -> Result<Vec<TreeChange>, Error> {
             continue;
         }
         let before = match prefix.live(tree.arch)? {
-            Some(generation) => prefix.receipt(&generation)?.packages,
-            None => Vec::new(),
+            Some(generation) => prefix.whole_receipt(&generation)?.map(|it| it.packages),
+            None => None,
         };
-        let before = before.iter().map(|package| (package.dist.as_deref(), &package.nevra));
+        let before =
+            before.iter().flatten().map(|package| (package.dist.as_deref(), &package.nevra));
         let after = tree.packages.iter().map(|package| (package.dist.as_deref(), &package.nevra));
         changes.push(TreeChange {
             arch: tree.arch,

@@ -6,7 +6,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use super::launchers;
 use super::make::{self, Making, Rules};
-use super::{Context, Keys};
+use super::{Context, Keys, Present};
 use crate::error::Error;
 use crate::launcher;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
@@ -25,6 +25,8 @@ pub struct Options<'a> {
     pub allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
     pub now: u64,
+    /// What was in the prefix when the plan was made. Another run may have changed that since.
+    pub present: &'a Present,
     /// This program, to be kept in the prefix, and what it is for.
     pub program: Option<(Arch, &'a Path)>,
 }
@@ -95,6 +97,7 @@ fn execute(
 ) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
+    options.present.check(prefix)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {
@@ -179,7 +182,7 @@ fn make<'a>(
     for &tree in wanted {
         let mut making = Making::new(context, tree, prefix.stage(lock, tree.arch)?)?;
         if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
-            && let Some(receipt) = readable(prefix.receipt(&live))?
+            && let Some(receipt) = prefix.whole_receipt(&live)?
         {
             making.keep(&live, &receipt, keys)?;
         }
@@ -213,14 +216,6 @@ fn finish(
     let receipt = making.finish(context, keys, rules, scratch.path())?;
     making.staging.write_receipt(&receipt)?;
     Ok(receipt)
-}
-
-/// The receipt, unless it is damaged: then nothing can be taken over.
-fn readable(receipt: Result<Receipt, PrefixError>) -> Result<Option<Receipt>, Error> {
-    match receipt {
-        Err(PrefixError::Damaged { .. }) => Ok(None),
-        receipt => Ok(Some(receipt?)),
-    }
 }
 
 /// Makes the staged trees live: launchers first, so that none is ever missing its program's way in.
@@ -328,7 +323,7 @@ pub(super) fn unchanged(
     tree: &TreePlan,
 ) -> Result<Option<(Generation, Receipt)>, Error> {
     let Some(generation) = prefix.live(tree.arch)? else { return Ok(None) };
-    let receipt = prefix.receipt(&generation)?;
+    let Some(receipt) = prefix.whole_receipt(&generation)? else { return Ok(None) };
     let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));
     let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
     let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")

@@ -9,15 +9,30 @@ use crate::model::{Arch, Command, GlibcVersion, Receipt, Runtime};
 use crate::prefix::{Lock, Prefix};
 use crate::report::Silent;
 
-/// The receipts of what is live.
+/// The receipts of what is live, but those that are damaged.
 pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
     let mut receipts = Vec::new();
     for arch in prefix.arches()? {
         if let Some(generation) = prefix.live(arch)? {
-            receipts.push(prefix.receipt(&generation)?);
+            receipts.extend(prefix.whole_receipt(&generation)?);
         }
     }
     Ok(receipts)
+}
+
+/// Whether something is live of which nobody knows what it is, here or in a member.
+fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
+    let members = prefix.members()?.into_iter().map(|(_, member)| member);
+    for part in std::iter::once(prefix.clone()).chain(members) {
+        for arch in part.arches()? {
+            if let Some(generation) = part.live(arch)?
+                && part.whole_receipt(&generation)?.is_none()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The trees of one dist, for several architectures.
@@ -96,6 +111,8 @@ pub(super) fn tidy(catalog: &Catalog, prefix: &Prefix, lock: &Lock) -> Result<Ve
     let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
         // Nobody knows which launchers a runtime without a definition has: they all stay.
         Err(Error::Catalog(_)) => return Ok(Vec::new()),
+        // Nor those of a tree without a receipt.
+        Ok(_) if has_unknown(prefix)? => return Ok(Vec::new()),
         texts => texts?,
     };
     let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();

@@ -11,10 +11,11 @@ use super::{Context, Keys, local, metadata};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
-    Arch, Checksum, Dist, Libc, PLAN_FORMAT, Plan, PlannedRuntime, Receipt, Repository, Request,
-    Runtime, RuntimeRequest, TreePlan, escape,
+    Arch, Checksum, Dist, Evr, Libc, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt,
+    Repository, Request, Runtime, RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::{Pins, Prefix};
+use crate::report::Reporter;
 use crate::resolve::{self, Part, ResolveError, Target, Wanted};
 
 /// What a prefix holds already: it stays, at its version where that is still to be had.
@@ -22,25 +23,49 @@ use crate::resolve::{self, Part, ResolveError, Target, Wanted};
 pub struct Present {
     /// The live trees.
     pub trees: BTreeMap<Arch, Receipt>,
+    /// The numbers of the live generations, also of those of which nothing else is known.
+    pub generations: BTreeMap<Arch, u32>,
     /// The versions that the user wants runtimes to stay at.
     pub pins: Pins,
 }
 
-/// What is live in `prefix`. An adopted tree, of whose packages nothing is known, does not count.
+/// What is live in `prefix`. A tree of whose packages nothing is known does not count: an adopted one, or
+/// one whose receipt is damaged.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn present(prefix: &Prefix) -> Result<Present, Error> {
-    let mut present = Present { trees: BTreeMap::new(), pins: prefix.pins()? };
+pub fn present(prefix: &Prefix, reporter: &dyn Reporter) -> Result<Present, Error> {
+    let mut present = Present { pins: prefix.pins()?, ..Present::default() };
     for arch in prefix.arches()? {
         if let Some(generation) = prefix.live(arch)? {
-            let receipt = prefix.receipt(&generation)?;
-            if !receipt.packages.is_empty() {
-                present.trees.insert(arch, receipt);
+            present.generations.insert(arch, generation.number);
+            match prefix.whole_receipt(&generation)? {
+                Some(receipt) if receipt.packages.is_empty() => {}
+                Some(receipt) => drop(present.trees.insert(arch, receipt)),
+                None => reporter.warning(format!(
+                    "{arch}: the receipt is damaged, so that nobody knows what is installed: \
+                     `elsewhere install` makes the tree anew"
+                )),
             }
         }
     }
     Ok(present)
+}
+
+impl Present {
+    /// Refuses to go on where something else is live by now: a plan was made for what was there.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where it is, or when the prefix cannot be read.
+    pub(super) fn check(&self, prefix: &Prefix) -> Result<(), Error> {
+        for arch in Arch::ALL {
+            let live = prefix.live(arch)?.map(|generation| generation.number);
+            if live.as_ref() != self.generations.get(&arch) {
+                return Err(Error::Stale { path: prefix.path().to_owned() });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes the plan for `request`.
@@ -90,11 +115,20 @@ fn pinned(asked: &[RuntimeRequest], pins: &Pins) -> Result<Vec<RuntimeRequest>, 
 /// # Errors
 /// When it does.
 pub fn check_pins(plan: &Plan, pins: &Pins) -> Result<(), Error> {
-    let mut runtimes = plan.trees.iter().flat_map(|tree| &tree.runtimes);
-    runtimes.try_for_each(|runtime| match pins.get(&runtime.name) {
-        Some(pin) => check_pin(&runtime.name, &runtime.version, pin),
-        None => Ok(()),
-    })
+    for tree in &plan.trees {
+        for runtime in &tree.runtimes {
+            let Some(pin) = pins.get(&runtime.name) else { continue };
+            // A pin may have a release.
+            let full = |package: &PlannedPackage| {
+                let Evr { version, release, .. } = &package.nevra.evr;
+                *version == runtime.version && format!("{version}-{release}") == *pin
+            };
+            if !tree.packages.iter().any(full) {
+                check_pin(&runtime.name, &runtime.version, pin)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_pin(name: &str, version: &str, pin: &str) -> Result<(), Error> {

@@ -94,6 +94,15 @@ pub fn verify(
             },
         });
     }
+    for arch in Arch::ALL {
+        if let Some(generation) = prefix.lost(arch)? {
+            let Generation { arch, number: generation, .. } = generation;
+            let (part, path) = (String::new(), String::new());
+            let findings = vec![Finding { path, problem: Problem::Unlinked { generation } }];
+            let (live, packages, files) = (true, 0, 0);
+            trees.push(CheckedTree { part, arch, generation, live, packages, files, findings });
+        }
+    }
     // The launchers follow from the receipts.
     let is_readable = trees.iter().all(|tree| !tree.live || tree.files > 0);
     let launchers = if is_readable { check_launchers(catalog, prefix)? } else { Vec::new() };

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
-use super::history::History;
+use super::history::{History, now};
 use super::{Generation, Lock, Prefix, files};
 use crate::model::Arch;
 use crate::report::Reporter;
@@ -19,6 +19,7 @@ impl Prefix {
     pub fn clean(&self, lock: &Lock, reporter: &dyn Reporter) -> Result<(), PrefixError> {
         for arch in Arch::ALL {
             self.finish_adoption(arch)?;
+            self.restore_link(arch, reporter)?;
             let history = self.settle_history(arch, reporter)?;
             self.discard_never_live(lock, arch, &history)?;
             self.discard_if_bare(arch)?;
@@ -39,10 +40,20 @@ impl Prefix {
         Ok(())
     }
 
+    /// Links what launchers ran before its link was lost.
+    fn restore_link(&self, arch: Arch, reporter: &dyn Reporter) -> Result<(), PrefixError> {
+        let Some(generation) = self.lost(arch)? else { return Ok(()) };
+        self.point_to(&generation)?;
+        let number = generation.number;
+        reporter.warning(format!("{arch}: the link to generation {number} was lost; it is back"));
+        Ok(())
+    }
+
     /// Makes the history end with what is live: a run may have been killed after it wrote the
-    /// history and before it swapped the link, or the link may have been swapped by hand.
+    /// history and before it swapped the link, or somebody may have swapped or removed the link. A
+    /// generation that may ever have been live stays in the history, and so on the disk.
     fn settle_history(&self, arch: Arch, reporter: &dyn Reporter) -> Result<History, PrefixError> {
-        let live = self.layout.linked_number(arch);
+        let live = self.layout.linked_number(arch)?;
         let loaded = match History::load(&self.layout, arch) {
             Err(error @ PrefixError::Damaged { .. }) => {
                 reporter.warning(format!("{error}; it is begun anew"));
@@ -56,12 +67,16 @@ impl Prefix {
             // Nobody knows what was live: all of them, so that none is deleted too early.
             _ => self.assumed_history(arch)?,
         };
-        let is_removed = live.is_none() && history.removed_at.is_some();
-        if !is_removed && history.activations.last().map(|last| last.generation) != live {
-            history.activations.pop();
-        }
-        if let Some(live) = live {
-            history.add(live);
+        match live {
+            Some(live) => {
+                if before.is_some() && history.is_one_ahead_of(live) {
+                    history.activations.pop();
+                }
+                history.add(live);
+            }
+            None if history.activations.is_empty() || history.removed_at.is_some() => {}
+            // Not by `elsewhere remove`: it counts from now.
+            None => history.removed_at = Some(now()),
         }
         if before.as_ref() != Some(&history) && self.layout.arch(arch).exists() {
             history.save(&self.layout, arch)?;
@@ -75,7 +90,7 @@ impl Prefix {
         for generation in self.generations(arch)? {
             history.add(generation.number);
         }
-        if let Some(live) = self.layout.linked_number(arch) {
+        if let Some(live) = self.layout.linked_number(arch)? {
             history.add(live);
         }
         Ok(history)
@@ -105,7 +120,7 @@ impl Prefix {
     /// When it is live, or the prefix cannot be written.
     pub fn discard(&self, _: &Lock, generation: &Generation) -> Result<(), PrefixError> {
         let Generation { arch, number, .. } = *generation;
-        if self.layout.linked_number(arch) == Some(number) {
+        if self.layout.linked_number(arch)? == Some(number) {
             return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
         }
         // Renaming a directory rewrites its `..`, which needs write permission on it.
@@ -123,7 +138,7 @@ impl Prefix {
     pub(super) fn discard_if_bare(&self, arch: Arch) -> Result<(), PrefixError> {
         let directory = self.layout.arch(arch);
         let is_bare = directory.exists()
-            && self.layout.linked_number(arch).is_none()
+            && self.layout.linked_number(arch)?.is_none()
             && self.generations(arch)?.is_empty();
         if !is_bare {
             return Ok(());

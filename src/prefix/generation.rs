@@ -54,7 +54,7 @@ impl Prefix {
     /// # Errors
     /// When the prefix cannot be read.
     pub fn live(&self, arch: Arch) -> Result<Option<Generation>, PrefixError> {
-        let Some(number) = self.layout.linked_number(arch) else { return Ok(None) };
+        let Some(number) = self.layout.linked_number(arch)? else { return Ok(None) };
         let generation = self.generation(arch, number);
         match fs::metadata(&generation.path) {
             Ok(_) => Ok(Some(generation)),
@@ -86,6 +86,38 @@ impl Prefix {
             true => Ok(receipt),
             false => Err(damaged(format!("it is for {}", receipt.arch))),
         }
+    }
+
+    /// The same; `None` where the receipt is damaged, so that nobody knows.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a newer version of this program wrote it.
+    pub fn whole_receipt(&self, generation: &Generation) -> Result<Option<Receipt>, PrefixError> {
+        match self.receipt(generation) {
+            Err(PrefixError::Damaged { .. }) => Ok(None),
+            receipt => receipt.map(Some),
+        }
+    }
+
+    /// The generation that launchers ran until its link was lost: not where [`Prefix::remove`] took it
+    /// out of use.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read.
+    pub fn lost(&self, arch: Arch) -> Result<Option<Generation>, PrefixError> {
+        if self.live(arch)?.is_some() {
+            return Ok(None);
+        }
+        let history = match History::load(&self.layout, arch) {
+            Err(PrefixError::Damaged { .. }) => return Ok(None),
+            history => history?,
+        };
+        let there = self.generations(arch)?;
+        let known = history.activations.iter().rev().filter(|_| history.removed_at.is_none());
+        Ok(known
+            .filter_map(|known| there.iter().find(|it| it.number == known.generation))
+            .next()
+            .cloned())
     }
 
     /// Makes `generation` live: in one step, durably. Returns what was live before.
@@ -151,7 +183,7 @@ impl Prefix {
     /// A number that no generation of `arch` ever had.
     pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
         let there = self.generations(arch)?.last().map_or(0, |last| last.number);
-        let linked = self.layout.linked_number(arch).unwrap_or(0);
+        let linked = self.layout.linked_number(arch)?.unwrap_or(0);
         let known = History::load(&self.layout, arch)?.highest;
         Ok(there.max(linked).max(known).saturating_add(1))
     }

@@ -77,6 +77,13 @@ impl History {
         }
     }
 
+    /// Whether the last activation is one that came after that of `live`, as where a run was killed
+    /// before it swapped the link.
+    pub(super) fn is_one_ahead_of(&self, live: u32) -> bool {
+        let mut last = self.activations.iter().rev().map(|activation| activation.generation);
+        last.next().is_some_and(|newest| newest != live) && last.next() == Some(live)
+    }
+
     /// Whether `generation` was ever live.
     pub(super) fn knows(&self, generation: u32) -> bool {
         self.activations.iter().any(|activation| activation.generation == generation)

@@ -1,8 +1,10 @@
 //! Every path under a prefix, by name.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::error::{PrefixError, failed};
 use crate::model::Arch;
 
 /// The receipt's name in the root of a tree.
@@ -114,10 +116,21 @@ impl Layout {
 
     /// The number that the symlink of `arch` names, whether or not that generation is there. `None`
     /// when there is no symlink, or it is not ours.
-    pub(super) fn linked_number(&self, arch: Arch) -> Option<u32> {
-        let text = fs::read_link(self.link(arch)).ok()?;
-        let number = parse_number(text.file_name()?.to_str()?)?;
-        (text == Self::link_text(arch, number)).then_some(number)
+    ///
+    /// # Errors
+    /// When that cannot be found out: what is live must not be taken for what is not.
+    pub(super) fn linked_number(&self, arch: Arch) -> Result<Option<u32>, PrefixError> {
+        let link = self.link(arch);
+        let text = match fs::read_link(&link) {
+            Ok(text) => text,
+            // No symlink: nothing, or something else.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("read", &link)(error)),
+        };
+        let number = text.file_name().and_then(|name| parse_number(name.to_str()?));
+        Ok(number.filter(|&number| text == Self::link_text(arch, number)))
     }
 }
 

@@ -229,7 +229,7 @@ fn check_owner(layout: &Layout) -> Result<(), PrefixError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed("read", &link)(error)),
             Ok(metadata) if metadata.is_dir() => directories.push(arch),
-            Ok(_) if layout.linked_number(arch).is_some() => {}
+            Ok(_) if layout.linked_number(arch)?.is_some() => {}
             Ok(_) => return Err(PrefixError::Foreign { path: link }),
         }
     }

@@ -139,7 +139,7 @@ impl Prefix {
     /// # Errors
     /// When the prefix cannot be read or written.
     pub fn remove(&self, lock: &Lock, arch: Arch, force: bool) -> Result<Pruned, PrefixError> {
-        if self.layout.linked_number(arch).is_some() {
+        if self.layout.linked_number(arch)?.is_some() {
             // First the history, so that a killed run leaves nothing that looks as if it never lived.
             let mut history = History::load(&self.layout, arch)?;
             history.removed_at = Some(now());

@@ -78,6 +78,11 @@ pub enum Problem {
         /// What.
         gap: String,
     },
+    /// The link to a live tree is not there, so that its launchers lead nowhere.
+    Unlinked {
+        /// The tree's number.
+        generation: u32,
+    },
     /// A launcher is not what this version of elsewhere writes.
     Launcher,
     /// The packages, verified again, say something else than the receipt.
@@ -118,6 +123,9 @@ impl fmt::Display for Problem {
             Self::Extra => f.write_str("does not belong here"),
             Self::Unreadable { reason } => write!(f, "cannot be read: {}", escape(reason)),
             Self::Gap { gap } => f.write_str(gap),
+            Self::Unlinked { generation } => {
+                write!(f, "the link to generation {generation} is lost: launchers lead nowhere")
+            }
             Self::Launcher => f.write_str("is not the launcher that belongs here"),
             Self::Origin { reason } => f.write_str(reason),
             Self::Edited => f.write_str("edited by you (no damage)"),
