@@ -179,6 +179,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What was asked for cannot be written to standard output.
+    #[error("cannot write all of the result to standard output")]
+    Output {
+        /// Why.
+        source: io::Error,
+    },
     /// An installed tree cannot be checked.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -221,6 +227,7 @@ impl Error {
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
+            Self::Metadata(MetadataError::NoRepositories { .. }) => 2,
             Self::Metadata(error) => error.fetch_error().map_or(4, fetch_status),
             Self::Trust(_) | Self::Untrusted { .. } => 4,
             Self::Unpack(UnpackError::Write { .. }) => 6,
@@ -231,6 +238,7 @@ impl Error {
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::Output { .. }
             | Self::Relocate(_)
             | Self::Smoke(SmokeError::Io { .. })
             | Self::Audit(_) => 6,
@@ -295,6 +303,7 @@ impl Error {
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
+            | Self::Output { .. }
             | Self::UpdateAvailable
             | Self::Cancelled
             | Self::Panicked => None,

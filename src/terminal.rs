@@ -55,6 +55,8 @@ pub struct Terminal {
 struct State {
     phases: HashMap<Phase, Progress>,
     warnings: Vec<String>,
+    /// The first failure to write a result.
+    output_error: Option<io::Error>,
 }
 
 /// Where a phase stands.
@@ -117,14 +119,27 @@ impl Terminal {
     /// Writes `text`, a result, to standard output; a line end is added. A reader that went away
     /// (`| head`) is no error.
     pub fn output(&self, text: impl Display) {
-        self.bars.suspend(|| {
-            let _ = writeln!(io::stdout().lock(), "{text}");
-        });
+        let written = self.bars.suspend(|| writeln!(io::stdout().lock(), "{text}"));
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.state().output_error.get_or_insert(error);
+        }
     }
 
-    /// Writes a result as one JSON document, indented, to standard output.
+    /// Why not all results could be written to standard output, if that is so. Tells it once.
+    pub fn take_output_error(&self) -> Option<io::Error> {
+        self.state().output_error.take()
+    }
+
+    /// Writes a result as JSON to standard output: on one line where programs read, behind the lines
+    /// that told what happened; else as an indented document.
     pub fn output_json(&self, value: &impl Serialize) {
-        match serde_json::to_string_pretty(value) {
+        let text = match self.form {
+            Form::Json => serde_json::to_string(value),
+            Form::Bars | Form::Lines => serde_json::to_string_pretty(value),
+        };
+        match text {
             Ok(text) => self.output(text),
             Err(error) => self.error(&error, None, 1),
         }

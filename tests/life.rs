@@ -161,6 +161,57 @@ fn programs_are_told_where_it_is_and_what_was_removed() {
 }
 
 #[test]
+fn what_cannot_be_written_is_an_error_and_leaves_nothing() {
+    let world = world("output");
+    world.ok(&["install", "-r", "tool", "p"]);
+    for words in [&["status", "p"][..], &["sbom", "p"], &["env", "p"], &["completions", "bash"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = world.command(words);
+        let output = command.current_dir(world.scratch.path()).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(6), "{words:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("cannot write all of the result"), "{told}");
+    }
+    // A device is written to and a link followed; nothing is left where it fails.
+    let place = world.prefix("documents");
+    fs::create_dir_all(place.join("directory")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", place.join("full")).unwrap();
+    std::os::unix::fs::symlink("real", place.join("link")).unwrap();
+    fs::write(place.join("real"), "old").unwrap();
+    for name in ["documents/full", "documents/directory"] {
+        world.fails(6, &["sbom", "-o", name, "p"]);
+        world.fails(6, &["plan", "-r", "tool", "-d", "small", "--lock", name]);
+    }
+    world.ok(&["plan", "-r", "tool", "-d", "small", "--lock", "documents/link"]);
+    assert!(fs::symlink_metadata(place.join("link")).unwrap().is_symlink());
+    let lock = fs::read_to_string(place.join("real")).unwrap();
+    let told = world.run(&["plan", "-r", "tool", "-d", "small", "--lock", "-"]);
+    assert_eq!(String::from_utf8_lossy(&told.stdout).trim_end(), lock.trim_end());
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 4);
+}
+
+#[test]
+fn one_signal_that_comes_twice_is_one() {
+    let world = world("twice");
+    world.ok(&["install", "-r", "tool", "-a", "aarch64", "p"]);
+    let lock = fs::File::open(world.prefix("p/.elsewhere/lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut command = world.command(&["install", "-r", "tool", "-a", "x86_64", "p"]);
+    command.current_dir(world.scratch.path()).stderr(std::process::Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("waiting: ")));
+    let process = rustix::process::Pid::from_child(&run);
+    for _ in 0..2 {
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        // As `timeout` does: to the process, then to its group.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    assert!(lines.any(|line| line.contains("interrupted")), "it ended by itself");
+}
+
+#[test]
 fn the_versions_that_are_listed_are_of_the_configured_architecture() {
     let world = world("listed");
     world.scratch.write("home/.config/elsewhere/config.toml", "arch = [\"aarch64\"]\n");

@@ -329,6 +329,25 @@ fn behind_a_mirror_nothing_waits_for_a_list() {
 }
 
 #[test]
+fn a_guess_is_tried_once_and_not_where_there_is_a_list() {
+    let world = World::published();
+    let dist = dist(&format!("{METALINK}\n{BASES}"));
+    world.server.fault("one.example", Fault::status(503, 99));
+    world.load(&dist).unwrap();
+    // Once by the guess; the ordinary way goes on to the second base.
+    assert_eq!(world.server.count("one.example/x86_64/repodata/repomd.xml"), 2);
+    world.server.clear_faults();
+    let digest = world.publish("two.example", &NEW);
+    world.promise(&[&digest]);
+    world.load(&dist).unwrap();
+    world.server.fault("one.example", Fault::stall());
+    let before = world.server.requests().len();
+    world.load(&dist).unwrap();
+    let requests = &world.server.requests()[before..];
+    assert!(requests.iter().all(|request| request.contains("metalink")), "{requests:?}");
+}
+
+#[test]
 fn a_mirror_list_gives_mirrors() {
     let world = World::published();
     world.scratch.write("mirror/links.example/list", "# x\nhttps://two.example/x86_64\n");

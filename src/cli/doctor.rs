@@ -113,7 +113,7 @@ pub(super) fn warn(host: &Host, context: Context<'_>, path: &Path, request: &Req
         context.reporter.warning(format!(
             "{} What helps: elsewhere doctor {}",
             broken.join(" "),
-            path.display()
+            parts::typed(path)
         ));
     }
 }

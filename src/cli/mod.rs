@@ -3,6 +3,7 @@
 
 mod completions;
 mod doctor;
+mod document;
 mod history;
 mod install;
 mod list;
@@ -112,7 +113,8 @@ pub fn run() -> ExitCode {
     let outcome =
         session::catch_signals(&cancelled).and_then(|()| cli.command.execute(&host, &terminal));
     terminal.finish();
-    match outcome {
+    let unwritten = terminal.take_output_error().map(|source| Error::Output { source });
+    match outcome.and_then(|()| unwritten.map_or(Ok(()), Err)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {

@@ -1,11 +1,12 @@
 //! Prefixes of several dists: every command works on each of their parts, or on the one that is named.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::Args;
 
 use crate::error::Error;
-use crate::model::{Aim, Arch, Dist, Receipt, escape};
+use crate::model::{Aim, Arch, Dist, Receipt, escape, shell_word};
 use crate::pipeline::Context;
 use crate::prefix::{Generation, Pins, Prefix};
 use crate::report::Reporter;
@@ -29,6 +30,11 @@ pub(super) fn replanned<T>(
         }
     }
     work()
+}
+
+/// A path as a word of a command that the user may type.
+pub(super) fn typed(path: &Path) -> String {
+    shell_word(&escape(&path.to_string_lossy())).into_owned()
 }
 
 /// Which part is meant.

@@ -76,7 +76,7 @@ impl Pin {
         let (name, version) = (escape(name), escape(&version));
         terminal.line(format_args!(
             "{name}: pinned at {version}; to let it go: elsewhere unpin {} {name}",
-            self.prefix.display()
+            parts::typed(&self.prefix)
         ));
         Ok(())
     }

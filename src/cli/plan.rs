@@ -1,11 +1,11 @@
 //! `elsewhere plan`: print what an install would do.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::HumanBytes;
 
+use super::document;
 use super::options::{Output, Sources, Wanted};
 use super::page::Page;
 use super::parts;
@@ -47,10 +47,12 @@ impl PlanCommand {
         let plan = self.plan(context, &keys, &request)?;
         session.check_policy(&plan)?;
         if let Some(path) = &self.lock {
-            write_lock(&plan, path)?;
-            terminal.line(format_args!("wrote {}", path.display()));
+            document::write(path, &plan.to_lock()?, terminal)?;
         }
-        show(&plan, self.output.json, terminal);
+        // Standard output is one thing or the other.
+        if self.lock.as_ref().is_none_or(|path| path.as_os_str() != "-") {
+            show(&plan, self.output.json, terminal);
+        }
         Ok(())
     }
 }
@@ -77,15 +79,6 @@ impl PlanCommand {
         trees.sort_by_key(|tree| tree.arch);
         Ok(Plan { format: PLAN_FORMAT, trees })
     }
-}
-
-/// Writes `plan` as a lock file, whole or not at all.
-fn write_lock(plan: &Plan, path: &PathBuf) -> Result<(), Error> {
-    let text = plan.to_lock()?;
-    let temporary = path.with_extension("lock.new");
-    fs::write(&temporary, text)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|source| Error::File { path: path.clone(), source })
 }
 
 /// Prints a plan to standard output.

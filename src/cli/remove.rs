@@ -265,7 +265,7 @@ fn tell(removed: &Removed, part: &Prefix, path: &Path) -> String {
         text.push_str(&format!(
             "\n  to delete it later: elsewhere prune {path}; now: elsewhere remove -a {} --force {path}",
             removed.arch,
-            path = path.display()
+            path = parts::typed(&path)
         ));
     }
     text

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{Definitions, Output, Turn};
-use super::parts::{PartOf, label};
+use super::parts::{self, PartOf, label};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::host::Host;
@@ -103,7 +103,7 @@ impl Rollback {
                     to.number,
                     to.arch,
                     from.number,
-                    self.prefix.join(part.place()).display()
+                    parts::typed(&self.prefix.join(part.place()))
                 ));
             }
         }

@@ -1,10 +1,10 @@
 //! `elsewhere sbom`: a bill of materials.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::document;
 use super::options::Output;
 use super::parts::{self, PartOf};
 use crate::error::Error;
@@ -52,13 +52,6 @@ impl Sbom {
             terminal.output_json(&document);
             return Ok(());
         };
-        let text = format!("{document:#}\n");
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(".new");
-        fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, path))
-            .map_err(|source| Error::File { path: path.clone(), source })?;
-        terminal.line(format_args!("wrote {}", path.display()));
-        Ok(())
+        document::write(path, &format!("{document:#}\n"), terminal)
     }
 }

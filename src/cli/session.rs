@@ -1,7 +1,8 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -17,18 +18,31 @@ use crate::model::{Aim, Arch, Plan, TreePlan};
 use crate::pipeline::{Context, Keys};
 use crate::terminal::Terminal;
 
-/// Lets the first signal set `cancelled`, so that stages stop and clean up, and the second one end
-/// the process on the spot; the next run then cleans up.
+/// How long a second signal counts as the first: `timeout` sends one to the process and one to its
+/// group, and whoever hits Ctrl-C hits it twice.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
+/// Lets the first signal set `cancelled`, so that stages stop and clean up, and a later one end the
+/// process on the spot; the next run then cleans up.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
+    let is_later = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(cancelled))
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&is_later))
             .and_then(|_| flag::register(signal, Arc::clone(cancelled)))
             .map_err(|source| Error::Signals { source })?;
     }
-    Ok(())
+    let cancelled = Arc::clone(cancelled);
+    let watch = move || {
+        while !cancelled.load(Ordering::Relaxed) {
+            thread::sleep(ONE_SIGNAL / 10);
+        }
+        thread::sleep(ONE_SIGNAL);
+        is_later.store(true, Ordering::Relaxed);
+    };
+    thread::Builder::new().spawn(watch).map(drop).map_err(|source| Error::Signals { source })
 }
 
 /// The parts of a [`Context`], owned.

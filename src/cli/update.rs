@@ -84,7 +84,10 @@ impl Update {
         before.iter().for_each(|tree| terminal.line(describe(tree)));
         all.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
         if !before.is_empty() {
-            terminal.line(format_args!("to go back: elsewhere rollback {}", self.prefix.display()));
+            terminal.line(format_args!(
+                "to go back: elsewhere rollback {}",
+                parts::typed(&self.prefix)
+            ));
         }
         Ok(())
     }

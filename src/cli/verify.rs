@@ -113,7 +113,7 @@ impl Verify {
 
     /// What to type next.
     fn hint(&self, verification: &Verification) -> String {
-        let prefix = escape(&self.prefix.to_string_lossy()).into_owned();
+        let prefix = parts::typed(&self.prefix);
         let has = |is_it: fn(&Problem) -> bool| {
             let mut trees = verification.trees.iter().flat_map(|tree| &tree.findings);
             trees.any(|finding| is_it(&finding.problem))

@@ -46,6 +46,16 @@ impl Fetcher<'_> {
         self.document_from(&[url.to_owned()], limit, Proof::Server, |_, bytes| Ok(bytes))
     }
 
+    /// The document at `url`, if the first try brings it: for what may turn out not to be needed.
+    #[must_use]
+    pub fn first_try(&self, url: &str, limit: u64) -> Option<Vec<u8>> {
+        match Place::of(url, self.options.mirror.as_deref()).ok()? {
+            Place::Web { url, is_authentic: true } => self.web_document(&url, limit).ok(),
+            Place::Web { .. } => None,
+            Place::File(path) => read_file(&path, limit).ok(),
+        }
+    }
+
     /// What `accept` makes of the first document in `urls` (best first) that it does not refuse.
     /// It gets the URL and the bytes, whose digest has been compared, and may fetch.
     ///

@@ -170,7 +170,8 @@ struct Guess<'scope> {
     /// Of `repomd.xml`.
     url: String,
     repomd: ScopedJoinHandle<'scope, Option<Vec<u8>>>,
-    signature: Option<ScopedJoinHandle<'scope, Result<Vec<u8>, Refusal>>>,
+    /// Of its signature, where there must be one.
+    signature: Option<ScopedJoinHandle<'scope, Option<Vec<u8>>>>,
 }
 
 /// One repository being read.
@@ -226,6 +227,9 @@ impl Reading<'_, '_> {
             && let Some(link) = self.metalink(&self.expand(url))?
         {
             (bases, promise) = (link.mirrors, link.checksums);
+            if self.fetcher.has_mirror() {
+                self.fetcher.remember(&self.list_key(), "there is one")?;
+            }
         }
         if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
             bases = self.mirrorlist(&self.expand(url))?;
@@ -251,11 +255,17 @@ impl Reading<'_, '_> {
         scope: &'scope thread::Scope<'scope, '_>,
     ) -> Option<Guess<'scope>> {
         let has_list = self.repository.metalink.is_some() || self.repository.mirrorlist.is_some();
-        let base = self.own_bases().next().filter(|_| has_list && self.fetcher.has_mirror())?;
-        let url = join(&base, REPOMD);
-        let (of, signed) = (url.clone(), self.repository.signed_metadata.then(|| url.clone()));
-        let repomd = scope.spawn(move || self.fetcher.document(&of, REPOMD_LIMIT).ok());
-        let signature = signed.map(|url| scope.spawn(move || self.signature(&url)));
+        if !has_list
+            || !self.fetcher.has_mirror()
+            || self.fetcher.recall(&self.list_key()).is_some()
+        {
+            return None;
+        }
+        let url = join(&self.own_bases().next()?, REPOMD);
+        let ask = |url: String, limit| scope.spawn(move || self.fetcher.first_try(&url, limit));
+        let repomd = ask(url.clone(), REPOMD_LIMIT);
+        let is_signed = self.repository.signed_metadata;
+        let signature = is_signed.then(|| ask(format!("{url}.asc"), SIGNATURE_LIMIT));
         Some(Guess { url, repomd, signature })
     }
 
@@ -307,11 +317,20 @@ impl Reading<'_, '_> {
         let proof = if promise.is_empty() { Proof::Server } else { Proof::Digest(promise) };
         let believed = thread::scope(|scope| {
             // The signature that will most likely be needed comes at the same time.
-            let first = urls.first().filter(|_| self.repository.signed_metadata);
-            let begin = |url| signature.unwrap_or_else(|| scope.spawn(move || self.signature(url)));
-            let early = Mutex::new(first.map(|url| (url, begin(url))));
+            let first =
+                urls.first().filter(|_| self.repository.signed_metadata && guessed.is_none());
+            let early = first.map(|url| (url, scope.spawn(|| self.signature(url))));
+            let early = Mutex::new(early);
+            let signature = Mutex::new(signature);
             let judge = |url: &str, bytes: Vec<u8>| {
                 let signature = || {
+                    let guessed = signature.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let guessed = guessed.and_then(|thread| thread.join().ok().flatten());
+                    if let Some(guessed) =
+                        guessed.filter(|_| urls.first().is_some_and(|first| first == url))
+                    {
+                        return Ok(guessed);
+                    }
                     let early = early.lock().unwrap_or_else(PoisonError::into_inner).take();
                     match early.filter(|(of, _)| *of == url).map(|(_, thread)| thread.join()) {
                         Some(Ok(signature)) => signature,
@@ -405,6 +424,12 @@ impl Reading<'_, '_> {
         let places = Checksum::of(places.as_bytes());
         let places = places.hex().get(..8).unwrap_or_default();
         format!("{}-{id}-{}-{places}", self.dist, self.arch)
+    }
+
+    /// Names the note that the user's mirror has a list of mirrors of the repository: then nothing is to
+    /// be guessed.
+    fn list_key(&self) -> String {
+        format!("{}-list", self.seen_key())
     }
 
     /// Fetches a metadata file from the first of `bases` that has it, and reads it.

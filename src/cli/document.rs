@@ -1,0 +1,50 @@
+//! Documents that a command writes where the user says: lock files, bills of materials.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::terminal::Terminal;
+
+/// Writes `text` to `path`, or to standard output where that is `-`, and says so. A file is replaced
+/// whole or not at all; a symlink stays, and so do a device and a pipe, which are written to.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write(path: &Path, text: &str, terminal: &Terminal) -> Result<(), Error> {
+    if path.as_os_str() == "-" {
+        terminal.output(text.trim_end());
+        return Ok(());
+    }
+    // Through every symlink, to what is there in the end.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = match fs::metadata(&place) {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(there) if !there.is_file() => File::options()
+            .write(true)
+            .open(&place)
+            .and_then(|mut to| to.write_all(text.as_bytes())),
+        _ => replace(&place, text),
+    };
+    written.map_err(|source| Error::File { path: path.to_owned(), source })?;
+    terminal.line(format_args!("wrote {}", path.display()));
+    Ok(())
+}
+
+/// Replaces the file at `path` by one step.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new: PathBuf = path.with_file_name(name);
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
