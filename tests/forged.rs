@@ -317,7 +317,7 @@ fn a_policy_of_dists_chooses_among_them() {
         let config = site.scratch.write("policy.toml", policy);
         fs::remove_dir_all(site.prefix()).ok();
         let plan = chosen(&["-d", "auto", "--config", config.to_str().unwrap()]);
-        assert!(plan.contains(&format!("\"dist\": \"{name}\"")), "{plan}");
+        assert!(plan.contains(&format!("\"dist\":\"{name}\"")), "{plan}");
     }
 }
 

@@ -59,6 +59,9 @@ fn a_pinned_runtime_stays() {
     let prefix = world.prefix("p");
     world.ok(&["install", "-r", "tool,gadget", "p"]);
     let pin = |words: &[&str]| world.ok(words);
+    for odd in ["@1", "foo bar@x y", "tool@1 2"] {
+        world.fails(2, &["pin", "p", odd]);
+    }
     assert!(pin(&["pin", "p", "tool"]).contains("tool: pinned at 1;"));
     world.publish(&packages("2"), 2);
     // Version 1 is gone from the mirror: the tree cannot be made anew, and stays.

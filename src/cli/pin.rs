@@ -62,6 +62,13 @@ impl Pin {
             Some((name, _)) => (name, None),
             None => (runtime.as_str(), None),
         };
+        let is_word = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+~^:-".contains(&byte))
+        };
+        if name.is_empty() || !is_word(name) || version.as_deref().is_some_and(|it| !is_word(it)) {
+            let typed = escape(runtime);
+            return Err(Error::Usage(format!("{typed} is no RUNTIME or RUNTIME@VERSION")));
+        }
         let version = version.map_or_else(|| installed(&prefix, name, terminal), Ok)?;
         let mut pins = Pins::new();
         for part in parts::all(&prefix)? {

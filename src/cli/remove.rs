@@ -158,7 +158,7 @@ impl Remove {
         let catalog = self.sources.settings(host)?.catalog;
         let lock = prefix.lock(self.turn.waits(), terminal)?;
         prefix.clean(&lock, terminal)?;
-        pipeline::remove(&catalog, prefix, &lock, &[], false)?;
+        pipeline::remove(&catalog, prefix, &lock, &[], false, terminal)?;
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl Remove {
                 None => "nothing is installed: nothing to do".to_owned(),
             });
         }
-        let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force)?;
+        let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force, terminal)?;
         for arch in &removed {
             entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
             terminal.line(tell(arch, prefix, &self.prefix));

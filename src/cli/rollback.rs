@@ -87,7 +87,7 @@ impl Rollback {
         let arches: Vec<Arch> = self.arch.into_iter().collect();
         let done = match pipeline::roll_back(catalog, part, &lock, &arches, self.to, terminal) {
             Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
-                terminal.note(format!("{}{error}: it stays as it is", part.place()));
+                terminal.note(format!("{}: {error}: it stays as it is", part.place()));
                 return Ok(());
             }
             done => done?,

@@ -247,10 +247,10 @@ fn go_live(
             // Refused for what is live. What else fails is the next run's.
             let _ = prefix.discard(lock, generation);
         }
-        let _ = launchers::tidy(context.catalog, prefix, lock);
+        let _ = launchers::tidy(context.catalog, prefix, lock, context.reporter);
         return Err(error);
     }
-    launchers::tidy(context.catalog, prefix, lock)
+    launchers::tidy(context.catalog, prefix, lock, context.reporter)
 }
 
 /// Makes one generation live, with the user's configuration, unless its launchers do not work.

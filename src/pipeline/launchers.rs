@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::launcher::{self, Tree};
 use crate::model::{Arch, Command, GlibcVersion, Receipt, Runtime};
 use crate::prefix::{Lock, Prefix};
-use crate::report::Silent;
+use crate::report::Reporter;
 
 /// The receipts of what is live, but those that are damaged.
 pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
@@ -107,7 +107,12 @@ fn level(catalog: &Catalog, receipt: &Receipt) -> u8 {
 /// Removes the launchers of programs that nothing live has any more. Called last, when no launcher
 /// can be needed that is not in what is live. Returns the names of those that stay. The launchers of
 /// the whole prefix, where `prefix` is a part of one, follow.
-pub(super) fn tidy(catalog: &Catalog, prefix: &Prefix, lock: &Lock) -> Result<Vec<String>, Error> {
+pub(super) fn tidy(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    lock: &Lock,
+    reporter: &dyn Reporter,
+) -> Result<Vec<String>, Error> {
     let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
         // Nobody knows which launchers a runtime without a definition has: they all stay.
         Err(Error::Catalog(_)) => return Ok(Vec::new()),
@@ -123,10 +128,10 @@ pub(super) fn tidy(catalog: &Catalog, prefix: &Prefix, lock: &Lock) -> Result<Ve
         prefix.write_launchers(lock, &texts)?;
     }
     if let Some(whole) = prefix.whole() {
-        let silent = Silent::default();
-        let lock = whole.lock(true, &silent)?;
-        whole.clean(&lock, &silent)?;
-        tidy(catalog, &whole, &lock)?;
+        // Not without waiting: its launchers must follow what was done to its part.
+        let lock = whole.lock(true, reporter)?;
+        whole.clean(&lock, reporter)?;
+        tidy(catalog, &whole, &lock, reporter)?;
     }
     Ok(names)
 }

@@ -55,7 +55,7 @@ pub fn roll_back(
         let done = prefix.roll_back(lock, from.arch, Some(to.number))?;
         tell_config(reporter, done.config);
     }
-    launchers::tidy(catalog, prefix, lock)?;
+    launchers::tidy(catalog, prefix, lock, reporter)?;
     Ok(steps)
 }
 
@@ -69,11 +69,12 @@ pub fn remove(
     lock: &Lock,
     arches: &[Arch],
     force: bool,
+    reporter: &dyn Reporter,
 ) -> Result<Vec<Removed>, Error> {
     let mut removed = Vec::new();
     for &arch in arches {
         removed.push(Removed { arch, pruned: prefix.remove(lock, arch, force)? });
     }
-    launchers::tidy(catalog, prefix, lock)?;
+    launchers::tidy(catalog, prefix, lock, reporter)?;
     Ok(removed)
 }

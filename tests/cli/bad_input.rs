@@ -38,7 +38,7 @@ fn unknown_names() {
         5,
         &["7", "2.0.0", "1.10.0", "1.9.3", "1.2.0"],
     );
-    install(&["-r", "tool", "-d", "tiny", "-a", "s390x"], 4, &["tiny", "s390x", "x86_64, aarch64"]);
+    install(&["-r", "tool", "-d", "tiny", "-a", "s390x"], 2, &["tiny", "s390x", "x86_64, aarch64"]);
     install(&["-r", "crun", "-d", "tiny"], 5, &["crun"]);
 }
 
