@@ -206,6 +206,20 @@ fn pins_hold_in_a_dist_that_joined_before_another_failed_and_go_with_the_runtime
 }
 
 #[test]
+fn a_lock_file_needs_no_default_runtime() {
+    let world = world("default");
+    let definition = world.prefix("repos/runtimes/apptainer.toml");
+    let text = "name = \"apptainer\"\ntitle = \"t\"\npackage = \"apptainer\"\ncommand = []\n";
+    fs::write(definition, text).unwrap();
+    world.ok(&["plan", "-r", "tool", "-d", "old", "--lock", "lock"]);
+    world.fails(2, &["install", "-d", "old", "p"]);
+    world.ok(&["install", "--lock", "lock", "p"]);
+    assert_eq!(says(&world.prefix("p")), "tool 17 part 1");
+    fs::write(world.prefix("lock"), "nonsense").unwrap();
+    assert!(world.fails(2, &["install", "--lock", "lock", "p"]).contains("lock"));
+}
+
+#[test]
 fn a_lock_file_of_a_dist_that_nobody_knows_is_refused() {
     let world = world("stranger");
     world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);

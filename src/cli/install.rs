@@ -68,7 +68,8 @@ impl Install {
     fn attempt(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let settings = self.sources.settings(host)?;
-        let request = self.wanted.request(host, &settings, terminal)?;
+        let locked = self.lock.as_deref().map(read_lock).transpose()?;
+        let request = self.wanted.request(host, &settings, locked.as_ref(), terminal)?;
         if self.adopt {
             for arch in Prefix::adopt(&path, self.turn.waits(), terminal)? {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
@@ -82,7 +83,7 @@ impl Install {
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let prefix = Prefix::create(&path)?;
-        let parts = self.parts(context, &keys, &request, &prefix)?;
+        let parts = self.parts(context, &keys, &request, locked, &prefix)?;
         let plan = joined(&parts);
         session.check_policy(&plan)?;
         if !self.no_doctor && !self.dry_run && context.aim.is_none() {
@@ -121,9 +122,9 @@ impl Install {
         context: Context<'a>,
         keys: &Keys<'_>,
         request: &Request,
+        locked: Option<Plan>,
         prefix: &Prefix,
     ) -> Result<Vec<Part<'a>>, Error> {
-        let locked = self.lock.as_deref().map(read_lock).transpose()?;
         let pins = parts::pins(prefix)?;
         locked.iter().try_for_each(|plan| pipeline::check_pins(plan, &pins))?;
         let named: Vec<&Dist> = match &locked {

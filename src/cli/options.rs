@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config, Whose};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Dist, Request, RuntimeRequest, escape};
+use crate::model::{Arch, Dist, Plan, Request, RuntimeRequest, escape};
 use crate::pipeline::Context;
 use crate::terminal::{Form, Terminal, Verbosity};
 
@@ -141,7 +142,8 @@ pub(super) struct Settings {
 }
 
 impl Wanted {
-    /// The validated request.
+    /// The validated request. Its runtimes are those of `locked`, a plan that was made before, where
+    /// there is one.
     ///
     /// # Errors
     /// When the words contradict each other, or this machine's architecture is not known.
@@ -149,6 +151,7 @@ impl Wanted {
         &self,
         host: &Host,
         settings: &Settings,
+        locked: Option<&Plan>,
         terminal: &Terminal,
     ) -> Result<Request, Error> {
         let config = &settings.config;
@@ -171,7 +174,10 @@ impl Wanted {
         arches.sort_unstable();
         arches.dedup();
         Ok(Request {
-            runtimes: self.runtime_requests(host, &settings.catalog)?,
+            runtimes: match locked {
+                Some(plan) => locked_runtimes(plan),
+                None => self.runtime_requests(host, &settings.catalog)?,
+            },
             dist: self.dists.first().cloned(),
             container_dist: self.container_dist.clone(),
             arches,
@@ -236,6 +242,18 @@ impl Wanted {
             |name| RuntimeRequest { name, version: version.clone(), package: package.clone() };
         Ok(names.into_iter().map(request).collect())
     }
+}
+
+/// The runtimes of a plan, each once.
+fn locked_runtimes(plan: &Plan) -> Vec<RuntimeRequest> {
+    let runtimes = plan.trees.iter().flat_map(|tree| &tree.runtimes);
+    let versions: BTreeMap<_, _> = runtimes.map(|it| (&it.name, &it.version)).collect();
+    let request = |(name, version): (&String, &String)| RuntimeRequest {
+        name: name.clone(),
+        version: Some(version.clone()),
+        package: None,
+    };
+    versions.into_iter().map(request).collect()
 }
 
 impl Sources {

@@ -38,7 +38,7 @@ impl PlanCommand {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let settings = self.sources.settings(host)?;
-        let request = self.wanted.request(host, &settings, terminal)?;
+        let request = self.wanted.request(host, &settings, None, terminal)?;
         self.sources.check_mirror(host, &settings.config)?;
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
