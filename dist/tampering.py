@@ -65,7 +65,7 @@ CHANGES = {
     "the checksum in the script": (checksum_in_script, LINE, "its SHA-256 is"),
     "no checksum in the script": (no_checksum_in_script, LINE, "has no program for"),
     "the script cut in half": (short_script, LINE, ""),
-    "the script of a version asked for": (script_of_another_version, OTHER, "is not the whole"),
+    "the script of a version asked for": (script_of_another_version, OTHER, "needs curl"),
     "a byte of the script": (byte_of_script, LIST, "FAILED"),
     "a byte of the list": (byte_of_list, UPDATE, ""),
 }

@@ -206,6 +206,22 @@ fn pins_hold_in_a_dist_that_joined_before_another_failed_and_go_with_the_runtime
 }
 
 #[test]
+fn a_member_whose_receipt_is_damaged_keeps_its_launchers_and_is_made_anew() {
+    let world = world("member");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    let before = fs::read_to_string(prefix.join("bin/tool")).unwrap();
+    fs::write(prefix.join("dists/mid/x86_64/.elsewhere.json"), "{").unwrap();
+    world.publish_in("old/", &packages("18"), 2);
+    world.ok(&["update", "-d", "old", "p"]);
+    assert_eq!(says(&prefix.join("dists/old")), "tool 18 part 1");
+    assert_eq!(fs::read_to_string(prefix.join("bin/tool")).unwrap(), before);
+    world.ok(&["install", "-r", "tool", "-d", "mid", "p"]);
+    world.ok(&["verify", "p"]);
+    assert_eq!(says(&prefix), "tool 28 part 1");
+}
+
+#[test]
 fn a_lock_file_needs_no_default_runtime() {
     let world = world("default");
     let definition = world.prefix("repos/runtimes/apptainer.toml");

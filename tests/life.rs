@@ -190,7 +190,19 @@ fn what_cannot_be_written_is_an_error_and_leaves_nothing() {
     let lock = fs::read_to_string(place.join("real")).unwrap();
     let told = world.run(&["plan", "-r", "tool", "-d", "small", "--lock", "-"]);
     assert_eq!(String::from_utf8_lossy(&told.stdout).trim_end(), lock.trim_end());
-    assert_eq!(fs::read_dir(&place).unwrap().count(), 4);
+    std::os::unix::fs::symlink("made", place.join("dangling")).unwrap();
+    world.ok(&["sbom", "-o", "documents/dangling", "p"]);
+    assert!(fs::metadata(place.join("made")).unwrap().len() > 100);
+    let sbom = world.run(&["sbom", "--json", "-o", "-", "p"]);
+    serde_json::from_slice::<serde_json::Value>(&sbom.stdout).unwrap();
+    world.fails(2, &["plan", "-r", "tool", "-d", "small", "--json", "--lock", "-"]);
+    // What is open already is added to.
+    let log = fs::File::options().append(true).create(true).open(place.join("log")).unwrap();
+    fs::write(place.join("log"), "before\n").unwrap();
+    let mut command = world.command(&["sbom", "-o", "/dev/stdout", "p"]);
+    assert!(command.current_dir(world.scratch.path()).stdout(log).status().unwrap().success());
+    assert!(fs::read_to_string(place.join("log")).unwrap().starts_with("before\n{"));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 7);
 }
 
 #[test]
@@ -440,9 +452,10 @@ fn a_damaged_receipt_is_no_dead_end() {
     world.ok(&["install", "-r", "tool", "p"]);
     damage();
     let told = world.fails(8, &["verify", "p"]);
-    assert!(told.contains("elsewhere install p makes the tree anew"), "{told}");
-    let told = world.ok(&["update", "p"]);
-    assert!(told.contains("the receipt is damaged"), "{told}");
+    assert!(told.contains("elsewhere install p, with the -d and every -r"), "{told}");
+    for words in [&["update", "p"][..], &["update", "--check", "p"]] {
+        assert!(world.fails(6, words).contains(".elsewhere.json is damaged"));
+    }
     let told = world.ok(&["install", "-r", "gadget", "p"]);
     assert!(told.contains("the receipt is damaged"), "{told}");
     assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");

@@ -237,6 +237,9 @@ fn what_killed_runs_left_is_cleaned() {
     prefix.activate(&lock, &third).unwrap();
     fs::remove_file(place.join("p/x86_64")).unwrap();
     symlink(".elsewhere/x86_64/1", place.join("p/x86_64")).unwrap();
+    let history = place.join("p/.elsewhere/x86_64/history.json");
+    let text = fs::read_to_string(&history).unwrap();
+    fs::write(&history, text.replacen('{', "{ \"pending\": 3,", 1)).unwrap();
     prefix.clean(&lock, &Silent::default()).unwrap();
     assert_eq!(listing(&place.join("p")), before);
     assert_eq!(prefix.history(ARCH).unwrap().len(), 1);

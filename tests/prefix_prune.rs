@@ -110,6 +110,45 @@ fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
 }
 
 #[test]
+fn a_link_that_was_turned_by_hand_or_lost_with_the_history_deletes_nothing() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    install(&prefix, &lock, &[]);
+    let link = place.join("p/x86_64");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(".elsewhere/x86_64/1", &link).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![1, 2]));
+    fs::remove_file(&link).unwrap();
+    fs::remove_file(place.join("p/.elsewhere/x86_64/history.json")).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().spared.len(), 2);
+}
+
+#[test]
+fn what_was_removed_stays_so_when_the_next_install_fails() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    prefix.remove(&lock, ARCH, false).unwrap();
+    let failed = install(&prefix, &lock, &[]);
+    prefix.deactivate(&lock, &failed, None).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
+    // A run that is killed before it links its first tree leaves nothing that seems lost.
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&prefix, &lock, &[]);
+    fs::remove_file(place.join("p/x86_64")).unwrap();
+    let history = place.join("p/.elsewhere/x86_64/history.json");
+    let text = fs::read_to_string(&history).unwrap();
+    fs::write(&history, text.replacen('{', "{ \"pending\": 1,", 1)).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![]));
+}
+
+#[test]
 fn what_was_removed_outlives_a_damaged_history() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();

@@ -7,24 +7,34 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
+/// Whether `path` is standard output.
+pub(super) fn is_standard_output(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// Writes `text` to `path`, or to standard output where that is `-`, and says so. A file is replaced
-/// whole or not at all; a symlink stays, and so do a device and a pipe, which are written to.
+/// whole or not at all; a symlink stays, and so do a device, a pipe and what is open already
+/// (`/dev/stdout`), which are written to.
 ///
 /// # Errors
 /// When it cannot be written.
 pub(super) fn write(path: &Path, text: &str, terminal: &Terminal) -> Result<(), Error> {
-    if path.as_os_str() == "-" {
+    if is_standard_output(path) {
         terminal.output(text.trim_end());
         return Ok(());
     }
     // Through every symlink, to what is there in the end.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let append = || {
+        let opened = File::options().append(true).open(path);
+        opened.and_then(|mut file| file.write_all(text.as_bytes()))
+    };
+    let is_open = path.starts_with("/dev") || path.starts_with("/proc");
+    let is_dangling = fs::symlink_metadata(&place).is_ok_and(|it| it.is_symlink());
     let written = match fs::metadata(&place) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(there) if !there.is_file() => File::options()
-            .write(true)
-            .open(&place)
-            .and_then(|mut to| to.write_all(text.as_bytes())),
+        Ok(there) if is_open || !there.is_file() => append(),
+        _ if is_dangling => fs::write(path, text),
         _ => replace(&place, text),
     };
     written.map_err(|source| Error::File { path: path.to_owned(), source })?;

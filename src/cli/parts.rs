@@ -105,12 +105,18 @@ pub(super) fn whole_and_members(prefix: &Prefix) -> Result<Vec<Prefix>, Error> {
     Ok(std::iter::once(prefix.clone()).chain(members).collect())
 }
 
-/// The dists that `part` has live trees of.
+/// The dists that `part` has live trees of, as far as their receipts are whole.
 ///
 /// # Errors
 /// When a receipt cannot be read.
 pub(super) fn dists(part: &Prefix) -> Result<BTreeSet<String>, Error> {
-    Ok(live(part)?.into_iter().map(|(_, receipt)| receipt.dist).collect())
+    let mut dists = BTreeSet::new();
+    for arch in part.arches()? {
+        if let Some(generation) = part.live(arch)? {
+            dists.extend(part.whole_receipt(&generation)?.map(|receipt| receipt.dist));
+        }
+    }
+    Ok(dists)
 }
 
 /// The live generations of `part`, with their receipts.

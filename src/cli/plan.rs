@@ -37,6 +37,11 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let is_lock_shown = self.lock.as_ref().is_some_and(|it| document::is_standard_output(it));
+        if is_lock_shown && self.output.json {
+            let both = "--json and --lock - both write to standard output: choose one";
+            return Err(Error::Usage(both.to_owned()));
+        }
         let settings = self.sources.settings(host)?;
         let request = self.wanted.request(host, &settings, None, terminal)?;
         self.sources.check_mirror(host, &settings.config)?;
@@ -50,7 +55,7 @@ impl PlanCommand {
             document::write(path, &plan.to_lock()?, terminal)?;
         }
         // Standard output is one thing or the other.
-        if self.lock.as_ref().is_none_or(|path| path.as_os_str() != "-") {
+        if !is_lock_shown {
             show(&plan, self.output.json, terminal);
         }
         Ok(())

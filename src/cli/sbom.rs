@@ -48,7 +48,8 @@ impl Sbom {
         }
         let made = receipts.iter().map(|receipt| receipt.installed_at).max().unwrap_or(0);
         let document = sbom::write(&receipts, &host::timestamp(made), self.format);
-        let Some(path) = &self.file else {
+        let file = self.file.as_ref().filter(|path| !document::is_standard_output(path));
+        let Some(path) = file else {
             terminal.output_json(&document);
             return Ok(());
         };

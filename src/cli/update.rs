@@ -63,6 +63,8 @@ impl Update {
         let mut before = Vec::new();
         for part in self.part.of(&prefix)? {
             let context = parts::context(context, &part)?;
+            // Without its receipt nobody knows what to update.
+            parts::live(&part)?;
             let pins = parts::pins(&prefix)?;
             let present = Present { pins, ..pipeline::present(&part, terminal)? };
             let plan = pipeline::update_plan(context, &keys, &present)?;

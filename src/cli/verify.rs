@@ -127,7 +127,8 @@ impl Verify {
         };
         if verification.trees.iter().flat_map(|tree| &tree.findings).any(is_receipt) {
             return format!(
-                "a receipt cannot be repaired: elsewhere install {prefix} makes the tree anew"
+                "a receipt cannot be repaired: elsewhere install {prefix}, with the -d and every -r \
+                 that was there, makes the tree anew"
             );
         }
         if !self.repair {

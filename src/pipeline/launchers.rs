@@ -6,10 +6,10 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher::{self, Tree};
 use crate::model::{Arch, Command, GlibcVersion, Receipt, Runtime};
-use crate::prefix::{Lock, Prefix};
+use crate::prefix::{Lock, Prefix, PrefixError};
 use crate::report::Reporter;
 
-/// The receipts of what is live, but those that are damaged.
+/// The receipts of what is live, but those that are damaged: [`has_unknown`] tells.
 pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
     let mut receipts = Vec::new();
     for arch in prefix.arches()? {
@@ -20,16 +20,13 @@ pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
     Ok(receipts)
 }
 
-/// Whether something is live of which nobody knows what it is, here or in a member.
+/// Whether something is live of which nobody knows what it is.
 fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
-    let members = prefix.members()?.into_iter().map(|(_, member)| member);
-    for part in std::iter::once(prefix.clone()).chain(members) {
-        for arch in part.arches()? {
-            if let Some(generation) = part.live(arch)?
-                && part.whole_receipt(&generation)?.is_none()
-            {
-                return Ok(true);
-            }
+    for arch in prefix.arches()? {
+        if let Some(generation) = prefix.live(arch)?
+            && prefix.whole_receipt(&generation)?.is_none()
+        {
+            return Ok(true);
         }
     }
     Ok(false)
@@ -51,7 +48,14 @@ pub(super) fn texts<'a>(
     let mut parts = vec![Part { directory: String::new(), receipts: receipts.cloned().collect() }];
     let members = prefix.members()?;
     for (_, member) in &members {
-        parts.push(Part { directory: member.place(), receipts: live(member)? });
+        let mut receipts = Vec::new();
+        for arch in member.arches()? {
+            if let Some(generation) = member.live(arch)? {
+                // Not without it: its launchers would go.
+                receipts.push(member.receipt(&generation)?);
+            }
+        }
+        parts.push(Part { directory: member.place(), receipts });
     }
     let mut launchers = BTreeMap::new();
     for receipt in parts.iter().flat_map(|part| &part.receipts) {
@@ -114,19 +118,22 @@ pub(super) fn tidy(
     reporter: &dyn Reporter,
 ) -> Result<Vec<String>, Error> {
     let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
-        // Nobody knows which launchers a runtime without a definition has: they all stay.
-        Err(Error::Catalog(_)) => return Ok(Vec::new()),
-        // Nor those of a tree without a receipt.
-        Ok(_) if has_unknown(prefix)? => return Ok(Vec::new()),
-        texts => texts?,
+        // Nobody knows which launchers a runtime without a definition has, or a tree without a receipt:
+        // they all stay.
+        Err(Error::Catalog(_) | Error::Prefix(PrefixError::Damaged { .. })) => Vec::new(),
+        Ok(_) if has_unknown(prefix)? => Vec::new(),
+        texts => {
+            let texts = texts?;
+            let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+            prefix.remove_launchers(lock, &keep)?;
+            if !prefix.members()?.is_empty() {
+                // What they choose from may have changed.
+                prefix.write_launchers(lock, &texts)?;
+            }
+            texts
+        }
     };
-    let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
-    let keep: Vec<&str> = names.iter().map(String::as_str).collect();
-    prefix.remove_launchers(lock, &keep)?;
-    if !prefix.members()?.is_empty() {
-        // What they choose from may have changed.
-        prefix.write_launchers(lock, &texts)?;
-    }
+    let names = texts.into_iter().map(|(name, _)| name).collect();
     if let Some(whole) = prefix.whole() {
         // Not without waiting: its launchers must follow what was done to its part.
         let lock = whole.lock(true, reporter)?;

@@ -43,8 +43,8 @@ pub fn present(prefix: &Prefix, reporter: &dyn Reporter) -> Result<Present, Erro
                 Some(receipt) if receipt.packages.is_empty() => {}
                 Some(receipt) => drop(present.trees.insert(arch, receipt)),
                 None => reporter.warning(format!(
-                    "{arch}: the receipt is damaged, so that nobody knows what is installed: \
-                     `elsewhere install` makes the tree anew"
+                    "{arch}: the receipt is damaged, so that nobody knows what is installed: name \
+                     every runtime that was, or it goes"
                 )),
             }
         }

@@ -90,10 +90,14 @@ impl Prefix {
         let generation = self.generation(arch, ADOPTED);
         let is_moved = fs::symlink_metadata(&generation.path).is_ok_and(|it| it.is_dir());
         let is_unlinked = fs::symlink_metadata(self.layout.link(arch)).is_err();
-        if is_moved && is_unlinked && History::load(&self.layout, arch)? == History::new() {
-            self.point_to(&generation)?;
+        if !(is_moved && is_unlinked) {
+            return Ok(());
         }
-        Ok(())
+        match History::load(&self.layout, arch) {
+            Ok(history) if history == History::new() => self.point_to(&generation),
+            Ok(_) | Err(PrefixError::Damaged { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

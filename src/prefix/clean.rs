@@ -63,17 +63,16 @@ impl Prefix {
         };
         let before = loaded.clone();
         let mut history = match loaded {
-            Some(history) if live.is_none() || !history.activations.is_empty() => history,
+            Some(history) if !history.activations.is_empty() => history,
             // Nobody knows what was live: all of them, so that none is deleted too early.
-            _ => self.assumed_history(arch)?,
+            lost => self.assumed_history(arch, lost.is_none())?,
         };
+        if history.pending.is_some_and(|pending| live != Some(pending)) {
+            history.take_back();
+        }
+        history.pending = None;
         match live {
-            Some(live) => {
-                if before.is_some() && history.is_one_ahead_of(live) {
-                    history.activations.pop();
-                }
-                history.add(live);
-            }
+            Some(live) => history.add(live),
             None if history.activations.is_empty() || history.removed_at.is_some() => {}
             // Not by `elsewhere remove`: it counts from now.
             None => history.removed_at = Some(now()),
@@ -84,11 +83,14 @@ impl Prefix {
         Ok(history)
     }
 
-    /// A history in which every generation that is there was live until now.
-    fn assumed_history(&self, arch: Arch) -> Result<History, PrefixError> {
+    /// A history in which every generation that is there was live until now; unless `all`, only those
+    /// whose configuration was noted, which comes first when one becomes live.
+    fn assumed_history(&self, arch: Arch, all: bool) -> Result<History, PrefixError> {
         let mut history = History::new();
-        for generation in self.generations(arch)? {
-            history.add(generation.number);
+        for Generation { number, .. } in self.generations(arch)? {
+            if all || self.layout.baseline(arch, number).exists() {
+                history.add(number);
+            }
         }
         if let Some(live) = self.layout.linked_number(arch)? {
             history.add(live);

@@ -159,7 +159,10 @@ impl PrefixError {
                 shown(owner)
             )),
             Self::Held { .. } => Some("try again later, or without --no-wait".to_owned()),
-            Self::Damaged { .. } => Some("`elsewhere install` makes the tree anew, and `elsewhere rollback` goes back to an older one".to_owned()),
+            Self::Damaged { .. } => Some(
+                "`elsewhere install` with the -d and every -r that was there makes the tree anew"
+                    .to_owned(),
+            ),
             Self::DamagedPins { .. } => {
                 Some("correct it, or delete it and pin again: nothing else is in it".to_owned())
             }

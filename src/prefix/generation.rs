@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{PrefixError, failed};
-use super::history::{Activation, History};
+use super::history::{Activation, History, now};
 use super::layout::{Layout, RECEIPT_NAME, parse_number};
 use super::{Lock, Prefix, adopt, config, files};
 use crate::model::{Arch, RECEIPT_FORMAT, Receipt};
@@ -114,6 +114,7 @@ impl Prefix {
         };
         let there = self.generations(arch)?;
         let known = history.activations.iter().rev().filter(|_| history.removed_at.is_none());
+        let known = known.filter(|known| Some(known.generation) != history.pending);
         Ok(known
             .filter_map(|known| there.iter().find(|it| it.number == known.generation))
             .next()
@@ -136,8 +137,11 @@ impl Prefix {
         config::remember(&self.layout, &self.receipt(generation)?, generation)?;
         let mut history = History::load(&self.layout, generation.arch)?;
         history.add(generation.number);
+        history.pending = Some(generation.number);
         history.save(&self.layout, generation.arch)?;
         self.point_to(generation)?;
+        history.pending = None;
+        history.save(&self.layout, generation.arch)?;
         Ok(previous)
     }
 
@@ -152,15 +156,18 @@ impl Prefix {
         failed: &Generation,
         previous: Option<&Generation>,
     ) -> Result<(), PrefixError> {
+        let mut history = History::load(&self.layout, failed.arch)?;
+        if history.activations.last().is_some_and(|last| last.generation == failed.number) {
+            history.take_back();
+        }
+        // What was removed before stays so.
+        let has_some = !history.activations.is_empty();
+        history.removed_at = (previous.is_none() && has_some).then(now);
+        history.save(&self.layout, failed.arch)?;
         match previous {
             Some(previous) => self.point_to(previous)?,
             None => self.unlink(failed.arch)?,
         }
-        let mut history = History::load(&self.layout, failed.arch)?;
-        if history.activations.last().is_some_and(|last| last.generation == failed.number) {
-            history.activations.pop();
-        }
-        history.save(&self.layout, failed.arch)?;
         if self.user_of(failed).is_none() {
             self.discard(lock, failed)?;
         }

@@ -30,8 +30,12 @@ pub(super) struct History {
     /// The highest number that was ever given: numbers are not used twice, because other machines
     /// may still have the old symlink in their caches.
     pub(super) highest: u32,
-    /// Oldest first; the last one is live, or was about to become so when the run was killed.
+    /// Oldest first; the last one is live, or about to become so.
     pub(super) activations: Vec<Activation>,
+    /// The number of the last one while the link is not known to lead there: it never lived, if a run
+    /// was killed in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pending: Option<u32>,
     /// When the link was removed, in seconds since 1970; `None` while the last one is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) removed_at: Option<u64>,
@@ -40,7 +44,13 @@ pub(super) struct History {
 impl History {
     /// Nothing was live yet.
     pub(super) fn new() -> Self {
-        Self { format: FORMAT, highest: 0, activations: Vec::new(), removed_at: None }
+        Self {
+            format: FORMAT,
+            highest: 0,
+            activations: Vec::new(),
+            pending: None,
+            removed_at: None,
+        }
     }
 
     /// Reads the history of `arch`: empty when there is none.
@@ -77,11 +87,10 @@ impl History {
         }
     }
 
-    /// Whether the last activation is one that came after that of `live`, as where a run was killed
-    /// before it swapped the link.
-    pub(super) fn is_one_ahead_of(&self, live: u32) -> bool {
-        let mut last = self.activations.iter().rev().map(|activation| activation.generation);
-        last.next().is_some_and(|newest| newest != live) && last.next() == Some(live)
+    /// Takes the last activation back: it did not come to pass, or failed.
+    pub(super) fn take_back(&mut self) {
+        self.pending = None;
+        self.activations.pop();
     }
 
     /// Whether `generation` was ever live.
