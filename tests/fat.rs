@@ -216,7 +216,35 @@ fn a_member_whose_receipt_is_damaged_keeps_its_launchers_and_is_made_anew() {
     world.ok(&["update", "-d", "old", "p"]);
     assert_eq!(says(&prefix.join("dists/old")), "tool 18 part 1");
     assert_eq!(fs::read_to_string(prefix.join("bin/tool")).unwrap(), before);
-    world.ok(&["install", "-r", "tool", "-d", "mid", "p"]);
+    // Named or not, the member keeps its dist.
+    for words in
+        [&["install", "-r", "tool", "p"][..], &["install", "-r", "tool", "-d", "old,mid", "p"]]
+    {
+        fs::write(prefix.join("dists/mid/x86_64/.elsewhere.json"), "{").unwrap();
+        let told = world.fails(8, &["verify", "p"]);
+        assert!(told.contains("dists/mid/x86_64/.elsewhere.json: cannot be read"), "{told}");
+        let told = world.ok(words);
+        assert!(told.contains("packages of mid,"), "{told}");
+        world.ok(&["verify", "p"]);
+        assert_eq!(says(&prefix), "tool 28 part 1");
+    }
+}
+
+#[test]
+fn a_damaged_member_does_not_hold_the_prefixs_own_tree_up() {
+    let world = world("own");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "-d", "old", "p"]);
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
+    let before = fs::read_to_string(prefix.join("bin/tool")).unwrap();
+    fs::write(prefix.join("dists/mid/x86_64/.elsewhere.json"), "{").unwrap();
+    world.publish_in("old/", &packages("18"), 2);
+    let told = world.ok(&["update", "-d", "old", "p"]);
+    assert!(told.contains("the launchers stay as they are"), "{told}");
+    world.ok(&["rollback", "-d", "old", "p"]);
+    assert_eq!(fs::read_to_string(prefix.join("bin/tool")).unwrap(), before);
+    world.fails(8, &["verify", "p"]);
+    world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
     world.ok(&["verify", "p"]);
     assert_eq!(says(&prefix), "tool 28 part 1");
 }

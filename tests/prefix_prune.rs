@@ -136,6 +136,20 @@ fn what_was_removed_stays_so_when_the_next_install_fails() {
     prefix.deactivate(&lock, &failed, None).unwrap();
     prefix.clean(&lock, &Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
+    // Nor does a killed one bring it back.
+    let history = place.join("p/.elsewhere/x86_64/history.json");
+    commit(&prefix, &lock, &[]);
+    let text = fs::read_to_string(&history).unwrap();
+    assert!(text.contains("removed_at"), "{text}");
+    let (head, tail) = text.split_once("\"activations\": [").unwrap();
+    let pending = format!("\"pending\": 3, {}", head.trim_start_matches('{').trim_start());
+    let text = format!(
+        "{{{pending}\"activations\": [{}",
+        tail.replacen("]", ", {\"generation\": 3, \"at\": 1}]", 1)
+    );
+    fs::write(&history, text).unwrap();
+    prefix.clean(&lock, &Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
     // A run that is killed before it links its first tree leaves nothing that seems lost.
     let place = Place::new();
     let (prefix, lock) = place.prefix();

@@ -9,12 +9,12 @@ use crate::terminal::Terminal;
 
 /// Whether `path` is standard output.
 pub(super) fn is_standard_output(path: &Path) -> bool {
-    path.as_os_str() == "-"
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|it| path.as_os_str() == *it)
 }
 
 /// Writes `text` to `path`, or to standard output where that is `-`, and says so. A file is replaced
 /// whole or not at all; a symlink stays, and so do a device, a pipe and what is open already
-/// (`/dev/stdout`), which are written to.
+/// (`/dev/fd/3`), which are written to.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -29,7 +29,7 @@ pub(super) fn write(path: &Path, text: &str, terminal: &Terminal) -> Result<(), 
         let opened = File::options().append(true).open(path);
         opened.and_then(|mut file| file.write_all(text.as_bytes()))
     };
-    let is_open = path.starts_with("/dev") || path.starts_with("/proc");
+    let is_open = ["/dev/stderr", "/dev/fd", "/proc"].iter().any(|it| path.starts_with(it));
     let is_dangling = fs::symlink_metadata(&place).is_ok_and(|it| it.is_symlink());
     let written = match fs::metadata(&place) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),

@@ -143,7 +143,7 @@ impl Install {
             return Ok(vec![Part { context, prefix: prefix.clone(), plan, present }]);
         }
         let mut planned = Vec::new();
-        for (part, dist) in places(prefix, &named)? {
+        for (part, dist) in places(context, prefix, &named)? {
             let context = match dist {
                 Some(dist) => parts::for_dist(context, dist),
                 None => parts::context(context, &part)?,
@@ -194,11 +194,20 @@ struct Part<'a> {
 
 /// Where each of the `named` dists is, or goes; every part where none is named.
 fn places<'a>(
+    context: Context<'a>,
     prefix: &Prefix,
     named: &[&'a Dist],
 ) -> Result<Vec<(Prefix, Option<&'a Dist>)>, Error> {
     if named.is_empty() {
-        return Ok(parts::all(prefix)?.into_iter().map(|part| (part, None)).collect());
+        let mut places = Vec::new();
+        for part in parts::all(prefix)? {
+            // A member of which nothing is known keeps the dist that it is called by.
+            let name = part.path().file_name().and_then(|name| name.to_str());
+            let is_unknown = part.whole().is_some() && parts::dists(&part)?.is_empty();
+            let dist = name.filter(|_| is_unknown).map(|name| context.catalog.dist(name));
+            places.push((part, dist.transpose()?));
+        }
+        return Ok(places);
     }
     let own = parts::dists(prefix)?;
     let mut places = Vec::new();

@@ -233,8 +233,9 @@ fn go_live(
         generations.push(making.staging.commit(lock)?);
     }
     let live = launchers::live(prefix)?;
-    let texts = launchers::texts(context.catalog, prefix, live.iter().chain(receipts))?;
-    let swapped = prefix.write_launchers(lock, &texts).map_err(Error::from).and_then(|()| {
+    let all = live.iter().chain(receipts);
+    let written = launchers::write(context.catalog, prefix, lock, all, context.reporter);
+    let swapped = written.and_then(|()| {
         let pairs = generations.iter().zip(receipts);
         pairs.into_iter().try_for_each(|(generation, receipt)| {
             swap_in(context, prefix, lock, generation, receipt)?;

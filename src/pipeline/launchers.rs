@@ -77,6 +77,24 @@ pub(super) fn texts<'a>(
     Ok(launchers.into_iter().collect())
 }
 
+/// Writes the launchers of every program in `receipts`. Those that are there stay as they are, which is
+/// told, where a member's receipt is damaged: nobody knows what they must choose from.
+pub(super) fn write<'a>(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    lock: &Lock,
+    receipts: impl Iterator<Item = &'a Receipt>,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
+    match texts(catalog, prefix, receipts) {
+        Err(Error::Prefix(error @ PrefixError::Damaged { .. })) => {
+            reporter.warning(format!("{error}: the launchers stay as they are until it is mended"));
+            Ok(())
+        }
+        texts => Ok(prefix.write_launchers(lock, &texts?)?),
+    }
+}
+
 /// The trees that have `command`, and what they need.
 fn trees(catalog: &Catalog, parts: &[Part], runtime: &Runtime, command: &Command) -> Vec<Tree> {
     let tree = |part: &Part| {
@@ -120,7 +138,11 @@ pub(super) fn tidy(
     let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
         // Nobody knows which launchers a runtime without a definition has, or a tree without a receipt:
         // they all stay.
-        Err(Error::Catalog(_) | Error::Prefix(PrefixError::Damaged { .. })) => Vec::new(),
+        Err(Error::Catalog(_)) => Vec::new(),
+        Err(Error::Prefix(error @ PrefixError::Damaged { .. })) => {
+            reporter.warning(format!("{error}: the launchers stay as they are until it is mended"));
+            Vec::new()
+        }
         Ok(_) if has_unknown(prefix)? => Vec::new(),
         texts => {
             let texts = texts?;

@@ -50,7 +50,7 @@ pub fn roll_back(
     for (_, to) in &steps {
         receipts.push(prefix.receipt(to)?);
     }
-    prefix.write_launchers(lock, &launchers::texts(catalog, prefix, receipts.iter())?)?;
+    launchers::write(catalog, prefix, lock, receipts.iter(), reporter)?;
     for (from, to) in &steps {
         let done = prefix.roll_back(lock, from.arch, Some(to.number))?;
         tell_config(reporter, done.config);

@@ -65,8 +65,8 @@ pub fn repair(
         }
     }
     if !before.launchers.is_empty() {
-        let launchers = launchers::texts(context.catalog, prefix, launchers::live(prefix)?.iter())?;
-        prefix.write_launchers(&lock, &launchers)?;
+        let live = launchers::live(prefix)?;
+        launchers::write(context.catalog, prefix, &lock, live.iter(), context.reporter)?;
     }
     verify(context.catalog, prefix, all, context.reporter)
 }

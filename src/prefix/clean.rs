@@ -63,7 +63,8 @@ impl Prefix {
         };
         let before = loaded.clone();
         let mut history = match loaded {
-            Some(history) if !history.activations.is_empty() => history,
+            // One that was emptied still knows the highest number.
+            Some(history) if history.highest > 0 => history,
             // Nobody knows what was live: all of them, so that none is deleted too early.
             lost => self.assumed_history(arch, lost.is_none())?,
         };
@@ -125,12 +126,13 @@ impl Prefix {
         if self.layout.linked_number(arch)? == Some(number) {
             return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
         }
+        // First, so that it is never left behind.
+        let _ = fs::remove_file(self.layout.baseline(generation.arch, generation.number));
         // Renaming a directory rewrites its `..`, which needs write permission on it.
         files::set_directory_mode(&generation.path, 0o755)?;
         let stem = format!("{}-{}", generation.arch, generation.number);
         let trash = files::unique(&self.layout.trash(), &stem);
         files::rename(&generation.path, &trash)?;
-        let _ = fs::remove_file(self.layout.baseline(generation.arch, generation.number));
         // The rest is `clean`'s, should files be open on NFS.
         let _ = files::remove_tree(&trash);
         self.discard_if_bare(arch)

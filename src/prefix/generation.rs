@@ -134,14 +134,18 @@ impl Prefix {
         if previous.as_ref() == Some(generation) {
             return Ok(previous);
         }
-        config::remember(&self.layout, &self.receipt(generation)?, generation)?;
+        let receipt = self.receipt(generation)?;
         let mut history = History::load(&self.layout, generation.arch)?;
+        let removed_at = history.removed_at;
         history.add(generation.number);
-        history.pending = Some(generation.number);
+        // What was removed stays so until the link is there.
+        (history.pending, history.removed_at) = (Some(generation.number), removed_at);
         history.save(&self.layout, generation.arch)?;
+        config::remember(&self.layout, &receipt, generation)?;
         self.point_to(generation)?;
-        history.pending = None;
-        history.save(&self.layout, generation.arch)?;
+        (history.pending, history.removed_at) = (None, None);
+        // It is live, whether or not that can be noted: `clean` sees it by the link.
+        let _ = history.save(&self.layout, generation.arch);
         Ok(previous)
     }
 

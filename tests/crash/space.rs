@@ -120,7 +120,8 @@ fn a_used_up_quota_at_any_call_leaves_what_is_live() {
         }
         assert_eq!(problems(&world.prefix("p")), [""; 0], "call {number}");
         world.ok(&["update", "p"]);
-        assert!(rubbish(&world.prefix("p")).is_empty(), "call {number}");
+        let rubbish = rubbish(&world.prefix("p"));
+        assert!(rubbish.is_empty(), "call {number}: {rubbish:?}; {said}");
     }
     assert!(failures > 2, "{failures}");
 }
