@@ -98,15 +98,14 @@ impl Install {
             wait: self.turn.waits(),
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,
-            present: &Present::default(),
             // One that is linked dynamically may not run where the prefix is taken to.
             program: host.program_arch().zip(program.as_deref()),
         };
         warn_of_path(context, &plan, &prefix);
         let installed = match parts.as_slice() {
             [part] if part.prefix.path() == prefix.path() => {
-                let options = Options { present: &part.present, ..options };
-                pipeline::install(part.context, &keys, &part.plan, &prefix, options)?
+                let made = (&part.plan, &part.present);
+                pipeline::install(part.context, &keys, made, &prefix, options)?
             }
             parts => install_parts(&keys, parts, &prefix, options, terminal)?,
         };
@@ -231,9 +230,9 @@ fn install_parts(
     let mut installed = Installed::default();
     let mut each = || -> Result<(), Error> {
         for part in parts {
-            let (plan, present) = (&part.plan, &part.present);
-            let options = Options { program: None, present, ..options };
-            installed.add(pipeline::install(part.context, keys, plan, &part.prefix, options)?);
+            let (made, options) =
+                ((&part.plan, &part.present), Options { program: None, ..options });
+            installed.add(pipeline::install(part.context, keys, made, &part.prefix, options)?);
         }
         Ok(())
     };

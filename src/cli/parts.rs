@@ -111,10 +111,8 @@ pub(super) fn whole_and_members(prefix: &Prefix) -> Result<Vec<Prefix>, Error> {
 /// When a receipt cannot be read.
 pub(super) fn dists(part: &Prefix) -> Result<BTreeSet<String>, Error> {
     let mut dists = BTreeSet::new();
-    for arch in part.arches()? {
-        if let Some(generation) = part.live(arch)? {
-            dists.extend(part.whole_receipt(&generation)?.map(|receipt| receipt.dist));
-        }
+    for generation in part.live_generations()? {
+        dists.extend(part.whole_receipt(&generation)?.map(|receipt| receipt.dist));
     }
     Ok(dists)
 }
@@ -125,11 +123,9 @@ pub(super) fn dists(part: &Prefix) -> Result<BTreeSet<String>, Error> {
 /// When it cannot be read.
 pub(super) fn live(part: &Prefix) -> Result<Vec<(Generation, Receipt)>, Error> {
     let mut live = Vec::new();
-    for arch in part.arches()? {
-        if let Some(generation) = part.live(arch)? {
-            let receipt = part.receipt(&generation)?;
-            live.push((generation, receipt));
-        }
+    for generation in part.live_generations()? {
+        let receipt = part.receipt(&generation)?;
+        live.push((generation, receipt));
     }
     Ok(live)
 }

@@ -214,10 +214,9 @@ impl Remove {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
-            present,
             program: None,
         };
-        let installed = pipeline::install(context, &keys, &plan, prefix, options)?;
+        let installed = pipeline::install(context, &keys, (&plan, present), prefix, options)?;
         for tree in &installed.trees {
             let place = parts::label(prefix, tree.arch);
             entries.push(json!({

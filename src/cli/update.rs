@@ -99,17 +99,16 @@ impl Update {
         context: Context<'_>,
         keys: &Keys<'_>,
         part: &Prefix,
-        (plan, present): (&Plan, &Present),
+        made: (&Plan, &Present),
         host: &Host,
     ) -> Result<Installed, Error> {
         let options = Options {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
-            present,
             program: None,
         };
-        pipeline::install(parts::context(context, part)?, keys, plan, part, options)
+        pipeline::install(parts::context(context, part)?, keys, made, part, options)
     }
 
     fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {

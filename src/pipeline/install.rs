@@ -25,8 +25,6 @@ pub struct Options<'a> {
     pub allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
     pub now: u64,
-    /// What was in the prefix when the plan was made. Another run may have changed that since.
-    pub present: &'a Present,
     /// This program, to be kept in the prefix, and what it is for.
     pub program: Option<(Arch, &'a Path)>,
 }
@@ -74,30 +72,31 @@ pub struct InstalledTree {
     pub x86_64_level: u8,
 }
 
-/// Carries out `plan` in `prefix`.
+/// Carries out `plan` in `prefix`, which was made for what was `present` there.
 ///
 /// # Errors
-/// When anything fails. What was live before is live then.
+/// [`Error::Stale`] where another run changed the prefix since, and when anything fails. What was live before is live then.
 pub fn install(
     context: Context<'_>,
     keys: &Keys<'_>,
-    plan: &Plan,
+    (plan, present): (&Plan, &Present),
     prefix: &Prefix,
     options: Options<'_>,
 ) -> Result<Installed, Error> {
-    execute(context, keys, plan, prefix, options).map_err(|error| explain_space(prefix, error))
+    execute(context, keys, (plan, present), prefix, options)
+        .map_err(|error| explain_space(prefix, error))
 }
 
 fn execute(
     context: Context<'_>,
     keys: &Keys<'_>,
-    plan: &Plan,
+    (plan, present): (&Plan, &Present),
     prefix: &Prefix,
     options: Options<'_>,
 ) -> Result<Installed, Error> {
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
-    options.present.check(prefix)?;
+    present.check(prefix)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {

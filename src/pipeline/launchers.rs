@@ -12,20 +12,16 @@ use crate::report::Reporter;
 /// The receipts of what is live, but those that are damaged: [`has_unknown`] tells.
 pub(super) fn live(prefix: &Prefix) -> Result<Vec<Receipt>, Error> {
     let mut receipts = Vec::new();
-    for arch in prefix.arches()? {
-        if let Some(generation) = prefix.live(arch)? {
-            receipts.extend(prefix.whole_receipt(&generation)?);
-        }
+    for generation in prefix.live_generations()? {
+        receipts.extend(prefix.whole_receipt(&generation)?);
     }
     Ok(receipts)
 }
 
 /// Whether something is live of which nobody knows what it is.
 fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
-    for arch in prefix.arches()? {
-        if let Some(generation) = prefix.live(arch)?
-            && prefix.whole_receipt(&generation)?.is_none()
-        {
+    for generation in prefix.live_generations()? {
+        if prefix.whole_receipt(&generation)?.is_none() {
             return Ok(true);
         }
     }
@@ -49,11 +45,9 @@ pub(super) fn texts<'a>(
     let members = prefix.members()?;
     for (_, member) in &members {
         let mut receipts = Vec::new();
-        for arch in member.arches()? {
-            if let Some(generation) = member.live(arch)? {
-                // Not without it: its launchers would go.
-                receipts.push(member.receipt(&generation)?);
-            }
+        for generation in member.live_generations()? {
+            // Not without it: its launchers would go.
+            receipts.push(member.receipt(&generation)?);
         }
         parts.push(Part { directory: member.place(), receipts });
     }
@@ -86,12 +80,20 @@ pub(super) fn write<'a>(
     receipts: impl Iterator<Item = &'a Receipt>,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
-    match texts(catalog, prefix, receipts) {
+    if let Some(texts) = unless_damaged(texts(catalog, prefix, receipts), reporter)? {
+        prefix.write_launchers(lock, &texts)?;
+    }
+    Ok(())
+}
+
+/// `texts`; none, which is told, where a member's receipt is damaged.
+fn unless_damaged<T>(texts: Result<T, Error>, reporter: &dyn Reporter) -> Result<Option<T>, Error> {
+    match texts {
         Err(Error::Prefix(error @ PrefixError::Damaged { .. })) => {
             reporter.warning(format!("{error}: the launchers stay as they are until it is mended"));
-            Ok(())
+            Ok(None)
         }
-        texts => Ok(prefix.write_launchers(lock, &texts?)?),
+        texts => texts.map(Some),
     }
 }
 
@@ -135,24 +137,23 @@ pub(super) fn tidy(
     lock: &Lock,
     reporter: &dyn Reporter,
 ) -> Result<Vec<String>, Error> {
-    let texts = match texts(catalog, prefix, live(prefix)?.iter()) {
+    let known = unless_damaged(texts(catalog, prefix, live(prefix)?.iter()), reporter);
+    let texts = match known {
         // Nobody knows which launchers a runtime without a definition has, or a tree without a receipt:
         // they all stay.
         Err(Error::Catalog(_)) => Vec::new(),
-        Err(Error::Prefix(error @ PrefixError::Damaged { .. })) => {
-            reporter.warning(format!("{error}: the launchers stay as they are until it is mended"));
-            Vec::new()
-        }
         Ok(_) if has_unknown(prefix)? => Vec::new(),
-        texts => {
-            let texts = texts?;
-            let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
-            prefix.remove_launchers(lock, &keep)?;
-            if !prefix.members()?.is_empty() {
-                // What they choose from may have changed.
-                prefix.write_launchers(lock, &texts)?;
+        known => {
+            let texts = known?;
+            if let Some(texts) = &texts {
+                let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+                prefix.remove_launchers(lock, &keep)?;
+                if !prefix.members()?.is_empty() {
+                    // What they choose from may have changed.
+                    prefix.write_launchers(lock, texts)?;
+                }
             }
-            texts
+            texts.unwrap_or_default()
         }
     };
     let names = texts.into_iter().map(|(name, _)| name).collect();

@@ -1,72 +1,20 @@
 //! From a request to a plan: metadata, then resolution, for each architecture side by side.
 
-use std::collections::BTreeMap;
 use std::thread;
 
 use super::answer::Answer;
 use super::containers::{self, Choice, Inside};
 use super::metadata::Loaded;
 use super::target::check_tree;
-use super::{Context, Keys, local, metadata};
+use super::{Context, Keys, Present, local, metadata};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
     Arch, Checksum, Dist, Evr, Libc, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt,
     Repository, Request, Runtime, RuntimeRequest, TreePlan, escape,
 };
-use crate::prefix::{Pins, Prefix};
-use crate::report::Reporter;
+use crate::prefix::Pins;
 use crate::resolve::{self, Part, ResolveError, Target, Wanted};
-
-/// What a prefix holds already: it stays, at its version where that is still to be had.
-#[derive(Clone, Debug, Default)]
-pub struct Present {
-    /// The live trees.
-    pub trees: BTreeMap<Arch, Receipt>,
-    /// The numbers of the live generations, also of those of which nothing else is known.
-    pub generations: BTreeMap<Arch, u32>,
-    /// The versions that the user wants runtimes to stay at.
-    pub pins: Pins,
-}
-
-/// What is live in `prefix`. A tree of whose packages nothing is known does not count: an adopted one, or
-/// one whose receipt is damaged.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn present(prefix: &Prefix, reporter: &dyn Reporter) -> Result<Present, Error> {
-    let mut present = Present { pins: prefix.pins()?, ..Present::default() };
-    for arch in prefix.arches()? {
-        if let Some(generation) = prefix.live(arch)? {
-            present.generations.insert(arch, generation.number);
-            match prefix.whole_receipt(&generation)? {
-                Some(receipt) if receipt.packages.is_empty() => {}
-                Some(receipt) => drop(present.trees.insert(arch, receipt)),
-                None => reporter.warning(format!(
-                    "{arch}: the receipt is damaged, so that nobody knows what is installed: name \
-                     every runtime that was, or it goes"
-                )),
-            }
-        }
-    }
-    Ok(present)
-}
-
-impl Present {
-    /// Refuses to go on where something else is live by now: a plan was made for what was there.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] where it is, or when the prefix cannot be read.
-    pub(super) fn check(&self, prefix: &Prefix) -> Result<(), Error> {
-        for arch in Arch::ALL {
-            let live = prefix.live(arch)?.map(|generation| generation.number);
-            if live.as_ref() != self.generations.get(&arch) {
-                return Err(Error::Stale { path: prefix.path().to_owned() });
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Makes the plan for `request`.
 ///

@@ -1,7 +1,8 @@
 //! Plans that start from what is installed: the newest of everything, or one runtime less.
 
+use super::Present;
 use super::containers::{self, Inside};
-use super::plan::{Present, load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
+use super::plan::{load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
 use super::{Context, Keys};
 use crate::error::Error;
 use crate::model::{

@@ -63,6 +63,15 @@ impl Prefix {
         }
     }
 
+    /// The generations that launchers run: at most one of each architecture.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read.
+    pub fn live_generations(&self) -> Result<Vec<Generation>, PrefixError> {
+        let live = Arch::ALL.into_iter().map(|arch| self.live(arch));
+        live.filter_map(Result::transpose).collect()
+    }
+
     /// What is installed in `generation`.
     ///
     /// # Errors

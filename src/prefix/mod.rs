@@ -148,13 +148,7 @@ impl Prefix {
     /// # Errors
     /// When the prefix cannot be read.
     pub fn arches(&self) -> Result<Vec<Arch>, PrefixError> {
-        let mut arches = Vec::new();
-        for arch in Arch::ALL {
-            if self.live(arch)?.is_some() {
-                arches.push(arch);
-            }
-        }
-        Ok(arches)
+        Ok(self.live_generations()?.into_iter().map(|generation| generation.arch).collect())
     }
 
     /// Bytes that this user can still write where the prefix is, or will be. Quotas that the file

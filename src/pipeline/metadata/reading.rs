@@ -1,0 +1,368 @@
+//! One repository: from the places that a dist names to an [`Index`], from the first mirror whose
+//! metadata is believed.
+
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+
+use serde::{Deserialize, Serialize};
+
+use super::Verify;
+use super::error::{Distrust, RepositoryError};
+use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join};
+use crate::model::{Arch, Checksum, Index, ModuleStream, Repository, Source, escape};
+use crate::repodata::metalink::{self, Metalink};
+use crate::repodata::primary::Scope;
+use crate::repodata::repomd::{self, Repomd, RepomdRecord};
+use crate::repodata::{RepodataError, modules, primary};
+use crate::report::Reporter;
+
+/// Most bytes of a metalink or mirror list.
+const LIST_LIMIT: u64 = 4 << 20;
+/// Most bytes of `repomd.xml`.
+const REPOMD_LIMIT: u64 = 1 << 20;
+/// Most bytes of its signature.
+const SIGNATURE_LIMIT: u64 = 64 << 10;
+/// The table of contents of a repository, below its base URL.
+const REPOMD: &str = "repodata/repomd.xml";
+
+/// A repository whose table of contents is believed.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) source: Source,
+    repomd: Repomd,
+}
+
+impl Found {
+    /// Digests of all that is read of it.
+    pub(super) fn contents(&self) -> impl Iterator<Item = Checksum> {
+        let records = [Some(&self.repomd.primary), self.repomd.modules.as_ref()];
+        records.into_iter().flatten().map(|record| record.checksum.clone())
+    }
+}
+
+/// What is being fetched before it is known to be needed.
+struct Guess<'scope> {
+    /// Of `repomd.xml`.
+    url: String,
+    repomd: ScopedJoinHandle<'scope, Option<Vec<u8>>>,
+    /// Of its signature, where there must be one.
+    signature: Option<ScopedJoinHandle<'scope, Option<Vec<u8>>>>,
+}
+
+/// One repository being read.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a, 'r> {
+    pub(super) fetcher: &'a Fetcher<'r>,
+    pub(super) dist: &'a str,
+    pub(super) arch: Arch,
+    pub(super) repository: &'a Repository,
+    pub(super) verify: &'a Verify<'a>,
+    pub(super) reporter: &'a dyn Reporter,
+}
+
+impl Reading<'_, '_> {
+    /// Finds the repository, and what is in it now.
+    pub(super) fn find(&self) -> Result<Found, RepositoryError> {
+        let (mut bases, (accepted, repomd)) = thread::scope(|scope| {
+            let guess = self.guess(scope);
+            let (bases, promise) = self.places()?;
+            let accepted = self.repomd(&bases, &promise, guess)?;
+            Ok::<_, RepositoryError>((bases, accepted))
+        })?;
+        bases.retain(|base| *base != accepted);
+        bases.insert(0, accepted);
+        let is_ours = |arches: &[Arch]| arches.is_empty() || arches.contains(&self.arch);
+        let keys = self.repository.keys.iter().filter(|key| is_ours(&key.arches)).cloned();
+        let source = Source { id: self.repository.id.clone(), base: bases, keys: keys.collect() };
+        Ok(Found { source, repomd })
+    }
+
+    /// Reads what was found, the packages and the modules side by side.
+    pub(super) fn read(&self, found: &Found) -> Result<Index, RepositoryError> {
+        let Found { source, repomd } = found;
+        thread::scope(|scope| {
+            let modules = scope.spawn(|| self.modules(&source.base, repomd));
+            let mut index =
+                Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
+            self.content(&source.base, &repomd.primary, |file| {
+                let only = &self.repository.only;
+                let scope = Scope { arch: self.arch, repository: 0, only };
+                primary::parse(file, &repomd.primary, &scope, &mut index)
+            })?;
+            index.modules = modules.join().unwrap_or(Err(RepositoryError::Broken))?;
+            Ok(index)
+        })
+    }
+
+    /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`.
+    fn places(&self) -> Result<(Vec<String>, Vec<Checksum>), RepositoryError> {
+        let mut promise = Vec::new();
+        let mut bases = Vec::new();
+        if let Some(url) = &self.repository.metalink
+            && let Some(link) = self.metalink(&self.expand(url))?
+        {
+            (bases, promise) = (link.mirrors, link.checksums);
+            if self.fetcher.has_mirror() {
+                self.fetcher.remember(&self.list_key(), "there is one")?;
+            }
+        }
+        if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
+            bases = self.mirrorlist(&self.expand(url))?;
+        }
+        for base in self.own_bases() {
+            if !bases.contains(&base) {
+                bases.push(base);
+            }
+        }
+        Ok((bases, promise))
+    }
+
+    /// The base URLs that the dist itself names.
+    fn own_bases(&self) -> impl Iterator<Item = String> {
+        let bases = self.repository.base.iter();
+        bases.map(|base| format!("{}/", self.expand(base).trim_end_matches('/')))
+    }
+
+    /// What will most likely be needed, asked for beside the list of mirrors: a mirror that stands for
+    /// all hosts seldom has such lists. It saves a round trip.
+    fn guess<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+    ) -> Option<Guess<'scope>> {
+        let has_list = self.repository.metalink.is_some() || self.repository.mirrorlist.is_some();
+        if !has_list
+            || !self.fetcher.has_mirror()
+            || self.fetcher.recall(&self.list_key()).is_some()
+        {
+            return None;
+        }
+        let url = join(&self.own_bases().next()?, REPOMD);
+        let ask = |url: String, limit| scope.spawn(move || self.fetcher.first_try(&url, limit));
+        let repomd = ask(url.clone(), REPOMD_LIMIT);
+        let is_signed = self.repository.signed_metadata;
+        let signature = is_signed.then(|| ask(format!("{url}.asc"), SIGNATURE_LIMIT));
+        Some(Guess { url, repomd, signature })
+    }
+
+    /// The metalink, if it can be had: without it, the dist's own URLs serve.
+    fn metalink(&self, url: &str) -> Result<Option<Metalink>, RepositoryError> {
+        let parse = |_: &str, bytes: Vec<u8>| metalink::parse(&bytes).map_err(Refusal::from);
+        self.unless_absent(self.fetcher.document_from(
+            &[url.to_owned()],
+            LIST_LIMIT,
+            Proof::Server,
+            parse,
+        ))
+    }
+
+    fn mirrorlist(&self, url: &str) -> Result<Vec<String>, RepositoryError> {
+        let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT))?;
+        let bases = list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default();
+        // AlmaLinux's lists leave `$basearch` to the reader, as yum's configuration does.
+        Ok(bases.iter().map(|base| self.expand(base)).collect())
+    }
+
+    /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.
+    fn unless_absent<T>(&self, list: Result<T, FetchError>) -> Result<Option<T>, RepositoryError> {
+        match list {
+            Ok(list) => Ok(Some(list)),
+            Err(error @ FetchError::Unavailable(_)) => {
+                if !(self.fetcher.has_mirror() && error.is_not_found()) {
+                    let id = &self.repository.id;
+                    self.reporter.detail(format!("{id}: no list of mirrors: {error}"));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The base URL whose `repomd.xml` is believed, and that.
+    fn repomd(
+        &self,
+        bases: &[String],
+        promise: &[Checksum],
+        guess: Option<Guess<'_>>,
+    ) -> Result<(String, Repomd), RepositoryError> {
+        let urls: Vec<String> = bases.iter().map(|base| join(base, REPOMD)).collect();
+        // What a list promises is looked for in the cache first.
+        let guess = guess.filter(|guess| promise.is_empty() && urls.first() == Some(&guess.url));
+        let (guessed, signature) = guess.map_or((None, None), |it| (Some(it.repomd), it.signature));
+        // Without a promise a signature would do, but not against a server that shows old times.
+        let proof = if promise.is_empty() { Proof::Server } else { Proof::Digest(promise) };
+        let believed = thread::scope(|scope| {
+            // The signature that will most likely be needed comes at the same time.
+            let first =
+                urls.first().filter(|_| self.repository.signed_metadata && guessed.is_none());
+            let early = first.map(|url| (url, scope.spawn(|| self.signature(url))));
+            let early = Mutex::new(early);
+            let signature = Mutex::new(signature);
+            let judge = |url: &str, bytes: Vec<u8>| {
+                let signature = || {
+                    let guessed = signature.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let guessed = guessed.and_then(|thread| thread.join().ok().flatten());
+                    if let Some(guessed) =
+                        guessed.filter(|_| urls.first().is_some_and(|first| first == url))
+                    {
+                        return Ok(guessed);
+                    }
+                    let early = early.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    match early.filter(|(of, _)| *of == url).map(|(_, thread)| thread.join()) {
+                        Some(Ok(signature)) => signature,
+                        _ => self.signature(url),
+                    }
+                };
+                let repomd = self.judge(url, &bytes, promise, signature)?;
+                let base = url.strip_suffix(REPOMD).unwrap_or(url).to_owned();
+                Ok((base, repomd))
+            };
+            if let Some(bytes) = guessed.and_then(|repomd| repomd.join().ok().flatten())
+                && let Some(url) = urls.first()
+                && let Ok(believed) = judge(url, bytes)
+            {
+                return Ok(believed);
+            }
+            self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
+        });
+        believed.map_err(|error| match error.is_not_found() {
+            true => RepositoryError::Missing(error),
+            false => RepositoryError::Fetch(error),
+        })
+    }
+
+    /// Whether a `repomd.xml` is believed. Its digest was held against the promise.
+    fn judge(
+        &self,
+        url: &str,
+        bytes: &[u8],
+        promise: &[Checksum],
+        signature: impl FnOnce() -> Result<Vec<u8>, Refusal>,
+    ) -> Result<Repomd, Refusal> {
+        if self.repository.signed_metadata {
+            let signature = signature()?;
+            (self.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
+        }
+        let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;
+        let is_it = |current: &Checksum| Checksum::by(current.algorithm(), bytes) == *current;
+        let is_current = promise.first().is_some_and(is_it);
+        self.check_age(url, &repomd, is_current, !promise.is_empty())?;
+        Ok(repomd)
+    }
+
+    /// What lies beside `repomd.xml` as its signature.
+    fn signature(&self, url: &str) -> Result<Vec<u8>, Refusal> {
+        let url = format!("{url}.asc");
+        let take = |_: &str, bytes| Ok(bytes);
+        match self.fetcher.document_from(&[url], SIGNATURE_LIMIT, Proof::Caller, take) {
+            Err(error @ FetchError::Unavailable(_)) => Err(Distrust::Unsigned(error).into()),
+            signature => Ok(signature?),
+        }
+    }
+
+    /// Holds a repository's age against the newest that this cache has seen of it.
+    fn check_age(
+        &self,
+        url: &str,
+        repomd: &Repomd,
+        is_current: bool,
+        is_promised: bool,
+    ) -> Result<(), Refusal> {
+        let key = self.seen_key();
+        let seen: Option<Seen> =
+            self.fetcher.recall(&key).and_then(|note| serde_json::from_str(&note).ok());
+        let is_anchored = is_promised || self.repository.signed_metadata;
+        if let Some(seen) = seen.filter(|seen| repomd.timestamp < seen.timestamp) {
+            let by = duration(seen.timestamp - repomd.timestamp);
+            if seen.is_anchored && !is_current {
+                return Err(Distrust::Older { by }.into());
+            }
+            let id = &self.repository.id;
+            self.reporter.warning(format!(
+                "{id}: {} serves metadata that is {by} older than what was seen before",
+                escape(url)
+            ));
+            if !is_current {
+                return Ok(());
+            }
+        }
+        let now =
+            Seen { timestamp: repomd.timestamp, revision: repomd.revision.clone(), is_anchored };
+        let note = serde_json::to_string(&now)?;
+        Ok(self.fetcher.remember(&key, &note)?)
+    }
+
+    /// Names the repository's note in the cache. Other places make another repository, whose
+    /// times have nothing to do with the old one's.
+    fn seen_key(&self) -> String {
+        let Repository { id, metalink, mirrorlist, base, .. } = self.repository;
+        let places = format!("{metalink:?} {mirrorlist:?} {base:?}");
+        let places = Checksum::of(places.as_bytes());
+        let places = places.hex().get(..8).unwrap_or_default();
+        format!("{}-{id}-{}-{places}", self.dist, self.arch)
+    }
+
+    /// Names the note that the user's mirror has a list of mirrors of the repository: then nothing is to
+    /// be guessed.
+    fn list_key(&self) -> String {
+        format!("{}-list", self.seen_key())
+    }
+
+    /// Fetches a metadata file from the first of `bases` that has it, and reads it.
+    fn content<T>(
+        &self,
+        bases: &[String],
+        record: &RepomdRecord,
+        read: impl FnOnce(File) -> Result<T, RepodataError>,
+    ) -> Result<T, RepositoryError> {
+        let urls: Vec<String> = bases.iter().map(|base| join(base, &record.location)).collect();
+        let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
+        let file = File::open(fetched.path()).map_err(RepodataError::from);
+        file.and_then(read).map_err(|source| RepositoryError::Content {
+            location: record.location.clone(),
+            source,
+        })
+    }
+
+    /// The module streams, of a repository that has some.
+    fn modules(
+        &self,
+        bases: &[String],
+        repomd: &Repomd,
+    ) -> Result<Vec<ModuleStream>, RepositoryError> {
+        match &repomd.modules {
+            _ if !self.repository.modular => Ok(Vec::new()),
+            Some(record) => self.content(bases, record, |file| modules::parse(file, record)),
+            None => {
+                let of = "the repository".to_owned();
+                let source = RepodataError::Missing { what: "modules.yaml", of };
+                Err(RepositoryError::Content { location: REPOMD.to_owned(), source })
+            }
+        }
+    }
+
+    /// A URL of the dist's definition, for this architecture.
+    fn expand(&self, url: &str) -> String {
+        url.replace("$basearch", self.arch.as_str())
+    }
+}
+
+/// The newest metadata of a repository that was believed, as the cache notes it.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    /// The newest time in `repomd.xml`, in seconds since 1970.
+    timestamp: u64,
+    /// The repository's own name of that state, for people.
+    revision: String,
+    /// Whether a signature or a metalink vouched for it.
+    is_anchored: bool,
+}
+
+/// A number of seconds, for people.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=7199 => format!("{} minutes", seconds.div_ceil(60)),
+        7200..=172_799 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
