@@ -23,11 +23,14 @@ pub struct Evr {
 }
 
 impl Evr {
-    /// Parses `[EPOCH:]VERSION[-RELEASE]`. An epoch that is no number counts as 0, as in RPM.
+    /// Parses `[EPOCH:]VERSION[-RELEASE]`. What is no number belongs to the version, as for libsolv;
+    /// one that is too large for RPM counts as the largest.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let (epoch, rest) = match text.split_once(':') {
-            Some((epoch, rest)) => (epoch.parse().unwrap_or(0), rest),
+        let is_number =
+            |epoch: &str| !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
+        let (epoch, rest) = match text.split_once(':').filter(|(epoch, _)| is_number(epoch)) {
+            Some((epoch, rest)) => (epoch.parse().unwrap_or(u32::MAX), rest),
             None => (0, text),
         };
         let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
@@ -114,6 +117,16 @@ mod tests {
         newer("1.0-1", "1.0~rc1-1");
         newer("1.0^git1-1", "1.0-1");
         newer("2.9-10.el8", "2.9-9.el8");
+    }
+
+    #[test]
+    fn an_epoch_is_a_number_before_a_colon() {
+        let epoch = |text: &str| (Evr::parse(text).epoch, Evr::parse(text).version);
+        assert_eq!(epoch("1:"), (1, String::new()));
+        assert_eq!(epoch("0:2:1-3"), (0, "2:1".into()));
+        assert_eq!(epoch("q:1-3"), (0, "q:1".into()));
+        assert_eq!(epoch("-1:1"), (0, String::new()), "all before the last hyphen");
+        assert_eq!(epoch("99999999999:1-1"), (u32::MAX, "1".into()));
     }
 
     #[test]

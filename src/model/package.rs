@@ -159,6 +159,10 @@ pub enum Comparison {
     GreaterOrEqual,
     /// `>`
     Greater,
+    /// `<>`
+    NotEqual,
+    /// An operator that nobody knows: no version fulfils it, or is promised by it.
+    Unknown,
 }
 
 impl Comparison {
@@ -172,6 +176,8 @@ impl Comparison {
             Self::Equal => "=",
             Self::GreaterOrEqual => ">=",
             Self::Greater => ">",
+            Self::NotEqual => "<>",
+            Self::Unknown => "!",
         }
     }
 }

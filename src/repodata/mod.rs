@@ -3,6 +3,7 @@
 //! read with bounded memory all the same.
 
 mod decode;
+mod entry;
 pub mod metalink;
 pub mod modules;
 pub mod primary;

@@ -3,12 +3,11 @@
 use std::io::{BufRead, BufReader, Read};
 
 use super::decode::{Measured, decompress};
+use super::entry::Entry;
 use super::repomd::RepomdRecord;
 use super::xml::{Element, Xml};
 use super::{RepodataError, is_below};
-use crate::model::{
-    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, StrId,
-};
+use crate::model::{Arch, Checksum, Evr, Index, NameHash, Package, Provide, Relation};
 
 /// Most bytes that a `primary.xml` may unpack to, whatever is declared. The largest real one has
 /// 110 million.
@@ -183,19 +182,17 @@ impl Draft {
         index: &mut Index,
     ) -> Result<(), RepodataError> {
         while let Some(element) = xml.child()? {
-            self.entry.read(&element)?;
+            let has_name = self.entry.read(&element)?;
             xml.skip()?;
             let is_requires = matches!(section, Section::Requires);
-            if is_requires && (self.entry.is_for_scriptlet || self.entry.is_rpms_own()) {
+            let is_none = self.entry.is_for_scriptlet || self.entry.is_rpms_own();
+            if !has_name || (is_requires && is_none) {
                 continue;
             }
-            let Some((comparison, evr)) = self.entry.bound(index) else {
-                let value = format!("{:?}", self.entry);
-                return Err(self.invalid("dependency", value));
-            };
+            let (comparison, evr) = self.entry.bound(index);
             let relations = match section {
                 Section::Provides => {
-                    let name = NameHash::of(&self.entry.name);
+                    let name = NameHash::of(self.entry.name());
                     self.provides.push(Provide { name, comparison, evr });
                     continue;
                 }
@@ -204,7 +201,7 @@ impl Draft {
                 Section::Obsoletes => &mut self.obsoletes,
                 Section::Recommends => &mut self.recommends,
             };
-            let name = index.strings.intern(&self.entry.name);
+            let name = index.strings.intern(self.entry.name());
             relations.push(Relation { name, comparison, evr });
         }
         Ok(())
@@ -293,78 +290,4 @@ enum Section {
     Conflicts,
     Obsoletes,
     Recommends,
-}
-
-/// One `<rpm:entry>`.
-#[derive(Debug, Default)]
-struct Entry {
-    name: String,
-    flags: String,
-    epoch: String,
-    version: String,
-    release: String,
-    is_for_scriptlet: bool,
-    /// The version of the entry before, and its number: most often the next one has the same.
-    evr: String,
-    evr_id: Option<StrId>,
-    next_evr: String,
-}
-
-impl Entry {
-    fn read(&mut self, element: &Element<'_>) -> Result<(), RepodataError> {
-        for field in
-            [&mut self.name, &mut self.flags, &mut self.epoch, &mut self.version, &mut self.release]
-        {
-            field.clear();
-        }
-        self.is_for_scriptlet = false;
-        element.attributes(|key, value| match key {
-            "name" => value.clone_into(&mut self.name),
-            "flags" => value.clone_into(&mut self.flags),
-            "epoch" => value.clone_into(&mut self.epoch),
-            "ver" => value.clone_into(&mut self.version),
-            "rel" => value.clone_into(&mut self.release),
-            "pre" => self.is_for_scriptlet = !matches!(value, "0" | "false"),
-            _ => {}
-        })
-    }
-
-    /// Whether it asks for an ability of the `rpm` that would install the package.
-    fn is_rpms_own(&self) -> bool {
-        self.name.starts_with("rpmlib(")
-    }
-
-    /// The versions that it speaks of; `None` when the entry makes no sense.
-    fn bound(&mut self, index: &mut Index) -> Option<(Comparison, Option<StrId>)> {
-        let comparison = match self.flags.as_str() {
-            "" => Comparison::Any,
-            "LT" => Comparison::Less,
-            "LE" => Comparison::LessOrEqual,
-            "EQ" => Comparison::Equal,
-            "GE" => Comparison::GreaterOrEqual,
-            "GT" => Comparison::Greater,
-            _ => return None,
-        };
-        if self.name.is_empty() || (self.version.is_empty() && comparison != Comparison::Any) {
-            return None;
-        }
-        if comparison == Comparison::Any {
-            return Some((comparison, None));
-        }
-        self.next_evr.clear();
-        if !matches!(self.epoch.as_str(), "" | "0") {
-            self.next_evr.push_str(&self.epoch);
-            self.next_evr.push(':');
-        }
-        self.next_evr.push_str(&self.version);
-        if !self.release.is_empty() {
-            self.next_evr.push('-');
-            self.next_evr.push_str(&self.release);
-        }
-        if self.evr_id.is_none() || self.evr != self.next_evr {
-            std::mem::swap(&mut self.evr, &mut self.next_evr);
-            self.evr_id = Some(index.strings.intern(&self.evr));
-        }
-        Some((comparison, self.evr_id))
-    }
 }

@@ -28,6 +28,9 @@ impl Bound {
     /// Whether some version is within both bounds, `self` being the provided one. A side without
     /// a release stands for every release, as libsolv has it.
     pub(super) fn meets(&self, wanted: &Self) -> bool {
+        if [self.comparison, wanted.comparison].contains(&Comparison::Unknown) {
+            return false;
+        }
         let (below, at, above) = directions(self.comparison);
         let (wanted_below, wanted_at, wanted_above) = directions(wanted.comparison);
         if (below && wanted_below) || (above && wanted_above) {
@@ -54,6 +57,8 @@ fn directions(comparison: Comparison) -> (bool, bool, bool) {
         Comparison::Equal => (false, true, false),
         Comparison::GreaterOrEqual => (false, true, true),
         Comparison::Greater => (false, false, true),
+        Comparison::NotEqual => (true, false, true),
+        Comparison::Unknown => (false, false, false),
     }
 }
 
@@ -88,6 +93,8 @@ mod tests {
             Comparison::Equal,
             Comparison::GreaterOrEqual,
             Comparison::Greater,
+            Comparison::NotEqual,
+            Comparison::Unknown,
         ];
         let comparison = all.into_iter().find(|one| one.as_str() == operator).unwrap();
         Bound::new(comparison, Some(evr)).unwrap()
@@ -119,6 +126,20 @@ mod tests {
         assert!(!meets("< 2", "= 2"));
         assert!(meets("<= 2", ">= 2"));
         assert!(!meets("< 2", ">= 2"));
+    }
+
+    #[test]
+    fn unequal_is_older_or_newer_and_unknown_is_never() {
+        assert!(meets("= 2", "<> 1") && meets("<> 1", "= 2") && meets("<> 1", "< 1"));
+        assert!(!meets("= 1-1", "<> 1-1") && !meets("<> 1-1", "= 1-1"));
+        assert!(!meets("= 1", "! 1") && !meets("! 1", "= 1") && !meets("! 1", "< 9"));
+    }
+
+    #[test]
+    fn what_has_no_version_is_older_than_all_of_its_epoch() {
+        assert!(meets("= 1:1.0-1", ">= 1:") && !meets("= 1.0-1", ">= 1:"));
+        let empty = || Bound::new(Comparison::GreaterOrEqual, Some("")).unwrap();
+        assert!(bound("= 0.1-1").meets(&empty()));
     }
 
     #[test]

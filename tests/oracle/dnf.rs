@@ -201,6 +201,8 @@ fn write_relation(xml: &mut String, relation: &str) {
         Comparison::Equal => "EQ",
         Comparison::GreaterOrEqual => "GE",
         Comparison::Greater => "GT",
+        Comparison::NotEqual => "NE",
+        Comparison::Unknown => "?",
     };
     if let Some(evr) = evr {
         let (epoch, rest) = evr.split_once(':').unwrap_or(("0", evr));

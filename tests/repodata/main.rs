@@ -1,0 +1,8 @@
+//! What is read of repositories' metadata, where it is odd: each field missing, empty, doubled,
+//! senseless. `docs/repository-metadata.md` lists the fields, and names these tests.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::print_stdout, reason = "a test says what it passes over")]
+
+mod document;
+mod entries;
+mod real;
