@@ -20,7 +20,7 @@ use crate::unpack::UnpackError;
 use crate::verify::VerifyError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 12] = [
+pub const EXIT_STATUSES: [(u8, &str); 13] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -32,11 +32,15 @@ pub const EXIT_STATUSES: [(u8, &str); 12] = [
     (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
     (UPDATE_AVAILABLE, "update --check: there is an update"),
+    (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (INTERRUPTED, "interrupted"),
 ];
 
 /// Exit status of `update --check` when there is an update.
 pub const UPDATE_AVAILABLE: u8 = 10;
+
+/// Exit status where an installed tree's definitions are needed and not at hand.
+pub const UNDEFINED: u8 = 11;
 
 /// The exit status of a network that did not give what was asked for.
 pub const NETWORK: u8 = 3;
@@ -74,6 +78,12 @@ pub enum Error {
     /// A definition is wrong or missing.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// What is asked for needs definitions that an installed tree was made with.
+    #[error("what is installed was made with definitions that are not here: {}", missing.join(", "))]
+    Undefined {
+        /// The files that are missing, and what is missing in one.
+        missing: Vec<String>,
+    },
     /// No dist is defined for an architecture.
     #[error("no dist offers packages for {arch}")]
     NoDist {
@@ -233,6 +243,7 @@ impl Error {
             Self::Unpack(UnpackError::Write { .. }) => 6,
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,
+            Self::Undefined { .. } => UNDEFINED,
             Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
             Self::Prefix(_)
             | Self::Staging { .. }
@@ -278,6 +289,11 @@ impl Error {
             Self::Gaps { .. } => Some(
                 "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
                  before still is"
+                    .to_owned(),
+            ),
+            Self::Undefined { .. } => Some(
+                "name the directory that has them with --repos (a receipt tells how a tree was made, \
+                 and gives no trust)"
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),

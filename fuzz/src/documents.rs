@@ -103,7 +103,7 @@ fn run_definition(name: &str, bytes: &[u8]) {
     }
     for runtime in catalog.runtimes() {
         for command in &runtime.commands {
-            check_launcher(&launcher::text(runtime, command));
+            check_launcher(&launcher::text(&runtime.name, command));
         }
     }
 }

@@ -18,9 +18,10 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime};
+use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime, escape};
 use crate::pipeline::Context;
 use crate::prefix::Prefix;
+use crate::report::Reporter;
 use crate::terminal::Terminal;
 
 /// Say what works on this machine, and what helps where something does not
@@ -77,6 +78,12 @@ impl Doctor {
             .map_err(|_| Error::Usage(format!("--wait {} is no time in seconds", self.wait)))?;
         let path = self.prefix.as_ref().map(|path| host.absolute(path));
         let patient = Patient::new(host, &catalog, path.as_deref(), &self.runtimes)?;
+        for name in &patient.undefined {
+            terminal.warning(format!(
+                "{}: no definition here says what it needs: name their directory with --repos",
+                escape(name)
+            ));
+        }
         let observations = doctor::examine(&patient.subject, patience);
         let diagnosis = patient.diagnosis(&catalog, observations);
         let mut page = Page::new(terminal.width(), host.stdout_colour());
@@ -125,6 +132,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Patient<'a> {
     pub(super) subject: Arc<Subject>,
     runtimes: Vec<&'a Runtime>,
+    /// Installed runtimes of which no definition says what they can do.
+    undefined: Vec<String>,
     prefix: Option<Prefix>,
 }
 
@@ -145,12 +154,15 @@ impl<'a> Patient<'a> {
             (Some(prefix), Some(arch)) => live(catalog, prefix, arch, host)?,
             _ => None,
         };
-        let mut names = names.to_vec();
+        let (mut names, mut undefined) = (names.to_vec(), Vec::new());
         if let (Some((_, receipt)), true) = (&live, names.is_empty()) {
             names.extend(receipt.runtimes.iter().map(|runtime| runtime.name.clone()));
+            undefined.extend(names.iter().filter(|name| catalog.runtime(name).is_err()).cloned());
         } else if names.is_empty() {
             names.push(catalog.default_runtime()?.name.clone());
         }
+        // Of what is installed and has no definition here, nothing is known that it could not do.
+        names.retain(|name| !undefined.contains(name));
         let runtimes: Vec<&Runtime> =
             names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
         let installed = live.map(|(tree, receipt)| installed(catalog, &runtimes, tree, &receipt));
@@ -166,7 +178,7 @@ impl<'a> Patient<'a> {
             temporary_dir: host.temporary_dir(),
             network_variables: host.network_variables(),
         };
-        Ok(Self { subject: Arc::new(subject), runtimes, prefix })
+        Ok(Self { subject: Arc::new(subject), runtimes, undefined, prefix })
     }
 
     /// What the observations mean for the runtimes.
@@ -224,13 +236,18 @@ fn live(
         let of_arch = parts::live(&part)?.into_iter().filter(|(it, _)| it.arch == arch);
         trees.extend(of_arch.map(|(generation, receipt)| (generation.path, receipt)));
     }
-    let dist = |receipt: &Receipt| catalog.dist(&receipt.dist).ok();
-    trees.sort_by_key(|(_, receipt)| dist(receipt).map(|it| (it.glibc, it.x86_64_level)));
+    let needs = |receipt: &Receipt| {
+        let made_with = receipt.made_with.as_ref();
+        let made_with = made_with.and_then(|with| Some((with.glibc?, with.x86_64_level)));
+        let dist = || catalog.dist(&receipt.dist).ok().map(|it| (it.glibc, it.x86_64_level));
+        made_with.or_else(dist)
+    };
+    trees.sort_by_key(|(_, receipt)| needs(receipt));
     let facts = host.facts();
     let fits = |(_, receipt): &(PathBuf, Receipt)| {
-        dist(receipt).is_some_and(|dist| {
-            facts.glibc().is_none_or(|glibc| dist.glibc <= glibc)
-                && (arch != Arch::X86_64 || dist.x86_64_level <= facts.x86_64_level)
+        needs(receipt).is_some_and(|(needed, level)| {
+            facts.glibc().is_none_or(|glibc| needed <= glibc)
+                && (arch != Arch::X86_64 || level <= facts.x86_64_level)
         })
     };
     let best = trees.iter().rposition(fits).unwrap_or(0);
@@ -253,7 +270,10 @@ fn installed(
         tree,
         arch: receipt.arch,
         glibc_needed: receipt.glibc_needed,
-        x86_64_level: catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level),
+        x86_64_level: match &receipt.made_with {
+            Some(with) => with.x86_64_level,
+            None => catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level),
+        },
     }
 }
 

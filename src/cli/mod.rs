@@ -92,7 +92,8 @@ Examples:
 Exit statuses:
   0 done   1 internal error   2 usage      3 network   4 trust   5 resolution
   6 disk   7 this host        8 damage     9 prefix busy
-  10 update --check: there is one          130 interrupted
+  10 update --check: there is one          11 definitions missing
+  130 interrupted
 
 Environment variables, configuration and formats: see the documentation in docs/.";
 

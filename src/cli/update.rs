@@ -69,7 +69,7 @@ impl Update {
             let present = Present { pins, ..pipeline::present(&part, terminal)? };
             let plan = pipeline::update_plan(context, &keys, &present)?;
             session.check_policy(&plan)?;
-            before.extend(pipeline::changes(&part, &plan)?);
+            before.extend(pipeline::changes(context, &part, &plan)?);
             plans.push((part, plan, present));
         }
         if self.check {

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use super::{FIND_SELF, find_arch};
-use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, Runtime, escape, shell_word};
+use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, escape, shell_word};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +41,9 @@ const LEVELS: [(u8, &str); 3] = [
     (2, "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3"),
 ];
 
-/// The launcher of `command`, one of `runtime`'s, in a prefix with `trees` of several dists.
+/// The launcher of `command`, one of the commands of the runtime of this name, in a prefix with `trees` of several dists.
 #[must_use]
-pub fn choosing(runtime: &Runtime, command: &Command, trees: &[Tree]) -> String {
+pub fn choosing(runtime: &str, command: &Command, trees: &[Tree]) -> String {
     let program = shell_word(command.path.as_str());
     let mut trees = trees.to_vec();
     trees.sort_by_key(|tree| Reverse((tree.glibc, tree.x86_64_level, tree.directory.clone())));
@@ -75,7 +75,7 @@ pub fn choosing(runtime: &Runtime, command: &Command, trees: &[Tree]) -> String 
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&shell_word(&command.name), &shell_word(&runtime.name), &trees));
+    text.push_str(&explain(&shell_word(&command.name), &shell_word(runtime), &trees));
     text
 }
 

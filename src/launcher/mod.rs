@@ -39,12 +39,12 @@ use std::fmt::Write as _;
 
 pub use fat::{Tree, choosing};
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, Runtime, escape, shell_word};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, escape, shell_word};
 
-/// The launcher of `command`, one of `runtime`'s: POSIX sh, the same for every architecture, every
+/// The launcher of `command`, one of the commands of the runtime of this name: POSIX sh, the same for every architecture, every
 /// prefix and every generation.
 #[must_use]
-pub fn text(runtime: &Runtime, command: &Command) -> String {
+pub fn text(runtime: &str, command: &Command) -> String {
     let program = shell_word(command.path.as_str());
     let mut text = String::with_capacity(2048);
     text.push_str("#!/bin/sh -\n");
@@ -60,7 +60,7 @@ pub fn text(runtime: &Runtime, command: &Command) -> String {
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&shell_word(&command.name), &program, &shell_word(&runtime.name)));
+    text.push_str(&explain(&shell_word(&command.name), &program, &shell_word(runtime)));
     text
 }
 

@@ -6,6 +6,7 @@ mod digest;
 mod dist;
 mod host;
 mod lock;
+mod made_with;
 mod nevra;
 mod package;
 mod plan;
@@ -24,6 +25,7 @@ pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use lock::LockError;
+pub use made_with::{MadeWith, RuntimeMade};
 pub use nevra::{Evr, Nevra};
 pub use package::{
     Comparison, Index, Interner, ModuleStream, NameHash, Package, Provide, Relation, StrId,

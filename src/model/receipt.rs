@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, Nevra, PlannedPackage,
-    PlannedRuntime, Reason, RelPath, Reuse, Source, TreePlan, total,
+    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, MadeWith, Nevra,
+    PlannedPackage, PlannedRuntime, Reason, RelPath, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -40,6 +40,9 @@ pub struct Receipt {
     /// What a later generation needs to take files over; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse: Option<Reuse>,
+    /// What of the definitions later readers need; older receipts do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_with: Option<MadeWith>,
 }
 
 impl Receipt {

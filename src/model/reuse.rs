@@ -202,6 +202,7 @@ mod tests {
             packages: Vec::new(),
             files,
             reuse: Some(reuse),
+            made_with: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Context;
 use super::install::unchanged;
 use crate::error::Error;
 use crate::model::{Arch, Evr, Nevra, Plan, PlannedRuntime};
@@ -37,10 +38,14 @@ pub struct TreeChange {
 ///
 /// # Errors
 /// When the prefix cannot be read.
-pub fn changes(prefix: &Prefix, plan: &Plan) -> Result<Vec<TreeChange>, Error> {
+pub fn changes(
+    context: Context<'_>,
+    prefix: &Prefix,
+    plan: &Plan,
+) -> Result<Vec<TreeChange>, Error> {
     let mut changes = Vec::new();
     for tree in &plan.trees {
-        if unchanged(prefix, tree)?.is_some() {
+        if unchanged(context, prefix, tree)?.is_some() {
             continue;
         }
         let before = match prefix.live(tree.arch)? {

@@ -6,10 +6,10 @@ use std::thread::{self, ScopedJoinHandle};
 
 use super::launchers;
 use super::make::{self, Making, Rules};
-use super::{Context, Keys, Present};
+use super::{Context, Keys, Present, definitions};
 use crate::error::Error;
 use crate::launcher;
-use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan};
+use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
@@ -100,7 +100,7 @@ fn execute(
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {
-        match unchanged(prefix, tree)? {
+        match unchanged(context, prefix, tree)? {
             Some((generation, receipt)) => {
                 trees.push(summary(context, &receipt, generation.number, true));
             }
@@ -319,6 +319,7 @@ pub(super) fn tell_config(reporter: &dyn Reporter, report: ConfigReport) {
 
 /// The live generation, where it is what `tree` asks for.
 pub(super) fn unchanged(
+    context: Context<'_>,
     prefix: &Prefix,
     tree: &TreePlan,
 ) -> Result<Option<(Generation, Receipt)>, Error> {
@@ -330,8 +331,17 @@ pub(super) fn unchanged(
         && receipt.dist == tree.dist
         && receipt.container_dist() == tree.container_dist.as_deref()
         && receipt.runtimes == tree.runtimes
-        && packages.eq(planned);
+        && packages.eq(planned)
+        // Such as a launcher that a definition has got since.
+        && receipt.made_with.as_ref().is_none_or(|with| Some(with) == made_with(context, tree).as_ref());
     Ok(same.then_some((generation, receipt)))
+}
+
+/// What `tree` would be made with.
+fn made_with(context: Context<'_>, tree: &TreePlan) -> Option<MadeWith> {
+    let names = tree.runtimes.iter().map(|runtime| context.catalog.runtime(&runtime.name));
+    let runtimes: Vec<&Runtime> = names.collect::<Result<_, _>>().ok()?;
+    Some(definitions::of_definitions(context.catalog, &tree.dist, &runtimes))
 }
 
 fn summary(

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::definitions::made_with;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher::{self, Tree};
-use crate::model::{Arch, Command, GlibcVersion, Receipt, Runtime};
+use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
 use crate::prefix::{Lock, Prefix, PrefixError};
 use crate::report::Reporter;
 
@@ -31,7 +32,27 @@ fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
 /// The trees of one dist, for several architectures.
 struct Part {
     directory: String,
-    receipts: Vec<Receipt>,
+    trees: Vec<Made>,
+}
+
+/// A tree, and what it was made with.
+struct Made {
+    receipt: Receipt,
+    with: MadeWith,
+}
+
+impl Made {
+    fn new(catalog: &Catalog, receipt: Receipt) -> Result<Self, Error> {
+        let with = made_with(catalog, &receipt)?;
+        Ok(Self { receipt, with })
+    }
+
+    /// The glibc that a machine must have for it: its dist's own, which its packages may ask for after
+    /// an update, or what it asks for where that is more.
+    fn glibc(&self) -> GlibcVersion {
+        let oldest = GlibcVersion { major: 2, minor: 0 };
+        self.with.glibc.max(self.receipt.glibc_needed).unwrap_or(oldest)
+    }
 }
 
 /// Names and texts of the launchers of every program in `receipts`, by name; in a prefix of several
@@ -41,28 +62,32 @@ pub(super) fn texts<'a>(
     prefix: &Prefix,
     receipts: impl Iterator<Item = &'a Receipt>,
 ) -> Result<Vec<(String, String)>, Error> {
-    let mut parts = vec![Part { directory: String::new(), receipts: receipts.cloned().collect() }];
+    let own = receipts.map(|receipt| Made::new(catalog, receipt.clone()));
+    let own = own.collect::<Result<Vec<Made>, Error>>()?;
+    let mut parts = vec![Part { directory: String::new(), trees: own }];
     let members = prefix.members()?;
     for (_, member) in &members {
-        let mut receipts = Vec::new();
+        let mut trees = Vec::new();
         for generation in member.live_generations()? {
             // Not without it: its launchers would go.
-            receipts.push(member.receipt(&generation)?);
+            trees.push(Made::new(catalog, member.receipt(&generation)?)?);
         }
-        parts.push(Part { directory: member.place(), receipts });
+        parts.push(Part { directory: member.place(), trees });
     }
+    // What was made last counts where definitions changed.
+    let mut made: Vec<&Made> = parts.iter().flat_map(|part| &part.trees).collect();
+    made.sort_by_key(|tree| tree.receipt.installed_at);
     let mut launchers = BTreeMap::new();
-    for receipt in parts.iter().flat_map(|part| &part.receipts) {
-        for runtime in &receipt.runtimes {
-            let runtime = catalog.runtime(&runtime.name)?;
-            for command in runtime.commands.iter().filter(|command| receipt.has(&command.path)) {
+    for tree in made {
+        for runtime in &tree.with.runtimes {
+            let commands = runtime.commands.iter();
+            for command in commands.filter(|command| tree.receipt.has(&command.path)) {
                 let text = match members.is_empty() {
-                    true => launcher::text(runtime, command),
-                    false => launcher::choosing(
-                        runtime,
-                        command,
-                        &trees(catalog, &parts, runtime, command),
-                    ),
+                    true => launcher::text(&runtime.name, command),
+                    false => {
+                        let trees = trees(&parts, &runtime.name, command);
+                        launcher::choosing(&runtime.name, command, &trees)
+                    }
                 };
                 launchers.insert(command.name.clone(), text);
             }
@@ -98,34 +123,22 @@ fn unless_damaged<T>(texts: Result<T, Error>, reporter: &dyn Reporter) -> Result
 }
 
 /// The trees that have `command`, and what they need.
-fn trees(catalog: &Catalog, parts: &[Part], runtime: &Runtime, command: &Command) -> Vec<Tree> {
+fn trees(parts: &[Part], runtime: &str, command: &Command) -> Vec<Tree> {
     let tree = |part: &Part| {
-        let has = |receipt: &&Receipt| {
-            let is_installed = receipt.runtimes.iter().any(|it| it.name == runtime.name);
-            is_installed && receipt.has(&command.path)
+        let has = |tree: &&Made| {
+            let is_installed = tree.with.runtimes.iter().any(|it| it.name == runtime);
+            is_installed && tree.receipt.has(&command.path)
         };
-        let having: Vec<&Receipt> = part.receipts.iter().filter(has).collect();
-        let levels = having.iter().filter(|receipt| receipt.arch == Arch::X86_64);
+        let having: Vec<&Made> = part.trees.iter().filter(has).collect();
+        let levels = having.iter().filter(|tree| tree.receipt.arch == Arch::X86_64);
         Some(Tree {
             directory: part.directory.clone(),
-            dist: having.first()?.dist.clone(),
-            glibc: having.iter().map(|receipt| glibc(catalog, receipt)).max()?,
-            x86_64_level: levels.map(|receipt| level(catalog, receipt)).max().unwrap_or(1),
+            dist: having.first()?.receipt.dist.clone(),
+            glibc: having.iter().map(|tree| tree.glibc()).max()?,
+            x86_64_level: levels.map(|tree| tree.with.x86_64_level).max().unwrap_or(1),
         })
     };
     parts.iter().filter_map(tree).collect()
-}
-
-/// The glibc that a machine must have for the tree: its dist's own, which its packages may ask for
-/// after an update, or what it asks for where that is more.
-fn glibc(catalog: &Catalog, receipt: &Receipt) -> GlibcVersion {
-    let nominal = catalog.dist(&receipt.dist).ok().map(|dist| dist.glibc);
-    let oldest = GlibcVersion { major: 2, minor: 0 };
-    nominal.max(receipt.glibc_needed).unwrap_or(oldest)
-}
-
-fn level(catalog: &Catalog, receipt: &Receipt) -> u8 {
-    catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level)
 }
 
 /// Removes the launchers of programs that nothing live has any more. Called last, when no launcher
@@ -141,17 +154,16 @@ pub(super) fn tidy(
     let texts = match known {
         // Nobody knows which launchers a runtime without a definition has, or a tree without a receipt:
         // they all stay.
-        Err(Error::Catalog(_)) => Vec::new(),
+        Err(Error::Undefined { .. }) => Vec::new(),
         Ok(_) if has_unknown(prefix)? => Vec::new(),
         known => {
             let texts = known?;
             if let Some(texts) = &texts {
                 let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
                 prefix.remove_launchers(lock, &keep)?;
-                if !prefix.members()?.is_empty() {
-                    // What they choose from may have changed.
-                    prefix.write_launchers(lock, texts)?;
-                }
+                // Of several dists, what they choose from may have changed; and after a way back, what
+                // the older tree was made with counts again.
+                prefix.write_launchers(lock, texts)?;
             }
             texts.unwrap_or_default()
         }

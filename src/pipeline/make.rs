@@ -10,7 +10,7 @@ use cap_std::fs::{Dir, Permissions, PermissionsExt};
 
 pub(super) use super::fill::fill;
 use super::keep::{Keeper, Kept, KeptPackage};
-use super::{Context, Keys};
+use super::{Context, Keys, definitions};
 use crate::audit::{self, Audit, Gap};
 use crate::error::Error;
 use crate::fetch;
@@ -182,6 +182,11 @@ impl<'a> Making<'a> {
             packages,
             files,
             reuse: Some(reuse),
+            made_with: Some(definitions::of_definitions(
+                context.catalog,
+                &self.plan.dist,
+                &self.runtimes,
+            )),
         })
     }
 

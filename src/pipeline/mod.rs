@@ -4,6 +4,7 @@
 mod answer;
 mod changes;
 mod containers;
+mod definitions;
 mod fill;
 mod install;
 mod keep;

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::containers::{self, Choice, Inside};
 use super::metadata::Loaded;
 use super::target::check_tree;
-use super::{Context, Keys, Present, local, metadata};
+use super::{Context, Keys, Present, definitions, local, metadata};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
@@ -133,6 +133,11 @@ fn plan_tree(
         return Err(Error::Musl);
     }
     let tree = present.trees.get(&arch);
+    if let Some(tree) = tree {
+        let names = tree.runtimes.iter().map(|runtime| runtime.name.as_str());
+        let stays = |name: &&str| request.runtimes.iter().all(|asked| asked.name != *name);
+        definitions::check_runtimes(context.catalog, names.filter(stays))?;
+    }
     let kept = kept(&request.runtimes, tree, &present.pins);
     let inside = Inside { asked: request.container_dist.as_deref(), tree };
     let kept_dist = tree.map(|tree| tree.dist.as_str());

@@ -12,6 +12,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use super::definitions::check_all;
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
 use super::{Context, Keys, Verification, launchers};
@@ -86,7 +87,11 @@ impl Repair<'_> {
                 (_, FileKind::File { .. }) => lost.push(file),
             }
         }
-        let plan = pinned(self.context, self.receipt);
+        if lost.is_empty() {
+            return Ok(());
+        }
+        check_all(self.context.catalog, self.receipt)?;
+        let plan = pinned(self.context, self.receipt)?;
         let owners: BTreeSet<&str> = lost.iter().filter_map(|file| self.owner(file)).collect();
         let mut owned = plan.clone();
         owned.packages.retain(|package| owners.contains(package.nevra.name.as_str()));

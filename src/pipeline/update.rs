@@ -3,7 +3,8 @@
 use super::Present;
 use super::containers::{self, Inside};
 use super::plan::{load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
-use super::{Context, Keys};
+use super::verify::pinned;
+use super::{Context, Keys, definitions};
 use crate::error::Error;
 use crate::model::{
     Evr, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
@@ -16,12 +17,16 @@ use crate::resolve::{Part, ResolveError};
 /// version of a runtime, or whose version is not to be had any more, is left out, and that is told.
 ///
 /// # Errors
-/// When metadata cannot be had or is not genuine, or the requirements cannot be met.
+/// When definitions are missing, metadata cannot be had or is not genuine, or the requirements cannot be
+/// met.
 pub fn update_plan(
     context: Context<'_>,
     keys: &Keys<'_>,
     present: &Present,
 ) -> Result<Plan, Error> {
+    for tree in present.trees.values() {
+        definitions::check_all(context.catalog, tree)?;
+    }
     let arches: Vec<_> = present.trees.keys().copied().collect();
     let trees = side_by_side(&arches, |arch| match present.trees.get(&arch) {
         Some(tree) => update_tree(context, keys, tree, &present.pins),
@@ -86,6 +91,7 @@ pub fn without(
 ) -> Result<TreePlan, Error> {
     let others: Vec<PlannedRuntime> =
         tree.runtimes.iter().filter(|runtime| runtime.name != name).cloned().collect();
+    definitions::check(context.catalog, tree, others.iter().map(|it| it.name.as_str()))?;
     match resolve_installed(context, keys, tree, &others) {
         Ok(plan) => Ok(plan),
         Err(error) if error.is_cancelled() => Err(error),
@@ -96,7 +102,7 @@ pub fn without(
                  next update",
                 tree.arch
             ));
-            Ok(TreePlan { runtimes: others, ..tree.plan() })
+            Ok(TreePlan { runtimes: others, ..pinned(context, tree)? })
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::definitions::{check_all, check_origins, made_with, of_definitions};
 use super::make::{self, Making, Rules};
 use super::{Context, Keys, launchers};
 use crate::audit;
@@ -72,7 +73,8 @@ impl Verification {
 /// neither lock nor network, and writes nothing.
 ///
 /// # Errors
-/// When something cannot be read, or a runtime has no definition any more. Damage is no error.
+/// When something cannot be read, or an older receipt does not say what it was made with and there are
+/// no definitions either. Damage is no error.
 pub fn verify(
     catalog: &Catalog,
     prefix: &Prefix,
@@ -147,24 +149,18 @@ fn check_tree(
     receipt: &Receipt,
     reporter: &dyn Reporter,
 ) -> Result<CheckedTree, Error> {
-    let names = receipt.runtimes.iter().map(|runtime| &runtime.name);
-    let runtimes: Vec<&Runtime> =
-        names.map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
-    let all = |paths: fn(&Runtime) -> &Vec<RelPath>| -> Vec<RelPath> {
-        runtimes.iter().flat_map(|runtime| paths(runtime)).cloned().collect()
-    };
+    let with = made_with(catalog, receipt)?;
     let subject = Subject {
         tree: &generation.path,
         receipt,
         receipt_name: RECEIPT_NAME,
-        plugin_directories: &all(|runtime| &runtime.plugin_directories),
+        plugin_directories: &with.plugin_directories(),
     };
     let mut findings = verify::check(&subject, reporter)?;
     // In a damaged tree, what programs lack is most often what is damaged.
     if !findings.iter().any(|finding| finding.problem.is_damage()) {
-        let libraries = catalog.host_gives(&runtimes).libraries;
-        let library_path = all(|runtime| &runtime.library_path);
-        findings.extend(gaps(generation, receipt, &libraries, &library_path)?);
+        let library_path = with.library_path();
+        findings.extend(gaps(generation, receipt, &with.host_libraries, &library_path)?);
     }
     Ok(CheckedTree {
         part: String::new(),
@@ -223,7 +219,7 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
 /// a tree below `temporary`, with which the receipt is compared. Adds findings.
 ///
 /// # Errors
-/// When a package cannot be had or is not genuine, or the tree cannot be made.
+/// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
 pub fn verify_origin(
     context: Context<'_>,
     keys: &Keys<'_>,
@@ -240,13 +236,15 @@ pub fn verify_origin(
         };
         let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
         let Ok(receipt) = receipt(prefix, &generation)? else { continue };
-        let plan = pinned(context, &receipt);
+        check_all(context.catalog, &receipt)?;
+        let plan = pinned(context, &receipt)?;
         scratch.check_space(plan.installed_size())?;
         let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
         make::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
         let (packages, mut files, _) = making.account(keys);
         making.relocate(context, &mut files)?;
         tree.findings.extend(compare(&receipt, &packages, &files));
+        tree.findings.extend(compare_definitions(context.catalog, &receipt));
     }
     Ok(())
 }
@@ -259,7 +257,11 @@ pub(super) fn rules(receipt: &Receipt) -> Rules {
 
 /// The receipt's plan, with the keys that the definitions pin: whoever changed a tree may have
 /// changed its receipt too.
-pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> TreePlan {
+///
+/// # Errors
+/// [`Error::Undefined`] where definitions are missing that pin some.
+pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> Result<TreePlan, Error> {
+    check_origins(context.catalog, receipt)?;
     let mut plan = receipt.plan();
     for source in &mut plan.sources {
         // Those of another dist have its name before theirs.
@@ -269,17 +271,9 @@ pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> TreePlan {
         let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
         let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
         let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
-        let keys: Vec<KeyPin> = keys.filter(signs).cloned().collect();
-        if keys.is_empty() {
-            let id = &source.id;
-            context.reporter.warning(format!(
-                "{id}: no definition pins its keys; those that the receipt names are used"
-            ));
-        } else {
-            source.keys = keys;
-        }
+        source.keys = keys.filter(signs).cloned().collect();
     }
-    plan
+    Ok(plan)
 }
 
 /// What the packages say otherwise than the receipt.
@@ -298,6 +292,19 @@ fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]
     }
     findings.extend(compare_files(receipt, files));
     findings
+}
+
+/// What the definitions say otherwise than the receipt does of them.
+fn compare_definitions(catalog: &Catalog, receipt: &Receipt) -> Option<Finding> {
+    let told = receipt.made_with.as_ref()?;
+    // Those that another version brings are others.
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let names = receipt.runtimes.iter().filter_map(|it| catalog.runtime(&it.name).ok());
+    let runtimes: Vec<&Runtime> = names.collect();
+    let is_same = *told == of_definitions(catalog, &receipt.dist, &runtimes);
+    let reason = "the receipt says otherwise than the definitions, unless those changed since";
+    let finding = || Finding { path: RECEIPT_NAME.to_owned(), problem: origin(reason) };
+    (is_same_version && !is_same).then(finding)
 }
 
 fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {

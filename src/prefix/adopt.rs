@@ -123,6 +123,7 @@ pub(super) fn receipt(generation: &Generation) -> Result<Receipt, PrefixError> {
         packages: Vec::new(),
         files: programs,
         reuse: None,
+        made_with: None,
     })
 }
 

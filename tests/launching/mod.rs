@@ -73,7 +73,7 @@ pub fn runtime() -> Runtime {
 pub fn text(name: &str) -> String {
     let runtime = runtime();
     let command = runtime.commands.iter().find(|command| command.name == name).unwrap();
-    launcher::text(&runtime, command)
+    launcher::text(&runtime.name, command)
 }
 
 /// This machine's architecture by RPM's name.
@@ -341,7 +341,7 @@ pub fn choosing(trees: &[(&str, &str, u8)]) -> String {
         x86_64_level: level,
     };
     let trees: Vec<_> = trees.iter().map(tree).collect();
-    launcher::choosing(&runtime, &runtime.commands[0], &trees)
+    launcher::choosing(&runtime.name, &runtime.commands[0], &trees)
 }
 
 /// How one of several dists is chosen, on machines that are directories.

@@ -89,6 +89,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         packages: Vec::new(),
         files: files.iter().map(file).collect(),
         reuse: None,
+        made_with: None,
     }
 }
 

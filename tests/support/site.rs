@@ -195,6 +195,18 @@ impl Site {
         run
     }
 
+    /// Runs `elsewhere WORDS … PREFIX` with this site's mirror and cache, without its definitions.
+    pub fn run_without_definitions(&self, words: &[&str]) -> Outcome {
+        let mut run = Command::new(PROGRAM.unwrap());
+        run.env_clear()
+            .env("HOME", self.scratch.path().join("home"))
+            .env("TMPDIR", self.scratch.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("XDG_CACHE_HOME", self.scratch.path())
+            .env("ELSEWHERE_MIRROR", self.mirror());
+        Outcome::of(run.args(words).arg(self.prefix()).output().unwrap())
+    }
+
     /// What `elsewhere status` says.
     pub fn run_status(&self) -> String {
         let program = PROGRAM.unwrap();

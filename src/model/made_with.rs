@@ -1,0 +1,66 @@
+//! What of the definitions a receipt keeps: enough to judge the tree later, and to write its
+//! launchers, wherever the definitions are then. Nothing in it is ever trusted for where packages
+//! come from.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Dist, GlibcVersion, HostGives, RelPath, Runtime};
+
+/// What a tree was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeWith {
+    /// The glibc that every machine of the tree's dist has.
+    pub glibc: Option<GlibcVersion>,
+    /// The x86-64 level that the dist's packages are compiled for.
+    pub x86_64_level: u8,
+    /// Libraries that are always the host's, by soname; `*` stands for any characters.
+    pub host_libraries: Vec<String>,
+    /// The tree's runtimes.
+    pub runtimes: Vec<RuntimeMade>,
+}
+
+/// What a runtime's definition says about a tree that is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeMade {
+    /// Its name.
+    pub name: String,
+    /// The launchers that it has where the tree holds their programs.
+    pub commands: Vec<Command>,
+    /// Programs that find their libraries by a launcher of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub library_path: Vec<RelPath>,
+    /// Directories in which users may put files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugin_directories: Vec<RelPath>,
+}
+
+impl MadeWith {
+    /// What is kept of these definitions. The dist may have none any more.
+    #[must_use]
+    pub fn of(dist: Option<&Dist>, runtimes: &[&Runtime], host: &HostGives) -> Self {
+        let runtime = |runtime: &&Runtime| RuntimeMade {
+            name: runtime.name.clone(),
+            commands: runtime.commands.clone(),
+            library_path: runtime.library_path.clone(),
+            plugin_directories: runtime.plugin_directories.clone(),
+        };
+        Self {
+            glibc: dist.map(|dist| dist.glibc),
+            x86_64_level: dist.map_or(1, |dist| dist.x86_64_level),
+            host_libraries: host.libraries.clone(),
+            runtimes: runtimes.iter().map(runtime).collect(),
+        }
+    }
+
+    /// All runtimes' programs that find their libraries by a launcher of their own.
+    #[must_use]
+    pub fn library_path(&self) -> Vec<RelPath> {
+        self.runtimes.iter().flat_map(|runtime| &runtime.library_path).cloned().collect()
+    }
+
+    /// All runtimes' directories in which users may put files.
+    #[must_use]
+    pub fn plugin_directories(&self) -> Vec<RelPath> {
+        self.runtimes.iter().flat_map(|runtime| &runtime.plugin_directories).cloned().collect()
+    }
+}

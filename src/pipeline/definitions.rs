@@ -1,0 +1,91 @@
+//! Definitions of what is installed. To judge a tree and to write its launchers, its receipt says
+//! enough. Where packages may come from only the definitions themselves say: a receipt gives no trust.
+
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::model::{MadeWith, Receipt, Runtime};
+use crate::resolve::LOCAL;
+
+/// What a tree was made with: as its receipt says, or, where an older version of this program wrote
+/// that, as the definitions do.
+///
+/// # Errors
+/// [`Error::Undefined`] when neither says it.
+pub(super) fn made_with(catalog: &Catalog, receipt: &Receipt) -> Result<MadeWith, Error> {
+    if let Some(made_with) = &receipt.made_with {
+        return Ok(made_with.clone());
+    }
+    let names = || receipt.runtimes.iter().map(|runtime| runtime.name.as_str());
+    check_runtimes(catalog, names())?;
+    let known: Vec<&Runtime> = names().filter_map(|name| catalog.runtime(name).ok()).collect();
+    Ok(of_definitions(catalog, &receipt.dist, &known))
+}
+
+/// What a tree of `runtimes` from `dist` is made with now.
+pub(super) fn of_definitions(catalog: &Catalog, dist: &str, runtimes: &[&Runtime]) -> MadeWith {
+    MadeWith::of(catalog.dist(dist).ok(), runtimes, &catalog.host_gives(runtimes))
+}
+
+/// Refuses to go on where one of these runtimes, which are installed, has no definition.
+///
+/// # Errors
+/// [`Error::Undefined`], which names all that are missing.
+pub(super) fn check_runtimes<'a>(
+    catalog: &Catalog,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
+    unless_missing(missing_runtimes(catalog, names))
+}
+
+/// Refuses to go on where definitions are not at hand that tell how a tree of these runtimes is made
+/// from the dists of `receipt`.
+///
+/// # Errors
+/// [`Error::Undefined`], which names all that are missing.
+pub(super) fn check<'a>(
+    catalog: &Catalog,
+    receipt: &Receipt,
+    runtimes: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let mut missing = missing_runtimes(catalog, runtimes);
+    let names = [Some(receipt.dist.as_str()), receipt.container_dist()].into_iter().flatten();
+    let unknown = names.filter(|name| catalog.dist(name).is_err());
+    missing.extend(unknown.map(|name| format!("dists/{name}.toml")));
+    unless_missing(missing)
+}
+
+/// The same for all that `receipt` names: making the tree anew needs it.
+///
+/// # Errors
+/// [`Error::Undefined`], which names all that are missing.
+pub(super) fn check_all(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
+    check(catalog, receipt, receipt.runtimes.iter().map(|runtime| runtime.name.as_str()))
+}
+
+/// Refuses to go on where no definition says whose signatures the packages of `receipt` must have: the
+/// keys that it names itself are no proof.
+///
+/// # Errors
+/// [`Error::Undefined`], which names the repositories.
+pub(super) fn check_origins(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
+    let of_source = |id: &str| {
+        let (name, plain) = id.split_once('/').unwrap_or((&receipt.dist, id));
+        let repositories = catalog.dist(name).map(|dist| dist.repositories_for(receipt.arch));
+        let mut known = repositories.into_iter().flatten();
+        let is_there = known.any(|repository| plain == LOCAL || repository.id == plain);
+        (!is_there).then(|| format!("the repository {plain} in dists/{name}.toml"))
+    };
+    unless_missing(receipt.sources.iter().filter_map(|source| of_source(&source.id)).collect())
+}
+
+/// The definitions of these runtimes that are missing.
+fn missing_runtimes<'a>(catalog: &Catalog, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let missing = names.filter(|name| catalog.runtime(name).is_err());
+    missing.map(|name| format!("runtimes/{name}.toml")).collect()
+}
+
+fn unless_missing(mut missing: Vec<String>) -> Result<(), Error> {
+    missing.sort();
+    missing.dedup();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Undefined { missing }) }
+}
