@@ -98,6 +98,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A file of `--trust-key` holds no key that can be used.
+    #[error("{}: {source}", shown(path))]
+    UnusableKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TrustError,
+    },
     /// Something could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -234,6 +242,7 @@ impl Error {
             | Self::Config(_)
             | Self::Lock(_)
             | Self::TrustKeyFile { .. }
+            | Self::UnusableKeyFile { .. }
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
@@ -278,7 +287,9 @@ impl Error {
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
-            Self::Trust(error) | Self::Untrusted { source: error, .. } => error.hint(),
+            Self::Trust(error)
+            | Self::Untrusted { source: error, .. }
+            | Self::UnusableKeyFile { source: error, .. } => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::Relocate(error) => error.hint(),

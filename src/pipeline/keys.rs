@@ -48,7 +48,11 @@ impl<'a> Keys<'a> {
         for path in trust_files {
             let bytes = fs::read(path)
                 .map_err(|source| Error::TrustKeyFile { path: path.clone(), source })?;
-            trusted.extend(state.keyring.add_trusted(&bytes)?);
+            let unusable = |source| Error::UnusableKeyFile { path: path.clone(), source };
+            trusted.extend(state.keyring.add_trusted(&bytes).map_err(unusable)?);
+        }
+        for what in state.keyring.passed_over() {
+            reporter.detail(format!("passed over in the files of --trust-key: {what}"));
         }
         Ok(Self {
             fetcher,

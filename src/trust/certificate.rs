@@ -15,6 +15,7 @@ use pgp::types::{Duration, KeyDetails, PublicParams, Tag, Timestamp};
 
 use crate::model::Fingerprint;
 
+use super::key_file;
 use super::signature::names_nobody;
 
 /// The fewest bits of an RSA key that may sign packages. EL's oldest keys have as many.
@@ -73,11 +74,17 @@ pub(super) enum Standing {
 }
 
 impl Certificate {
-    /// Verifies the self-signatures of `packets`. `None` when the key has no fingerprint that can
-    /// be pinned (OpenPGP version 3), or has not signed itself.
-    pub(super) fn new(packets: SignedPublicKey) -> Option<Self> {
-        let fingerprint = fingerprint(&packets.primary_key)?;
-        let own = newest_self_signature(&packets)?;
+    /// Verifies the self-signatures of `packets`. The error says what it is that cannot be used: a
+    /// key without a fingerprint that can be pinned (OpenPGP version 3), of an unknown algorithm,
+    /// or one that has not signed itself.
+    pub(super) fn new(packets: SignedPublicKey) -> Result<Self, String> {
+        let fingerprint = fingerprint(&packets.primary_key)
+            .ok_or_else(|| format!("{}, which is not supported", kind(&packets)))?;
+        if matches!(packets.primary_key.public_params(), PublicParams::Unknown { .. }) {
+            return Err(format!("{}, which is not supported", kind(&packets)));
+        }
+        let own = newest_self_signature(&packets)
+            .ok_or_else(|| format!("key {fingerprint}, which has not signed itself"))?;
         let revoked = revocation(own_revocations(&packets));
         let primary = Signer {
             from: packets.primary_key.created_at().as_secs(),
@@ -89,23 +96,19 @@ impl Certificate {
         if may_sign(own) && is_strong(packets.primary_key.public_params()) {
             signers.insert(0, primary);
         }
-        Some(Self { fingerprint, signers, packets })
+        Ok(Self { fingerprint, signers, packets })
     }
 
     /// Takes what another copy of the same certificate says too: a renewal, or a revocation.
-    pub(super) fn merge(self, other: SignedPublicKey) -> Option<Self> {
+    pub(super) fn merge(self, other: SignedPublicKey) -> Result<Self, String> {
         let mut packets = self.packets;
-        packets.details.revocation_signatures.extend(other.details.revocation_signatures);
-        packets.details.direct_signatures.extend(other.details.direct_signatures);
-        packets.details.users.extend(other.details.users);
-        for subkey in other.public_subkeys {
-            let same = |known: &&mut SignedPublicSubKey| known.key == subkey.key;
-            match packets.public_subkeys.iter_mut().find(same) {
-                Some(known) => known.signatures.extend(subkey.signatures),
-                None => packets.public_subkeys.push(subkey),
-            }
-        }
+        key_file::merge(&mut packets, other);
         Self::new(packets)
+    }
+
+    /// What it is, for messages about a certificate that cannot sign anything.
+    pub(super) fn kind(&self) -> String {
+        kind(&self.packets)
     }
 }
 
@@ -142,6 +145,14 @@ impl Signer {
             SignerKey::Subkey(key) => signature.verify(key, data).is_ok(),
         }
     }
+}
+
+/// A key and its kind, in words.
+fn kind(packets: &SignedPublicKey) -> String {
+    let key = &packets.primary_key;
+    let algorithm = key_file::named(key.algorithm().into());
+    let version = u8::from(key.version());
+    format!("key {:X} ({algorithm}, OpenPGP version {version})", key.fingerprint())
 }
 
 /// The full fingerprint, where the key's version has one that identifies it.

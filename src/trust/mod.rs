@@ -11,9 +11,11 @@ mod blob;
 mod certificate;
 mod error;
 mod header;
+mod key_file;
 mod keyring;
 mod local;
 mod package;
+mod packets;
 mod signature;
 
 pub use blob::Malformed;

@@ -151,7 +151,8 @@ fn verify_header(
         present |= signatures.has(tag);
         found.extend(signature::parse(signatures.binary(tag)?));
     }
-    for text in signatures.texts(OPENPGP_SIGNATURES)? {
+    let texts = signatures.texts(OPENPGP_SIGNATURES)?;
+    for text in texts.into_iter().take(signature::MAX_SIGNATURES) {
         present = true;
         found.extend(signature::parse_base64(text));
     }

@@ -2,19 +2,16 @@
 //! better, by a key of an allowed certificate, made while that key was valid. Packets of version
 //! 3, 4 and 6 are read: RPM itself wrote version 3 until 2019.
 
-use std::io::Read;
-
-use pgp::base64::{Base64Decoder, Base64Reader};
-use pgp::composed::{Deserializable, DetachedSignature};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{Signature, SignatureType};
+use pgp::packet::{Packet, Signature, SignatureType};
 
 use crate::model::Fingerprint;
 
 use super::certificate::{Certificate, Standing};
+use super::packets::{Block, Label, RawPacket, bare_block, blocks};
 
 /// More signatures than anybody puts side by side.
-const MAX_SIGNATURES: usize = 16;
+pub(super) const MAX_SIGNATURES: usize = 16;
 
 /// Who signed, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,26 +56,24 @@ impl SignatureProblem {
     }
 }
 
-/// The signatures in `bytes`, armored or not. Whatever else is there is passed over.
+/// The signatures in `bytes`, armored in as many blocks as there are, or not. Whatever else is there
+/// is passed over, signatures of an unknown kind too.
 pub(super) fn parse(bytes: &[u8]) -> Vec<Signature> {
-    match DetachedSignature::from_reader_many_buf(bytes) {
-        Ok((found, _)) => found
-            .take(MAX_SIGNATURES)
-            .filter_map(Result::ok)
-            .map(|detached| detached.signature)
-            .collect(),
-        Err(_) => Vec::new(),
-    }
+    signatures(blocks(bytes, Label::Signature))
 }
 
 /// The signatures in base64 without armor, as RPM 6 keeps them.
 pub(super) fn parse_base64(text: &str) -> Vec<Signature> {
-    let mut bytes = Vec::new();
-    let mut decoder = Base64Decoder::new(Base64Reader::new(text.as_bytes()));
-    match decoder.read_to_end(&mut bytes) {
-        Ok(_) => parse(&bytes),
-        Err(_) => Vec::new(),
-    }
+    signatures([bare_block(text)])
+}
+
+fn signatures(blocks: impl IntoIterator<Item = Block>) -> Vec<Signature> {
+    let packets = blocks.into_iter().flat_map(|block| block.packets);
+    let signature = |packet: RawPacket| match packet.parse() {
+        Some(Packet::Signature(signature)) => Some(signature),
+        _ => None,
+    };
+    packets.take(MAX_SIGNATURES).filter_map(signature).collect()
 }
 
 /// The first signature that counts, or what says most about why none does.

@@ -15,6 +15,7 @@ pub mod image;
 pub mod jail;
 pub mod keys;
 pub mod mirror;
+pub mod packets;
 pub mod rpms;
 pub mod scratch;
 pub mod server;
