@@ -15,6 +15,7 @@ use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
 use crate::smoke::SmokeError;
+use crate::tools::limits::Limit;
 use crate::trust::TrustError;
 use crate::unpack::UnpackError;
 use crate::verify::VerifyError;
@@ -28,7 +29,7 @@ pub const EXIT_STATUSES: [(u8, &str); 13] = [
     (4, "trust: something is not what its digest or signature says"),
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
-    (7, "this host: what was installed does not run here"),
+    (7, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
     (UPDATE_AVAILABLE, "update --check: there is an update"),
@@ -233,6 +234,8 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             error if error.is_cancelled() => INTERRUPTED,
+            // Where it was met says nothing about who is to blame.
+            error if error.limit().is_some_and(|limit| limit != Limit::FileSize) => 7,
             Self::Panicked
             | Self::Signals { .. }
             | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
@@ -278,6 +281,9 @@ impl Error {
     /// What to do next, where there is something useful to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if let Some(limit) = self.limit() {
+            return Some(limit.to_string());
+        }
         match self {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
             Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
@@ -337,6 +343,11 @@ impl Error {
         }
     }
 
+    /// The limit of this process or machine that was met.
+    fn limit(&self) -> Option<Limit> {
+        Limit::behind(self)
+    }
+
     /// Whether the user, not a fault, ended the run.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -360,6 +371,7 @@ fn fetch_status(error: &FetchError) -> u8 {
     };
     match error {
         FetchError::Cache { .. } | FetchError::Full { .. } => 6,
+        FetchError::System(_) => 7,
         FetchError::Cancelled => INTERRUPTED,
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }

@@ -26,6 +26,8 @@
 //!
 //! [`release`] judges newer versions of this program itself.
 //!
+//! `tools` holds what is needed everywhere and is nobody's own: threads, limits.
+//!
 //! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
 //! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
@@ -52,6 +54,7 @@ pub mod sandbox;
 pub mod sbom;
 pub mod smoke;
 pub mod terminal;
+pub(crate) mod tools;
 pub mod trust;
 pub mod unpack;
 pub mod verify;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
+use crate::tools::threads;
 use process::{End, Finished};
 
 /// How long a test may take.
@@ -168,7 +169,7 @@ pub fn run(
     let total = Some((programs.len() + tests) as u64);
     reporter.event(Event::Started { phase: Phase::Test, total });
     let (listed, tested) = thread::scope(|scope| {
-        let tests = scope.spawn(|| run_tests(trial, reporter));
+        let tests = threads::spawn(scope, || run_tests(trial, reporter));
         let listed = list_all(trial, &programs, reporter);
         (listed, tests.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
@@ -249,14 +250,7 @@ fn list_all(
         }
         Ok(())
     };
-    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(THREADS));
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => resume_unwind(panic),
-        })
-    })?;
+    threads::together(THREADS, work).into_iter().collect::<Result<(), _>>()?;
     Ok(programs.len())
 }
 

@@ -229,7 +229,8 @@ impl Terminal {
             let bar = (self.form == Form::Bars).then(|| {
                 let bar = self.bars.add(ProgressBar::new(0).with_style(style(phase)));
                 bar.set_message(label(phase));
-                bar.enable_steady_tick(Duration::from_millis(100));
+                // Not by a thread: there may be none to be had.
+                bar.tick();
                 bar
             });
             Progress { bar, started: now, told: now, done: 0, total: 0, open: 0 }

@@ -24,6 +24,7 @@ mod status;
 mod update;
 mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -111,8 +112,12 @@ pub fn run() -> ExitCode {
     };
     let cancelled = Arc::new(AtomicBool::new(false));
     let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
-    let outcome =
-        session::catch_signals(&cancelled).and_then(|()| cli.command.execute(&host, &terminal));
+    let execute = || {
+        session::catch_signals(&cancelled)?;
+        cli.command.execute(&host, &terminal)
+    };
+    // What the panic said stands above.
+    let outcome = catch_unwind(AssertUnwindSafe(execute)).unwrap_or(Err(Error::Panicked));
     terminal.finish();
     let unwritten = terminal.take_output_error().map(|source| Error::Output { source });
     match outcome.and_then(|()| unwritten.map_or(Ok(()), Err)) {

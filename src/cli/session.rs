@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::options::{Settings, Sources, TrustKeys};
@@ -17,32 +17,43 @@ use crate::host::Host;
 use crate::model::{Aim, Arch, Plan, TreePlan};
 use crate::pipeline::{Context, Keys};
 use crate::terminal::Terminal;
+use crate::tools::{limits, threads};
 
 /// How long a second signal counts as the first: `timeout` sends one to the process and one to its
 /// group, and whoever hits Ctrl-C hits it twice.
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Lets the first signal set `cancelled`, so that stages stop and clean up, and a later one end the
-/// process on the spot; the next run then cleans up.
+/// process on the spot; the next run then cleans up. A file that grows beyond a limit is an error of
+/// whoever writes it, not the end of the process.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
+    let failed = |source| Error::Signals { source };
+    // A handler, because what is ignored would be ignored by the programs that are started too.
+    flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
     let is_later = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&is_later))
             .and_then(|_| flag::register(signal, Arc::clone(cancelled)))
-            .map_err(|source| Error::Signals { source })?;
+            .map_err(failed)?;
     }
-    let cancelled = Arc::clone(cancelled);
+    let (cancelled, later) = (Arc::clone(cancelled), Arc::clone(&is_later));
     let watch = move || {
         while !cancelled.load(Ordering::Relaxed) {
             thread::sleep(ONE_SIGNAL / 10);
         }
         thread::sleep(ONE_SIGNAL);
-        is_later.store(true, Ordering::Relaxed);
+        later.store(true, Ordering::Relaxed);
     };
-    thread::Builder::new().spawn(watch).map(drop).map_err(|source| Error::Signals { source })
+    if threads::detach("signals", watch).is_err() {
+        // Nobody measures the time: the second signal is a later one.
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            flag::register(signal, Arc::clone(&is_later)).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// The parts of a [`Context`], owned.
@@ -89,6 +100,7 @@ impl<'a> Session<'a> {
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();
         set_network(&mut options, config.network);
+        limits::allow_files();
         let fetcher = Fetcher::new(options, terminal)?;
         Ok(Self { host, today: host.today(), catalog, config, aim: None, fetcher, terminal })
     }

@@ -23,7 +23,6 @@ mod tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -31,6 +30,8 @@ use serde::Serialize;
 pub use diagnosis::{Diagnosis, Finding, Outlook, Possible};
 pub use probe::{Probe, probe};
 pub use subject::{DistFacts, InstalledFacts, Subject};
+
+use crate::tools::threads;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -120,11 +121,12 @@ pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec
 fn run(checks: &[Check], subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
     let deadline = Instant::now() + patience;
     let (sender, receiver) = channel();
+    let mut is_short = false;
     for (number, (_, check)) in checks.iter().enumerate() {
         let (sender, subject, check) = (sender.clone(), Arc::clone(subject), *check);
         let work = move || drop(sender.send((number, check(&subject))));
-        // Where no thread can be had, the check stays without an answer, and is told so.
-        drop(thread::Builder::new().name("check".to_owned()).spawn(work));
+        // Not here: it may hang.
+        is_short |= threads::detach("check", work).is_err();
     }
     drop(sender);
     let mut answers: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
@@ -134,9 +136,13 @@ fn run(checks: &[Check], subject: &Arc<Subject>, patience: Duration) -> Vec<Obse
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
-    let silent = |name: &&'static str| {
-        Observation::new(name, State::Unknown, format!("no answer within {patience:?}"))
+    let reason = match is_short {
+        true => {
+            "no thread could be started for it: see the limits on processes and memory".to_owned()
+        }
+        false => format!("no answer within {patience:?}"),
     };
+    let silent = |name: &&'static str| Observation::new(name, State::Unknown, reason.clone());
     let answer = |(number, (names, _)): (usize, &Check)| {
         answers.remove(&number).unwrap_or_else(|| names.iter().map(silent).collect())
     };

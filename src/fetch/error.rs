@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::{Checksum, escape};
+use crate::tools::limits::Limit;
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum FetchError {
         /// What the system said.
         source: io::Error,
     },
+    /// The system did not give what fetching needs: threads, memory, open files.
+    #[error("cannot fetch anything on this machine as it is: {0}")]
+    System(#[source] io::Error),
     /// The user asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -128,7 +132,13 @@ pub(super) enum Failure {
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self::Here(reason)
+        match reason {
+            // It would be the same at any place.
+            Reason::File(error) if Limit::of(&error).is_some() => {
+                Self::Fatal(FetchError::System(error))
+            }
+            reason => Self::Here(reason),
+        }
     }
 }
 
@@ -222,7 +232,7 @@ impl FetchError {
             Self::Full { .. } => {
                 return Some("free some space, or choose another place with --cache-dir".into());
             }
-            Self::Cancelled => return None,
+            Self::System(_) | Self::Cancelled => return None,
         };
         let reason = attempts.iter().map(|attempt| &attempt.reason).find_map(hint_for)?;
         Some(reason.into())

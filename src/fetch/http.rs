@@ -3,13 +3,13 @@
 //! Every request runs in a thread of its own that hands over what arrives. The caller therefore
 //! never sits in a system call: it notices cancellation and stalls while a name server or a peer
 //! says nothing. Such a thread is left behind and ends when its call does; it owns nothing but
-//! the connection.
+//! the connection. Where there is no thread to be had, the caller waits itself.
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::io::Read;
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -18,16 +18,18 @@ use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use super::error::Failure;
+use super::exchange::{Exchange, Message};
+use super::names::Names;
 use super::netrc::Netrc;
 use super::{FetchError, Options, Reason};
 use crate::report::Reporter;
+use crate::tools::limits::{Limit, causes};
+use crate::tools::threads;
 
 /// Requests to one host at a time: mirrors are run by volunteers.
 pub(super) const CONNECTIONS_PER_HOST: usize = 4;
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
-/// Bytes of a piece that a request's thread hands over.
-const CHUNK: usize = 128 * 1024;
 /// Pieces that may wait for the caller.
 const CHUNKS_AHEAD: usize = 4;
 /// How often a waiting caller looks up.
@@ -36,7 +38,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// The HTTP side of a fetcher. The client is made when the first request needs it: reading the
 /// system's certificates takes longer than a run that fetches nothing.
 pub(super) struct Http {
-    client: OnceLock<Result<Client, String>>,
+    client: OnceLock<Result<Client, Unmade>>,
     busy: Mutex<HashMap<String, usize>>,
     freed: Condvar,
     connect_timeout: Duration,
@@ -77,12 +79,15 @@ impl Http {
         let request = client.get(self.with_credentials(url)).headers(headers).build();
         let request = request.map_err(|error| Reason::Broken(innermost(&error)))?;
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
-        let name = "request".to_owned();
-        std::thread::Builder::new()
-            .name(name)
-            .spawn(move || serve(&client, request, &sender))
-            .map_err(|error| Reason::Broken(format!("no thread for the request: {error}")))?;
-        let mut body = Body { http: self, reporter, receiver, waited: Duration::ZERO, bytes: 0 };
+        let work = {
+            let (client, request) = (client.clone(), request.try_clone());
+            move || request.into_iter().for_each(|request| serve(&client, request, &sender))
+        };
+        let source = match threads::detach("request", work) {
+            Ok(()) => Source::There(receiver),
+            Err(_) => Source::Here(Box::new(Exchange::Asking(client, request))),
+        };
+        let mut body = Body { http: self, reporter, source, waited: Duration::ZERO, bytes: 0 };
         match body.receive()? {
             Message::Head(status, url, headers) => {
                 check_status(status, &headers)?;
@@ -91,7 +96,7 @@ impl Http {
             Message::Chunk(_) | Message::End => {
                 Err(Reason::Broken("an answer without a head".into()).into())
             }
-            Message::Failed(reason) => Err(reason.into()),
+            Message::Failed(failure) => Err(failure),
         }
     }
 
@@ -110,9 +115,15 @@ impl Http {
     }
 
     /// The client, shared by all requests.
-    fn client(&self) -> Result<Client, Reason> {
-        let client = self.client.get_or_init(|| build_client(self.connect_timeout));
-        client.clone().map_err(Reason::Tls)
+    fn client(&self) -> Result<Client, Failure> {
+        let build = || build_client(self.connect_timeout, self.stall_timeout);
+        match self.client.get_or_init(build) {
+            Ok(client) => Ok(client.clone()),
+            Err(Unmade::Tls(reason)) => Err(Reason::Tls(reason.clone()).into()),
+            Err(Unmade::System(number)) => {
+                Err(FetchError::System(io::Error::from_raw_os_error(*number)).into())
+            }
+        }
     }
 
     /// Waits until the host has a connection to spare.
@@ -174,25 +185,25 @@ impl Answer<'_> {
         match self.body.receive()? {
             Message::Chunk(chunk) => Ok(Some(chunk)),
             Message::End => Ok(None),
-            Message::Failed(reason) => Err(reason.into()),
+            Message::Failed(failure) => Err(failure),
             Message::Head(..) => Err(Reason::Broken("a second head".into()).into()),
         }
     }
 }
 
-/// What a request's thread hands over.
-enum Message {
-    Head(u16, Url, HeaderMap),
-    Chunk(Vec<u8>),
-    End,
-    Failed(Reason),
+/// Where messages come from.
+enum Source {
+    /// The request's thread.
+    There(Receiver<Message>),
+    /// The connection itself.
+    Here(Box<Exchange>),
 }
 
 /// The caller's end of a request.
 struct Body<'a> {
     http: &'a Http,
     reporter: &'a dyn Reporter,
-    receiver: Receiver<Message>,
+    source: Source,
     /// Time spent waiting for the network since the rate was last judged …
     waited: Duration,
     /// … and the bytes that came in it.
@@ -206,7 +217,10 @@ impl Body<'_> {
                 return Err(FetchError::Cancelled.into());
             }
             let start = Instant::now();
-            let message = self.receiver.recv_timeout(TICK);
+            let message = match &mut self.source {
+                Source::There(receiver) => receiver.recv_timeout(TICK),
+                Source::Here(exchange) => Ok(exchange.next()),
+            };
             self.waited += start.elapsed();
             match message {
                 Ok(message) => {
@@ -242,30 +256,29 @@ impl Body<'_> {
 
 /// A request's thread. It ends early when nobody listens any more.
 fn serve(client: &Client, request: Request, sender: &SyncSender<Message>) {
-    let host = request.url().host_str().unwrap_or_default().to_owned();
-    let mut response = match client.execute(request) {
-        Ok(response) => response,
-        Err(error) => {
-            let _ = sender.send(Message::Failed(reason(&error, host)));
+    let mut exchange = Exchange::Asking(client.clone(), request);
+    loop {
+        let message = exchange.next();
+        let is_last = matches!(message, Message::End | Message::Failed(_));
+        if sender.send(message).is_err() || is_last {
             return;
         }
-    };
-    let (status, url) = (response.status().as_u16(), response.url().clone());
-    let head = Message::Head(status, url, response.headers().clone());
-    let mut is_heard = sender.send(head).is_ok();
-    while is_heard {
-        let mut chunk = vec![0; CHUNK];
-        let message = match response.read(&mut chunk) {
-            Ok(0) => Message::End,
-            Ok(length) => {
-                chunk.truncate(length);
-                Message::Chunk(chunk)
-            }
-            Err(error) => Message::Failed(Reason::Broken(innermost(&error))),
-        };
-        let is_last = !matches!(message, Message::Chunk(_));
-        is_heard = sender.send(message).is_ok() && !is_last;
     }
+}
+
+/// Why there is no client.
+enum Unmade {
+    /// What it says of TLS.
+    Tls(String),
+    /// The system's error number, where a limit of this machine is met.
+    System(i32),
+}
+
+/// The system's error number, where an error comes from a limit of this machine.
+pub(super) fn limit(error: &(dyn Error + 'static)) -> Option<i32> {
+    let is_limit = |error: &&io::Error| Limit::of(error).is_some();
+    let found = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).find(is_limit);
+    found.and_then(io::Error::raw_os_error)
 }
 
 /// Turns a status that brings no content into a reason.
@@ -283,15 +296,16 @@ fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
 }
 
 /// A client that speaks HTTP/2 where the server does, and checks certificates by the system's.
-fn build_client(connect_timeout: Duration) -> Result<Client, String> {
+fn build_client(connect_timeout: Duration, stall_timeout: Duration) -> Result<Client, Unmade> {
     // Fails when another part of the process chose a provider already: then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         Client::builder()
             .user_agent(concat!("elsewhere/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect_timeout)
-            // Stalls are judged by the receiving side, whatever the size of the file.
-            .timeout(None)
+            // Of each wait. Stalls are judged by the receiving side, and sooner, where it has a thread.
+            .timeout(stall_timeout.saturating_mul(2))
+            .dns_resolver(Arc::new(Names))
             .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
             .redirect(Policy::custom(|attempt| {
                 match redirect_refusal(attempt.previous(), attempt.url()) {
@@ -302,10 +316,9 @@ fn build_client(connect_timeout: Duration) -> Result<Client, String> {
     };
     // A machine without any CA certificate can still fetch from a plain mirror; https then fails
     // with a message about certificates.
-    builder()
-        .build()
-        .or_else(|_| builder().tls_certs_only([]).build())
-        .map_err(|error| innermost(&error))
+    builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(|error| {
+        limit(&error).map_or_else(|| Unmade::Tls(innermost(&error)), Unmade::System)
+    })
 }
 
 /// Why a redirect is not followed, if it is not.
@@ -321,7 +334,7 @@ fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
 }
 
 /// Puts a request's failure into words.
-fn reason(error: &reqwest::Error, host: String) -> Reason {
+pub(super) fn reason(error: &reqwest::Error, host: String) -> Reason {
     let messages: Vec<String> = chain(error).map(ToString::to_string).collect();
     let last = innermost(error);
     if error.is_redirect() || messages.iter().any(|text| text.contains("URL scheme is not allowed"))
@@ -362,7 +375,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 /// The message of the innermost cause, which says the most.
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
 }
 

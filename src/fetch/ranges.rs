@@ -16,6 +16,7 @@ use super::cache::Partial;
 use super::error::Failure;
 use super::http::{Answer, CONNECTIONS_PER_HOST};
 use super::{FetchError, Fetcher, Reason};
+use crate::tools::threads;
 
 /// Bytes of a piece: large enough that asking for it takes no noticeable part of the time.
 const PIECE: u64 = 2 << 20;
@@ -84,7 +85,7 @@ impl Fetcher<'_> {
             let (sender, done) = channel();
             for _ in 0..CONNECTIONS_PER_HOST {
                 let (sender, pieces) = (sender.clone(), &pieces);
-                scope.spawn(move || self.bring_pieces(pieces, &sender));
+                threads::spawn(scope, move || self.bring_pieces(pieces, &sender));
             }
             drop(sender);
             let mut waiting = BTreeMap::new();

@@ -65,6 +65,11 @@ impl Stream {
         self.end(End::Failed);
     }
 
+    /// Lets go of the file, which nobody reads any more.
+    pub fn release(&self) {
+        self.lock().file = None;
+    }
+
     /// Whether nobody wants it any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.lock().end == Some(End::Failed)

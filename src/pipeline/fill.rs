@@ -4,7 +4,9 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::Duration;
 
 use super::make::{Making, Rules, urls};
 use super::{Context, Keys};
@@ -12,7 +14,8 @@ use crate::error::Error;
 use crate::fetch::{End, FetchError, Stream};
 use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
-use crate::sandbox;
+use crate::sandbox::{self, Confinement};
+use crate::tools::threads::{self, Task};
 use crate::trust::{self, Policy};
 use crate::unpack::{self, UnpackError, Unpacked};
 
@@ -22,6 +25,10 @@ const DOWNLOADS: usize = 6;
 const LEAST_UNPACKERS: usize = 2;
 /// … and at the most: each takes memory.
 const MOST_UNPACKERS: usize = 8;
+/// Packages that may have come, or be coming, before somebody unpacks them: each is an open file.
+const AHEAD: usize = 16;
+/// How often a thread looks up that waits until others are not so far behind.
+const TICK: Duration = Duration::from_millis(50);
 /// A package that is smaller than the largest by this factor gives way to it on busy processors: the
 /// run cannot end before the largest is decoded, whatever else is.
 const GIVES_WAY: u64 = 4;
@@ -109,9 +116,14 @@ struct Crew<'a> {
     jobs: Vec<Job<'a>>,
     is_confinement_told: AtomicBool,
     next_download: AtomicUsize,
+    /// Told of at `taken`.
     next_unpack: AtomicUsize,
+    taken: (Mutex<()>, Condvar),
     is_over: AtomicBool,
 }
+
+/// Threads of a crew.
+type Tasks<'scope> = Vec<Task<'scope, Result<Outcome, Error>>>;
 
 impl<'a> Crew<'a> {
     fn new(
@@ -140,6 +152,7 @@ impl<'a> Crew<'a> {
             is_confinement_told,
             next_download,
             next_unpack,
+            taken: Default::default(),
             is_over,
         }
     }
@@ -148,12 +161,14 @@ impl<'a> Crew<'a> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let unpackers = processors.clamp(LEAST_UNPACKERS, MOST_UNPACKERS);
         thread::scope(|scope| {
-            let downloads: Vec<_> =
-                (0..DOWNLOADS).map(|_| scope.spawn(|| self.download())).collect();
+            let downloads = start(scope, DOWNLOADS, || self.download());
             // Here, because threads that unpack have no network.
             self.jobs.iter().for_each(|job| self.keys.ensure(job.pins()));
-            let unpackers: Vec<_> = (0..unpackers).map(|_| scope.spawn(|| self.unpack())).collect();
-            let (fetched, unpacked) = (join(downloads), join(unpackers));
+            let unpackers = start(scope, unpackers, || self.unpack());
+            let (fetched_here, unpacked_here) =
+                self.stand_in(downloads.is_empty(), unpackers.is_empty());
+            let fetched = join(downloads, fetched_here);
+            let unpacked = join(unpackers, unpacked_here);
             match unpacked {
                 Err(Error::Unpack(UnpackError::Cancelled)) | Ok(_) => fetched.and(unpacked),
                 // Only what was proven fails here, and that counts for more than what did not come.
@@ -162,10 +177,43 @@ impl<'a> Crew<'a> {
         })
     }
 
+    /// Does here what no thread was to be had for. Outcomes of fetching and of unpacking.
+    fn stand_in(
+        &self,
+        fetches: bool,
+        unpacks: bool,
+    ) -> (Result<Outcome, Error>, Result<Outcome, Error>) {
+        if unpacks {
+            // A thread is confined for ever, and this one has more to do.
+            let reason = "no thread can be started for it".to_owned();
+            self.context.reporter.detail(Confinement::Unavailable(reason).to_string());
+        }
+        match (fetches, unpacks) {
+            (false, false) => (Ok(Outcome::Filled), Ok(Outcome::Filled)),
+            (true, false) => (self.download(), Ok(Outcome::Filled)),
+            (false, true) => (Ok(Outcome::Filled), self.unpack_each()),
+            (true, true) => {
+                for job in &self.jobs {
+                    if let Err(error) = self.feed(job) {
+                        return (Err(error.into()), Ok(Outcome::Filled));
+                    }
+                    match self.put(job) {
+                        Ok(Outcome::Filled) => {}
+                        unpacked => return (Ok(Outcome::Filled), unpacked),
+                    }
+                }
+                (Ok(Outcome::Filled), Ok(Outcome::Filled))
+            }
+        }
+    }
+
     /// A downloading thread.
     fn download(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
-        while let Some(job) = self.jobs.get(self.next_download.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let number = self.next_download.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = self.jobs.get(number) else { break };
+            self.wait_for_turn(number);
             if self.is_over() {
                 job.stream.abandon();
                 continue;
@@ -194,13 +242,30 @@ impl<'a> Crew<'a> {
         feed(self.context.fetcher, &urls, &package.checksum, package.size, phase, stream)
     }
 
+    /// Waits until those who unpack are not far behind the package with this number.
+    fn wait_for_turn(&self, number: usize) {
+        let (mutex, condition) = &self.taken;
+        let mut guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_early = || number >= self.next_unpack.load(Ordering::Relaxed).saturating_add(AHEAD);
+        while is_early() && !self.is_over() && !self.context.reporter.is_cancelled() {
+            let woken = condition.wait_timeout(guard, TICK);
+            guard = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// An unpacking thread.
     fn unpack(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
         self.confine();
+        self.unpack_each()
+    }
+
+    /// Unpacks what nobody else does.
+    fn unpack_each(&self) -> Result<Outcome, Error> {
         let largest = self.jobs.first().map_or(0, |job| job.package.size);
         let mut gives_way = false;
         while let Some(job) = self.jobs.get(self.next_unpack.fetch_add(1, Ordering::Relaxed)) {
+            self.taken.1.notify_all();
             if self.is_over() {
                 break;
             }
@@ -210,13 +275,25 @@ impl<'a> Crew<'a> {
                 // On Linux, of this thread and those that it starts. Where it fails all are equal.
                 let _ = rustix::process::nice(NICER);
             }
-            match self.bring(job) {
-                Ok(unpacked) => job.tree.add(job.position, unpacked),
-                Err(error @ Error::Unpack(UnpackError::Cancelled)) => return Err(error),
-                Err(error) => return self.blame(job, error),
+            match self.put(job) {
+                Ok(Outcome::Filled) => {}
+                outcome => return outcome,
             }
         }
         Ok(Outcome::Filled)
+    }
+
+    /// Puts one package into its tree.
+    fn put(&self, job: &Job<'_>) -> Result<Outcome, Error> {
+        match self.bring(job) {
+            Ok(unpacked) => {
+                job.stream.release();
+                job.tree.add(job.position, unpacked);
+                Ok(Outcome::Filled)
+            }
+            Err(error @ Error::Unpack(UnpackError::Cancelled)) => Err(error),
+            Err(error) => self.blame(job, error),
+        }
     }
 
     /// Takes from this thread what unpacking needs not, as far as the kernel can.
@@ -277,6 +354,7 @@ impl<'a> Crew<'a> {
 
     fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+        self.taken.1.notify_all();
     }
 }
 
@@ -292,9 +370,18 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// The first error, or the worst outcome.
-fn join(threads: Vec<ScopedJoinHandle<'_, Result<Outcome, Error>>>) -> Result<Outcome, Error> {
-    let mut all = Ok(Outcome::Filled);
+/// Starts so many threads, or as many as there are to be had.
+fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    count: usize,
+    work: impl Fn() -> Result<Outcome, Error> + Copy + Send + 'scope,
+) -> Tasks<'scope> {
+    (0..count).map_while(|_| threads::hand(scope, work, |work| work()).ok()).collect()
+}
+
+/// The first error, or the worst outcome; `here` among them.
+fn join(threads: Tasks<'_>, here: Result<Outcome, Error>) -> Result<Outcome, Error> {
+    let mut all = here;
     for thread in threads {
         let result = thread.join().unwrap_or(Err(Error::Panicked));
         if all.is_ok() && !matches!(result, Ok(Outcome::Filled)) {

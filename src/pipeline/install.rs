@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use super::launchers;
 use super::make::{self, Making, Rules};
@@ -14,6 +14,7 @@ use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
+use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
 
 /// What the caller decides.
@@ -194,10 +195,10 @@ fn make<'a>(
     }
     let receipts = thread::scope(|scope| {
         let finish = |making| finish(context, keys, rules, prefix, lock, making);
-        let threads: Vec<_> =
-            makings.iter().map(|making| scope.spawn(move || finish(making))).collect();
-        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err(Error::Panicked));
-        threads.into_iter().map(join).collect::<Result<_, _>>()
+        let spawn = |making| threads::spawn(scope, move || finish(making));
+        let tasks: Vec<_> = makings.iter().map(spawn).collect();
+        let join = |task: Task<'_, _>| task.join().unwrap_or(Err(Error::Panicked));
+        tasks.into_iter().map(join).collect::<Result<_, _>>()
     })?;
     Ok((makings, receipts))
 }

@@ -21,6 +21,7 @@ use crate::model::{
 use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated, Relocation};
 use crate::smoke::{self, Trial};
+use crate::tools::threads;
 use crate::unpack::{Claims, Destination, Unpacked};
 
 /// What an install is allowed and told by its caller.
@@ -157,7 +158,7 @@ impl<'a> Making<'a> {
         let relocated = self.relocate(context, &mut files)?;
         // The disk works while the tree is tried out: nothing changes it any more.
         let (synced, proven) = thread::scope(|scope| {
-            let sync = scope.spawn(|| self.staging.sync().map_err(Error::from));
+            let sync = threads::spawn(scope, || self.staging.sync().map_err(Error::from));
             let proven = self.prove(context, &files, scratch);
             (sync.join().unwrap_or(Err(Error::Panicked)), proven)
         });

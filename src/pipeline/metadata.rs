@@ -8,7 +8,7 @@
 mod error;
 mod reading;
 
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 pub use self::error::{MetadataError, RepositoryError, TrustFailure};
 
@@ -16,6 +16,7 @@ use self::reading::{Found, Reading};
 use crate::fetch::Fetcher;
 use crate::model::{Arch, Checksum, Dist, Index, Repository, Source};
 use crate::report::{Event, Phase, Reporter};
+use crate::tools::threads::{self, Task};
 
 /// All that a dist offers for an architecture, and where each repository was read.
 #[derive(Debug)]
@@ -103,15 +104,14 @@ fn each<T: Send>(
             .map(|(position, &repository)| {
                 let reading =
                     Reading { fetcher, dist: &dist.name, arch, repository, verify, reporter };
-                scope.spawn(move || {
+                threads::spawn(scope, move || {
                     let result = work(position, &reading);
                     reporter.advanced(Phase::Metadata, 1);
                     result
                 })
             })
             .collect();
-        let join =
-            |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err(RepositoryError::Broken));
+        let join = |task: Task<'_, _>| task.join().unwrap_or(Err(RepositoryError::Broken));
         threads.into_iter().map(join).collect::<Vec<_>>()
     });
     let named = |(repository, result): (&Repository, Result<T, RepositoryError>)| {

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::prefix::Pins;
 use crate::resolve::{self, Part, ResolveError, Target, Wanted};
+use crate::tools::threads;
 
 /// Makes the plan for `request`.
 ///
@@ -41,8 +42,9 @@ pub(super) fn side_by_side<T: Send>(
 ) -> Result<Vec<T>, Error> {
     thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = arches.iter().map(|&arch| scope.spawn(move || work(arch))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect()
+        let spawn = |&arch: &Arch| threads::spawn(scope, move || work(arch));
+        let tasks: Vec<_> = arches.iter().map(spawn).collect();
+        tasks.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect()
     })
 }
 
@@ -322,7 +324,8 @@ fn load_both(
 ) -> Result<(Loaded, Option<Result<Loaded, Error>>), Error> {
     let known = |place| known.get(place).map(Vec::as_slice);
     thread::scope(|scope| {
-        let load_first = |&dist| scope.spawn(move || load(context, keys, dist, arch, known(1)));
+        let load_first =
+            |&dist| threads::spawn(scope, move || load(context, keys, dist, arch, known(1)));
         let first = choice.dists.first().map(load_first);
         let loaded = load(context, keys, dist, arch, known(0))?;
         Ok((loaded, first.map(|thread| thread.join().unwrap_or(Err(Error::Panicked)))))
@@ -389,7 +392,7 @@ pub(super) fn load(
     };
     thread::scope(|scope| {
         // Packages need the keys, and so may metadata: asked for at once, they cost no time.
-        scope.spawn(|| keys.ensure(&local::keys(dist, arch)));
+        threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));
         Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
     })
 }

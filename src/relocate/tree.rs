@@ -5,16 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, Permissions, PermissionsExt};
 
 use super::RelocateError;
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath, Taken};
+use crate::tools::threads;
 
 /// What new directories get: searchable for everyone.
 const DIRECTORY_MODE: u32 = 0o755;
@@ -241,14 +240,8 @@ impl<'a> Tree<'a> {
             }
             Ok(digests)
         };
-        let count = thread::available_parallelism().map_or(1, usize::from).min(DIGEST_THREADS);
-        let digests: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-            let join = |thread: ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect::<Result<_, _>>()
-        })?;
+        let digests = threads::together(DIGEST_THREADS, work);
+        let digests = digests.into_iter().collect::<Result<Vec<_>, _>>()?;
         for (path, (new, new_size)) in digests.into_iter().flat_map(Vec::into_iter) {
             let Some(ReceiptFile { kind: FileKind::File { size, checksum, packaged }, .. }) =
                 self.files.get_mut(&path)

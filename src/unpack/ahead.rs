@@ -1,9 +1,12 @@
 //! Reading ahead: a thread reads on while another one works on what came before. A payload's bytes
-//! are digested, decoded, and written, each in a thread of its own.
+//! are digested, decoded, and written, each in a thread of its own; or all in one, where there are no
+//! more.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
+
+use crate::tools::threads;
 
 /// Bytes of a piece.
 const CHUNK: usize = 256 << 10;
@@ -11,18 +14,24 @@ const CHUNK: usize = 256 << 10;
 const CHUNKS_AHEAD: usize = 4;
 
 /// Starts a thread in `scope` that opens a reader and reads ahead from it, until its end, an error,
-/// or the [`Ahead`] is dropped.
+/// or the [`Ahead`] is dropped. Where no thread is to be had, whoever reads reads it.
 pub(super) fn read_ahead<'scope, R: Read>(
     scope: &'scope Scope<'scope, '_>,
     open: impl FnOnce() -> io::Result<R> + Send + 'scope,
-) -> Ahead {
+) -> Ahead<R> {
     let (full, pieces) = sync_channel(CHUNKS_AHEAD);
     let (spent, empty) = sync_channel(CHUNKS_AHEAD + 2);
-    scope.spawn(move || match open() {
+    let started = threads::hand(scope, open, move |open| match open() {
         Ok(reader) => pump(reader, &full, &empty),
         Err(error) => drop(full.send(Err(error))),
     });
-    Ahead { pieces, spent, piece: Vec::new(), position: 0 }
+    match started {
+        Ok(_) => Ahead::There(Pipe { pieces, spent, piece: Vec::new(), position: 0 }),
+        Err(open) => match open() {
+            Ok(reader) => Ahead::Here(BufReader::with_capacity(CHUNK, reader)),
+            Err(error) => Ahead::Failed(Some(error)),
+        },
+    }
 }
 
 fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, empty: &Receiver<Vec<u8>>) {
@@ -55,8 +64,18 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
+/// What is read.
+pub(super) enum Ahead<R> {
+    /// By another thread.
+    There(Pipe),
+    /// By this one.
+    Here(BufReader<R>),
+    /// It could not be opened; the error, once.
+    Failed(Option<io::Error>),
+}
+
 /// The end of the pipe that is worked on.
-pub(super) struct Ahead {
+pub(super) struct Pipe {
     pieces: Receiver<io::Result<Vec<u8>>>,
     /// Where used pieces go, to be filled again.
     spent: SyncSender<Vec<u8>>,
@@ -64,7 +83,7 @@ pub(super) struct Ahead {
     position: usize,
 }
 
-impl Read for Ahead {
+impl<R: Read> Read for Ahead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
@@ -72,7 +91,25 @@ impl Read for Ahead {
     }
 }
 
-impl BufRead for Ahead {
+impl<R: Read> BufRead for Ahead<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::There(pipe) => pipe.fill_buf(),
+            Self::Here(reader) => reader.fill_buf(),
+            Self::Failed(error) => error.take().map_or(Ok(&[]), Err),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self {
+            Self::There(pipe) => pipe.consume(amount),
+            Self::Here(reader) => reader.consume(amount),
+            Self::Failed(_) => {}
+        }
+    }
+}
+
+impl Pipe {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position >= self.piece.len()
             && let Ok(next) = self.pieces.recv()

@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::{Finding, Problem, VerifyError, finding};
 use crate::model::{Checksum, Digester, FileKind, ReceiptFile};
 use crate::report::{Phase, Reporter};
+use crate::tools::threads;
 
 /// More threads than this only make a disk seek, or a network file system queue.
 const MOST_THREADS: usize = 8;
@@ -39,15 +39,7 @@ pub(super) fn all(
         }
         findings
     };
-    let count = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let findings = thread::scope(|scope| {
-        let threads: Vec<_> = (1..count).map(|_| scope.spawn(work)).collect();
-        let mut findings = work();
-        for thread in threads {
-            findings.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        findings
-    });
+    let findings = threads::together(MOST_THREADS, work).into_iter().flatten().collect();
     if reporter.is_cancelled() { Err(VerifyError::Cancelled) } else { Ok(findings) }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::repodata::primary::Scope;
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, modules, primary};
 use crate::report::Reporter;
+use crate::tools::threads::{self, Task};
 
 /// Most bytes of a metalink or mirror list.
 const LIST_LIMIT: u64 = 4 << 20;
@@ -45,9 +46,9 @@ impl Found {
 struct Guess<'scope> {
     /// Of `repomd.xml`.
     url: String,
-    repomd: ScopedJoinHandle<'scope, Option<Vec<u8>>>,
+    repomd: Task<'scope, Option<Vec<u8>>>,
     /// Of its signature, where there must be one.
-    signature: Option<ScopedJoinHandle<'scope, Option<Vec<u8>>>>,
+    signature: Option<Task<'scope, Option<Vec<u8>>>>,
 }
 
 /// One repository being read.
@@ -82,7 +83,7 @@ impl Reading<'_, '_> {
     pub(super) fn read(&self, found: &Found) -> Result<Index, RepositoryError> {
         let Found { source, repomd } = found;
         thread::scope(|scope| {
-            let modules = scope.spawn(|| self.modules(&source.base, repomd));
+            let modules = threads::spawn(scope, || self.modules(&source.base, repomd));
             let mut index =
                 Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
             self.content(&source.base, &repomd.primary, |file| {
@@ -138,7 +139,8 @@ impl Reading<'_, '_> {
             return None;
         }
         let url = join(&self.own_bases().next()?, REPOMD);
-        let ask = |url: String, limit| scope.spawn(move || self.fetcher.first_try(&url, limit));
+        let ask =
+            |url: String, limit| threads::spawn(scope, move || self.fetcher.first_try(&url, limit));
         let repomd = ask(url.clone(), REPOMD_LIMIT);
         let is_signed = self.repository.signed_metadata;
         let signature = is_signed.then(|| ask(format!("{url}.asc"), SIGNATURE_LIMIT));
@@ -195,7 +197,7 @@ impl Reading<'_, '_> {
             // The signature that will most likely be needed comes at the same time.
             let first =
                 urls.first().filter(|_| self.repository.signed_metadata && guessed.is_none());
-            let early = first.map(|url| (url, scope.spawn(|| self.signature(url))));
+            let early = first.map(|url| (url, threads::spawn(scope, || self.signature(url))));
             let early = Mutex::new(early);
             let signature = Mutex::new(signature);
             let judge = |url: &str, bytes: Vec<u8>| {

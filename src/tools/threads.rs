@@ -1,0 +1,113 @@
+//! Threads, where the system gives some: where a limit on processes or memory (`ulimit -u`, `-v`)
+//! leaves none, whoever wanted one does the work.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+
+/// Work that a thread does, or that was done.
+pub(crate) enum Task<'scope, T> {
+    /// It is on its way; `None` would be a thread without work.
+    Running(ScopedJoinHandle<'scope, Option<T>>),
+    /// There was no thread to be had.
+    Done(T),
+}
+
+impl<T> Task<'_, T> {
+    /// What came of it; an error where its thread panicked.
+    pub(crate) fn join(self) -> thread::Result<T> {
+        match self {
+            Self::Running(thread) => thread.join()?.ok_or_else(|| Box::new("no work") as _),
+            Self::Done(value) => Ok(value),
+        }
+    }
+}
+
+/// Does `work` in a thread of `scope`; here and now, where there is none to be had. So it must not
+/// wait for what the caller does next: that is [`hand`]'s.
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Task<'scope, T> {
+    match hand(scope, work, |work| work()) {
+        Ok(task) => task,
+        Err(work) => Task::Done(work()),
+    }
+}
+
+/// Hands `input` to a thread of `scope` that does `work` with it; gives it back where there is none
+/// to be had.
+pub(crate) fn hand<'scope, I: Send + 'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    input: I,
+    work: impl FnOnce(I) -> T + Send + 'scope,
+) -> Result<Task<'scope, T>, I> {
+    // Not with the closure, which is lost with a thread that does not start.
+    let (sender, receiver) = sync_channel(1);
+    let thread = Builder::new().spawn_scoped(scope, move || receiver.recv().ok().map(work));
+    match thread {
+        Ok(thread) => sender.send(input).map(|()| Task::Running(thread)).map_err(|lost| lost.0),
+        Err(_) => Err(input),
+    }
+}
+
+/// Does `work` in a thread of its own, which ends by itself; gives it back where there is none to be
+/// had.
+pub(crate) fn detach<W: FnOnce() + Send + 'static>(name: &str, work: W) -> Result<(), W> {
+    let (sender, receiver) = sync_channel::<W>(1);
+    let run = move || receiver.recv().into_iter().for_each(|work| work());
+    match Builder::new().name(name.to_owned()).spawn(run) {
+        Ok(_) => sender.send(work).map_err(|lost| lost.0),
+        Err(_) => Err(work),
+    }
+}
+
+/// Does `work` in as many threads as there are processors, at `most`, this one among them. Returns
+/// what each gave.
+pub(crate) fn together<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    let count = thread::available_parallelism().map_or(1, usize::from).min(most);
+    thread::scope(|scope| {
+        let others: Vec<_> =
+            (1..count).map_while(|_| hand(scope, &work, |work| work()).ok()).collect();
+        let mut all = vec![work()];
+        for other in others {
+            all.push(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn work_is_done_once_and_what_came_of_it_comes_back() {
+        let count = AtomicUsize::new(0);
+        let all = together(3, || count.fetch_add(1, Ordering::Relaxed));
+        assert_eq!(all.len(), count.into_inner());
+        let sum = thread::scope(|scope| {
+            let tasks: Vec<_> = (0..4).map(|number| spawn(scope, move || number)).collect();
+            tasks.into_iter().map(|task| task.join().unwrap()).sum::<i32>()
+        });
+        assert_eq!(sum, 6);
+        let (sender, receiver) = sync_channel(1);
+        assert!(detach("test", move || sender.send(7).unwrap()).is_ok());
+        assert_eq!(receiver.recv(), Ok(7));
+    }
+
+    #[test]
+    fn a_panic_comes_back_as_an_error() {
+        let outcome = thread::scope(|scope| {
+            let panicking = || {
+                if true {
+                    resume_unwind(Box::new("quietly"));
+                }
+            };
+            spawn(scope, panicking).join()
+        });
+        assert!(outcome.is_err());
+    }
+}
