@@ -29,7 +29,7 @@ pub const EXIT_STATUSES: [(u8, &str); 13] = [
     (4, "trust: something is not what its digest or signature says"),
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
-    (7, "this host: what was installed does not run here, or a limit is too low"),
+    (HOST, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
     (UPDATE_AVAILABLE, "update --check: there is an update"),
@@ -45,6 +45,9 @@ pub const UNDEFINED: u8 = 11;
 
 /// The exit status of a network that did not give what was asked for.
 pub const NETWORK: u8 = 3;
+
+/// Exit status where this host, or a limit of it, is to blame.
+pub const HOST: u8 = 7;
 
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
@@ -235,7 +238,7 @@ impl Error {
         match self {
             error if error.is_cancelled() => INTERRUPTED,
             // Where it was met says nothing about who is to blame.
-            error if error.limit().is_some_and(|limit| limit != Limit::FileSize) => 7,
+            error if error.limit().is_some_and(|limit| limit != Limit::FileSize) => HOST,
             Self::Panicked
             | Self::Signals { .. }
             | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
@@ -272,7 +275,7 @@ impl Error {
             | Self::Musl
             | Self::Gaps { .. }
             | Self::Smoke(_)
-            | Self::Unwell(_) => 7,
+            | Self::Unwell(_) => HOST,
             Self::Release(error) => release_status(error),
             Self::Cancelled => INTERRUPTED,
         }
@@ -371,7 +374,7 @@ fn fetch_status(error: &FetchError) -> u8 {
     };
     match error {
         FetchError::Cache { .. } | FetchError::Full { .. } => 6,
-        FetchError::System(_) => 7,
+        FetchError::System(_) => HOST,
         FetchError::Cancelled => INTERRUPTED,
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
@@ -390,7 +393,7 @@ fn release_status(error: &ReleaseError) -> u8 {
         ReleaseError::Unknown => 1,
         ReleaseError::NoProgram { .. } => 5,
         ReleaseError::Write { .. } => 6,
-        ReleaseError::DoesNotRun { .. } => 7,
+        ReleaseError::DoesNotRun { .. } => HOST,
         ReleaseError::NoKey
         | ReleaseError::Signature { .. }
         | ReleaseError::Malformed

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
-use crate::tools::threads;
+use crate::tools::{limits, threads};
 use process::{End, Finished};
 
 /// How long a test may take.
@@ -129,6 +129,19 @@ impl SmokeError {
     /// What to type or do next, where there is something useful to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        let is_runs = matches!(
+            self,
+            Self::Unloadable { .. }
+                | Self::Failed { .. }
+                | Self::TimedOut { .. }
+                | Self::Unexpected { .. }
+        );
+        if let Some(low) = limits::low().filter(|_| is_runs) {
+            return Some(format!(
+                "what is tried may need more than this shell's limits give, {low}: raise them; \
+                 what was installed before is untouched"
+            ));
+        }
         match self {
             Self::Unloadable { .. } => Some(
                 "this machine's C library or processor may be too old for these packages: try an older dist with -d"

@@ -114,6 +114,7 @@ pub fn run() -> ExitCode {
     let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
     let execute = || {
         session::catch_signals(&cancelled)?;
+        session::tell_limits(&terminal);
         cli.command.execute(&host, &terminal)
     };
     // What the panic said stands above.

@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use indicatif::HumanBytes;
+use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::options::{Settings, Sources, TrustKeys};
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
-use crate::error::{Error, INTERRUPTED};
+use crate::error::{Error, HOST, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
 use crate::model::{Aim, Arch, Plan, TreePlan};
 use crate::pipeline::{Context, Keys};
+use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::{limits, threads};
 
@@ -23,9 +25,13 @@ use crate::tools::{limits, threads};
 /// group, and whoever hits Ctrl-C hits it twice.
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
+/// Address space, in bytes, that is enough for every command.
+const ENOUGH_MEMORY: u64 = 1 << 30;
+
 /// Lets the first signal set `cancelled`, so that stages stop and clean up, and a later one end the
 /// process on the spot; the next run then cleans up. A file that grows beyond a limit is an error of
-/// whoever writes it, not the end of the process.
+/// whoever writes it, not the end of the process; and memory that a limit denies is told by the exit
+/// status.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
@@ -33,6 +39,11 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
     let failed = |source| Error::Signals { source };
     // A handler, because what is ignored would be ignored by the programs that are started too.
     flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
+    if limits::memory().is_some() {
+        // The allocator says what it could not have, and `tell_limits` said why before.
+        let always = Arc::new(AtomicBool::new(true));
+        flag::register_conditional_shutdown(SIGABRT, HOST.into(), always).map_err(failed)?;
+    }
     let is_later = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&is_later))
@@ -54,6 +65,17 @@ pub(super) fn catch_signals(cancelled: &Arc<AtomicBool>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Tells of a limit on memory that may end the run at any moment, in nobody's words but the allocator's.
+pub(super) fn tell_limits(terminal: &Terminal) {
+    if let Some(bytes) = limits::memory().filter(|&bytes| bytes < ENOUGH_MEMORY) {
+        // At once: warnings come at the end.
+        terminal.note(format!(
+            "this shell's limit on memory is {} (ulimit -v), which may be too little",
+            HumanBytes(bytes)
+        ));
+    }
 }
 
 /// The parts of a [`Context`], owned.

@@ -1,9 +1,8 @@
 //! Kernel, C library, processor, limits.
 
-use rustix::process::{Resource, getrlimit};
-
 use super::{Observation, State, Subject, explain};
 use crate::model::{Arch, Libc, escape};
+use crate::tools::limits;
 
 /// EL7's kernel: the oldest that runs containers for ordinary users, with its backports.
 const OLDEST_KERNEL: (u32, u32) = (3, 10);
@@ -111,27 +110,12 @@ fn runnable(subject: &Subject) -> String {
     if names.is_empty() { "none of the dists".to_owned() } else { names.join(", ") }
 }
 
-/// Limits below which container runtimes fail: the resource, its name and unit, and the least.
-const LIMITS: [(Resource, &str, u64, u64); 4] = [
-    (Resource::Nofile, "open files (-n)", 1, 1024),
-    (Resource::Nproc, "processes (-u)", 1, 256),
-    // Go's runtime reserves address space that it never uses.
-    (Resource::As, "KiB of address space (-v)", 1024, 4 << 30),
-    (Resource::Fsize, "KiB of a file (-f)", 1024, 8 << 30),
-];
-
 /// The check `limits`.
 pub(super) fn limits(_: &Subject) -> Vec<Observation> {
-    let low = |(resource, name, unit, least): (Resource, &str, u64, u64)| {
-        let current = getrlimit(resource).current?;
-        (current < least).then(|| format!("{} {name}", current / unit))
-    };
-    let low: Vec<String> = LIMITS.into_iter().filter_map(low).collect();
-    vec![if low.is_empty() {
-        Observation::new("limits", State::Ok, "files, processes, memory: enough of each")
-    } else {
-        Observation::new("limits", State::Limited, low.join(", "))
+    vec![match limits::low() {
+        None => Observation::new("limits", State::Ok, "files, processes, memory: enough of each"),
+        Some(low) => Observation::new("limits", State::Limited, low.clone())
             .because("limits-low")
-            .with("which", low.join(", "))
+            .with("which", low),
     }]
 }

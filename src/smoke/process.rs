@@ -20,6 +20,9 @@ const SHOWN_LINES: usize = 10;
 /// The longest pause between two looks at a running program.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a program waits for others to end before it starts, where there are too many.
+const SPAWN_LIMIT: Duration = Duration::from_secs(2);
+
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -45,7 +48,7 @@ pub(super) fn run(
 ) -> io::Result<Finished> {
     let (mut reader, writer) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
-    let mut child = command.spawn()?;
+    let mut child = spawn(&mut command, reporter)?;
     // It holds our copies of the writing end.
     drop(command);
     let mut output = Vec::new();
@@ -59,6 +62,22 @@ pub(super) fn run(
     drain(&mut reader, &mut output)?;
     let output = String::from_utf8_lossy(&output).into_owned();
     Ok(Finished { end: end?.unwrap_or(End::Exited(status)), output })
+}
+
+/// Starts `command`; where no more processes may run, once others have ended, if they do soon.
+fn spawn(command: &mut Command, reporter: &dyn Reporter) -> io::Result<Child> {
+    let started = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if started.elapsed() > SPAWN_LIMIT || reporter.is_cancelled() {
+                    return Err(error);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Collects output until the program ends (`None`), or must be ended.

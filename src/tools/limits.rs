@@ -91,6 +91,30 @@ pub(crate) fn causes<'a>(
     })
 }
 
+/// Limits below which container runtimes fail: the resource, its name and unit, and the least.
+const LEAST: [(Resource, &str, u64, u64); 4] = [
+    (Resource::Nofile, "open files (ulimit -n)", 1, 1024),
+    (Resource::Nproc, "processes (ulimit -u)", 1, 256),
+    // Go's runtime reserves address space that it never uses.
+    (Resource::As, "KiB of address space (ulimit -v)", 1024, 4 << 30),
+    (Resource::Fsize, "KiB of a file (ulimit -f)", 1024, 8 << 30),
+];
+
+/// Limits of this process that are too low for container runtimes, for people; `None` where none is.
+pub(crate) fn low() -> Option<String> {
+    let low = |(resource, name, unit, least): (Resource, &str, u64, u64)| {
+        let current = getrlimit(resource).current?;
+        (current < least).then(|| format!("{} {name}", current / unit))
+    };
+    let low: Vec<String> = LEAST.into_iter().filter_map(low).collect();
+    (!low.is_empty()).then(|| low.join(", "))
+}
+
+/// The limit on this process's address space, in bytes, if there is one.
+pub(crate) fn memory() -> Option<u64> {
+    getrlimit(Resource::As).current
+}
+
 /// Lets this process open as many files as the system lets it, where it was given fewer by default.
 pub(crate) fn allow_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
