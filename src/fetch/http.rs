@@ -32,6 +32,8 @@ pub(super) const CONNECTIONS_PER_HOST: usize = 4;
 const REDIRECTS: usize = 5;
 /// Pieces that may wait for the caller.
 const CHUNKS_AHEAD: usize = 4;
+/// How much longer than any stall a request's thread waits for the network.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a waiting caller looks up.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -304,7 +306,7 @@ fn build_client(connect_timeout: Duration, stall_timeout: Duration) -> Result<Cl
             .user_agent(concat!("elsewhere/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect_timeout)
             // Of each wait. Stalls are judged by the receiving side, and sooner, where it has a thread.
-            .timeout(stall_timeout.saturating_mul(2))
+            .timeout(stall_timeout.saturating_mul(2).saturating_add(PATIENCE))
             .dns_resolver(Arc::new(Names))
             .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
             .redirect(Policy::custom(|attempt| {
