@@ -1,4 +1,5 @@
-//! Draws: progress bars on a terminal, plain lines in a log, a JSON object per line for programs.
+//! Draws: progress bars on a terminal, plain lines in a log, a JSON object per line for programs
+//! (`docs/json.md` describes them).
 //! The only room that writes to standard output and standard error.
 
 use std::collections::HashMap;
@@ -32,8 +33,26 @@ pub enum Form {
     Bars,
     /// Lines, for a log.
     Lines,
-    /// A JSON object per line on standard output.
-    Json,
+    /// For programs: a document on standard output, and what happens on standard error, a JSON object
+    /// per line.
+    Document,
+    /// For programs: what happens and last the result, a JSON object per line on standard output.
+    Events,
+}
+
+impl Form {
+    /// Whether it is for programs.
+    fn is_json(self) -> bool {
+        matches!(self, Self::Document | Self::Events)
+    }
+}
+
+/// The last line of a run whose events go to standard output.
+#[derive(Serialize)]
+struct Outcome<'a, T> {
+    event: &'static str,
+    #[serde(flatten)]
+    result: &'a T,
 }
 
 /// The user's screen.
@@ -132,11 +151,12 @@ impl Terminal {
         self.state().output_error.take()
     }
 
-    /// Writes a result as JSON to standard output: on one line where programs read, behind the lines
-    /// that told what happened; else as an indented document.
+    /// Writes a result as JSON to standard output: on one line where programs read, which among events
+    /// is one more event; else as an indented document.
     pub fn output_json(&self, value: &impl Serialize) {
         let text = match self.form {
-            Form::Json => serde_json::to_string(value),
+            Form::Events => serde_json::to_string(&Outcome { event: "result", result: value }),
+            Form::Document => serde_json::to_string(value),
             Form::Bars | Form::Lines => serde_json::to_string_pretty(value),
         };
         match text {
@@ -147,7 +167,7 @@ impl Terminal {
 
     /// Writes a line for people to standard error, unless quiet or JSON was asked for.
     pub fn line(&self, text: impl Display) {
-        if self.verbosity > Verbosity::Quiet && self.form != Form::Json {
+        if self.verbosity > Verbosity::Quiet && !self.form.is_json() {
             self.write_line(text);
         }
     }
@@ -156,9 +176,9 @@ impl Terminal {
     /// process ends with.
     pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>, status: u8) {
         let causes = causes(error);
-        if self.form == Form::Json {
+        if self.form.is_json() {
             let message = causes.join(": ");
-            self.output(serde_json::json!({
+            self.tell_line(&serde_json::json!({
                 "event": "error", "status": status, "message": message, "causes": causes,
                 "hint": hint
             }));
@@ -174,7 +194,7 @@ impl Terminal {
     pub fn finish(&self) {
         let warnings = std::mem::take(&mut self.state().warnings);
         let _ = self.bars.clear();
-        if self.form == Form::Json || self.verbosity == Verbosity::Quiet {
+        if self.form.is_json() || self.verbosity == Verbosity::Quiet {
             return;
         }
         for warning in warnings {
@@ -183,9 +203,21 @@ impl Terminal {
     }
 
     fn write_line(&self, text: impl Display) {
+        // In one piece, also where other processes write to the same place.
+        let line = format!("{text}\n");
         self.bars.suspend(|| {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = io::stderr().lock().write_all(line.as_bytes());
         });
+    }
+
+    /// Writes what happened, for programs, beside the result or before it.
+    fn tell_line(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            match self.form {
+                Form::Events => self.output(text),
+                _ => self.write_line(text),
+            }
+        }
     }
 
     fn painted(&self, text: &str, colour: &str) -> String {
@@ -284,23 +316,21 @@ impl Terminal {
             let (done, total) = (progress.done, progress.total);
             let value = serde_json::json!(
                 {"event": "progress", "phase": phase, "done": done, "total": total});
-            return self.output(value);
+            return self.tell_line(&value);
         }
         match event {
             Event::Started { phase, total } => self.start(*phase, *total),
             Event::Finished { phase } => drop(self.close(*phase)),
             _ => {}
         }
-        if let Ok(text) = serde_json::to_string(event) {
-            self.output(text);
-        }
+        self.tell_line(event);
     }
 }
 
 impl Reporter for Terminal {
     fn event(&self, event: Event) {
         match self.form {
-            Form::Json => self.tell(&event),
+            Form::Document | Form::Events => self.tell(&event),
             Form::Bars | Form::Lines => self.draw(event),
         }
     }

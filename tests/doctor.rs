@@ -123,7 +123,6 @@ fn visit_with(treatment: &str, words: &[&str], variables: &[(&str, &str)]) -> Vi
     let words = [&["@elsewhere", "doctor", "--json", "--wait", "20"], words].concat();
     let output = output(treatment, &words, variables);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // An error's line follows the answer.
     let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
     let value = values.next().and_then(Result::ok);
     let value = value.unwrap_or_else(|| panic!("{output:?}"));

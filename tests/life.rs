@@ -153,14 +153,15 @@ fn programs_are_told_where_it_is_and_what_was_removed() {
     let runtimes = ["gadget 1", "tool 1"];
     let expected = serde_json::json!({"bin": bin, "runtimes": runtimes});
     assert_eq!(json(&["module", "--json", "p"]), expected);
+    let result = |trees: &[_]| serde_json::json!({"event": "result", "trees": trees});
     let without = |arch| serde_json::json!({"arch": arch, "place": arch, "runtime": "gadget", "generation": 2});
     let told = json(&["remove", "--json", "-r", "gadget", "p"]);
-    assert_eq!(told, serde_json::json!([without("x86_64"), without("aarch64")]));
+    assert_eq!(told, result(&[without("x86_64"), without("aarch64")]));
     let gone = |arch, numbers: &[u32]| serde_json::json!({"arch": arch, "place": arch, "removed": numbers, "spared": []});
     let told = json(&["remove", "--json", "--force", "-a", "aarch64", "p"]);
-    assert_eq!(told, serde_json::json!([gone("aarch64", &[1, 2])]));
+    assert_eq!(told, result(&[gone("aarch64", &[1, 2])]));
     let told = json(&["remove", "--json", "--all", "--force", "p"]);
-    assert_eq!(told, serde_json::json!([gone("x86_64", &[1, 2])]));
+    assert_eq!(told, result(&[gone("x86_64", &[1, 2])]));
 }
 
 #[test]

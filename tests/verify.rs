@@ -37,10 +37,9 @@ fn findings(outcome: &Outcome) -> BTreeMap<String, String> {
     outcome.out.lines().filter_map(line).collect()
 }
 
-/// The result among what `--json` prints: before it come events, behind it may come an error.
+/// The document that `--json` prints.
 fn result(outcome: &Outcome) -> Value {
-    let documents = serde_json::Deserializer::from_str(&outcome.out).into_iter::<Value>();
-    documents.map(Result::unwrap).find(|document| document.get("trees").is_some()).unwrap()
+    serde_json::from_str(&outcome.out).unwrap()
 }
 
 /// Damages the tree in every way that there is.

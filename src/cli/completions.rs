@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::options::Output;
 use crate::terminal::Terminal;
@@ -28,6 +29,11 @@ impl Completions {
         let mut script = Vec::new();
         let mut command = super::Cli::command();
         clap_complete::generate(self.shell, &mut command, "elsewhere", &mut script);
-        terminal.output(String::from_utf8_lossy(&script).trim_end());
+        let script = String::from_utf8_lossy(&script);
+        if self.output.json {
+            let shell = self.shell.to_string();
+            return terminal.output_json(&json!({ "shell": shell, "script": script }));
+        }
+        terminal.output(script.trim_end());
     }
 }

@@ -22,7 +22,7 @@ use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime, escape};
 use crate::pipeline::Context;
 use crate::prefix::Prefix;
 use crate::report::Reporter;
-use crate::terminal::Terminal;
+use crate::terminal::{Form, Terminal};
 
 /// Say what works on this machine, and what helps where something does not
 ///
@@ -66,7 +66,7 @@ pub(super) fn asked_probe(host: &Host) -> Option<Probe> {
 
 /// Plays that part.
 pub(super) fn run_probe(probe: Probe, host: &Host) {
-    let terminal = Output::default().terminal(host, Arc::default());
+    let terminal = Output::default().terminal(host, Arc::default(), Form::Lines);
     doctor::probe(probe, &|step, number| terminal.output(format_args!("{step} {number}")));
 }
 

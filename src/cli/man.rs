@@ -38,6 +38,9 @@ impl Man {
         fs::create_dir_all(directory)
             .and_then(|()| write(&command, &date, directory))
             .map_err(|source| Error::File { path: directory.clone(), source })?;
+        if self.output.json {
+            terminal.output_json(&serde_json::json!({ "directory": directory.to_string_lossy() }));
+        }
         terminal.line(format_args!("wrote {}", directory.join("elsewhere*.1").display()));
         Ok(())
     }

@@ -29,11 +29,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, UPDATE_AVAILABLE};
 use crate::host::Host;
-use crate::terminal::Terminal;
+use crate::terminal::{Form, Terminal};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -111,7 +111,8 @@ pub fn run() -> ExitCode {
         Err(error) => return ExitCode::from(tell(&error, &host)),
     };
     let cancelled = Arc::new(AtomicBool::new(false));
-    let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled));
+    let form = json_form(&host);
+    let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled), form);
     let execute = || {
         session::catch_signals(&cancelled)?;
         session::tell_limits(&terminal);
@@ -148,9 +149,40 @@ fn tell(told: &clap::Error, host: &Host) -> u8 {
     let text = text.split("\n\nFor more information").next().unwrap_or_default();
     let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
     let error = Error::Usage(words.join(" "));
-    let terminal = options::Output::json().terminal(host, Arc::default());
+    let terminal = options::Output::json().terminal(host, Arc::default(), json_form(host));
     terminal.error(&error, error.hint().as_deref(), status);
     status
+}
+
+/// Commands whose result is a document: they only look.
+const DOCUMENTS: [&str; 11] = [
+    "completions",
+    "doctor",
+    "env",
+    "history",
+    "list",
+    "man",
+    "module",
+    "plan",
+    "sbom",
+    "status",
+    "verify",
+];
+
+/// What programs are told: a document alone where the command only looks, events where it changes
+/// something. Also of a command line that makes no sense otherwise.
+fn json_form(host: &Host) -> Form {
+    let words = host.arguments().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<String> = words.take_while(|word| word != "--").collect();
+    let Some(name) = words.iter().find(|word| !word.starts_with('-')) else {
+        return Form::Document;
+    };
+    let repairs = name == "verify" && words.iter().any(|word| word == "--repair");
+    let is_known = Cli::command().find_subcommand(name).is_some();
+    match DOCUMENTS.contains(&name.as_str()) || !is_known {
+        true if !repairs => Form::Document,
+        _ => Form::Events,
+    }
 }
 
 impl Command {
@@ -210,7 +242,6 @@ impl Command {
 mod tests {
     use super::*;
     use crate::error::EXIT_STATUSES;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definitions_are_consistent() {

@@ -349,8 +349,8 @@ impl Output {
         Self { json: true, ..Self::default() }
     }
 
-    /// The terminal that these options ask for.
-    pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>) -> Terminal {
+    /// The terminal that these options ask for. For programs it has the form `json`.
+    pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>, json: Form) -> Terminal {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,
@@ -358,7 +358,7 @@ impl Output {
         };
         let tty = std::io::stderr().is_terminal() && !host.is_dumb_terminal();
         let form = match (self.json, tty) {
-            (true, _) => Form::Json,
+            (true, _) => json,
             (_, true) => Form::Bars,
             _ => Form::Lines,
         };

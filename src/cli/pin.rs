@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::options::{Output, Turn};
 use super::parts;
@@ -78,7 +79,7 @@ impl Pin {
             part.set_pins(&lock, &pins)?;
         }
         if self.output.json {
-            terminal.output_json(&pins);
+            terminal.output_json(&json!({ "pins": pins }));
         }
         let (name, version) = (escape(name), escape(&version));
         terminal.line(format_args!(
@@ -91,7 +92,7 @@ impl Pin {
     fn list(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
         let pins = parts::pins(prefix)?;
         if self.output.json {
-            terminal.output_json(&pins);
+            terminal.output_json(&json!({ "pins": pins }));
             return Ok(());
         }
         if pins.is_empty() {
@@ -118,7 +119,7 @@ impl Unpin {
             }
         }
         if self.output.json {
-            terminal.output_json(&pins);
+            terminal.output_json(&json!({ "pins": pins }));
         }
         let name = escape(&self.runtime);
         match was_pinned {

@@ -50,12 +50,13 @@ impl Prune {
         for part in self.part.of(&prefix)? {
             self.prune(&part, &mut all, terminal)?;
         }
+        parts::drop_empty(&prefix, self.turn.waits(), terminal)?;
         match (self.output.json, all.is_empty()) {
-            (true, _) => terminal.output_json(&all),
+            (true, _) => terminal.output_json(&json!({ "trees": all })),
             (false, true) => terminal.line("nothing to prune"),
             (false, false) => {}
         }
-        parts::drop_empty(&prefix, self.turn.waits(), terminal)
+        Ok(())
     }
 
     fn prune(

@@ -91,11 +91,12 @@ impl Remove {
             let removed = parts::replanned(terminal, || self.remove_from(part, host, terminal))?;
             entries.extend(removed);
         }
-        if self.output.json {
-            terminal.output_json(&entries);
-        }
         self.forget_pins(&prefix, terminal)?;
-        parts::drop_empty(&prefix, self.turn.waits(), terminal)
+        parts::drop_empty(&prefix, self.turn.waits(), terminal)?;
+        if self.output.json {
+            terminal.output_json(&json!({ "trees": entries }));
+        }
+        Ok(())
     }
 
     /// Drops the pins of what is no longer in any part.

@@ -61,7 +61,7 @@ impl Rollback {
             self.roll_back(part, &catalog, parts.len() > 1, &mut entries, terminal)?;
         }
         if self.output.json {
-            terminal.output_json(&entries);
+            terminal.output_json(&serde_json::json!({ "trees": entries }));
         } else if entries.is_empty() {
             terminal.note(format!("{}: nothing is installed", self.prefix.display()));
         }

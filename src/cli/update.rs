@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
@@ -113,7 +114,7 @@ impl Update {
 
     fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {
         if self.output.json {
-            terminal.output_json(&changes);
+            terminal.output_json(&json!({ "trees": changes }));
         } else if changes.is_empty() {
             terminal.output(format_args!("{}: nothing to update", self.prefix.display()));
         } else {

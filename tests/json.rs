@@ -1,0 +1,216 @@
+//! What programs are told: every command with `--json`, when it succeeds and when it fails. Both
+//! streams are read as `docs/json.md` describes them.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::site::{Site, data, hello};
+
+/// Commands whose result is a document, which stands alone on standard output.
+const DOCUMENTS: [&str; 11] = [
+    "completions",
+    "doctor",
+    "env",
+    "history",
+    "list",
+    "man",
+    "module",
+    "plan",
+    "sbom",
+    "status",
+    "verify",
+];
+
+/// A site whose definitions and mirror the user's configuration names.
+fn configured(name: &str) -> Site {
+    let site = Site::new(name);
+    let root = site.scratch.path().display().to_string();
+    let config = format!("mirror = \"{root}/mirror\"\nrepos = [\"{root}/repos\"]\n");
+    site.scratch.write("config/elsewhere/config.toml", config);
+    site
+}
+
+fn command(site: &Site, words: &[&str]) -> Output {
+    let root = site.scratch.path();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    command.env_clear().env("HOME", root.join("home")).env("TMPDIR", root).current_dir(root);
+    command.env("XDG_CONFIG_HOME", root.join("config")).env("XDG_CACHE_HOME", root.join("cache"));
+    command.env("PATH", "/usr/bin:/bin").args(words).arg("--json").output().unwrap()
+}
+
+/// Each line of a stream, which must be an object with an `event`.
+fn events(stream: &[u8], words: &[&str]) -> Vec<Value> {
+    let text = std::str::from_utf8(stream).unwrap();
+    let event = |line: &str| -> Value {
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{words:?}: {line}"));
+        assert!(value["event"].is_string(), "{words:?}: {line}");
+        value
+    };
+    text.lines().map(event).collect()
+}
+
+/// Runs the command, which must end with `status`, and reads both streams. Returns the result, or the
+/// error where there is none.
+fn told(site: &Site, status: i32, words: &[&str]) -> Value {
+    let output = command(site, words);
+    assert_eq!(output.status.code(), Some(status), "{words:?}: {output:?}");
+    let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair");
+    let error = |last: Option<&Value>| {
+        let error = last.unwrap_or_else(|| panic!("{words:?} tells nothing"));
+        assert_eq!(error["event"], "error", "{words:?}: {error}");
+        assert_eq!(error["status"], status, "{words:?}: {error}");
+        assert!(error["message"].is_string() && error["causes"].is_array(), "{words:?}: {error}");
+        error.clone()
+    };
+    if !is_document {
+        assert_eq!(output.stderr, b"", "{words:?}: {output:?}");
+        let lines = events(&output.stdout, words);
+        let count = lines.iter().filter(|line| line["event"] == "result").count();
+        if status == 0 || status == 10 {
+            assert_eq!(
+                (count, &lines.last().unwrap()["event"]),
+                (1, &"result".into()),
+                "{words:?}"
+            );
+            return lines.last().unwrap().clone();
+        }
+        return error(lines.last());
+    }
+    let lines = events(&output.stderr, words);
+    if status != 0 {
+        error(lines.last());
+    }
+    if output.stdout.is_empty() {
+        assert_ne!(status, 0, "{words:?}");
+        return lines.last().unwrap().clone();
+    }
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+}
+
+/// The commands that `--help` lists.
+fn commands() -> BTreeSet<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_elsewhere")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let name = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+    list.lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(name)
+        .collect()
+}
+
+#[test]
+fn every_command_is_read_by_programs_when_it_succeeds() {
+    let site = configured("json-success");
+    let mut tried = BTreeSet::new();
+    let mut told = |words: &[&str]| {
+        tried.insert(words[0].to_owned());
+        told(&site, 0, words)
+    };
+    let basic = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
+    let plan = told(&[&["plan"], &basic[..]].concat());
+    assert_eq!(plan["tree"][0]["package"].as_array().unwrap().len(), 2);
+    let dry = told(&[&["install", "--dry-run"], &basic[..], &["p"]].concat());
+    assert_eq!(dry["tree"], plan["tree"]);
+    let installed = told(&[&["install"], &basic[..], &["p"]].concat());
+    assert_eq!(installed["trees"][0]["unchanged"], false);
+    assert_eq!(told(&["list", "-d", "lab", "-a", "x86_64"])["dist"], "lab");
+    assert_eq!(told(&["status", "p"])[0]["dist"], "lab");
+    assert_eq!(told(&["update", "--check", "p"])["trees"], serde_json::json!([]));
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    assert_eq!(told(&["update", "p"])["trees"][0]["generation"], 2);
+    assert_eq!(told(&["history", "p"])[1]["generation"], 2);
+    assert_eq!(told(&["rollback", "p"])["trees"][0]["to"], 1);
+    assert_eq!(told(&["verify", "p"])["trees"][0]["live"], true);
+    assert_eq!(told(&["verify", "--deep", "p"])["trees"][0]["findings"], serde_json::json!([]));
+    fs::write(site.scratch.path().join("p/x86_64/share/hello/text"), "damaged").unwrap();
+    assert_eq!(told(&["verify", "--repair", "p"])["trees"][0]["findings"], serde_json::json!([]));
+    assert_eq!(told(&["sbom", "p"])["bomFormat"], "CycloneDX");
+    assert_eq!(told(&["pin", "p", "hello@1"])["pins"]["hello"], "1");
+    assert_eq!(told(&["pin", "p"])["pins"]["hello"], "1");
+    assert_eq!(told(&["unpin", "p", "hello"])["pins"], serde_json::json!({}));
+    assert_eq!(told(&["prune", "--keep", "0", "--force", "p"])["trees"][0]["removed"][0], 2);
+    assert!(told(&["env", "p"])["bin"].as_str().unwrap().ends_with("/p/bin"));
+    assert_eq!(told(&["module", "p"])["runtimes"][0], "hello 1.0");
+    assert!(told(&["completions", "bash"])["script"].as_str().unwrap().contains("complete"));
+    assert_eq!(told(&["man", "pages"])["directory"], "pages");
+    assert_eq!(told(&["remove", "--all", "--force", "p"])["trees"][0]["arch"], "x86_64");
+    // Whatever machine this is: the document is whole whether all is well or not.
+    let output = command(&site, &["doctor"]);
+    serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    events(&output.stderr, &["doctor"]);
+    // A release that the built-in key has signed is in nobody's reach here.
+    tried.extend(["doctor", "self"].map(str::to_owned));
+    assert_eq!(tried, commands());
+}
+
+#[test]
+fn every_command_is_read_by_programs_when_it_fails() {
+    let site = configured("json-failure");
+    let mut tried = BTreeSet::new();
+    let mut fails = |status: i32, words: &[&str]| {
+        tried.insert(words[0].to_owned());
+        told(&site, status, words)
+    };
+    // No such prefix.
+    for name in
+        ["env", "history", "module", "prune", "rollback", "sbom", "status", "update", "verify"]
+    {
+        fails(6, &[name, "nowhere"]);
+    }
+    fails(6, &["verify", "--repair", "nowhere"]);
+    fails(6, &["pin", "nowhere", "hello@1"]);
+    fails(6, &["unpin", "nowhere", "hello"]);
+    fails(6, &["remove", "--all", "nowhere"]);
+    // What makes no sense, to the command and to the command line's reader.
+    let unknown = fails(2, &["install", "-r", "nothing", "p"]);
+    assert!(unknown["hint"].is_string(), "{unknown}");
+    for name in ["plan", "list", "doctor"] {
+        fails(2, &[name, if name == "list" { "-d" } else { "-r" }, "nothing"]);
+    }
+    fails(2, &["completions", "cmd.exe"]);
+    site.scratch.write("file", "");
+    fails(6, &["man", "file/pages"]);
+    let root = site.scratch.path().join("nothing");
+    fails(3, &["self", "update", "--check", "--from", root.to_str().unwrap()]);
+    for words in [&["install", "--frob", "p"][..], &["verify", "--frob", "p"], &["remove", "p"]] {
+        fails(2, words);
+    }
+    assert_eq!(tried, commands());
+    // A repository that is not there: events come before the error.
+    fs::remove_dir_all(site.file("base/repodata")).unwrap();
+    let basic = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
+    for words in [&["plan"][..], &["install", "p"]] {
+        let error = told(&site, 3, &[words, &basic[..]].concat());
+        assert!(error["message"].as_str().unwrap().contains("repository base of lab"), "{error}");
+    }
+    told(&site, 3, &["list", "-d", "lab", "-a", "x86_64"]);
+}
+
+#[test]
+fn a_command_that_is_none_is_told_on_standard_error() {
+    let site = configured("json-nothing");
+    let output = command(&site, &["frobnicate"]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]));
+    assert_eq!(events(&output.stderr, &[])[0]["status"], 2);
+}
+
+#[test]
+fn damage_is_a_document_and_an_error() {
+    let site = configured("json-damage");
+    site.install(&[]).ok();
+    let prefix = site.prefix().display().to_string();
+    fs::write(site.prefix().join("x86_64/share/hello/text"), "damaged").unwrap();
+    let document = told(&site, 8, &["verify", &prefix]);
+    assert_eq!(document["trees"][0]["findings"][0]["problem"], "content");
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    let update = told(&site, 10, &["update", "--check", &prefix]);
+    assert_eq!(update["trees"][0]["packages"][0]["to"], "2.0-1.el9");
+}
