@@ -306,11 +306,7 @@ impl Error {
             Self::Smoke(error) => error.hint(),
             Self::Prefix(error) => error.hint(),
             Self::Release(error) => error.hint(),
-            Self::Gaps { .. } => Some(
-                "choose an older dist (-d el7, -d el8) where glibc is too old; what was live \
-                 before still is"
-                    .to_owned(),
-            ),
+            Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(
                 "name the directory that has them with --repos (a receipt tells how a tree was made, \
                  and gives no trust)"
@@ -388,6 +384,18 @@ fn shown(path: &Path) -> String {
 }
 
 /// Trust, unless the release is good and this machine is not.
+/// What helps against what a tree lacks, by what most of it is.
+fn gaps_hint(gaps: &[Gap]) -> String {
+    let helps = if gaps.iter().any(|gap| matches!(gap, Gap::Glibc { .. })) {
+        "choose an older dist (-d el7, -d el8): glibc is too old"
+    } else if gaps.iter().any(|gap| matches!(gap, Gap::Missing { .. })) {
+        "name the package that brings what is missing as an `extra` in a definition of your own (--repos)"
+    } else {
+        "the packages, or what elsewhere made of them, do not fit together: please report it"
+    };
+    format!("{helps}; what was live before still is")
+}
+
 fn release_status(error: &ReleaseError) -> u8 {
     match error {
         ReleaseError::Unknown => 1,

@@ -6,7 +6,7 @@
 //! after another, each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR`
 //! and `USER`.
 
-mod elf;
+mod list;
 mod process;
 mod sandbox;
 
@@ -20,22 +20,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::model::{Arch, FileKind, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
+use crate::model::{Arch, Loading, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::{limits, threads};
+pub use list::Fault;
 use process::{End, Finished};
 
 /// How long a test may take.
 const TEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long the loader may take for one file: network file systems can be slow.
-const LIST_LIMIT: Duration = Duration::from_secs(30);
-
 /// Where tests find the host's programs.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// More threads than this would wait for the disk only.
-const THREADS: usize = 4;
 
 /// What is to be tried.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +41,10 @@ pub struct Trial<'a> {
     pub arch: Arch,
     /// Its files.
     pub files: &'a [ReceiptFile],
+    /// Which of its programs are told where their libraries are.
+    pub loading: &'a Loading,
+    /// Patterns of sonames that are always the host's.
+    pub host_libraries: &'a [String],
     /// Its runtimes, with their versions.
     pub runtimes: &'a [(&'a Runtime, &'a str)],
     /// An existing directory for what the tests write. Emptied by the caller.
@@ -73,6 +72,8 @@ pub enum SmokeError {
         path: RelPath,
         /// What the loader said.
         output: String,
+        /// What is to blame.
+        fault: Fault,
     },
     /// A test failed.
     #[error("`{command}` failed ({status}):{}", indented(.output))]
@@ -131,7 +132,7 @@ impl SmokeError {
     pub fn hint(&self) -> Option<String> {
         let is_runs = matches!(
             self,
-            Self::Unloadable { .. }
+            Self::Unloadable { fault: Fault::TooOld, .. }
                 | Self::Failed { .. }
                 | Self::TimedOut { .. }
                 | Self::Unexpected { .. }
@@ -143,10 +144,7 @@ impl SmokeError {
             ));
         }
         match self {
-            Self::Unloadable { .. } => Some(
-                "this machine's C library or processor may be too old for these packages: try an older dist with -d"
-                    .to_owned(),
-            ),
+            Self::Unloadable { fault, .. } => Some(fault.hint()),
             Self::Failed { .. } | Self::TimedOut { .. } | Self::Unexpected { .. } => {
                 Some("what was installed before is untouched; --verbose shows every step".to_owned())
             }
@@ -177,13 +175,13 @@ pub fn run(
         reporter.note(format!("the {arch} tree was not run: this machine cannot run {arch}"));
         return Ok(SmokeReport::default());
     }
-    let programs = dynamic_files(trial)?;
+    let programs = list::dynamic_files(trial)?;
     let tests = trial.runtimes.iter().map(|(runtime, _)| runtime.smoke_tests.len()).sum::<usize>();
     let total = Some((programs.len() + tests) as u64);
     reporter.event(Event::Started { phase: Phase::Test, total });
     let (listed, tested) = thread::scope(|scope| {
         let tests = threads::spawn(scope, || run_tests(trial, reporter));
-        let listed = list_all(trial, &programs, reporter);
+        let listed = list::list_all(trial, &programs, reporter);
         (listed, tests.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     // What the loader misses says more than the test that fails for it.
@@ -226,64 +224,6 @@ pub fn run_launchers(
         }
     }
     Ok(report)
-}
-
-/// The programs and libraries of the tree that the loader can load.
-fn dynamic_files<'a>(trial: &Trial<'a>) -> Result<Vec<&'a RelPath>, SmokeError> {
-    let mut found = Vec::new();
-    for file in trial.files.iter().filter(|file| matches!(file.kind, FileKind::File { .. })) {
-        let path = trial.tree.join(&file.path);
-        let is_dynamic = elf::is_dynamic(&path, trial.arch).map_err(|source| SmokeError::Io {
-            action: "read",
-            path,
-            source,
-        })?;
-        if is_dynamic {
-            found.push(&file.path);
-        }
-    }
-    Ok(found)
-}
-
-/// Has the loader list the libraries of every file, several at a time. Returns how many there were.
-fn list_all(
-    trial: &Trial<'_>,
-    programs: &[&RelPath],
-    reporter: &dyn Reporter,
-) -> Result<usize, SmokeError> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<(), SmokeError> {
-        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = list(trial, program, reporter) {
-                // The other threads need not go on.
-                next.store(programs.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-            reporter.advanced(Phase::Test, 1);
-        }
-        Ok(())
-    };
-    threads::together(THREADS, work).into_iter().collect::<Result<(), _>>()?;
-    Ok(programs.len())
-}
-
-/// Has the loader list one file's libraries.
-fn list(trial: &Trial<'_>, path: &RelPath, reporter: &dyn Reporter) -> Result<(), SmokeError> {
-    let mut command = Command::new(trial.arch.loader());
-    command.arg("--list").arg(trial.tree.join(path)).env_clear().current_dir(trial.scratch);
-    let shown = format!("{} --list {path}", trial.arch.loader());
-    let finished = start(command, &shown, LIST_LIMIT, reporter)?;
-    let is_found = !finished.output.contains("not found");
-    match finished.end {
-        End::Exited(status) if status.success() && is_found => Ok(()),
-        End::Cancelled => Err(SmokeError::Cancelled),
-        _ => {
-            let lines =
-                finished.output.lines().filter(|line| is_found || line.contains("not found"));
-            let output = lines.collect::<Vec<_>>().join("\n");
-            Err(SmokeError::Unloadable { path: path.clone(), output: process::tail(&output) })
-        }
-    }
 }
 
 /// Why a test cannot run on this machine, whatever the tree is like.

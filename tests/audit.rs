@@ -7,13 +7,13 @@ use std::fs;
 use std::path::Path;
 
 use elsewhere::audit::{Audit, Gap, audit};
-use elsewhere::model::{GlibcVersion, RelPath};
+use elsewhere::model::{Aided, GlibcVersion, Loading, RelPath};
 use relocation::{Scratch, host_libraries, list, native, relocated, runtime};
 
 const MAIN: &str = "int x(void); int main(void) { return x(); }";
 
-fn audited(tree: &Path, library_path: &[RelPath], target: Option<GlibcVersion>) -> Audit {
-    audit(tree, native(), &list(tree), &host_libraries(), library_path, target).unwrap()
+fn audited(tree: &Path, loading: &Loading, target: Option<GlibcVersion>) -> Audit {
+    audit(tree, native(), &list(tree), &host_libraries(), loading, target).unwrap()
 }
 
 /// `bin/program` needs `lib64/libx.so.1`, which defines the symbol versions `versions`.
@@ -42,7 +42,7 @@ const NONE: [&str; 0] = [];
 fn a_relocated_tree_has_no_gaps() {
     let scratch = tree("whole", "X_1 { x; };");
     relocated(&scratch.path("t"), &[]);
-    let audit = audited(&scratch.path("t"), &[], None);
+    let audit = audited(&scratch.path("t"), &Loading::default(), None);
     assert_eq!(lines(&audit), NONE);
     assert!(audit.glibc_needed.is_some_and(|version| version.major == 2));
     assert!(audit.glibc_needed_by.is_some());
@@ -51,8 +51,9 @@ fn a_relocated_tree_has_no_gaps() {
 #[test]
 fn an_unrelocated_program_misses_its_library() {
     let scratch = tree("unrelocated", "X_1 { x; };");
-    let expected = ["bin/program needs libx.so.1 (X_1): in neither tree nor host"];
-    assert_eq!(lines(&audited(&scratch.path("t"), &[], None)), expected);
+    let expected =
+        ["bin/program needs libx.so.1: the tree has lib64/libx.so.1, which it does not find"];
+    assert_eq!(lines(&audited(&scratch.path("t"), &Loading::default(), None)), expected);
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn a_missing_library_is_a_gap() {
     relocated(&scratch.path("t"), &[]);
     fs::remove_file(scratch.path("t/lib64/libx.so.1")).unwrap();
     let expected = ["bin/program needs libx.so.1 (X_1): in neither tree nor host"];
-    assert_eq!(lines(&audited(&scratch.path("t"), &[], None)), expected);
+    assert_eq!(lines(&audited(&scratch.path("t"), &Loading::default(), None)), expected);
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn a_missing_symbol_version_is_a_gap() {
     library(&scratch, "X_1 { x; };");
     relocated(&scratch.path("t"), &[]);
     let expected = ["bin/program needs X_2 of libx.so.1: lib64/libx.so.1 does not define it"];
-    assert_eq!(lines(&audited(&scratch.path("t"), &[], None)), expected);
+    assert_eq!(lines(&audited(&scratch.path("t"), &Loading::default(), None)), expected);
 }
 
 #[test]
@@ -81,17 +82,17 @@ fn a_library_of_another_architecture_does_not_count() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[18] ^= 0xff; // e_machine
     fs::write(&path, bytes).unwrap();
-    assert_eq!(lines(&audited(&scratch.path("t"), &[], None)).len(), 1);
+    assert_eq!(lines(&audited(&scratch.path("t"), &Loading::default(), None)).len(), 1);
 }
 
 #[test]
 fn a_newer_glibc_than_the_targets_is_a_gap() {
     let scratch = tree("glibc", "X_1 { x; };");
     relocated(&scratch.path("t"), &[]);
-    let needed = audited(&scratch.path("t"), &[], None).glibc_needed.unwrap();
-    assert_eq!(lines(&audited(&scratch.path("t"), &[], Some(needed))), NONE);
+    let needed = audited(&scratch.path("t"), &Loading::default(), None).glibc_needed.unwrap();
+    assert_eq!(lines(&audited(&scratch.path("t"), &Loading::default(), Some(needed))), NONE);
     let older = GlibcVersion { major: 2, minor: needed.minor - 1 };
-    let audit = audited(&scratch.path("t"), &[], Some(older));
+    let audit = audited(&scratch.path("t"), &Loading::default(), Some(older));
     let expected =
         format!("bin/program needs GLIBC_{needed} of libc.so.6: the target has glibc {older}");
     assert_eq!(lines(&audit), [expected]);
@@ -112,7 +113,7 @@ fn run_paths_are_inherited_unless_a_runpath_cuts_them_off() {
         let rpath = "-Wl,-rpath,$ORIGIN/../lib64:$ORIGIN/../lib64/deep";
         let flags = [library.as_str(), &link, "-Wl,--disable-new-dtags", rpath];
         let program = scratch.compile("t/bin/program", MAIN, &flags);
-        let audit = audited(&scratch.path("t"), &[], None);
+        let audit = audited(&scratch.path("t"), &Loading::default(), None);
         assert_eq!(audit.gaps.len(), gaps, "{dtags}: {:?}", lines(&audit));
         // The audit agrees with the loader.
         assert_eq!(relocation::run(&program, &[]).status.success(), gaps == 0);
@@ -120,20 +121,26 @@ fn run_paths_are_inherited_unless_a_runpath_cuts_them_off() {
 }
 
 #[test]
-fn programs_from_memory_need_their_launcher() {
+fn programs_from_memory_need_a_library_path() {
     let scratch = tree("memory", "X_1 { x; };");
-    let program = [RelPath::new("bin/program").unwrap()];
+    let path = |text| RelPath::new(text).unwrap();
+    let loading = |path: RelPath, library_path| {
+        let aided = Aided { path, launcher: None, library_path, because: None };
+        Loading { aided: vec![aided], ..Loading::default() }
+    };
     relocated(&scratch.path("t"), &[]);
-    assert_eq!(audited(&scratch.path("t"), &[], None).gaps.len(), 0);
-    assert_eq!(audited(&scratch.path("t"), &program, None).gaps.len(), 1);
+    assert_eq!(audited(&scratch.path("t"), &Loading::default(), None).gaps.len(), 0);
+    let lost = loading(path("bin/program"), vec![]);
+    assert_eq!(audited(&scratch.path("t"), &lost, None).gaps.len(), 1);
 
     let scratch = tree("launched", "X_1 { x; };");
-    relocated(&scratch.path("t"), &[&runtime("library_path = ['bin/program']")]);
-    assert_eq!(lines(&audited(&scratch.path("t"), &program, None)), NONE);
-    let launcher = scratch.path("t/bin/program");
-    let text = fs::read_to_string(&launcher).unwrap();
-    fs::write(launcher, text.replace("/lib64", "/lib32")).unwrap();
-    assert_eq!(audited(&scratch.path("t"), &program, None).gaps.len(), 1);
+    let (done, _) = relocated(&scratch.path("t"), &[&runtime("library_path = ['bin/program']")]);
+    assert_eq!(lines(&audited(&scratch.path("t"), &done.loading, None)), NONE);
+    // What relocation says counts, and nothing else.
+    let place = path("libexec/elsewhere/bin/program");
+    assert_eq!(audited(&scratch.path("t"), &Loading::default(), None).gaps.len(), 1);
+    let wrong = loading(place, vec![path("lib32")]);
+    assert_eq!(audited(&scratch.path("t"), &wrong, None).gaps.len(), 1);
 }
 
 #[test]
@@ -141,7 +148,7 @@ fn a_bundled_libc_is_a_gap() {
     let scratch = tree("libc", "X_1 { x; };");
     relocated(&scratch.path("t"), &[]);
     fs::copy(scratch.path("t/lib64/libx.so.1"), scratch.path("t/lib64/libc.so.6")).unwrap();
-    let audit = audited(&scratch.path("t"), &[], None);
+    let audit = audited(&scratch.path("t"), &Loading::default(), None);
     let expected = "bin/program would find lib64/libc.so.6, but libc.so.6 must be the host's";
     assert_eq!(lines(&audit), [expected]);
 }
@@ -152,7 +159,7 @@ fn a_cut_off_program_is_a_gap() {
     let path = scratch.path("t/bin/program");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..200]).unwrap();
-    let audit = audited(&scratch.path("t"), &[], None);
+    let audit = audited(&scratch.path("t"), &Loading::default(), None);
     assert!(matches!(audit.gaps[..], [Gap::Unreadable { .. }]), "{:?}", lines(&audit));
 }
 
@@ -161,6 +168,7 @@ fn what_needs_nothing_lacks_nothing() {
     let scratch = Scratch::new("static");
     scratch.compile("t/bin/static", "int main(void) { return 0; }", &["-static"]);
     scratch.write("t/bin/script", "#!/bin/sh\n", 0o755);
-    let audit = audited(&scratch.path("t"), &[], Some(GlibcVersion { major: 2, minor: 0 }));
+    let audit =
+        audited(&scratch.path("t"), &Loading::default(), Some(GlibcVersion { major: 2, minor: 0 }));
     assert_eq!((audit.glibc_needed, lines(&audit)), (None, vec![]));
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use elf_seeds::Object;
 use elsewhere::audit::audit;
-use elsewhere::model::{Arch, ReceiptFile};
+use elsewhere::model::{Arch, Loading, ReceiptFile};
 use elsewhere::relocate::relocate;
 use elsewhere::report::Silent;
 use relocation::{Scratch, host_libraries, list, native};
@@ -112,7 +112,7 @@ fn a_library_that_is_named_thousands_of_times_is_judged_once() {
     let (tree, start) = (scratch.path("t"), Instant::now());
     let mut files = list(&tree);
     relocate(&tree, Arch::X86_64, &mut files, &[], &[], &Silent::default()).unwrap();
-    let audit = audit(&tree, Arch::X86_64, &files, &[], &[], None).unwrap();
+    let audit = audit(&tree, Arch::X86_64, &files, &[], &Loading::default(), None).unwrap();
     assert!(audit.gaps.is_empty(), "{:.300}", format!("{:?}", audit.gaps));
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
@@ -125,7 +125,7 @@ fn survive(scratch: &Scratch, round: usize, size: usize) -> bool {
     let start = Instant::now();
     let (globs, silent) = (host_libraries(), Silent::default());
     let done = relocate(&tree, native(), &mut files, &[], &globs, &silent).unwrap();
-    audit(&tree, native(), &files, &globs, &[], None).unwrap();
+    audit(&tree, native(), &files, &globs, &Loading::default(), None).unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "round {round} took {:?}", start.elapsed());
     assert!(done.growth < 4 * size as u64 + 4096, "round {round} grew by {}", done.growth);
     done.rewritten > 0 && done.warnings.is_empty()

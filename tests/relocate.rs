@@ -280,9 +280,12 @@ fn a_program_that_starts_again_from_memory_gets_a_launcher() {
     let scratch = reexec_tree("memory");
     let runtime = runtime("library_path = ['bin/again', 'bin/none']");
     let (done, files) = relocated(&scratch.path("t"), &[&runtime]);
-    assert_eq!(done.launched.len(), 1);
-    assert_eq!(done.launched[0].as_str(), "libexec/elsewhere/bin/again");
-    assert!(files.iter().any(|file| file.path == done.launched[0] && file.package.is_some()));
+    let [aided] = &done.loading.aided[..] else { panic!("{:?}", done.loading) };
+    assert_eq!(aided.path.as_str(), "libexec/elsewhere/bin/again");
+    assert_eq!(aided.launcher.as_ref().unwrap().as_str(), "bin/again");
+    assert!(aided.is_in_memory());
+    assert_eq!(aided.library_path.len(), 2, "{aided:?}");
+    assert!(files.iter().any(|file| file.path == aided.path && file.package.is_some()));
     let place = moved(&scratch);
     let poison = poison(&scratch);
     std::os::unix::fs::symlink(place.join("bin/again"), scratch.path("absolute")).unwrap();
@@ -324,7 +327,8 @@ fn from_memory_a_run_path_finds_nothing() {
 fn a_program_without_room_gets_a_launcher() {
     let scratch = tree("full", &["-no-pie", "-Wl,--spare-dynamic-tags=0"], &[]);
     let (done, _) = relocated(&scratch.path("t"), &[]);
-    assert_eq!(done.launched.len(), 1, "{:?}", done.warnings);
+    assert_eq!(done.loading.launched().count(), 1, "{:?}", done.warnings);
+    assert!(!done.loading.aided[0].is_in_memory());
     assert!(done.warnings[0].contains("bin/program"), "{:?}", done.warnings);
     let poison = poison(&scratch);
     let program = moved(&scratch).join("bin/program");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use elsewhere::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
+use elsewhere::model::{Arch, Checksum, FileKind, Loading, ReceiptFile, RelPath, Runtime};
 use elsewhere::report::{Event, Reporter, Silent};
 use elsewhere::smoke::{self, SmokeError, SmokeReport, Trial};
 
@@ -75,6 +75,8 @@ impl Tree {
             tree: &self.path(),
             arch: host_arch(),
             files: &self.files(&[]),
+            loading: &Loading::default(),
+            host_libraries: &[],
             runtimes: &[(&runtime, "1.4.5")],
             scratch: &self.0.join("scratch"),
         };
@@ -86,6 +88,8 @@ impl Tree {
             tree: &self.path(),
             arch: host_arch(),
             files: &self.files(paths),
+            loading: &Loading::default(),
+            host_libraries: &[],
             runtimes: &[],
             scratch: &self.0.join("scratch"),
         };
@@ -143,7 +147,40 @@ fn a_missing_library_is_named() {
     let text = error.to_string();
     assert!(text.starts_with("bin/program cannot be loaded on this machine:\n    "), "{text}");
     assert!(text.contains("libit.so"), "{text}");
-    assert!(error.hint().unwrap().contains("-d"));
+    assert!(error.hint().unwrap().starts_with("no package of the tree brings libit.so"));
+}
+
+/// What is wrong with the tree is not blamed on this machine.
+#[test]
+fn a_bundled_library_that_is_not_found_is_the_trees_fault() {
+    let tree = Tree::new();
+    tree.compile();
+    fs::create_dir(tree.path().join("lib64/deep")).unwrap();
+    fs::rename(tree.path().join("lib64/libit.so"), tree.path().join("lib64/deep/libit.so"))
+        .unwrap();
+    let error = tree.load(&["bin/program", "lib64/deep/libit.so"]).unwrap_err();
+    assert!(error.hint().unwrap().starts_with("the tree has lib64/deep/libit.so"), "{error}");
+}
+
+/// That this machine has what the tree brings proves nothing of others.
+#[test]
+fn a_bundled_library_that_is_found_on_the_host_is_a_fault() {
+    let tree = Tree::new();
+    let source = tree.path().join("program.c");
+    fs::write(
+        &source,
+        "#include <math.h>\nint main(int c, char **v) { return !(fmod(c, 3) + 1); }",
+    )
+    .unwrap();
+    let program = tree.path().join("bin/program");
+    let mut compiler = Command::new("cc");
+    compiler.arg("-o").arg(&program).arg(&source).args(["-fno-builtin", "-lm"]);
+    assert!(compiler.status().expect("cc: install gcc").success());
+    assert_eq!(tree.load(&["bin/program"]).unwrap().loaded, 1);
+    fs::write(tree.path().join("lib64/libm.so.6"), "").unwrap();
+    let error = tree.load(&["bin/program", "lib64/libm.so.6"]).unwrap_err();
+    assert!(error.to_string().contains("libm.so.6 => /"), "{error}");
+    assert!(error.hint().unwrap().starts_with("the tree has lib64/libm.so.6"), "{error}");
 }
 
 #[test]
@@ -155,7 +192,12 @@ fn a_damaged_program_is_named() {
     fs::write(&program, &bytes[..1500]).unwrap();
     let error = tree.load(&["bin/program"]).unwrap_err();
     assert!(matches!(error, SmokeError::Unloadable { .. }), "{error}");
-    for length in [0, 3, 64, 70] {
+    for length in [64, 70] {
+        fs::write(&program, &bytes[..length]).unwrap();
+        let error = tree.load(&["bin/program"]).unwrap_err();
+        assert!(matches!(error, SmokeError::Unloadable { .. }), "{error}");
+    }
+    for length in [0, 3] {
         fs::write(&program, &bytes[..length]).unwrap();
         assert_eq!(tree.load(&["bin/program"]).unwrap().loaded, 0);
     }
@@ -247,6 +289,8 @@ fn launchers_are_tried_with_the_same_tests() {
         tree: &tree_path,
         arch: host_arch(),
         files: &[],
+        loading: &Loading::default(),
+        host_libraries: &[],
         runtimes: &runtimes,
         scratch: &scratch,
     };
@@ -264,6 +308,8 @@ fn another_architecture_is_not_run_and_that_is_said_once() {
         tree: &tree.path(),
         arch: Arch::S390x,
         files: &[],
+        loading: &Loading::default(),
+        host_libraries: &[],
         runtimes: &[(&runtime, "1")],
         scratch: &tree.0,
     };

@@ -35,7 +35,7 @@ pub(super) fn run(input: &[u8]) {
     let done = relocate_once(&scratch, arch, &runtime);
     let length = bytes.len() as u64;
     assert!(done.growth <= 8 * length + 16_384, "{length} bytes grew by {}", done.growth);
-    if done.warnings.is_empty() && done.launched.is_empty() {
+    if done.warnings.is_empty() && done.loading.aided.is_empty() {
         let again = relocate_once(&scratch, arch, &runtime);
         assert_eq!((again.rewritten, again.warnings), (0, vec![]), "not done at once");
     }
@@ -46,7 +46,7 @@ fn relocate_once(scratch: &Scratch, arch: Arch, runtime: &Runtime) -> Relocated 
     let (host, silent) = (["libc.so.6".to_owned(), "ld-*".to_owned()], Silent::default());
     let done = relocate(&scratch.0, arch, &mut files, &[runtime], &host, &silent).unwrap();
     assert_eq!(bare(&files), list(scratch), "the list of files differs from the tree");
-    audit(&scratch.0, arch, &files, &host, &runtime.library_path, None).unwrap();
+    audit(&scratch.0, arch, &files, &host, &done.loading, None).unwrap();
     done
 }
 

@@ -16,6 +16,15 @@ pub enum Gap {
         /// The symbol versions that are asked of it.
         versions: Vec<String>,
     },
+    /// A library that the tree has, where the file that needs it does not look.
+    Unfound {
+        /// The file that needs it.
+        path: RelPath,
+        /// Its soname.
+        library: String,
+        /// Where in the tree it lies.
+        provider: RelPath,
+    },
     /// A library that is there, and too old or too new.
     NoVersion {
         /// The file that asks.
@@ -68,7 +77,9 @@ impl Gap {
     #[must_use]
     pub fn placed(mut self, place: impl Fn(&RelPath) -> RelPath) -> Self {
         match &mut self {
-            Self::NoVersion { path, provider, .. } | Self::Shadowed { path, provider, .. } => {
+            Self::NoVersion { path, provider, .. }
+            | Self::Unfound { path, provider, .. }
+            | Self::Shadowed { path, provider, .. } => {
                 *path = place(path);
                 *provider = place(provider);
             }
@@ -85,6 +96,7 @@ impl Gap {
     pub fn path(&self) -> &RelPath {
         match self {
             Self::Missing { path, .. }
+            | Self::Unfound { path, .. }
             | Self::NoVersion { path, .. }
             | Self::Glibc { path, .. }
             | Self::Private { path, .. }
@@ -103,6 +115,10 @@ impl fmt::Display for Gap {
                     write!(f, " ({})", escape(&versions.join(", ")))?;
                 }
                 f.write_str(": in neither tree nor host")
+            }
+            Self::Unfound { path, library, provider } => {
+                let library = escape(library);
+                write!(f, "{path} needs {library}: the tree has {provider}, which it does not find")
             }
             Self::NoVersion { path, library, version, provider } => {
                 let (library, version) = (escape(library), escape(version));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Gap;
 use crate::elf::{Linkage, Object, Survey, host_has, origin_directory};
-use crate::model::RelPath;
+use crate::model::{Aided, RelPath};
 
 /// Loads programs, and collects what they lack.
 pub(super) struct Loader<'a> {
@@ -49,16 +49,12 @@ impl<'a> Loader<'a> {
         self.seen.contains(&index)
     }
 
-    /// Loads the object at `index` under its name `location`, with `library_path` as
-    /// `LD_LIBRARY_PATH`; `is_lost` when its own `$ORIGIN` leads nowhere.
-    pub(super) fn load(
-        &mut self,
-        index: usize,
-        location: &RelPath,
-        library_path: &[String],
-        is_lost: bool,
-    ) {
+    /// Loads the object at `index` under its name `location`; where it is `aided`, with that library
+    /// path as `LD_LIBRARY_PATH`.
+    pub(super) fn load(&mut self, index: usize, location: &RelPath, aided: Option<&Aided>) {
         let Some(object) = self.survey.objects.get(index) else { return };
+        let is_lost = aided.is_some_and(Aided::is_in_memory);
+        let library_path = aided.map_or(&[][..], |aided| &aided.library_path);
         self.seen.insert(index);
         let origin = location.parent().map_or(String::new(), String::from);
         let mut loaded = vec![Loaded { object, origin, is_lost, parent: None }];
@@ -84,7 +80,7 @@ impl<'a> Loader<'a> {
         loaded: &mut Vec<Loaded<'a>>,
         user: usize,
         name: &str,
-        library_path: &[String],
+        library_path: &[RelPath],
     ) -> Found {
         let directories = search_directories(loaded, user, library_path);
         let hit = directories
@@ -112,7 +108,12 @@ impl<'a> Loader<'a> {
             Found::Host => return,
             Found::Nowhere => {
                 let versions = versions(&user.linkage, name).map(str::to_owned).collect();
-                self.gaps.insert(Gap::Missing { path, library, versions });
+                let bundled = self.survey.provider(name, &[]);
+                let bundled = bundled.and_then(|(_, index)| self.survey.objects.get(index));
+                self.gaps.insert(match bundled.map(|object| object.path().clone()) {
+                    Some(provider) => Gap::Unfound { path, library, provider },
+                    None => Gap::Missing { path, library, versions },
+                });
                 return;
             }
         };
@@ -146,7 +147,7 @@ fn versions<'l>(linkage: &'l Linkage, name: &str) -> impl Iterator<Item = &'l st
 }
 
 /// The directories of the tree that are searched for what the file at `user` needs, in order.
-fn search_directories(loaded: &[Loaded], user: usize, library_path: &[String]) -> Vec<String> {
+fn search_directories(loaded: &[Loaded], user: usize, library_path: &[RelPath]) -> Vec<String> {
     let mut directories = Vec::new();
     let own_runpath = loaded.get(user).and_then(|it| it.object.linkage.runpath.as_deref());
     if own_runpath.is_none() {
@@ -158,7 +159,7 @@ fn search_directories(loaded: &[Loaded], user: usize, library_path: &[String]) -
             ancestor = it.parent.and_then(|parent| loaded.get(parent));
         }
     }
-    directories.extend_from_slice(library_path);
+    directories.extend(library_path.iter().map(|path| path.as_str().to_owned()));
     directories.extend(loaded.get(user).into_iter().flat_map(|it| entries(it, own_runpath)));
     directories
 }

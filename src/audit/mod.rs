@@ -8,7 +8,7 @@ mod gap;
 mod loader;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -16,15 +16,13 @@ use cap_std::fs::Dir;
 
 pub use gap::Gap;
 
-use crate::elf::{Abi, LAUNCHED, LAUNCHER_ROOT, Led, Survey, Unopened};
-use crate::model::{Arch, GlibcVersion, ReceiptFile, RelPath};
+use crate::elf::{Abi, Survey, Unopened};
+use crate::model::{Arch, GlibcVersion, Loading, ReceiptFile, RelPath};
 use loader::Loader;
 
 /// The version that files with compact relative relocations ask for; glibc defines it since this.
 const ABI_VERSIONS: [(&str, GlibcVersion); 1] =
     [("GLIBC_ABI_DT_RELR", GlibcVersion { major: 2, minor: 36 })];
-/// Launchers have about 1 kB.
-const LARGEST_LAUNCHER: u64 = 64 << 10;
 
 /// What a tree needs of the host, and what it lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,8 +73,8 @@ impl AuditError {
 }
 
 /// Audits the tree at `tree`, for `arch`, which has `files`. A soname that matches one of
-/// `host_libraries` (`*` for any characters) is the host's. The programs `library_path` find
-/// nothing by `$ORIGIN`. With a `target`, files that ask for a newer glibc are gaps.
+/// `host_libraries` (`*` for any characters) is the host's. `loading` says which programs and libraries
+/// are told where to look. With a `target`, files that ask for a newer glibc are gaps.
 ///
 /// # Errors
 /// When the tree cannot be read. What it lacks is no error here: the caller decides.
@@ -85,7 +83,7 @@ pub fn audit(
     arch: Arch,
     files: &[ReceiptFile],
     host_libraries: &[String],
-    library_path: &[RelPath],
+    loading: &Loading,
     target: Option<GlibcVersion>,
 ) -> Result<Audit, AuditError> {
     let dir = Dir::open_ambient_dir(tree, ambient_authority())
@@ -102,26 +100,18 @@ pub fn audit(
         let levels = survey.objects.iter().map(|object| object.linkage.x86_64_level);
         audit.x86_64_level = levels.max().unwrap_or(0);
     }
-    load_all(&dir, &survey, host_libraries, library_path, &mut gaps)?;
+    load_all(&survey, host_libraries, loading, &mut gaps);
     audit.gaps = gaps.into_iter().collect();
     Ok(audit)
 }
 
 /// Loads every program, and then every library that none of them loads: plugins, preloads.
 fn load_all(
-    dir: &Dir,
     survey: &Survey,
     host_libraries: &[String],
-    library_path: &[RelPath],
+    loading: &Loading,
     gaps: &mut BTreeSet<Gap>,
-) -> Result<(), AuditError> {
-    let memory: Vec<RelPath> = library_path
-        .iter()
-        .filter_map(|path| match survey.places.real(path.as_str()) {
-            Led::To(path) => Some(path),
-            Led::Nowhere | Led::Out => None,
-        })
-        .collect();
+) {
     let mut loader = Loader::new(survey, host_libraries, gaps);
     for programs in [true, false] {
         for (index, object) in survey.objects.iter().enumerate() {
@@ -129,32 +119,10 @@ fn load_all(
                 continue;
             }
             for location in &object.locations {
-                let directories = launcher_directories(dir, location)?;
-                loader.load(index, location, &directories, memory.contains(location));
+                loader.load(index, location, loading.aided(location));
             }
         }
     }
-    Ok(())
-}
-
-/// What the launcher of the program at `location` puts into `LD_LIBRARY_PATH`; nothing for
-/// programs that are started without one.
-fn launcher_directories(dir: &Dir, location: &RelPath) -> Result<Vec<String>, AuditError> {
-    let launcher = location.as_str().strip_prefix(LAUNCHED).and_then(|path| path.strip_prefix('/'));
-    let Some(launcher) = launcher.and_then(|path| RelPath::new(path).ok()) else {
-        return Ok(Vec::new());
-    };
-    let mut text = String::new();
-    let file =
-        dir.open(&launcher).and_then(|file| file.take(LARGEST_LAUNCHER).read_to_string(&mut text));
-    file.map_err(|source| AuditError::File { path: launcher, source })?;
-    let entries = text.lines().find_map(|line| line.strip_prefix("LD_LIBRARY_PATH="));
-    let entries = entries.unwrap_or_default().split(':');
-    let in_tree = |entry: &str| {
-        let path = entry.strip_prefix(LAUNCHER_ROOT)?.strip_prefix('/')?;
-        Some(path.trim_matches('\'').to_owned())
-    };
-    Ok(entries.filter_map(in_tree).collect())
 }
 
 /// Finds the newest glibc that is asked for, and what asks for more than `target` has.

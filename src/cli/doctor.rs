@@ -18,7 +18,7 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Ability, Arch, Receipt, RelPath, Request, Runtime, escape};
+use crate::model::{Ability, Arch, Loading, Receipt, RelPath, Request, Runtime, escape};
 use crate::pipeline::Context;
 use crate::prefix::Prefix;
 use crate::report::Reporter;
@@ -128,6 +128,9 @@ pub(super) fn warn(host: &Host, context: Context<'_>, path: &Path, request: &Req
 /// How long an install waits for the checks.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Where trees keep their libraries whose receipts do not say it.
+const USUAL_LIBRARIES: &str = "lib64";
+
 /// Who is examined, and for which runtimes.
 pub(super) struct Patient<'a> {
     pub(super) subject: Arc<Subject>,
@@ -135,6 +138,8 @@ pub(super) struct Patient<'a> {
     /// Installed runtimes of which no definition says what they can do.
     undefined: Vec<String>,
     prefix: Option<Prefix>,
+    /// How the installed programs find their libraries.
+    loading: Loading,
 }
 
 impl<'a> Patient<'a> {
@@ -165,6 +170,7 @@ impl<'a> Patient<'a> {
         names.retain(|name| !undefined.contains(name));
         let runtimes: Vec<&Runtime> =
             names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
+        let loading = live.as_ref().and_then(|(_, receipt)| receipt.loading.clone());
         let installed = live.map(|(tree, receipt)| installed(catalog, &runtimes, tree, &receipt));
         let subject = Subject {
             root: PathBuf::from("/"),
@@ -178,7 +184,8 @@ impl<'a> Patient<'a> {
             temporary_dir: host.temporary_dir(),
             network_variables: host.network_variables(),
         };
-        Ok(Self { subject: Arc::new(subject), runtimes, undefined, prefix })
+        let loading = loading.unwrap_or_default();
+        Ok(Self { subject: Arc::new(subject), runtimes, undefined, prefix, loading })
     }
 
     /// What the observations mean for the runtimes.
@@ -196,8 +203,8 @@ impl<'a> Patient<'a> {
 
     /// What placeholders of remedies stand for that no check knows.
     fn known(&self) -> BTreeMap<&'static str, String> {
-        let programs: Vec<&RelPath> =
-            self.runtimes.iter().flat_map(|runtime| &runtime.namespace_programs).collect();
+        let programs = self.runtimes.iter().flat_map(|runtime| &runtime.namespace_programs);
+        let programs: Vec<&RelPath> = programs.map(|path| self.loading.started(path)).collect();
         let mut known = BTreeMap::from([("profile", "elsewhere".to_owned())]);
         if let Some(prefix) = &self.prefix {
             let parts = parts::all(prefix).unwrap_or_else(|_| vec![prefix.clone()]);
@@ -265,7 +272,12 @@ fn installed(
         runtimes.iter().any(|runtime| runtime.container_facing.contains(package))
     };
     let files = receipt.files.iter().filter(|file| faces(&file.package));
+    let directories: Vec<&str> = match &receipt.loading {
+        Some(loading) => loading.outer_directories().map(RelPath::as_str).collect(),
+        None => vec![USUAL_LIBRARIES],
+    };
     InstalledFacts {
+        library_directories: directories.into_iter().map(|path| tree.join(path)).collect(),
         container_facing: files.map(|file| tree.join(file.path.as_str())).collect(),
         tree,
         arch: receipt.arch,

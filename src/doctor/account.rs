@@ -1,5 +1,6 @@
 //! The user: a name that programs of a tree find too, and ranges of subordinate ids.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,9 +12,6 @@ use super::namespaces::{child, error};
 use super::probe::Probe;
 use super::{Observation, State, Subject};
 use crate::model::escape;
-
-/// Where a tree keeps its libraries.
-const LIBRARY_DIRECTORY: &str = "lib64";
 
 /// A range: its first id, and how many.
 type Range = (u64, u64);
@@ -92,7 +90,9 @@ pub(super) fn identity(subject: &Subject) -> Vec<Observation> {
         return vec![observation(State::Ok, format!("user {} is {shown}", subject.user_id))];
     };
     let mut command = Command::new(at(&subject.root, tree.arch.loader()));
-    command.arg("--library-path").arg(tree.tree.join(LIBRARY_DIRECTORY)).arg(&id).arg("-un");
+    let directories: Vec<&OsStr> =
+        tree.library_directories.iter().map(|directory| directory.as_os_str()).collect();
+    command.arg("--library-path").arg(directories.join(":".as_ref())).arg(&id).arg("-un");
     vec![match output(&mut command) {
         Some(name) if name == plain => observation(
             State::Ok,

@@ -65,6 +65,8 @@ pub struct InstalledFacts {
     pub glibc_needed: Option<GlibcVersion>,
     /// The x86-64 level of its programs.
     pub x86_64_level: u8,
+    /// Where its programs look for libraries before the host's.
+    pub library_directories: Vec<PathBuf>,
     /// Its files that run inside containers, on their libc.
     pub container_facing: Vec<PathBuf>,
 }

@@ -137,6 +137,7 @@ fn programs_that_are_too_new_are_told_with_the_dist_that_fits() {
         arch: Arch::X86_64,
         glibc_needed: "2.39".parse().ok(),
         x86_64_level: 3,
+        library_directories: Vec::new(),
         container_facing: Vec::new(),
     });
     let observations = machine::programs(&subject);

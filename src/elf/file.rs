@@ -21,6 +21,8 @@ const LONGEST_INTERPRETER: u64 = 4096;
 const LONGEST_STRING: usize = 4096;
 /// glibc loads `libgcc_s` when one of these is called, without naming it in `DT_NEEDED`.
 const LIBGCC_CALLERS: [&str; 3] = ["pthread_exit", "pthread_cancel", "backtrace"];
+/// What loads a library while the program runs.
+const OPENERS: [&str; 2] = ["dlopen", "dlmopen"];
 
 /// What a file turned out to be.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(crate) struct Linkage {
     pub(crate) provided: Vec<String>,
     /// Whether glibc loads `libgcc_s.so.1` by itself when this file does what it can do.
     pub(crate) may_load_libgcc: bool,
+    /// Whether it can load libraries that it does not name.
+    pub(crate) may_load_others: bool,
     /// The x86-64 level (1 to 4) that the file says it needs; 0 when it says nothing.
     pub(crate) x86_64_level: u8,
 }
@@ -187,11 +191,14 @@ impl Elf {
         linkage.needed = self.read_needed(dynamic)?;
         linkage.required = read_required(source, self, dynamic)?;
         linkage.provided = read_provided(source, self, dynamic)?;
-        linkage.may_load_libgcc = self
-            .strings
-            .split(|byte| *byte == 0)
-            .any(|name| LIBGCC_CALLERS.iter().any(|caller| caller.as_bytes() == name));
+        linkage.may_load_libgcc = self.has_any_string(&LIBGCC_CALLERS);
+        linkage.may_load_others = self.has_any_string(&OPENERS);
         Ok(linkage)
+    }
+
+    fn has_any_string(&self, wanted: &[&str]) -> bool {
+        let mut strings = self.strings.split(|byte| *byte == 0);
+        strings.any(|string| wanted.iter().any(|wanted| wanted.as_bytes() == string))
     }
 
     fn read_needed(&self, dynamic: &Dynamic) -> Result<Vec<String>, ElfError> {

@@ -16,9 +16,7 @@ pub(crate) use dynamic::{Dynamic, Entry};
 pub(crate) use file::{Elf, Linkage, Reading};
 pub(crate) use segment::{Section, Segment};
 pub(crate) use source::{Overlay, Patch, Source};
-pub(crate) use survey::{
-    LAUNCHED, LAUNCHER_ROOT, Object, Survey, Unopened, host_has, origin_directory,
-};
+pub(crate) use survey::{Object, Survey, Unopened, host_has, origin_directory};
 pub(crate) use walk::{Led, Places};
 
 use object::Endianness;

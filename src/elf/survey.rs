@@ -9,11 +9,6 @@ use super::walk::{Led, Places, join};
 use super::{Abi, Elf, ElfError, Linkage, Reading};
 use crate::model::{FileKind, ReceiptFile, RelPath};
 
-/// Programs that must be started with a library path lie here, under the path where their
-/// launcher took their place.
-pub(crate) const LAUNCHED: &str = "libexec/elsewhere";
-/// What the launchers of such programs call the tree, in `LD_LIBRARY_PATH=…`.
-pub(crate) const LAUNCHER_ROOT: &str = "$_elsewhere_root";
 /// Where the loader looks by itself, so where packages put what others need.
 const USUAL: [&str; 2] = ["lib64", "lib"];
 

@@ -26,9 +26,6 @@ pub struct RuntimeMade {
     pub name: String,
     /// The launchers that it has where the tree holds their programs.
     pub commands: Vec<Command>,
-    /// Programs that find their libraries by a launcher of their own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub library_path: Vec<RelPath>,
     /// Directories in which users may put files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin_directories: Vec<RelPath>,
@@ -41,7 +38,6 @@ impl MadeWith {
         let runtime = |runtime: &&Runtime| RuntimeMade {
             name: runtime.name.clone(),
             commands: runtime.commands.clone(),
-            library_path: runtime.library_path.clone(),
             plugin_directories: runtime.plugin_directories.clone(),
         };
         Self {
@@ -50,12 +46,6 @@ impl MadeWith {
             host_libraries: host.libraries.clone(),
             runtimes: runtimes.iter().map(runtime).collect(),
         }
-    }
-
-    /// All runtimes' programs that find their libraries by a launcher of their own.
-    #[must_use]
-    pub fn library_path(&self) -> Vec<RelPath> {
-        self.runtimes.iter().flat_map(|runtime| &runtime.library_path).cloned().collect()
     }
 
     /// All runtimes' directories in which users may put files.

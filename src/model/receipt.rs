@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, MadeWith, Nevra,
+    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra,
     PlannedPackage, PlannedRuntime, Reason, RelPath, Reuse, Source, TreePlan, total,
 };
 
@@ -37,6 +37,9 @@ pub struct Receipt {
     pub packages: Vec<PackageReceipt>,
     /// Every file, directory and symlink, sorted by path.
     pub files: Vec<ReceiptFile>,
+    /// How its programs find its libraries; older receipts do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading: Option<Loading>,
     /// What a later generation needs to take files over; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse: Option<Reuse>,

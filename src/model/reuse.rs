@@ -201,6 +201,7 @@ mod tests {
             sources: Vec::new(),
             packages: Vec::new(),
             files,
+            loading: None,
             reuse: Some(reuse),
             made_with: None,
         }

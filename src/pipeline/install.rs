@@ -295,6 +295,8 @@ fn try_launchers(
         tree: &generation.path,
         arch: receipt.arch,
         files: &receipt.files,
+        loading: &receipt.loading.clone().unwrap_or_default(),
+        host_libraries: &[],
         runtimes: &runtimes,
         scratch: scratch.path(),
     };

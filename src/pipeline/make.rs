@@ -15,8 +15,9 @@ use crate::audit::{self, Audit, Gap};
 use crate::error::Error;
 use crate::fetch;
 use crate::model::{
-    Arch, CONTAINER_DIRECTORY, FileKind, GlibcVersion, HostGives, PackageReceipt, PlannedPackage,
-    RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath, Reuse, Runtime, Source, TreePlan,
+    Aided, Arch, CONTAINER_DIRECTORY, FileKind, GlibcVersion, HostGives, Loading, PackageReceipt,
+    PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath, Reuse, Runtime, Source,
+    TreePlan,
 };
 use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated, Relocation};
@@ -159,7 +160,7 @@ impl<'a> Making<'a> {
         // The disk works while the tree is tried out: nothing changes it any more.
         let (synced, proven) = thread::scope(|scope| {
             let sync = threads::spawn(scope, || self.staging.sync().map_err(Error::from));
-            let proven = self.prove(context, &files, scratch);
+            let proven = self.prove(context, &files, &relocated.loading, scratch);
             (sync.join().unwrap_or(Err(Error::Panicked)), proven)
         });
         // A disk that is full explains whatever else failed.
@@ -182,6 +183,7 @@ impl<'a> Making<'a> {
             sources: self.plan.sources.clone(),
             packages,
             files,
+            loading: Some(relocated.loading),
             reuse: Some(reuse),
             made_with: Some(definitions::of_definitions(
                 context.catalog,
@@ -196,14 +198,13 @@ impl<'a> Making<'a> {
         &self,
         context: Context<'_>,
         files: &[ReceiptFile],
+        loading: &Loading,
         scratch: &Path,
     ) -> Result<Audit, Error> {
         let (tree, arch) = (self.staging.path(), self.plan.arch);
         let libraries = &self.host_gives.libraries;
         let target = context.target(arch).and_then(|target| target.glibc());
-        let library_path: Vec<_> =
-            self.runtimes.iter().flat_map(|runtime| runtime.library_path.clone()).collect();
-        let (audit, asked) = audit_both(tree, arch, files, libraries, &library_path, target)?;
+        let (audit, asked) = audit_both(tree, arch, files, libraries, loading, target)?;
         self.tell_newer(context, asked);
         if !audit.gaps.is_empty() {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
@@ -211,7 +212,15 @@ impl<'a> Making<'a> {
         let versions = self.plan.runtimes.iter().map(|runtime| runtime.version.as_str());
         let runtimes: Vec<_> = self.runtimes.iter().copied().zip(versions).collect();
         let native = context.runs_here(arch, audit.glibc_needed);
-        let trial = Trial { tree, arch, files, runtimes: &runtimes, scratch };
+        let trial = Trial {
+            tree,
+            arch,
+            files,
+            loading,
+            host_libraries: libraries,
+            runtimes: &runtimes,
+            scratch,
+        };
         smoke::run(&trial, native, context.reporter)?;
         Ok(audit)
     }
@@ -248,6 +257,7 @@ impl<'a> Making<'a> {
         let mut relocated = job.run_both(&self.kept().taken, &inner, files)?;
         let warnings = std::mem::take(&mut relocated.warnings);
         warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
+        tell_launched(context, &relocated.loading);
         Ok(relocated)
     }
 
@@ -347,6 +357,44 @@ impl Inside {
     }
 }
 
+/// How the programs of the tree at `tree`, which has `files`, find its libraries: as its receipt says; a
+/// receipt of an older version says nothing.
+pub(super) fn loading(
+    tree: &Path,
+    receipt: &Receipt,
+    files: &[ReceiptFile],
+    libraries: &[String],
+) -> Result<Loading, Error> {
+    if let Some(loading) = &receipt.loading {
+        return Ok(loading.clone());
+    }
+    let directory = RelPath::container_directory();
+    let (inner, outer) = relocate::split(files, &directory);
+    let mut loading = relocate::loading(tree, receipt.arch, &outer, libraries)?;
+    if !inner.is_empty() {
+        let place = tree.join(&directory);
+        loading.add(&directory, relocate::loading(&place, receipt.arch, &inner, libraries)?);
+    }
+    Ok(loading)
+}
+
+/// Names the programs that are started by a launcher, and says why.
+fn tell_launched(context: Context<'_>, loading: &Loading) {
+    let name = |aided: &Aided| {
+        let because = aided.because.as_deref().unwrap_or("starts itself again from memory");
+        let name = aided.launcher.as_ref().unwrap_or(&aided.path);
+        format!("{name} ({because})")
+    };
+    let names: Vec<String> = loading.launched().map(name).collect();
+    if !names.is_empty() {
+        context.reporter.detail(format!(
+            "programs that a launcher tells where their libraries are: {}: {}",
+            names.len(),
+            names.join(", ")
+        ));
+    }
+}
+
 /// Audits the tree at `tree`, and what is bound into containers as a tree of its own; with the newest
 /// glibc that the latter asks for.
 pub(super) fn audit_both(
@@ -354,17 +402,18 @@ pub(super) fn audit_both(
     arch: Arch,
     files: &[ReceiptFile],
     libraries: &[String],
-    library_path: &[RelPath],
+    loading: &Loading,
     target: Option<GlibcVersion>,
 ) -> Result<(Audit, Option<GlibcVersion>), Error> {
     let directory = RelPath::container_directory();
     let (inner, outer) = relocate::split(files, &directory);
-    let mut audit = audit::audit(tree, arch, &outer, libraries, library_path, target)?;
+    let mut audit = audit::audit(tree, arch, &outer, libraries, loading, target)?;
     if inner.is_empty() {
         return Ok((audit, None));
     }
     let place = tree.join(&directory);
-    let inside = audit::audit(&place, arch, &inner, libraries, &[], target)?;
+    let loading = loading.within(&directory);
+    let inside = audit::audit(&place, arch, &inner, libraries, &loading, target)?;
     audit.glibc_needed = audit.glibc_needed.max(inside.glibc_needed);
     audit.x86_64_level = audit.x86_64_level.max(inside.x86_64_level);
     let placed = |gap: Gap| gap.placed(|path| directory.join(path));

@@ -16,9 +16,8 @@ use super::definitions::check_all;
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
 use super::{Context, Keys, Verification, launchers};
-use crate::elf::LAUNCHED;
 use crate::error::Error;
-use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, TreePlan};
+use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::prefix::{Generation, Lock, Prefix};
 use crate::verify::{Finding, Problem};
 
@@ -105,9 +104,12 @@ impl Repair<'_> {
 
     /// The package that `file` is made from. A launcher in a program's place comes with the program.
     fn owner(&self, file: &'_ ReceiptFile) -> Option<&str> {
-        let launched = format!("{LAUNCHED}/{}", file.path);
+        let launched = match &self.receipt.loading {
+            Some(loading) => loading.started(&file.path).as_path().to_owned(),
+            None => Path::new(LAUNCHED_DIRECTORY).join(&file.path),
+        };
         let is_it =
-            |other: &&ReceiptFile| other.path == file.path || other.path.as_str() == launched;
+            |other: &&ReceiptFile| other.path == file.path || other.path.as_path() == launched;
         let mut files = self.receipt.files.iter().filter(is_it);
         files.find_map(|file| file.package.as_deref())
     }

@@ -12,7 +12,8 @@ use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{
-    Arch, KeyPin, PackageReceipt, Receipt, ReceiptFile, RelPath, Repository, Runtime, TreePlan,
+    Aided, Arch, KeyPin, Loading, PackageReceipt, Receipt, ReceiptFile, RelPath, Repository,
+    Runtime, TreePlan,
 };
 use crate::prefix::{Generation, Prefix, PrefixError, RECEIPT_NAME};
 use crate::report::Reporter;
@@ -159,8 +160,7 @@ fn check_tree(
     let mut findings = verify::check(&subject, reporter)?;
     // In a damaged tree, what programs lack is most often what is damaged.
     if !findings.iter().any(|finding| finding.problem.is_damage()) {
-        let library_path = with.library_path();
-        findings.extend(gaps(generation, receipt, &with.host_libraries, &library_path)?);
+        findings.extend(gaps(generation, receipt, &with.host_libraries)?);
     }
     Ok(CheckedTree {
         part: String::new(),
@@ -178,14 +178,14 @@ fn gaps(
     generation: &Generation,
     receipt: &Receipt,
     libraries: &[String],
-    library_path: &[RelPath],
 ) -> Result<Vec<Finding>, Error> {
     // The user may have removed configuration; nothing is loaded from there.
     let files: Vec<ReceiptFile> =
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
     let tree = &generation.path;
     let arch = generation.arch;
-    let (audit, _) = make::audit_both(tree, arch, &files, libraries, library_path, None)?;
+    let loading = make::loading(tree, receipt, &files, libraries)?;
+    let (audit, _) = make::audit_both(tree, arch, &files, libraries, &loading, None)?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
@@ -242,9 +242,10 @@ pub fn verify_origin(
         let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
         make::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
         let (packages, mut files, _) = making.account(keys);
-        making.relocate(context, &mut files)?;
+        let relocated = making.relocate(context, &mut files)?;
         tree.findings.extend(compare(&receipt, &packages, &files));
         tree.findings.extend(compare_definitions(context.catalog, &receipt));
+        tree.findings.extend(compare_loading(&receipt, &relocated.loading));
     }
     Ok(())
 }
@@ -331,6 +332,16 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
         Some(Finding { path: path.to_string(), problem })
     };
     paths.into_iter().filter_map(finding).collect()
+}
+
+/// A receipt that tells programs to look elsewhere than relocation does.
+fn compare_loading(receipt: &Receipt, proven: &Loading) -> Option<Finding> {
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let told = receipt.loading.as_ref().filter(|told| is_same_version && *told != proven)?;
+    let differs = |aided: &&Aided| !proven.aided.contains(aided);
+    let path = told.aided.iter().find(differs).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
+    let problem = origin("the receipt says otherwise where its libraries are");
+    Some(Finding { path: path.to_owned(), problem })
 }
 
 fn origin(reason: &str) -> Problem {

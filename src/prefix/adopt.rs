@@ -122,6 +122,7 @@ pub(super) fn receipt(generation: &Generation) -> Result<Receipt, PrefixError> {
         sources: Vec::new(),
         packages: Vec::new(),
         files: programs,
+        loading: None,
         reuse: None,
         made_with: None,
     })

@@ -38,6 +38,7 @@ impl Relocation<'_> {
         relocated.rewritten += more.rewritten;
         relocated.growth += more.growth;
         relocated.warnings.extend(more.warnings);
+        relocated.loading.add(inner, more.loading);
         link(self.tree, inner, &mut outside, &inside, self.runtimes)?;
         let within = |file: ReceiptFile| ReceiptFile { path: inner.join(&file.path), ..file };
         outside.extend(inside.into_iter().map(within));

@@ -1,21 +1,20 @@
 //! Programs that cannot find their libraries by `$ORIGIN` get a launcher of their own, which sets
-//! `LD_LIBRARY_PATH` for them.
+//! `LD_LIBRARY_PATH` for them. What it sets is told as data: nobody reads a launcher's text.
 
 use std::io;
 
 use super::RelocateError;
 use super::tree::{Tree, at};
-use crate::elf::{LAUNCHED, LAUNCHER_ROOT};
-use crate::model::RelPath;
+use crate::model::{LAUNCHED_DIRECTORY, RelPath};
 
 /// Moves the program at `path` away and puts a launcher in its place, which makes it look for its
 /// libraries in `directories` of the tree. Returns where the program is now.
 pub(super) fn launch(
     tree: &mut Tree,
     path: &RelPath,
-    directories: &[String],
+    directories: &[RelPath],
 ) -> Result<RelPath, RelocateError> {
-    let program = RelPath::new(&format!("{LAUNCHED}/{}", path.as_str()))
+    let program = RelPath::new(&format!("{LAUNCHED_DIRECTORY}/{}", path.as_str()))
         .map_err(|invalid| at(path)(io::Error::other(invalid)))?;
     let mode = tree.file(path).map_or(0o755, |file| file.mode);
     tree.rename(path, &program)?;
@@ -24,18 +23,17 @@ pub(super) fn launch(
 }
 
 /// The launcher that lies at `path` and starts `program`.
-fn text(path: &RelPath, program: &RelPath, directories: &[String]) -> String {
+fn text(path: &RelPath, program: &RelPath, directories: &[RelPath]) -> String {
     let up = "/..".repeat(path.depth() - 1);
     let program = quoted(program.as_str());
     let libraries: Vec<String> = directories
         .iter()
-        .map(|directory| format!("{LAUNCHER_ROOT}/{}", quoted(directory)))
+        .map(|directory| format!("$_elsewhere_root/{}", quoted(directory.as_str())))
         .collect();
     let libraries = libraries.join(":");
     format!(
         r#"#!/bin/sh
-# Starts the program that belongs here with its own libraries. It starts itself again from
-# memory, where it cannot find them by its place.
+# Starts the program that belongs here with its own libraries, which it cannot find by its place.
 _elsewhere_self=$0
 case $_elsewhere_self in
 */*) ;;

@@ -11,23 +11,25 @@ mod inner;
 mod launch;
 mod layout;
 mod links;
+mod older;
 mod programs;
 mod run_path;
 mod tree;
 
 pub use inner::split;
+pub use older::loading;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::elf::Abi;
-use crate::model::{Arch, ReceiptFile, RelPath, RunPath, Runtime, Taken, escape};
+use crate::model::{Arch, Loading, ReceiptFile, RelPath, RunPath, Runtime, Taken, escape};
 use crate::report::{Event, Phase, Reporter};
 
 /// The version of the rules by which a tree is made movable. Raised whenever the same packages would
 /// become other files: only files that were made by the same rules are taken over from another tree.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// What relocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +38,10 @@ pub struct Relocated {
     pub rewritten: usize,
     /// Bytes that they grew by.
     pub growth: u64,
-    /// Programs that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`: where
-    /// they are now.
-    pub launched: Vec<RelPath>,
+    /// Which libraries the tree's programs find, beside what the run paths in its files say: programs
+    /// that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`, and libraries whose
+    /// users look in their stead.
+    pub loading: Loading,
     /// The run paths that rewritten programs and libraries had before, those of files that were taken
     /// over included.
     pub run_paths: BTreeMap<RelPath, RunPath>,

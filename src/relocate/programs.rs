@@ -1,29 +1,33 @@
 //! Gives every program and library of a tree the run path that it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::layout::{self, Unchangeable};
+use super::run_path::{self, Reach};
 use super::tree::{Tree, at};
-use super::{RelocateError, Relocated, launch, run_path};
+use super::{RelocateError, Relocated, launch};
 use crate::elf::{Abi, Elf, ElfError, Linkage, Reading, Survey};
-use crate::model::{FileKind, RelPath, RunPath, Runtime, Taken};
+use crate::model::{Aided, FileKind, RelPath, RunPath, Runtime, Taken};
 use crate::report::{Phase, Reporter};
 
-/// What is to be done with one program or library.
+/// One program or library.
 struct Task {
     /// Its names in the tree, at least one.
     locations: Vec<RelPath>,
-    /// Directories of the tree that hold what it needs.
-    directories: Vec<String>,
-    /// The run path to be written.
-    rpath: Option<String>,
+    /// What it loads.
+    reach: Reach,
     /// The run path that it had in its package.
     before: RunPath,
+    /// The run path that it got in another tree, from which it was taken over.
+    taken: Option<RunPath>,
+    /// Whether it is started, not only loaded by others.
     is_program: bool,
-    /// Whether a launcher must say where the libraries are.
-    is_launched: bool,
+    /// Whether others load it by its name, so that nothing else may have its place.
+    is_library: bool,
+    /// Whether a definition says that it starts itself again from memory.
+    is_in_memory: bool,
 }
 
 /// Relocates the programs and libraries in `tree`. Counts in [`Phase::Relocate`].
@@ -35,30 +39,38 @@ pub(super) fn relocate(
     reporter: &dyn Reporter,
     relocated: &mut Relocated,
 ) -> Result<(), RelocateError> {
-    let mut tasks = plan(tree, abi, runtimes, host_libraries, relocated)?;
+    let tasks = plan(tree, abi, runtimes, host_libraries, relocated)?;
     let is_file = |kind: &FileKind| matches!(kind, FileKind::File { .. });
-    let paths: Vec<RelPath> =
-        tree.files().filter(|file| is_file(&file.kind)).map(|file| file.path.clone()).collect();
-    for path in paths {
-        if reporter.is_cancelled() {
-            return Err(RelocateError::Cancelled);
+    let files = tree.files().filter(|file| is_file(&file.kind)).count();
+    let named: usize = tasks.iter().map(|task| task.locations.len()).sum();
+    reporter.advanced(Phase::Relocate, files.saturating_sub(named) as u64);
+    let mut work = Work { tree, abi, relocated, carried: BTreeMap::new() };
+    // Libraries first: programs search for those that cannot search for themselves.
+    for programs in [false, true] {
+        let extra = if programs { work.unserved(&tasks) } else { Vec::new() };
+        for (index, task) in tasks.iter().enumerate() {
+            if task.is_program != programs {
+                continue;
+            }
+            if reporter.is_cancelled() {
+                return Err(RelocateError::Cancelled);
+            }
+            work.perform(index, task, &extra)?;
+            reporter.advanced(Phase::Relocate, task.locations.len() as u64);
         }
-        if let Some(task) = tasks.remove(&path) {
-            perform(tree, abi, &task, relocated)?;
-        }
-        reporter.advanced(Phase::Relocate, 1);
     }
+    work.account(&tasks);
     Ok(())
 }
 
-/// What must be done, by the first name of each file.
+/// Every program and library, by its position in the survey.
 fn plan(
     tree: &Tree,
     abi: Abi,
     runtimes: &[&Runtime],
     host_libraries: &[String],
     relocated: &mut Relocated,
-) -> Result<BTreeMap<RelPath, Task>, RelocateError> {
+) -> Result<Vec<Task>, RelocateError> {
     let mut survey =
         Survey::of(&tree.dir, tree.files(), abi).map_err(|unopened| at(&unopened.0)(unopened.1))?;
     for path in &survey.foreign {
@@ -67,43 +79,20 @@ fn plan(
     for (path, reason) in &survey.unreadable {
         relocated.warnings.push(format!("{path} is malformed and was left as it is: {reason}"));
     }
-    let actual = restore(&mut survey, tree.taken());
-    let launched: Vec<&RelPath> =
+    let mut taken = restore(&mut survey, tree.taken());
+    let in_memory: Vec<&RelPath> =
         runtimes.iter().flat_map(|runtime| &runtime.library_path).collect();
-    let tasks = (0..survey.objects.len()).filter_map(|index| {
-        let directories = run_path::directories(&survey, index, host_libraries);
-        let object = survey.objects.get(index)?;
-        let is_launched = object.is_program()
-            && !directories.is_empty()
-            && object.locations.iter().any(|path| launched.contains(&path));
-        let rpath = match is_launched {
-            // From memory, `$ORIGIN` is `/`: a run path would find the host's libraries.
-            true => None,
-            false => run_path::rpath(&object.locations, &directories),
-        };
-        let task = Task {
-            locations: object.locations.clone(),
-            directories,
-            is_program: object.is_program(),
-            is_launched,
-            rpath,
-            before: run_path_of(&object.linkage),
-        };
-        let now = actual.get(&index).unwrap_or(&task.before);
-        let is_done = is_run_path(now, task.rpath.as_deref()) && !is_launched;
-        match (is_done, actual.contains_key(&index)) {
-            (true, false) => None,
-            (true, true) => {
-                let names = task.locations.iter().cloned();
-                relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
-                None
-            }
-            // What was written into it does not come off without traces.
-            (false, true) => Some(Err(RelocateError::Stale { path: object.path().clone() })),
-            (false, false) => Some(Ok((object.path().clone(), task))),
-        }
+    let tasks = survey.objects.iter().enumerate().map(|(index, object)| Task {
+        reach: run_path::reach(&survey, index, host_libraries),
+        before: run_path_of(&object.linkage),
+        taken: taken.remove(&index),
+        is_program: object.is_program(),
+        is_library: !object.is_program() || object.linkage.soname.is_some(),
+        is_in_memory: object.is_program()
+            && object.locations.iter().any(|path| in_memory.contains(&path)),
+        locations: object.locations.clone(),
     });
-    tasks.collect()
+    Ok(tasks.collect())
 }
 
 /// Gives the objects that were rewritten in another tree the run paths of their packages: those
@@ -133,43 +122,170 @@ fn has_run_path(linkage: &Linkage, rpath: Option<&str>) -> bool {
     is_run_path(&run_path_of(linkage), rpath)
 }
 
-fn perform(
-    tree: &mut Tree,
+/// A tree while its programs and libraries are rewritten.
+struct Work<'a, 't> {
+    tree: &'a mut Tree<'t>,
     abi: Abi,
-    task: &Task,
-    relocated: &mut Relocated,
-) -> Result<(), RelocateError> {
-    let Some(path) = task.locations.first() else { return Ok(()) };
-    let change = |tree: &mut Tree, rpath: Option<&str>| {
-        tree.change(path, |file| rewrite(file, abi, rpath).map_err(|source| source.at(path)))
-    };
-    let mut is_launched = task.is_launched;
-    match change(tree, task.rpath.as_deref())? {
-        Ok(growth) => {
-            relocated.rewritten += 1;
-            let names = task.locations.iter().cloned();
-            relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
-            relocated.growth += growth;
+    relocated: &'a mut Relocated,
+    /// The libraries that got no run path, by their positions, and why.
+    carried: BTreeMap<usize, String>,
+}
+
+impl Work<'_, '_> {
+    /// Gives the object at `index` its run path, where it can have one. What can load libraries that it
+    /// does not name searches `extra` too.
+    fn perform(
+        &mut self,
+        index: usize,
+        task: &Task,
+        extra: &[String],
+    ) -> Result<(), RelocateError> {
+        let mut directories = task.reach.directories.clone();
+        if task.reach.is_open {
+            directories.extend_from_slice(extra);
+            directories = run_path::unique(directories);
         }
-        Err(reason) => {
-            // An old run path would be searched before a library path: off with it, where possible.
-            let _ = change(tree, None)?;
-            is_launched = task.is_program;
-            relocated.warnings.push(unchanged(path, task, &reason));
+        let searched = in_tree(&directories);
+        self.relocated.loading.directories.extend(searched.iter().cloned());
+        let is_in_memory = task.is_in_memory && !directories.is_empty();
+        let rpath = match is_in_memory {
+            // From memory, `$ORIGIN` is `/`: a run path would find the host's libraries.
+            true => None,
+            false => run_path::rpath(&task.locations, &directories),
+        };
+        let because = match self.write(task, rpath.as_deref())? {
+            _ if is_in_memory => None,
+            Ok(()) => return Ok(()),
+            Err(reason) => Some(reason.to_string()),
+        };
+        match because {
+            Some(because) if task.is_library => {
+                self.carried.insert(index, because);
+                Ok(())
+            }
+            because => self.launch(task, &searched, because.as_ref()),
         }
     }
-    if is_launched && !task.directories.is_empty() {
+
+    /// Sees to it that the file has this run path and no other; or says why it cannot have it, and takes
+    /// the one off that it has: that would be searched before a library path.
+    fn write(
+        &mut self,
+        task: &Task,
+        rpath: Option<&str>,
+    ) -> Result<Result<(), Unchangeable>, RelocateError> {
+        let Some(path) = task.locations.first() else { return Ok(Ok(())) };
+        let is_done = is_run_path(task.taken.as_ref().unwrap_or(&task.before), rpath);
+        match (is_done, &task.taken) {
+            (true, None) => return Ok(Ok(())),
+            (true, Some(_)) => {
+                self.note(task);
+                return Ok(Ok(()));
+            }
+            // What was written into it does not come off without traces.
+            (false, Some(_)) => return Err(RelocateError::Stale { path: path.clone() }),
+            (false, None) => {}
+        }
+        match self.change(path, rpath)? {
+            Ok(growth) => {
+                self.relocated.rewritten += 1;
+                self.relocated.growth += growth;
+                self.note(task);
+                Ok(Ok(()))
+            }
+            Err(reason) => {
+                if !is_run_path(&task.before, None) {
+                    let _ = self.change(path, None)?;
+                }
+                self.relocated.warnings.push(unchanged(path, task, &reason));
+                Ok(Err(reason))
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        path: &RelPath,
+        rpath: Option<&str>,
+    ) -> Result<Result<u64, Unchangeable>, RelocateError> {
+        let abi = self.abi;
+        self.tree.change(path, |file| rewrite(file, abi, rpath).map_err(|source| source.at(path)))
+    }
+
+    /// Remembers the run path from before.
+    fn note(&mut self, task: &Task) {
+        let names = task.locations.iter().cloned();
+        self.relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
+    }
+
+    /// Puts a launcher in the program's place.
+    fn launch(
+        &mut self,
+        task: &Task,
+        library_path: &[RelPath],
+        because: Option<&String>,
+    ) -> Result<(), RelocateError> {
+        if library_path.is_empty() {
+            return Ok(());
+        }
         for location in &task.locations {
-            relocated.launched.push(launch::launch(tree, location, &task.directories)?);
+            let path = launch::launch(self.tree, location, library_path)?;
+            let (launcher, because) = (Some(location.clone()), because.cloned());
+            let library_path = library_path.to_vec();
+            self.relocated.loading.aided.push(Aided { path, launcher, library_path, because });
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The directories of those libraries without a run path that no run path of others leads to.
+    fn unserved(&self, tasks: &[Task]) -> Vec<String> {
+        let alone = self.carried.keys().filter(|index| !self.is_served(tasks, **index));
+        let tasks = alone.filter_map(|index| tasks.get(*index));
+        run_path::unique(tasks.flat_map(|task| task.reach.directories.clone()).collect())
+    }
+
+    /// Whether a program, or a library with a run path, names the library at `index`, or one that does.
+    fn is_served(&self, tasks: &[Task], index: usize) -> bool {
+        let finds = |(user, task): (usize, &Task)| {
+            !self.carried.contains_key(&user) && task.reach.objects.contains(&index)
+        };
+        tasks.iter().enumerate().any(finds)
+    }
+
+    /// Tells which libraries others search for.
+    fn account(&mut self, tasks: &[Task]) {
+        let is_opened = tasks.iter().any(|task| task.is_program && task.reach.is_open);
+        for (index, because) in &self.carried {
+            let Some(task) = tasks.get(*index) else { continue };
+            let library_path = in_tree(&task.reach.directories);
+            if library_path.is_empty() || (!is_opened && !self.is_served(tasks, *index)) {
+                continue;
+            }
+            let aided = |path: &RelPath| Aided {
+                path: path.clone(),
+                launcher: None,
+                library_path: library_path.clone(),
+                because: Some(because.clone()),
+            };
+            self.relocated.loading.aided.extend(task.locations.iter().map(aided));
+        }
+        let loading = &mut self.relocated.loading;
+        loading.aided.sort_by(|one, other| one.path.cmp(&other.path));
+        let directories = std::mem::take(&mut loading.directories);
+        let directories: BTreeSet<RelPath> = directories.into_iter().collect();
+        loading.directories = directories.into_iter().collect();
+    }
+}
+
+/// Directories as places in the tree, but for its root.
+pub(super) fn in_tree(directories: &[String]) -> Vec<RelPath> {
+    directories.iter().filter_map(|directory| RelPath::new(directory).ok()).collect()
 }
 
 fn unchanged(path: &RelPath, task: &Task, reason: &Unchangeable) -> String {
-    let instead = match task.is_program {
-        true => "it got a launcher that sets LD_LIBRARY_PATH instead",
-        false => "only programs that look in the right place will find its libraries",
+    let instead = match task.is_library {
+        true => "programs of this tree that load it search for its libraries",
+        false => "it got a launcher that sets LD_LIBRARY_PATH instead",
     };
     format!("{path} cannot be given a run path ({reason}): {instead}")
 }

@@ -8,18 +8,30 @@ use crate::model::RelPath;
 /// What glibc loads by itself, without `DT_NEEDED`, when a thread ends.
 const LIBGCC: &str = "libgcc_s.so.1";
 
-/// The directories of the tree that hold what the object at `index` needs, directly or through
-/// others: those of its own run path first, as far as the tree has them.
-pub(super) fn directories(survey: &Survey, index: usize, host_libraries: &[String]) -> Vec<String> {
-    let Some(object) = survey.objects.get(index) else { return Vec::new() };
+/// What a program or library loads of the tree.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    /// The directories that hold it: those of its own run path first, as far as the tree has them.
+    pub(super) directories: Vec<String>,
+    /// The libraries, by their positions in the survey, itself included.
+    pub(super) objects: BTreeSet<usize>,
+    /// Whether any of them can load libraries that it does not name.
+    pub(super) is_open: bool,
+}
+
+/// What the object at `index` needs, directly or through others.
+pub(super) fn reach(survey: &Survey, index: usize, host_libraries: &[String]) -> Reach {
+    let Some(object) = survey.objects.get(index) else { return Reach::default() };
     if object.linkage.needed.is_empty() {
-        return Vec::new();
+        return Reach::default();
     }
     let own = own_directories(survey, object);
     let mut found = own.clone();
-    let mut seen = BTreeSet::from([index]);
+    let mut objects = BTreeSet::from([index]);
+    let mut is_open = false;
     let mut ahead = vec![object];
     while let Some(object) = ahead.pop() {
+        is_open |= object.linkage.may_load_others;
         let mut preferred = own_directories(survey, object);
         preferred.extend_from_slice(&own);
         let needed = object.linkage.needed.iter().map(String::as_str);
@@ -30,12 +42,12 @@ pub(super) fn directories(survey: &Survey, index: usize, host_libraries: &[Strin
             .filter_map(|name| survey.provider(name, &preferred));
         for (directory, index) in bundled {
             found.push(directory);
-            if seen.insert(index) {
+            if objects.insert(index) {
                 ahead.extend(survey.objects.get(index));
             }
         }
     }
-    unique(found)
+    Reach { directories: unique(found), objects, is_open }
 }
 
 /// The `DT_RPATH` that leads from every one of `locations` to `directories`; `None` when there
@@ -67,7 +79,7 @@ fn own_directories(survey: &Survey, object: &Object) -> Vec<String> {
 }
 
 /// `directories` without repetitions and without those that cannot stand in a run path.
-fn unique(directories: Vec<String>) -> Vec<String> {
+pub(super) fn unique(directories: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let fits = |directory: &String| {
         let inside = directory.strip_prefix("$ORIGIN").unwrap_or(directory);

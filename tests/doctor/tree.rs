@@ -46,6 +46,14 @@ fn library(name: &str, source: &str, options: &[&str]) -> PathBuf {
     target
 }
 
+/// Has the tree's receipt say that its programs look for libraries in these directories.
+fn search(directories: &[&str]) {
+    let path = tree().join(".elsewhere.json");
+    let mut receipt: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    receipt["loading"]["directories"] = directories.into();
+    fs::write(path, receipt.to_string()).unwrap();
+}
+
 /// The directory of the machine's own libraries.
 fn libraries() -> PathBuf {
     let compiler = tools::need("cc", "gcc libc6-dev");
@@ -99,8 +107,12 @@ fn a_directory_service_that_the_trees_libraries_break_is_found() {
     let evidence = well.finding("identity")["evidence"].as_str().unwrap();
     assert!(evidence.contains("ldapuser, with the tree's libraries too"), "{evidence}");
     fs::create_dir_all(&spoiled).unwrap();
+    search(&["lib64"]);
     fs::copy(old, spoiled.join(helper)).unwrap();
     let ill = visit_with(&treatment, &REPOS, &[]);
+    search(&[]);
+    let unsearched = visit_with(&treatment, &REPOS, &[]);
+    assert_eq!(unsearched.state("identity"), "ok", "{}", unsearched.finding("identity"));
     fs::remove_file(spoiled.join(helper)).unwrap();
     assert_eq!(ill.state("identity"), "limited identity-shadowed", "{}", ill.finding("identity"));
 }

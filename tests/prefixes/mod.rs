@@ -88,6 +88,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         sources: Vec::new(),
         packages: Vec::new(),
         files: files.iter().map(file).collect(),
+        loading: None,
         reuse: None,
         made_with: None,
     }
