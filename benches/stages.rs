@@ -63,7 +63,7 @@ fn primary(name: &str) -> (RepomdRecord, Vec<u8>) {
 fn index(name: &str) -> Index {
     let (record, bytes) = primary(name);
     let mut index = Index { repositories: vec![name.into()], ..Index::default() };
-    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[] };
+    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
     parse(bytes.as_slice(), &record, &scope, &mut index).unwrap();
     index
 }
@@ -73,7 +73,7 @@ fn parse_primary(bencher: Bencher<'_, '_>) {
     let (record, bytes) = primary("base");
     bencher.counter(BytesCount::new(record.open_size.unwrap())).bench_local(|| {
         let mut index = Index::default();
-        let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[] };
+        let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
         parse(bytes.as_slice(), &record, &scope, &mut index).unwrap();
         index
     });

@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
 use crate::model::{Arch, LockError, escape};
-use crate::pipeline::metadata::MetadataError;
+use crate::pipeline::metadata::{MetadataError, is_malformed};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -253,7 +253,7 @@ impl Error {
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
             Self::Metadata(MetadataError::NoRepositories { .. }) => 2,
-            Self::Metadata(error) => error.fetch_error().map_or(4, fetch_status),
+            Self::Metadata(error) => metadata_status(error),
             Self::Trust(_) | Self::Untrusted { .. } => 4,
             Self::Unpack(UnpackError::Write { .. }) => 6,
             Self::Unpack(_) => 4,
@@ -363,10 +363,22 @@ impl Error {
     }
 }
 
+/// That of the fetch that failed; otherwise network, unless what came is not what its digest says.
+fn metadata_status(error: &MetadataError) -> u8 {
+    match error.fetch_error() {
+        Some(error) => fetch_status(error),
+        None if error.is_distrust() => 4,
+        None if error.is_bug() => 1,
+        None => NETWORK,
+    }
+}
+
 /// Network, unless what came was refused for what it is, or the cache is at fault.
 fn fetch_status(error: &FetchError) -> u8 {
-    let is_wrong = |reason: &Reason| {
-        matches!(reason, Reason::Digest { .. } | Reason::Size { .. } | Reason::Refused(_))
+    let is_wrong = |reason: &Reason| match reason {
+        Reason::Digest { .. } | Reason::Size { .. } => true,
+        Reason::Refused(refusal) => !is_malformed(refusal.as_ref()),
+        _ => false,
     };
     match error {
         FetchError::Cache { .. } | FetchError::Full { .. } => 6,

@@ -100,6 +100,14 @@ impl World {
         digest
     }
 
+    /// Publishes the new version, with a `repomd.xml` that `change` has changed.
+    fn publish_with(&self, host: &str, change: impl FnOnce(String) -> String) {
+        self.publish(host, &NEW);
+        let path = format!("mirror/{host}/x86_64/repodata/repomd.xml");
+        let repomd = std::fs::read_to_string(self.scratch.path().join(&path)).unwrap();
+        self.scratch.write(&path, change(repomd));
+    }
+
     /// Writes a metalink that promises these versions, the current one first.
     fn promise(&self, digests: &[&Checksum]) {
         let verification = |digest: &Checksum| {
@@ -251,6 +259,59 @@ fn primary_that_is_hostile_is_named() {
         let prefix = "repository epel of el9 for x86_64: repodata/primary.xml.zst";
         assert!(failure.starts_with(prefix) && failure.contains(message), "{failure}");
     }
+}
+
+/// Only what is not what its digest says, or has none that proves anything, is a matter of trust.
+#[test]
+fn what_is_malformed_is_no_matter_of_trust() {
+    let status = |world: &World| {
+        let error = world.load(&dist(BASES)).unwrap_err();
+        elsewhere::error::Error::Metadata(error).exit_status()
+    };
+    let world = World::new();
+    world.publish_primary("one.example", &NEW, b"<metadata><package>");
+    assert_eq!(status(&world), 3, "a broken list of packages");
+    for repomd in ["<html>portal</html>", "<repomd>", "<repomd><data type='primary'/></repomd>"] {
+        let world = World::new();
+        world.scratch.write("mirror/one.example/x86_64/repodata/repomd.xml", repomd);
+        assert_eq!(status(&world), 3, "{repomd}");
+    }
+    let world = World::new();
+    world.publish_with("one.example", |repomd| repomd.replace("type=\"sha256\"", "type=\"sha\""));
+    assert_eq!(status(&world), 4, "a digest that proves nothing");
+    let world = World::new();
+    world.publish_with("one.example", |repomd| {
+        repomd.replace("primary.xml.zst", "https://no.example/p").replace("https", "http")
+    });
+    let text = world.failure(&dist(BASES));
+    assert!(text.contains("is at a place where repodata/repomd.xml may not send"), "{text}");
+    assert_eq!(status(&world), 3);
+    let world = World::published();
+    world.server.fault("primary", Fault::corrupt_byte(30));
+    assert_eq!(status(&world), 4, "other bytes than promised");
+}
+
+#[test]
+fn a_package_that_makes_no_sense_is_told_and_the_rest_is_read() {
+    let world = World::new();
+    let text = primary("good").replace("<metadata packages=\"1\">", "<metadata>\n<package/>\n");
+    world.publish_primary("one.example", &NEW, text.as_bytes());
+    assert_eq!(world.package(&dist(BASES)), "good");
+    let told = "a package was set aside: repository epel, line 2: it has no name";
+    assert!(world.log.details().contains(&told.to_owned()), "{:?}", world.log.details());
+}
+
+#[test]
+fn the_list_of_packages_may_lie_on_another_server() {
+    let world = World::new();
+    world.publish_with("one.example", |repomd| {
+        repomd.replace("href=", "xml:base=\"https://two.example/lists\" href=")
+    });
+    let (from, to) = ("one.example/x86_64/repodata", "two.example/lists/repodata");
+    let place = |path: &str| world.scratch.path().join(format!("mirror/{path}/primary.xml.zst"));
+    std::fs::create_dir_all(place(to).parent().unwrap()).unwrap();
+    std::fs::rename(place(from), place(to)).unwrap();
+    assert_eq!(world.package(&dist(BASES)), "new");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Metalinks, mirror lists, `repomd.xml`, `primary.xml`, `modules.yaml`; and what the resolver
 //! makes of the packages that they name.
 
+use elsewhere::fetch::places;
 use elsewhere::model::{
     Arch, Checksum, Dist, GlibcVersion, HostGives, Index, Repository, RepositoryPriority, Runtime,
 };
@@ -16,6 +17,8 @@ const MIRRORLIST: u8 = 1;
 const REPOMD: u8 = 2;
 const PRIMARY: u8 = 3;
 const MODULES: u8 = 4;
+/// Where the repository is.
+const BASE: &str = "https://h.example/el8/x86_64/";
 /// What an input may unpack to.
 const OPEN_SIZE: u64 = 1 << 20;
 
@@ -26,7 +29,7 @@ pub(super) fn run(input: &[u8]) {
         MIRRORLIST => check_mirrors(&metalink::parse_mirrorlist(bytes)),
         REPOMD => {
             if let Ok(Repomd { primary, modules, .. }) = repomd::parse(bytes) {
-                modules.iter().chain([&primary]).for_each(|record| check_below(&record.location));
+                modules.iter().chain([&primary]).for_each(|record| check_place(&record.location));
             }
         }
         PRIMARY => run_primary(bytes),
@@ -51,20 +54,29 @@ fn check_mirrors(mirrors: &[String]) {
     }
 }
 
-fn check_below(location: &str) {
-    let climbs = location.split('/').any(|part| part == "..");
-    assert!(!climbs && !location.starts_with('/') && !location.contains("://"), "{location:?}");
+/// Wherever a location leads, it is as secure as the repository; and on its server, unless it is a
+/// URL itself.
+fn check_place(location: &str) {
+    for place in places(&[BASE.to_owned()], location) {
+        assert!(place.starts_with("https://"), "{location:?} leads to {place:?}");
+        assert!(location.contains("://") || place.starts_with("https://h.example/"), "{place:?}");
+    }
 }
 
 fn run_primary(bytes: &[u8]) {
     let mut index = Index { repositories: vec!["fuzz".to_owned()], ..Index::default() };
-    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[] };
+    let may_fetch = |url: &str| !places(&[BASE.to_owned()], url).is_empty();
+    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &may_fetch };
     if primary::parse(bytes, &record(), &scope, &mut index).is_err() {
         return;
     }
     for package in &index.packages {
-        check_below(&package.location);
+        check_place(&package.location);
+        assert!(!places(&[BASE.to_owned()], &package.location).is_empty());
         assert!(Arch::X86_64.accepts(index.text(package.arch)));
+    }
+    for package in &index.set_aside {
+        assert!(package.describe(&index).contains("was set aside"));
     }
     let definition = "name = 'a'\ntitle = 'a'\npackage = 'a'\ncommand = []\n";
     let runtime: Runtime = toml::from_str(definition).unwrap();
@@ -124,6 +136,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         tagged(MIRRORLIST, "# best first\nhttp://b.example/el8/\nhttps://a.example/el8\n"),
         tagged(REPOMD, include_str!("seeds/repomd.xml")),
         tagged(PRIMARY, &primary),
+        tagged(PRIMARY, odd_xml()),
+        tagged(REPOMD, include_str!("seeds/odd-repomd.xml")),
         tagged(MODULES, modules),
     ];
     for compressor in ["gzip", "bzip2", "xz", "zstd"] {
@@ -131,6 +145,25 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         seeds.push(tagged(MODULES, rpms::compress(compressor, modules.as_bytes())));
     }
     seeds
+}
+
+/// Packages with every oddity that is read or sets one aside.
+fn odd_xml() -> String {
+    let odd = [
+        ("<name>a</name>", ""),
+        ("<arch>x86_64</arch>", "<arch>i686</arch><arch>x86_64</arch>"),
+        (r#"epoch="1" ver="2.0""#, r#"epoch="x""#),
+        (r#"type="sha256""#, r#"type="sha""#),
+        (r#"package="10""#, r#"package="-1""#),
+        (r#"href="Packages/a.rpm""#, r#"xml:base="https://o.example/p" href="../%41+.rpm?x#y""#),
+        (r#"href="Packages/a.rpm""#, r#"href="http://o.example/a.rpm""#),
+        (r#"href="Packages/a.rpm""#, r#"xml:base="../../.." href="/a.rpm""#),
+        (r#"flags="LT" epoch="0" ver="2""#, r#"flags="NE" epoch="1""#),
+        (r#"<rpm:entry name="d"/>"#, r#"<rpm:entry name="d" flags="?"/><rpm:entry/>"#),
+    ];
+    let change =
+        |(from, to)| package("a", "x86_64", "", "<file>bin/a</file>").replacen(from, to, 1);
+    format!("<metadata>{}</metadata>", odd.map(change).concat())
 }
 
 /// Packages that need each other in every way that there is.

@@ -49,7 +49,8 @@ impl Fetcher<'_> {
     /// Lets `stream` have the file with digest `checksum` and `size` while it comes, from the
     /// cache or from the first of `urls` that serves it whole, as [`Self::content`] does.
     ///
-    /// A file that is here already is not digested: its reader will.
+    /// A file that is here already is not digested: its reader will. One whose size nobody declared
+    /// (0) is lent when it is whole.
     ///
     /// # Errors
     /// As [`Self::content`]. The stream has ended then.
@@ -61,6 +62,9 @@ impl Fetcher<'_> {
         progress: Option<Phase>,
         stream: &Stream,
     ) -> Result<(), FetchError> {
+        if size == 0 {
+            return self.feed_proven(urls, checksum, size, progress, stream);
+        }
         let wanted = Wanted { checksum, size: Some(size), may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         let fed = match self.cache.open_unproven(checksum, size) {
@@ -92,7 +96,8 @@ impl Fetcher<'_> {
         progress: Option<Phase>,
         stream: &Stream,
     ) -> Result<(), FetchError> {
-        let fed = self.content(urls, checksum, Some(size), progress).and_then(|fetched| {
+        let size = (size > 0).then_some(size);
+        let fed = self.content(urls, checksum, size, progress).and_then(|fetched| {
             let path = fetched.path();
             let file = File::open(path);
             let file = file.map_err(|source| FetchError::cache("read", path, source))?;

@@ -8,24 +8,78 @@ use reqwest::Url;
 
 use super::Reason;
 
-/// `location`, as metadata gives it (raw), below the base URL `base`.
+/// Where the file is that a repository's metadata names: below the repository's base URL `base`, or
+/// where `location` says itself if it is a URL. `None` for a URL that would be less secure than
+/// `base` is: what came over https never leads to plain http, and only files lead to files.
 ///
-/// All but RFC 3986's unreserved characters and `/` is percent-encoded: object stores read a bare
-/// `+` as a space and do not find a bare `^`.
+/// The name and password in `base` go along to the same scheme, host and port, and nowhere else.
+fn locate(base: &str, location: &str) -> Option<String> {
+    let url =
+        if location.contains("://") { absolute(base, location)? } else { join(base, location) };
+    let climbs = url.split('/').any(|part| part == "..");
+    // Nothing is above a server's root.
+    if climbs { Url::parse(&url).ok().map(String::from) } else { Some(url) }
+}
+
+/// [`locate`] for each of several base URLs, each place once.
 #[must_use]
-pub fn join(base: &str, location: &str) -> String {
-    let mut url = format!("{}/", base.trim_end_matches('/'));
-    for byte in location.trim_start_matches('/').bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                url.push(char::from(byte));
-            }
-            _ => {
-                let _ = write!(url, "%{byte:02X}");
-            }
+pub fn places(bases: &[String], location: &str) -> Vec<String> {
+    let mut places: Vec<String> = Vec::with_capacity(bases.len());
+    for place in bases.iter().filter_map(|base| locate(base, location)) {
+        if !places.contains(&place) {
+            places.push(place);
         }
     }
-    url
+    places
+}
+
+/// The URL `location`, if what came from `base` may send there.
+fn absolute(base: &str, location: &str) -> Option<String> {
+    let base = Url::parse(base).ok()?;
+    let path =
+        location.find("://").and_then(|at| Some(at + 3 + location.get(at + 3..)?.find('/')?));
+    let (origin, rest) = location.split_at(path.unwrap_or(location.len()));
+    let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let mut url = Url::parse(&format!("{origin}{}{query}", encode(path))).ok()?;
+    let is_secure = match base.scheme() {
+        "https" => url.scheme() == "https",
+        "http" => matches!(url.scheme(), "http" | "https"),
+        "file" => matches!(url.scheme(), "file" | "https"),
+        _ => false,
+    };
+    if url.origin() == base.origin() && base.has_authority() && url.username().is_empty() {
+        // Both fail for URLs that can have none.
+        let _ = url.set_username(base.username());
+        let _ = url.set_password(base.password());
+    }
+    is_secure.then(|| url.into())
+}
+
+/// `location`, as metadata gives it, below the base URL `base`.
+#[must_use]
+pub fn join(base: &str, location: &str) -> String {
+    format!("{}/{}", base.trim_end_matches('/'), encode(location.trim_start_matches('/')))
+}
+
+/// A path as it stands in metadata, for a URL.
+///
+/// All but RFC 3986's unreserved characters and `/` is percent-encoded: object stores read a bare
+/// `+` as a space and do not find a bare `^`. What is encoded already stays.
+fn encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    let bytes = path.as_bytes();
+    for (at, &byte) in bytes.iter().enumerate() {
+        let is_hex = |at| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+        let is_kept = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/')
+            || (byte == b'%' && is_hex(at + 1) && is_hex(at + 2));
+        if is_kept {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// Where a URL is really read.
@@ -125,6 +179,56 @@ mod tests {
         assert_eq!(url, "https://h/b/Packages/p/passt-0%5E20240101.g1-1.el9%2B2~rc%201%25.rpm");
         assert_eq!(join("https://h/b", "/x"), "https://h/b/x");
         assert_eq!(join("file:/m", "é?#"), "file:/m/%C3%A9%3F%23");
+        assert_eq!(join("https://h/b/", "a%2Bb%5ec%4"), "https://h/b/a%2Bb%5ec%254");
+    }
+
+    fn located(base: &str, location: &str) -> String {
+        locate(base, location).unwrap_or_else(|| "refused".to_owned())
+    }
+
+    #[test]
+    fn locations_climb_within_their_server() {
+        assert_eq!(located("https://h/a/b/", "../x.rpm"), "https://h/a/x.rpm");
+        assert_eq!(located("https://h/a/b/", "../../../../x.rpm"), "https://h/x.rpm");
+        assert_eq!(located("https://h:8/a/", "p/../../x+.rpm"), "https://h:8/x%2B.rpm");
+        assert_eq!(located("file:///m/a", "../x.rpm"), "file:///m/x.rpm");
+        assert_eq!(located("https://h/a", "//evil/x"), "https://h/a/evil/x");
+    }
+
+    #[test]
+    fn urls_of_their_own_stay_secure() {
+        let own = "https://o.example/p/x^1+2%2B.rpm?token=a/../b";
+        let encoded = "https://o.example/p/x%5E1%2B2%2B.rpm?token=a/../b";
+        for base in ["https://h/a", "http://h/a", "file:///m"] {
+            assert_eq!(located(base, own), encoded, "{base}");
+        }
+        assert_eq!(located("https://h/a", "HTTPS://O.example"), "https://o.example/");
+        assert_eq!(located("http://h/a", "http://o/x"), "http://o/x");
+        assert_eq!(located("file:///m", "file:///n/a+b.rpm"), "file:///n/a%2Bb.rpm");
+        for (base, location) in [
+            ("https://h/a", "http://h/x"),
+            ("file:///m", "http://h/x"),
+            ("https://h/a", "file:///etc/passwd"),
+            ("http://h/a", "file:///etc/passwd"),
+            ("https://h/a", "ftp://h/x"),
+            ("https://h/a", "media://x#1"),
+            ("https://h/a", "x://"),
+        ] {
+            assert_eq!(located(base, location), "refused", "{base} {location}");
+        }
+    }
+
+    #[test]
+    fn names_and_passwords_stay_with_their_origin() {
+        let base = "https://ann:secret@h:8443/a";
+        assert_eq!(located(base, "../x"), "https://ann:secret@h:8443/x");
+        assert_eq!(located(base, "https://h:8443/x"), "https://ann:secret@h:8443/x");
+        for other in ["https://h/x", "https://h:8444/x", "https://o:8443/x", "https://bob@h:8443/x"]
+        {
+            assert_eq!(located(base, other), other);
+        }
+        assert_eq!(located("http://ann:secret@h/a", "https://h/x"), "https://h/x");
+        assert_eq!(located("https://ann:secret@h/a", "https://h:443/x"), "https://ann:secret@h/x");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use document::Proof;
 pub use error::{Attempt, FetchError, Reason, Refusal};
-pub use location::join;
+pub use location::{join, places};
 pub use stream::{End, Stream, StreamReader};
 
 use cache::Cache;

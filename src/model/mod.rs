@@ -30,7 +30,8 @@ pub use lock::LockError;
 pub use made_with::{MadeWith, RuntimeMade};
 pub use nevra::{Evr, Nevra};
 pub use package::{
-    Comparison, Index, Interner, ModuleStream, NameHash, Package, Provide, Relation, StrId,
+    Comparison, Index, Interner, ModuleStream, NameHash, Package, Provide, Relation, SetAside,
+    StrId,
 };
 pub use plan::{
     CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,

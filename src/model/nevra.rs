@@ -37,6 +37,17 @@ impl Evr {
         Self { epoch, version: version.to_owned(), release: release.to_owned() }
     }
 
+    /// `[EPOCH:]VERSION[-RELEASE]`, as dependencies have it: [`Self::parse`] reads it.
+    #[must_use]
+    pub fn as_text(&self) -> String {
+        let has_colon = self.version.contains(':');
+        let epoch =
+            if self.epoch == 0 && !has_colon { String::new() } else { format!("{}:", self.epoch) };
+        let release =
+            if self.release.is_empty() { String::new() } else { format!("-{}", self.release) };
+        format!("{epoch}{}{release}", self.version)
+    }
+
     /// Compares as a dependency does: a side without a release matches any release.
     #[must_use]
     pub fn compare_in_dependency(&self, other: &Self) -> Ordering {

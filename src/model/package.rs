@@ -7,7 +7,10 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
-use super::{Checksum, Evr};
+use super::{Checksum, Evr, escape};
+
+/// Packages that were set aside and are named in one message.
+const SHOWN: usize = 3;
 
 /// A string of an [`Index`], by number: counted from one, so that an `Option` of it is no larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,9 +210,9 @@ pub struct Package {
     pub evr: Evr,
     /// Position of the repository in [`Index::repositories`].
     pub repository: u16,
-    /// `<location href>`, relative to the repository's base URL, not percent-encoded.
+    /// A path below the repository's base URL, as metadata writes it, or a URL of its own.
     pub location: Box<str>,
-    /// Bytes of the package file.
+    /// Bytes of the package file; 0 where the repository does not say.
     pub size: u64,
     /// Bytes of its files when installed.
     pub installed_size: u64,
@@ -255,6 +258,39 @@ impl Package {
     }
 }
 
+/// A package that its repository lists in a way that cannot be used.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// Its version, as far as it has one.
+    pub evr: Evr,
+    /// Position of the repository in [`Index::repositories`].
+    pub repository: u16,
+    /// The line of `primary.xml` where its entry ends. Only the first thousand have one.
+    pub line: Option<usize>,
+    /// Why it cannot be used.
+    pub why: String,
+    /// Its name, what it provides and the files that it lists: nobody gets them from it.
+    pub has: Box<[NameHash]>,
+}
+
+impl SetAside {
+    /// Which package it is, where it stands and why it was set aside, for people.
+    #[must_use]
+    pub fn describe(&self, index: &Index) -> String {
+        let repository = index.repositories.get(usize::from(self.repository));
+        let repository = repository.map_or("?", String::as_str);
+        let name = match (self.name.as_str(), self.evr.to_string().as_str()) {
+            ("", _) => "a package".into(),
+            (name, "") => escape(name),
+            (name, evr) => format!("{}-{evr}", escape(name)).into(),
+        };
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        format!("{name} was set aside: repository {repository}{line}: {}", self.why)
+    }
+}
+
 /// A module stream (modulemd) of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleStream {
@@ -277,6 +313,8 @@ pub struct Index {
     pub repositories: Vec<String>,
     /// Every package of the architecture, `noarch` included.
     pub packages: Vec<Package>,
+    /// Packages that cannot be used. Nothing else counts them as being there.
+    pub set_aside: Vec<SetAside>,
     /// Module streams, of every modular repository.
     pub modules: Vec<ModuleStream>,
 }
@@ -290,11 +328,11 @@ impl Index {
 
     /// Adds another index, whose repositories come after those that are here.
     pub fn append(&mut self, other: Self) {
-        if self.repositories.is_empty() && self.packages.is_empty() {
+        if self.repositories.is_empty() && self.packages.is_empty() && self.set_aside.is_empty() {
             *self = other;
             return;
         }
-        let Self { strings, repositories, packages, modules } = other;
+        let Self { strings, repositories, packages, set_aside, modules } = other;
         let ids: Vec<StrId> = strings.iter().map(|string| self.strings.intern(string)).collect();
         drop(strings);
         let first = u16::try_from(self.repositories.len()).unwrap_or(u16::MAX);
@@ -305,7 +343,20 @@ impl Index {
             package.renumber(&|id| ids.get(id.number()).copied().unwrap_or(id));
             self.packages.push(package);
         }
+        self.set_aside.extend(set_aside.into_iter().map(|package| SetAside {
+            repository: package.repository.saturating_add(first),
+            ..package
+        }));
         self.modules.extend(modules);
+    }
+
+    /// What to say of the packages that were set aside and would have given `capability`: a name, a
+    /// soname or a path.
+    #[must_use]
+    pub fn set_aside_for(&self, capability: &str) -> Vec<String> {
+        let wanted = NameHash::of(capability);
+        let found = self.set_aside.iter().filter(|package| package.has.contains(&wanted));
+        found.take(SHOWN).map(|package| package.describe(self)).collect()
     }
 
     /// A relation as RPM writes it: `name >= evr`.

@@ -83,10 +83,10 @@ pub struct PlannedPackage {
     pub dist: Option<String>,
     /// Id of the [`Source`]; `DIST/ID` where the package has a dist of its own.
     pub source: String,
-    /// Path below the source's base URL, as metadata gives it (not percent-encoded); for `local`
-    /// the whole URL.
+    /// Path below the source's base URL, as metadata gives it, or a URL of its own; for `local`
+    /// always the whole URL.
     pub location: String,
-    /// Bytes of the package file.
+    /// Bytes of the package file; 0 where the repository does not say.
     pub size: u64,
     /// Bytes of its files when installed, as its header declares.
     pub installed_size: u64,
@@ -133,6 +133,8 @@ impl PlannedPackage {
     /// The file's name: the last component of its location.
     #[must_use]
     pub fn file_name(&self) -> &str {
-        self.location.rsplit('/').next().unwrap_or(&self.location)
+        let is_url = self.location.contains("://");
+        let path = self.location.split('?').next().filter(|_| is_url).unwrap_or(&self.location);
+        path.rsplit('/').next().unwrap_or(path)
     }
 }

@@ -430,7 +430,7 @@ pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<Str
     if bases.is_empty() {
         return vec![package.location.clone()];
     }
-    bases.iter().map(|base| fetch::join(base, &package.location)).collect()
+    fetch::places(bases, &package.location)
 }
 
 fn receipt_of(

@@ -10,7 +10,7 @@ mod reading;
 
 use std::thread;
 
-pub use self::error::{MetadataError, RepositoryError, TrustFailure};
+pub use self::error::{MetadataError, RepositoryError, TrustFailure, is_malformed};
 
 use self::reading::{Found, Reading};
 use crate::fetch::Fetcher;

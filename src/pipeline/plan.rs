@@ -10,11 +10,11 @@ use super::{Context, Keys, Present, definitions, local, metadata};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
-    Arch, Checksum, Dist, Evr, Libc, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt,
-    Repository, Request, Runtime, RuntimeRequest, TreePlan, escape,
+    Arch, Checksum, Dist, Evr, Index, Libc, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime,
+    Receipt, Repository, Request, Runtime, RuntimeRequest, TreePlan, escape,
 };
 use crate::prefix::Pins;
-use crate::resolve::{self, Part, ResolveError, Target, Wanted};
+use crate::resolve::{self, Part, Target, Wanted};
 use crate::tools::threads;
 
 /// Makes the plan for `request`.
@@ -237,10 +237,11 @@ fn resolve_with(
         let all = asked.iter().chain(kept.iter().map(|(request, _)| request)).cloned();
         let all: Vec<RuntimeRequest> = all.collect();
         let outcome = resolve_in(context, keys, &all, (dist, inside), arch);
-        let Err(Error::Resolve(ResolveError::UnknownVersion { runtime, wanted, .. })) = &outcome
-        else {
-            return outcome;
+        let unknown = match &outcome {
+            Err(Error::Resolve(error)) => error.unknown_version(),
+            _ => None,
         };
+        let Some((runtime, wanted)) = unknown else { return outcome };
         let movable = kept.iter_mut().find(|(request, is_pinned)| {
             request.name == *runtime && request.version.is_some() && !is_pinned
         });
@@ -375,7 +376,22 @@ pub(super) fn resolve_loaded(
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources };
     let tree = resolve::resolve(&loaded.index, &target)?;
     check_tree(context, &tree)?;
+    warn_of_newer(context, &loaded.index, &wanted, &tree);
     Ok(tree)
+}
+
+/// Says which newer package of a runtime was passed over because its repository lists it in a way
+/// that cannot be used.
+fn warn_of_newer(context: Context<'_>, index: &Index, wanted: &[Wanted<'_>], tree: &TreePlan) {
+    for wanted in wanted.iter().filter(|wanted| wanted.version.is_none() && !wanted.local) {
+        let name = &wanted.runtime.package;
+        let chosen = tree.packages.iter().find(|package| package.nevra.name == *name);
+        let newer = |evr: &Evr| chosen.is_some_and(|chosen| *evr > chosen.nevra.evr);
+        let mut passed = index.set_aside.iter().filter(|it| it.name == *name && newer(&it.evr));
+        if let Some(passed) = passed.next() {
+            context.reporter.warning(passed.describe(index));
+        }
+    }
 }
 
 pub(super) fn load(

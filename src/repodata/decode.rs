@@ -35,6 +35,7 @@ pub(super) struct Measured<R> {
     inner: R,
     left: u64,
     limit: u64,
+    lines: usize,
     digester: Option<Digester>,
 }
 
@@ -42,7 +43,12 @@ impl<R: Read> Measured<R> {
     /// At most `limit` bytes of `inner`, digested if `like` says by which algorithm.
     pub(super) fn new(inner: R, limit: u64, like: Option<&Checksum>) -> Self {
         let digester = like.map(|checksum| Digester::new(checksum.algorithm()));
-        Self { inner, left: limit, limit, digester }
+        Self { inner, left: limit, limit, lines: 0, digester }
+    }
+
+    /// How many lines have ended in what has passed.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
     }
 
     /// The digest of what has passed.
@@ -57,9 +63,16 @@ impl<R: Read> Read for Measured<R> {
         self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
             io::Error::other(format!("it unpacks to more than {} bytes", self.limit))
         })?;
-        if let (Some(digester), Some(bytes)) = (&mut self.digester, buffer.get(..length)) {
+        let bytes = buffer.get(..length).unwrap_or_default();
+        self.lines += newlines(bytes);
+        if let Some(digester) = &mut self.digester {
             digester.update(bytes);
         }
         Ok(length)
     }
+}
+
+/// How many lines end in `bytes`.
+pub(super) fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
 }

@@ -1,14 +1,16 @@
 //! Where a repository can be read: metalinks, which also say what `repomd.xml` must be, and plain
 //! mirror lists, which do not.
 
-use super::RepodataError;
 use super::xml::Xml;
+use super::{RepodataError, number};
 use crate::model::Checksum;
 
 /// Mirrors that are kept: the best ones. Nobody waits for more to fail.
 const MIRRORS: usize = 16;
 /// Promises that are kept: the current one and the newest alternates.
 const PROMISES: usize = 64;
+/// The best preference that a mirror can have.
+const PREFERRED: u32 = 100;
 /// What a mirror's URL in a metalink ends with.
 const REPOMD: &str = "repodata/repomd.xml";
 
@@ -74,11 +76,11 @@ fn parse_file(xml: &mut Xml<&[u8]>) -> Result<Metalink, RepodataError> {
         match element.name() {
             "timestamp" => {
                 xml.text(&mut text)?;
-                metalink.timestamp = text.trim().parse().ok();
+                metalink.timestamp = number(&text);
             }
             "size" => {
                 xml.text(&mut text)?;
-                metalink.size = text.trim().parse().ok();
+                metalink.size = number(&text);
             }
             // The current version's digest goes first, wherever it stands.
             "verification" => {
@@ -134,10 +136,12 @@ fn parse_resources(xml: &mut Xml<&[u8]>) -> Result<Vec<(u32, String)>, RepodataE
     let mut mirrors = Vec::new();
     let mut text = String::new();
     while let Some(element) = xml.child()? {
+        let is_url = element.name() == "url";
         let preference = element.attribute("preference")?.and_then(|value| value.parse().ok());
+        let preference = preference.filter(|preference| *preference <= PREFERRED).unwrap_or(0);
         xml.text(&mut text)?;
-        if let Some(base) = text.trim().strip_suffix(REPOMD) {
-            mirrors.push((preference.unwrap_or(0), base.to_owned()));
+        if let Some(base) = text.trim().strip_suffix(REPOMD).filter(|_| is_url) {
+            mirrors.push((preference, base.to_owned()));
         }
     }
     Ok(mirrors)

@@ -57,14 +57,12 @@ pub enum RepodataError {
         /// Whose field.
         of: String,
     },
-    /// A value that makes no sense.
-    #[error("{} has {} as its {what}", escape(.of), quote(.value))]
-    Invalid {
-        /// The field.
-        what: &'static str,
-        /// Whose field.
+    /// A file that is said to be where its repository may not send.
+    #[error("is at a place where {of} may not send: {}", quote(.value))]
+    Elsewhere {
+        /// Who says so.
         of: String,
-        /// Its value.
+        /// The place.
         value: String,
     },
     /// A checksum that proves nothing.
@@ -93,6 +91,14 @@ pub enum RepodataError {
     },
 }
 
+impl RepodataError {
+    /// Whether something is not what its digest says, or nothing could say so: no matter of form.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        matches!(self, Self::Checksum { .. } | Self::OpenDigest { .. })
+    }
+}
+
 impl From<io::Error> for RepodataError {
     fn from(error: io::Error) -> Self {
         Self::Read(Arc::new(error))
@@ -101,16 +107,53 @@ impl From<io::Error> for RepodataError {
 
 /// A value as messages show it: escaped, and not endless.
 fn quote(value: &str) -> String {
-    const LONGEST: usize = 80;
-    let shown: String = value.chars().take(LONGEST).collect();
-    let more = if shown.len() < value.len() { "..." } else { "" };
-    format!("\"{}{more}\"", escape(&shown))
+    format!("\"{}\"", brief(value))
 }
 
-/// Whether `location` stays below the base URL that it is joined to.
-fn is_below(location: &str) -> bool {
-    !location.is_empty()
-        && !location.contains("://")
-        && !location.starts_with('/')
-        && location.split('/').all(|part| part != "..")
+/// A text as messages show it: escaped, and not endless.
+fn brief(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let shown: String = text.chars().take(LONGEST).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", escape(&shown))
+}
+
+/// A number as lenient readers take it: the digits in front. `None` where there are none, or where it
+/// is 0, or beyond 63 bits: nobody declares that on purpose.
+fn number(text: &str) -> Option<u64> {
+    const LARGEST: u64 = i64::MAX as u64;
+    let text = text.trim_start();
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let number = text.get(..digits)?.parse().ok()?;
+    (1..=LARGEST).contains(&number).then_some(number)
+}
+
+/// Where a file is, by its `href` and the `xml:base` beside it: a path below the repository's base
+/// URL, or a URL of its own.
+fn location(base: Option<&str>, href: &str) -> String {
+    match base.filter(|base| !base.is_empty()) {
+        Some(base) if !href.contains("://") => {
+            format!("{}/{}", base.trim_end_matches('/'), href.trim_start_matches('/'))
+        }
+        _ => href.to_owned(),
+    }
+}
+
+/// The location that an element names, if it does.
+fn location_of(element: &xml::Element<'_>) -> Result<Option<String>, RepodataError> {
+    let href = element.attribute("href")?.filter(|href| !href.is_empty());
+    let base = element.attribute("xml:base")?;
+    Ok(href.map(|href| location(base.as_deref(), &href)))
+}
+
+/// A checksum, or why it proves nothing.
+type Proven = Result<Checksum, InvalidChecksum>;
+
+/// The one of two checksums that proves more; of two that prove the same, the later one.
+fn stronger(known: Option<Proven>, new: Proven) -> Proven {
+    match (known, new) {
+        (Some(Ok(known)), Ok(new)) if known.algorithm() > new.algorithm() => Ok(known),
+        (Some(Ok(known)), Err(_)) => Ok(known),
+        (_, new) => new,
+    }
 }

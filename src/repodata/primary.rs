@@ -1,20 +1,24 @@
 //! `primary.xml`: a repository's packages, streamed into an [`Index`].
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 
-use super::decode::{Measured, decompress};
+use super::decode::{Measured, decompress, newlines};
 use super::entry::Entry;
 use super::repomd::RepomdRecord;
 use super::xml::{Element, Xml};
-use super::{RepodataError, is_below};
-use crate::model::{Arch, Checksum, Evr, Index, NameHash, Package, Provide, Relation};
+use super::{Proven, RepodataError, brief, location_of, number, quote, stronger};
+use crate::model::{
+    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside,
+};
 
 /// Most bytes that a `primary.xml` may unpack to, whatever is declared. The largest real one has
 /// 110 million.
 const LARGEST: u64 = 512 << 20;
+/// Packages that are set aside with the line that says why. To find a line takes time.
+const LINES: usize = 1000;
 
 /// Which packages of a repository are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The tree's architecture.
     pub arch: Arch,
@@ -22,14 +26,19 @@ pub struct Scope<'a> {
     pub repository: u16,
     /// When not empty, only packages of these names.
     pub only: &'a [String],
+    /// Whether a file may be fetched from the URL that a package names as its own.
+    pub may_fetch: &'a dyn Fn(&str) -> bool,
 }
 
+/// The document, with the measure of what was unpacked.
+type Document<'r> = Xml<BufReader<Measured<Box<dyn Read + 'r>>>>;
+
 /// Reads `primary.xml` (plain, or packed by gzip, xz, zstd or bzip2) and adds the packages within
-/// `scope` to `index`. What it unpacks to is held against `record`.
+/// `scope` to `index`; those whose entry cannot be used are set aside there. What it unpacks to is
+/// held against `record`.
 ///
 /// # Errors
-/// When it is no such document, or a package's entry makes no sense. `index` then holds a part of
-/// the packages and is of no use.
+/// When it is no such document. `index` then holds a part of the packages and is of no use.
 pub fn parse(
     reader: impl Read,
     record: &RepomdRecord,
@@ -47,9 +56,17 @@ pub fn parse(
             continue;
         }
         draft.clear();
-        if draft.read(&mut xml, scope, index)? {
-            let package = draft.finish(scope, index)?;
-            index.packages.push(package);
+        draft.read(&mut xml, scope, index)?;
+        if draft.is_outside(scope) {
+            continue;
+        }
+        match draft.finish(scope, index) {
+            Ok(package) => index.packages.push(package),
+            Err(why) => {
+                let is_told = index.set_aside.len() < LINES;
+                let line = is_told.then(|| line(&xml));
+                index.set_aside.push(draft.set_aside(why, line, scope));
+            }
         }
     }
     let got = xml.finish()?.into_inner().digest();
@@ -61,15 +78,26 @@ pub fn parse(
     }
 }
 
+/// The line, from 1, that was read up to.
+fn line(xml: &Document<'_>) -> usize {
+    let source = xml.source();
+    1 + source.get_ref().lines().saturating_sub(newlines(source.buffer()))
+}
+
 /// A package as it is being read. Used again for each, so that its buffers are allocated once.
 #[derive(Default)]
 struct Draft {
-    name: String,
-    arch: String,
-    evr: Option<Evr>,
-    checksum: Option<Checksum>,
-    location: Option<Box<str>>,
-    size: Option<(u64, u64)>,
+    name: Option<String>,
+    arch: Option<String>,
+    evr: Evr,
+    /// Whether the epoch is beyond what RPM knows.
+    is_epoch_absurd: bool,
+    checksum: Option<Proven>,
+    location: Option<String>,
+    /// Bytes of the package file, and of its files when installed; 0 where it does not say.
+    size: (u64, u64),
+    /// Whether the package seemed to be out of scope, so that its dependencies were passed over.
+    is_partial: bool,
     requires: Vec<Relation>,
     provides: Vec<Provide>,
     conflicts: Vec<Relation>,
@@ -82,9 +110,9 @@ struct Draft {
 
 impl Draft {
     fn clear(&mut self) {
-        self.name.clear();
-        self.arch.clear();
-        (self.evr, self.checksum, self.location, self.size) = (None, None, None, None);
+        (self.name, self.arch, self.evr) = (None, None, Evr::default());
+        (self.checksum, self.location, self.size) = (None, None, (0, 0));
+        (self.is_epoch_absurd, self.is_partial) = (false, false);
         for relations in
             [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
         {
@@ -94,62 +122,62 @@ impl Draft {
         self.files.clear();
     }
 
-    /// Reads the content of `<package>`. False when the package is not in scope; then the rest of
-    /// it was passed over.
+    /// Whether the package is of no interest, as far as it was read.
+    fn is_outside(&self, scope: &Scope<'_>) -> bool {
+        let is_other = |name: &String| !scope.only.is_empty() && !scope.only.contains(name);
+        self.name.as_ref().is_some_and(is_other)
+            || self.arch.as_ref().is_some_and(|arch| !scope.arch.accepts(arch))
+    }
+
+    /// Reads the content of `<package>`. Of an element that stands there twice the last one counts,
+    /// as for libsolv.
     fn read(
         &mut self,
-        xml: &mut Xml<impl BufRead>,
+        xml: &mut Document<'_>,
         scope: &Scope<'_>,
         index: &mut Index,
-    ) -> Result<bool, RepodataError> {
+    ) -> Result<(), RepodataError> {
         while let Some(element) = xml.child()? {
             match element.name() {
-                "name" => {
-                    xml.text(&mut self.name)?;
-                    if !scope.only.is_empty() && !scope.only.contains(&self.name) {
-                        xml.skip()?;
-                        return Ok(false);
-                    }
-                }
-                "arch" => {
-                    xml.text(&mut self.arch)?;
-                    if !scope.arch.accepts(&self.arch) {
-                        xml.skip()?;
-                        return Ok(false);
-                    }
+                "name" => xml.text(self.name.get_or_insert_default())?,
+                "arch" => xml.text(self.arch.get_or_insert_default())?,
+                _ if self.is_outside(scope) => {
+                    self.is_partial = true;
+                    xml.skip()?;
                 }
                 "version" => {
-                    self.evr = Some(self.read_evr(&element)?);
+                    self.read_evr(&element)?;
                     xml.skip()?;
                 }
                 "checksum" => {
                     let algorithm = element.attribute("type")?.unwrap_or_default();
                     xml.text(&mut self.text)?;
                     let checksum = Checksum::new(&algorithm, self.text.trim());
-                    self.checksum = Some(checksum.map_err(|source| RepodataError::Checksum {
-                        of: self.subject(),
-                        source,
-                    })?);
+                    self.checksum = Some(stronger(self.checksum.take(), checksum));
                 }
                 "size" => {
-                    self.size = Some(self.read_size(&element)?);
+                    element.attributes(|key, value| match key {
+                        "package" => self.size.0 = number(value).unwrap_or(0),
+                        "installed" => self.size.1 = number(value).unwrap_or(0),
+                        _ => {}
+                    })?;
                     xml.skip()?;
                 }
                 "location" => {
-                    self.location = Some(self.read_location(&element)?.into());
+                    self.location = location_of(&element)?.or(self.location.take());
                     xml.skip()?;
                 }
                 "format" => self.read_format(xml, index)?,
                 _ => xml.skip()?,
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads the content of `<format>`.
     fn read_format(
         &mut self,
-        xml: &mut Xml<impl BufRead>,
+        xml: &mut Document<'_>,
         index: &mut Index,
     ) -> Result<(), RepodataError> {
         while let Some(element) = xml.child()? {
@@ -161,6 +189,9 @@ impl Draft {
                 "recommends" => Section::Recommends,
                 "file" => {
                     xml.text(&mut self.text)?;
+                    if !self.text.starts_with('/') {
+                        self.text.insert(0, '/');
+                    }
                     self.files.push(NameHash::of(&self.text));
                     continue;
                 }
@@ -174,13 +205,18 @@ impl Draft {
         Ok(())
     }
 
-    /// Reads the entries of one kind of dependency.
+    /// Reads the entries of one kind of dependency. They take the place of those of an earlier section
+    /// of that kind.
     fn read_section(
         &mut self,
         section: Section,
-        xml: &mut Xml<impl BufRead>,
+        xml: &mut Document<'_>,
         index: &mut Index,
     ) -> Result<(), RepodataError> {
+        match section {
+            Section::Provides => self.provides.clear(),
+            section => self.relations(section).clear(),
+        }
         while let Some(element) = xml.child()? {
             let has_name = self.entry.read(&element)?;
             xml.skip()?;
@@ -190,72 +226,83 @@ impl Draft {
                 continue;
             }
             let (comparison, evr) = self.entry.bound(index);
-            let relations = match section {
-                Section::Provides => {
-                    let name = NameHash::of(self.entry.name());
-                    self.provides.push(Provide { name, comparison, evr });
-                    continue;
-                }
-                Section::Requires => &mut self.requires,
-                Section::Conflicts => &mut self.conflicts,
-                Section::Obsoletes => &mut self.obsoletes,
-                Section::Recommends => &mut self.recommends,
-            };
+            if matches!(section, Section::Provides) {
+                let name = NameHash::of(self.entry.name());
+                self.provides.push(Provide { name, comparison, evr });
+                continue;
+            }
             let name = index.strings.intern(self.entry.name());
-            relations.push(Relation { name, comparison, evr });
+            self.relations(section).push(Relation { name, comparison, evr });
         }
         Ok(())
     }
 
-    fn read_evr(&self, element: &Element<'_>) -> Result<Evr, RepodataError> {
-        let version = element.attribute("ver")?.ok_or_else(|| self.missing("version"))?;
-        let release = element.attribute("rel")?.ok_or_else(|| self.missing("release"))?;
-        let epoch = element.attribute("epoch")?.unwrap_or_default();
-        let epoch = match epoch.as_str() {
-            "" => 0,
-            digits => digits.parse().map_err(|_| self.invalid("epoch", epoch.clone()))?,
+    /// The list of a section that is not Provides.
+    fn relations(&mut self, section: Section) -> &mut Vec<Relation> {
+        match section {
+            Section::Requires | Section::Provides => &mut self.requires,
+            Section::Conflicts => &mut self.conflicts,
+            Section::Obsoletes => &mut self.obsoletes,
+            Section::Recommends => &mut self.recommends,
+        }
+    }
+
+    /// Reads `<version>`. What is missing is empty. An epoch that is no number counts as a part of the
+    /// version, as for libsolv.
+    fn read_evr(&mut self, element: &Element<'_>) -> Result<(), RepodataError> {
+        let mut epoch = String::new();
+        self.evr = Evr::default();
+        element.attributes(|key, value| match key {
+            "ver" => value.clone_into(&mut self.evr.version),
+            "rel" => value.clone_into(&mut self.evr.release),
+            "epoch" => value.clone_into(&mut epoch),
+            _ => {}
+        })?;
+        self.is_epoch_absurd = false;
+        if epoch.bytes().all(|byte| byte.is_ascii_digit()) {
+            let parsed = if epoch.is_empty() { Ok(0) } else { epoch.parse() };
+            self.is_epoch_absurd = parsed.is_err();
+            self.evr.epoch = parsed.unwrap_or(0);
+        } else {
+            self.evr.version = format!("{epoch}:{}", self.evr.version);
+        }
+        Ok(())
+    }
+
+    /// The whole package, or why it cannot be used.
+    fn finish(&mut self, scope: &Scope<'_>, index: &mut Index) -> Result<Package, String> {
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.ok_or("it has no name")?;
+        if self.is_partial {
+            return Err("it says twice what it is, and not the same".to_owned());
+        }
+        if self.is_epoch_absurd {
+            return Err("its epoch is larger than any that RPM knows".to_owned());
+        }
+        let checksum = match self.checksum.take() {
+            Some(checksum) => checksum.map_err(|error| brief(&error.to_string()))?,
+            None => return Err("it has no checksum".to_owned()),
         };
-        Ok(Evr { epoch, version, release })
-    }
-
-    /// The bytes of the package file, and of its files when installed.
-    fn read_size(&self, element: &Element<'_>) -> Result<(u64, u64), RepodataError> {
-        let number = |name| {
-            let text = element.attribute(name)?.ok_or_else(|| self.missing("size"))?;
-            text.parse().map_err(|_| self.invalid("size", text))
-        };
-        Ok((number("package")?, number("installed")?))
-    }
-
-    fn read_location(&self, element: &Element<'_>) -> Result<String, RepodataError> {
-        if let Some(base) = element.attribute("xml:base")? {
-            return Err(self.invalid("base URL of its own", base));
+        let location = self.location.take().ok_or("it has no location")?;
+        if location.contains("://") && !(scope.may_fetch)(&location) {
+            let location = quote(&location);
+            return Err(format!("it lies at {location}, where this repository may not send"));
         }
-        let location = element.attribute("href")?.ok_or_else(|| self.missing("location"))?;
-        if !is_below(&location) {
-            return Err(self.invalid("location", location));
+        let own = NameHash::of(name);
+        let is_own = |it: &Provide| it.name == own && it.comparison == Comparison::Equal;
+        if !self.provides.iter().any(is_own) {
+            let evr = Some(index.strings.intern(&self.evr.as_text()));
+            self.provides.push(Provide { name: own, comparison: Comparison::Equal, evr });
         }
-        Ok(location)
-    }
-
-    /// The whole package.
-    fn finish(&mut self, scope: &Scope<'_>, index: &mut Index) -> Result<Package, RepodataError> {
-        if self.name.is_empty() {
-            return Err(self.missing("name"));
-        }
-        if self.arch.is_empty() {
-            return Err(self.missing("architecture"));
-        }
-        let (size, installed_size) = self.size.ok_or_else(|| self.missing("size"))?;
         Ok(Package {
-            evr: self.evr.take().ok_or_else(|| self.missing("version"))?,
-            location: self.location.take().ok_or_else(|| self.missing("location"))?,
-            checksum: self.checksum.take().ok_or_else(|| self.missing("checksum"))?,
-            name: index.strings.intern(&self.name),
-            arch: index.strings.intern(&self.arch),
+            name: index.strings.intern(name),
+            arch: index.strings.intern(self.arch.as_deref().unwrap_or("noarch")),
+            evr: std::mem::take(&mut self.evr),
+            location: location.into(),
+            checksum,
             repository: scope.repository,
-            size,
-            installed_size,
+            size: self.size.0,
+            installed_size: self.size.1,
             requires: self.requires.as_slice().into(),
             provides: self.provides.as_slice().into(),
             conflicts: self.conflicts.as_slice().into(),
@@ -265,20 +312,19 @@ impl Draft {
         })
     }
 
-    /// The package as errors name it.
-    fn subject(&self) -> String {
-        match self.name.as_str() {
-            "" => "a package".into(),
-            name => format!("package {name}"),
+    /// What is kept of a package that cannot be used.
+    fn set_aside(&mut self, why: String, line: Option<usize>, scope: &Scope<'_>) -> SetAside {
+        let name = self.name.take().unwrap_or_default();
+        let provided = self.provides.iter().map(|provide| provide.name);
+        let has = provided.chain(self.files.iter().copied()).chain([NameHash::of(&name)]);
+        SetAside {
+            has: has.collect(),
+            name,
+            evr: std::mem::take(&mut self.evr),
+            repository: scope.repository,
+            line,
+            why,
         }
-    }
-
-    fn missing(&self, what: &'static str) -> RepodataError {
-        RepodataError::Missing { what, of: self.subject() }
-    }
-
-    fn invalid(&self, what: &'static str, value: String) -> RepodataError {
-        RepodataError::Invalid { what, of: self.subject(), value }
     }
 }
 

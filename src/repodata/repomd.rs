@@ -1,7 +1,7 @@
 //! `repomd.xml`: what a repository's metadata files are called, and their digests.
 
-use super::xml::{Element, Xml};
-use super::{RepodataError, is_below};
+use super::xml::Xml;
+use super::{Proven, RepodataError, location_of, number, stronger};
 use crate::model::Checksum;
 
 /// A repository's table of contents.
@@ -20,7 +20,7 @@ pub struct Repomd {
 /// One metadata file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepomdRecord {
-    /// Its path below the repository's base URL.
+    /// Its path below the repository's base URL, or a URL of its own.
     pub location: String,
     /// Its digest.
     pub checksum: Checksum,
@@ -32,11 +32,11 @@ pub struct RepomdRecord {
     pub open_size: Option<u64>,
 }
 
-/// Reads `repomd.xml`.
+/// Reads `repomd.xml`. Of several records of a type the first counts, as for librepo and libsolv.
 ///
 /// # Errors
-/// When it is no such document, or what it says about the files that are needed here is missing
-/// or makes no sense.
+/// When it is no such document, or the files that are needed here have no location, or no digest
+/// that proves anything.
 pub fn parse(bytes: &[u8]) -> Result<Repomd, RepodataError> {
     let mut xml = Xml::open(bytes, "repomd")?;
     let (mut revision, mut timestamp) = (String::new(), 0);
@@ -49,8 +49,8 @@ pub fn parse(bytes: &[u8]) -> Result<Repomd, RepodataError> {
                 let draft = Draft::read(&mut xml)?;
                 timestamp = timestamp.max(draft.timestamp);
                 match kind.as_str() {
-                    "primary" => primary = Some(draft.finish("primary.xml")?),
-                    "modules" => modules = Some(draft.finish("modules.yaml")?),
+                    "primary" if primary.is_none() => primary = Some(draft),
+                    "modules" if modules.is_none() => modules = Some(draft),
                     _ => {}
                 }
             }
@@ -59,7 +59,9 @@ pub fn parse(bytes: &[u8]) -> Result<Repomd, RepodataError> {
     }
     xml.finish()?;
     let primary = primary
-        .ok_or_else(|| RepodataError::Missing { what: "primary.xml", of: "repomd.xml".into() })?;
+        .ok_or_else(|| RepodataError::Missing { what: "primary.xml", of: "repomd.xml".into() })?
+        .finish("primary.xml")?;
+    let modules = modules.map(|draft| draft.finish("modules.yaml")).transpose()?;
     Ok(Repomd { revision: revision.trim().to_owned(), timestamp, primary, modules })
 }
 
@@ -67,75 +69,58 @@ pub fn parse(bytes: &[u8]) -> Result<Repomd, RepodataError> {
 #[derive(Default)]
 struct Draft {
     location: Option<String>,
-    checksum: Option<(String, String)>,
-    open_checksum: Option<(String, String)>,
-    size: Option<String>,
-    open_size: Option<String>,
+    checksum: Option<Proven>,
+    open_checksum: Option<Proven>,
+    size: Option<u64>,
+    open_size: Option<u64>,
     timestamp: u64,
 }
 
 impl Draft {
     fn read(xml: &mut Xml<&[u8]>) -> Result<Self, RepodataError> {
         let mut draft = Self::default();
+        let mut text = String::new();
         while let Some(element) = xml.child()? {
             match element.name() {
                 "location" => {
-                    draft.location = element.attribute("href")?;
+                    draft.location = location_of(&element)?.or(draft.location);
                     xml.skip()?;
                 }
-                "checksum" => draft.checksum = Some(read_checksum(&element_type(&element)?, xml)?),
-                "open-checksum" => {
-                    draft.open_checksum = Some(read_checksum(&element_type(&element)?, xml)?);
+                name @ ("checksum" | "open-checksum") => {
+                    let is_open = name == "open-checksum";
+                    let algorithm = element.attribute("type")?.unwrap_or_default();
+                    xml.text(&mut text)?;
+                    let known =
+                        if is_open { &mut draft.open_checksum } else { &mut draft.checksum };
+                    *known = Some(stronger(known.take(), Checksum::new(&algorithm, text.trim())));
                 }
-                "size" => draft.size = Some(read_text(xml)?),
-                "open-size" => draft.open_size = Some(read_text(xml)?),
-                "timestamp" => draft.timestamp = seconds(&read_text(xml)?),
+                "size" => draft.size = read_number(xml, &mut text)?,
+                "open-size" => draft.open_size = read_number(xml, &mut text)?,
+                // Seconds since 1970, which some tools write with a fraction.
+                "timestamp" => draft.timestamp = read_number(xml, &mut text)?.unwrap_or(0),
                 _ => xml.skip()?,
             }
         }
         Ok(draft)
     }
 
-    /// The record of the file that is called `name`, every field checked.
+    /// The record of the file that is called `name`.
     fn finish(self, name: &str) -> Result<RepomdRecord, RepodataError> {
         let missing = |what| RepodataError::Missing { what, of: name.to_owned() };
-        let invalid = |what, value| RepodataError::Invalid { what, of: name.to_owned(), value };
-        let checksum = |(algorithm, digits): (String, String)| {
-            Checksum::new(&algorithm, &digits)
-                .map_err(|source| RepodataError::Checksum { of: name.to_owned(), source })
-        };
-        let number = |what, text: Option<String>| {
-            text.map(|text| text.parse().map_err(|_| invalid(what, text))).transpose()
-        };
-        let location = self.location.ok_or_else(|| missing("location"))?;
-        if !is_below(&location) {
-            return Err(invalid("location", location));
-        }
+        let checksum = self.checksum.ok_or_else(|| missing("checksum"))?;
         Ok(RepomdRecord {
-            location,
-            checksum: checksum(self.checksum.ok_or_else(|| missing("checksum"))?)?,
-            open_checksum: self.open_checksum.map(checksum).transpose()?,
-            size: number("size", self.size)?,
-            open_size: number("open-size", self.open_size)?,
+            location: self.location.ok_or_else(|| missing("location"))?,
+            checksum: checksum
+                .map_err(|source| RepodataError::Checksum { of: name.to_owned(), source })?,
+            // The other one proves as much.
+            open_checksum: self.open_checksum.and_then(Result::ok),
+            size: self.size,
+            open_size: self.open_size,
         })
     }
 }
 
-fn element_type(element: &Element<'_>) -> Result<String, RepodataError> {
-    Ok(element.attribute("type")?.unwrap_or_default())
-}
-
-fn read_checksum(algorithm: &str, xml: &mut Xml<&[u8]>) -> Result<(String, String), RepodataError> {
-    Ok((algorithm.to_owned(), read_text(xml)?))
-}
-
-fn read_text(xml: &mut Xml<&[u8]>) -> Result<String, RepodataError> {
-    let mut text = String::new();
-    xml.text(&mut text)?;
-    Ok(text.trim().to_owned())
-}
-
-/// Seconds since 1970, which some tools write with a fraction.
-fn seconds(text: &str) -> u64 {
-    text.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0)
+fn read_number(xml: &mut Xml<&[u8]>, text: &mut String) -> Result<Option<u64>, RepodataError> {
+    xml.text(text)?;
+    Ok(number(text))
 }

@@ -71,14 +71,20 @@ impl<R: BufRead> Xml<R> {
         Ok(Some(self.element()))
     }
 
-    /// Puts the text of the element that is open into `text`, and closes the element.
+    /// What the document is read from. It is ahead of what was read by what it has buffered.
+    pub(super) fn source(&self) -> &R {
+        &self.reader.get_ref().inner
+    }
+
+    /// Puts the text of the element that is open into `text`, and closes the element. Elements in it
+    /// are passed over, and the text in them.
     pub(super) fn text(&mut self, text: &mut String) -> Result<(), RepodataError> {
         text.clear();
         loop {
             match self.advance(Some(text))? {
                 Token::Text if text.len() <= LONGEST => {}
                 Token::Text => return Err(self.error("a text without end")),
-                Token::Open => return Err(self.error("an element where only text may be")),
+                Token::Open => self.skip()?,
                 Token::Close => return Ok(()),
             }
         }

@@ -1,6 +1,7 @@
 //! Why there is no plan.
 
-use crate::model::{Arch, escape};
+use super::Wanted;
+use crate::model::{Arch, Index, escape};
 
 /// One step of the way from a runtime to a package: who needs what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,15 @@ pub enum ResolveError {
         /// What keeps them apart.
         why: String,
     },
+    /// There is no plan, and packages that were set aside when the repositories were read might have
+    /// helped.
+    #[error("{source}; {}", packages.join("; "))]
+    SetAside {
+        /// Why there is no plan.
+        source: Box<Self>,
+        /// What is wrong with each package.
+        packages: Vec<String>,
+    },
     /// No single reason could be found.
     #[error("the dependencies of {} cannot be fulfilled together", list(runtimes))]
     Contradiction {
@@ -118,7 +128,44 @@ impl ResolveError {
     /// Whether the dist simply does not have the runtime.
     #[must_use]
     pub fn is_runtime_missing(&self) -> bool {
-        matches!(self, Self::NotOffered { .. })
+        matches!(self.plain(), Self::NotOffered { .. })
+    }
+
+    /// The runtime and the version of it that is not held, if that is all that is wrong.
+    #[must_use]
+    pub fn unknown_version(&self) -> Option<(&str, &str)> {
+        match self.plain() {
+            Self::UnknownVersion { runtime, wanted, .. } => Some((runtime, wanted)),
+            _ => None,
+        }
+    }
+
+    /// This error, with what `index` says of packages that were set aside and would have been what
+    /// is missing.
+    pub(super) fn with_set_aside(self, index: &Index, runtimes: &[Wanted<'_>]) -> Self {
+        let missing = match &self {
+            Self::NotOffered { package, .. } => Some(package.as_str()),
+            Self::UnknownVersion { runtime, .. } => {
+                let wanted = runtimes.iter().find(|wanted| wanted.runtime.name == *runtime);
+                wanted.map(|wanted| wanted.runtime.package.as_str())
+            }
+            Self::ExtraMissing { needs, .. } => Some(needs.as_str()),
+            Self::Missing { needed, .. } => {
+                let needs = needed.last().map(|link| link.needs.as_str());
+                needs.and_then(|needs| needs.split(' ').next())
+            }
+            _ => None,
+        };
+        let packages = missing.map(|missing| index.set_aside_for(missing)).unwrap_or_default();
+        if packages.is_empty() { self } else { Self::SetAside { source: Box::new(self), packages } }
+    }
+
+    /// The reason itself.
+    fn plain(&self) -> &Self {
+        match self {
+            Self::SetAside { source, .. } => source,
+            error => error,
+        }
     }
 
     /// What to type or do next, where there is something useful to say.
@@ -136,6 +183,7 @@ impl ResolveError {
                 Some("another version (`-v`) or another dist (`-d`) may be complete".into())
             }
             Self::Streams { .. } => Some("install them into different prefixes".into()),
+            Self::SetAside { source, .. } => source.hint(),
             Self::ExtraMissing { .. } => None,
         }
     }

@@ -100,6 +100,10 @@ pub fn versions(index: &Index, name: &str) -> Vec<String> {
 /// When a runtime, its version or a package that it wants is not in the repositories, or when
 /// its dependencies cannot be fulfilled together.
 pub fn resolve(index: &Index, target: &Target) -> Result<TreePlan, ResolveError> {
+    choose(index, target).map_err(|error| error.with_set_aside(index, target.runtimes))
+}
+
+fn choose(index: &Index, target: &Target) -> Result<TreePlan, ResolveError> {
     let hidden = modules::hidden(index, target)?;
     let universe = universe::Universe::new(index, target, hidden);
     let roots = roots::choose(&universe, target)?;

@@ -124,6 +124,40 @@ fn a_redirect_does_not_carry_a_password_to_another_host_or_port() {
 }
 
 #[test]
+fn a_password_in_a_base_url_stays_with_its_origin() {
+    let world = World::new("network-origin");
+    let (own, other) = (Gateway::tls(&world.upstream()), Gateway::tls(&world.upstream()));
+    let root = world.tiny.scratch.path();
+    let place = format!("https://ann:{SECRET}@localhost:{}/tiny.example", own.port);
+    let dist = std::fs::read_to_string(root.join("repos/dists/tiny.toml")).unwrap();
+    let dist = dist.replace("https://tiny.example", &place);
+    world
+        .tiny
+        .scratch
+        .write("repos/dists/tiny.toml", dist.replace("metadata = true", "metadata = false"));
+    // The tool lies on another port, what it needs at the same one, by a whole URL.
+    for (repository, port) in [("extra", other.port), ("os", own.port)] {
+        let base = format!("https://localhost:{port}/tiny.example/{repository}/x86_64");
+        world.tiny.relist(repository, "x86_64", |primary| {
+            primary.replace("<location ", &format!("<location xml:base=\"{base}\" "))
+        });
+    }
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    command.env_clear().env("HOME", root.join("home")).env("PATH", "/usr/bin:/bin");
+    command.env("SSL_CERT_FILE", authority().join("974eb9f8.0")).arg("install").args(TOOL);
+    command.args(["-a", "x86_64", "--for", "el8", "--repos"]).arg(root.join("repos"));
+    command.arg("--cache-dir").arg(root.join("cache")).arg(world.tiny.prefix());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = other.heads();
+    assert!(told.iter().any(|head| head.contains("/tool-2.0.0-1.")), "{told:?}");
+    assert!(told.iter().all(|head| !head.contains("authorization")), "{told:?}");
+    let told = own.heads();
+    assert!(told.iter().any(|head| head.contains("/tool-data-1-2.")), "{told:?}");
+    assert!(told.iter().all(|head| head.contains(BASIC)), "{told:?}");
+}
+
+#[test]
 fn http_goes_through_the_proxy_but_for_what_no_proxy_names() {
     let world = World::new("network-proxy");
     let proxy = Gateway::proxy(&world.upstream());

@@ -50,7 +50,7 @@ pub(crate) fn record() -> RepomdRecord {
 /// What is read of a document.
 pub(crate) fn read(document: &str) -> Result<Index, RepodataError> {
     let mut index = Index { repositories: vec!["repository".into()], ..Index::default() };
-    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[] };
+    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
     parse(document.as_bytes(), &record(), &scope, &mut index)?;
     Ok(index)
 }

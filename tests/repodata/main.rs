@@ -5,4 +5,8 @@
 
 mod document;
 mod entries;
+mod lists;
+mod packages;
 mod real;
+mod repomd;
+mod table;

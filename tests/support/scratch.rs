@@ -80,6 +80,15 @@ impl Log {
         };
         self.events().into_iter().filter_map(warning).collect()
     }
+
+    /// What `--verbose` would show so far.
+    pub fn details(&self) -> Vec<String> {
+        let detail = |event| match event {
+            Event::Detail { message } => Some(message),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(detail).collect()
+    }
 }
 
 impl Reporter for Log {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use elsewhere::model::Arch;
+use elsewhere::model::{Arch, Checksum};
 use rpm::CompressionWithLevel;
 use rpmrepo_metadata::CompressionType;
 
@@ -65,6 +65,24 @@ impl Tiny {
                 builder.finish(CompressionType::Gzip, Some(self.key));
             }
         }
+    }
+
+    /// Lets a repository's list of packages say what `change` makes of it. It is signed no more.
+    pub fn relist(&self, id: &str, arch: &str, change: impl FnOnce(String) -> String) {
+        let repodata = self.repository(id, arch).join("repodata");
+        let is_primary = |path: &PathBuf| path.to_string_lossy().ends_with("primary.xml.gz");
+        let mut files = fs::read_dir(&repodata).unwrap().map(|entry| entry.unwrap().path());
+        let packed = fs::File::open(files.find(is_primary).unwrap()).unwrap();
+        let primary =
+            change(std::io::read_to_string(flate2::read::GzDecoder::new(packed)).unwrap());
+        let digest = Checksum::of(primary.as_bytes());
+        let repomd = format!(
+            "<repomd><data type=\"primary\"><checksum type=\"sha256\">{}</checksum>\
+             <location href=\"repodata/primary.xml\"/></data></repomd>",
+            digest.hex()
+        );
+        write(&repodata.join("primary.xml"), primary.as_bytes());
+        write(&repodata.join("repomd.xml"), repomd.as_bytes());
     }
 
     /// Where a repository lies.

@@ -76,6 +76,24 @@ impl MetadataError {
         }
     }
 
+    /// Whether what was read is not what its digest says, or has no digest that proves anything.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        match self {
+            Self::Repository { source, .. } => {
+                matches!(source.as_ref(), RepositoryError::Content { source, .. } if source.is_distrust())
+            }
+            Self::NoRepositories { .. } => false,
+        }
+    }
+
+    /// Whether a part of this program failed.
+    #[must_use]
+    pub fn is_bug(&self) -> bool {
+        let Self::Repository { source, .. } = self else { return false };
+        matches!(source.as_ref(), RepositoryError::Broken)
+    }
+
     /// The fetch that failed, if that is the cause.
     #[must_use]
     pub fn fetch_error(&self) -> Option<&FetchError> {
@@ -87,6 +105,17 @@ impl MetadataError {
             Self::NoRepositories { .. } => None,
         }
     }
+}
+
+/// Whether a document was refused for its form alone: a server's page in place of metadata, or one
+/// that breaks off. That is no matter of trust.
+#[must_use]
+pub fn is_malformed(refusal: &(dyn Error + 'static)) -> bool {
+    let content = match refusal.downcast_ref() {
+        Some(Distrust::Content(content)) => Some(content),
+        _ => refusal.downcast_ref::<RepodataError>(),
+    };
+    content.is_some_and(|content| !content.is_distrust())
 }
 
 /// Why a `repomd.xml` is passed over.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verify;
 use super::error::{Distrust, RepositoryError};
-use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join};
+use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, ModuleStream, Repository, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
@@ -24,6 +24,8 @@ const LIST_LIMIT: u64 = 4 << 20;
 const REPOMD_LIMIT: u64 = 1 << 20;
 /// Most bytes of its signature.
 const SIGNATURE_LIMIT: u64 = 64 << 10;
+/// Packages that cannot be used and are told, each by itself.
+const TOLD: usize = 100;
 /// The table of contents of a repository, below its base URL.
 const REPOMD: &str = "repodata/repomd.xml";
 
@@ -88,9 +90,17 @@ impl Reading<'_, '_> {
                 Index { repositories: vec![self.repository.id.clone()], ..Index::default() };
             self.content(&source.base, &repomd.primary, |file| {
                 let only = &self.repository.only;
-                let scope = Scope { arch: self.arch, repository: 0, only };
+                let may_fetch = |url: &str| !places(&source.base, url).is_empty();
+                let scope = Scope { arch: self.arch, repository: 0, only, may_fetch: &may_fetch };
                 primary::parse(file, &repomd.primary, &scope, &mut index)
             })?;
+            for package in index.set_aside.iter().take(TOLD) {
+                self.reporter.detail(package.describe(&index));
+            }
+            if let Some(more) = index.set_aside.len().checked_sub(TOLD).filter(|more| *more > 0) {
+                let id = &self.repository.id;
+                self.reporter.detail(format!("{id}: {more} more packages were set aside"));
+            }
             index.modules = modules.join().unwrap_or(Err(RepositoryError::Broken))?;
             Ok(index)
         })
@@ -317,7 +327,12 @@ impl Reading<'_, '_> {
         record: &RepomdRecord,
         read: impl FnOnce(File) -> Result<T, RepodataError>,
     ) -> Result<T, RepositoryError> {
-        let urls: Vec<String> = bases.iter().map(|base| join(base, &record.location)).collect();
+        let urls = places(bases, &record.location);
+        if urls.is_empty() {
+            let (of, value) = (REPOMD.to_owned(), record.location.clone());
+            let source = RepodataError::Elsewhere { of, value };
+            return Err(RepositoryError::Content { location: record.location.clone(), source });
+        }
         let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
         let file = File::open(fetched.path()).map_err(RepodataError::from);
         file.and_then(read).map_err(|source| RepositoryError::Content {
