@@ -255,7 +255,7 @@ impl Error {
             Self::Metadata(MetadataError::NoRepositories { .. }) => 2,
             Self::Metadata(error) => metadata_status(error),
             Self::Trust(_) | Self::Untrusted { .. } => 4,
-            Self::Unpack(UnpackError::Write { .. }) => 6,
+            Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,
             Self::Undefined { .. } => UNDEFINED,

@@ -6,15 +6,16 @@
 //! the names of the programs, `elsewhere-VERSION-ARCH`, so it is signed too.
 
 use std::cmp::Ordering;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use minisign_verify::{PublicKey, Signature};
 
 use crate::model::{Arch, Checksum, Evr, escape};
+use crate::tools::files;
 
 /// The list of a release's files.
 pub const SUMS: &str = "SHA256SUMS";
@@ -137,7 +138,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(to)?;
     io::copy(&mut File::open(from)?, &mut file)?;
     file.flush()?;
-    file.set_permissions(Permissions::from_mode(0o755))?;
+    files::set_mode(&file, 0o755)?;
     file.sync_all()
 }
 

@@ -21,6 +21,9 @@ const SETTINGS: [(&str, &str, &str); 3] = [
 /// Why the system below `root` answered `error` to the wish for a user namespace.
 pub(super) fn user_namespaces(root: &Path, error: i32) -> Why {
     let why = |cause, evidence: String| Why { cause, evidence };
+    if !at(root, "/proc/self").exists() {
+        return why("proc-missing", "/proc is not mounted".to_owned());
+    }
     if !at(root, "/proc/self/ns/user").exists() {
         return why("namespaces-none", "there is no /proc/self/ns/user".to_owned());
     }

@@ -191,6 +191,7 @@ fn causes_and_remedies_are_the_same() {
         "proxy-",
         "identity-",
         "fakeroot-",
+        "proc-",
     ];
     let others = ["id-maps", "fuse-device"];
     let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));

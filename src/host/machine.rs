@@ -126,6 +126,9 @@ fn os_release_value(text: &str, name: &str) -> Option<String> {
 /// Why the kernel of the system below `root` does not let unprivileged users make user namespaces.
 /// The settings are those of namespaces(7), of Debian's kernels and of Ubuntu's.
 pub(super) fn user_namespaces_refused(root: &Path) -> Option<String> {
+    if !at(root, "/proc/self").exists() {
+        return Some("/proc is not mounted, and containers need it".to_owned());
+    }
     if !at(root, "/proc/self/ns/user").exists() {
         return Some("the kernel has no user namespaces".to_owned());
     }
@@ -288,6 +291,8 @@ mod tests {
         );
         let apparmor = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
         assert!(refused("apparmor", &[ns, (apparmor, b"1\n")]).unwrap().contains("apparmor"));
-        assert!(refused("kernel", &[]).unwrap().contains("no user namespaces"));
+        let kernel = ("/proc/self/status", &b""[..]);
+        assert!(refused("kernel", &[kernel]).unwrap().contains("no user namespaces"));
+        assert!(refused("proc", &[]).unwrap().contains("/proc is not mounted"));
     }
 }

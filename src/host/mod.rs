@@ -203,8 +203,23 @@ impl Host {
     /// This program's own file.
     #[must_use]
     pub fn executable(&self) -> PathBuf {
-        // The kernel's link works where the file was replaced or its path is not readable.
-        std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
+        let link = PathBuf::from("/proc/self/exe");
+        std::env::current_exe().unwrap_or_else(|_| match link.symlink_metadata() {
+            // It works where the file was replaced or its path is not readable.
+            Ok(_) => link,
+            // Without /proc, as it was called.
+            Err(_) => self.called_as().unwrap_or(link),
+        })
+    }
+
+    /// The file that the process's first word names, by the search path if it is only a name.
+    fn called_as(&self) -> Option<PathBuf> {
+        let word = PathBuf::from(self.arguments().next()?);
+        if word.components().count() > 1 {
+            return Some(self.absolute(&word));
+        }
+        let places = self.search_path().into_iter().map(|place| place.join(&word));
+        places.into_iter().find(|path| path.is_file())
     }
 
     /// The machine's name, to say who holds a lock.

@@ -43,6 +43,9 @@ pub struct Receipt {
     /// What a later generation needs to take files over; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse: Option<Reuse>,
+    /// Whether it was made on a file system that does not keep permissions as they are set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_modes: bool,
     /// What of the definitions later readers need; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_with: Option<MadeWith>,

@@ -196,6 +196,7 @@ mod tests {
             dist: "el8".to_owned(),
             runtimes: Vec::new(),
             installed_at: 0,
+            without_modes: false,
             elsewhere: "0".to_owned(),
             glibc_needed: None,
             sources: Vec::new(),

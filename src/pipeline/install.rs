@@ -212,7 +212,7 @@ fn finish(
     lock: &Lock,
     making: &Making<'_>,
 ) -> Result<Receipt, Error> {
-    let scratch = prefix.stage(lock, making.arch())?;
+    let scratch = prefix.scratch(lock, making.arch())?;
     let receipt = making.finish(context, keys, rules, scratch.path())?;
     making.staging.write_receipt(&receipt)?;
     Ok(receipt)
@@ -290,7 +290,7 @@ fn try_launchers(
     for runtime in &receipt.runtimes {
         runtimes.push((context.catalog.runtime(&runtime.name)?, runtime.version.as_str()));
     }
-    let scratch = prefix.stage(lock, receipt.arch)?;
+    let scratch = prefix.scratch(lock, receipt.arch)?;
     let trial = Trial {
         tree: &generation.path,
         arch: receipt.arch,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Permissions, PermissionsExt};
+use cap_std::fs::Dir;
 
 pub(super) use super::fill::fill;
 use super::keep::{Keeper, Kept, KeptPackage};
@@ -22,7 +22,7 @@ use crate::model::{
 use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated, Relocation};
 use crate::smoke::{self, Trial};
-use crate::tools::threads;
+use crate::tools::{files, threads};
 use crate::unpack::{Claims, Destination, Unpacked};
 
 /// What an install is allowed and told by its caller.
@@ -72,7 +72,8 @@ impl<'a> Making<'a> {
         let directory = Dir::open_ambient_dir(staging.path(), ambient_authority())
             .map_err(|source| Error::Staging { path: staging.path().to_owned(), source })?;
         let inside = Inside::of(context, plan, &directory, &staging)?;
-        let (claims, unpacked, kept) = (Claims::default(), Mutex::default(), Mutex::default());
+        let claims = Claims::where_names(staging.folds_case());
+        let (unpacked, kept) = (Mutex::default(), Mutex::default());
         Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept, inside })
     }
 
@@ -128,7 +129,9 @@ impl<'a> Making<'a> {
         self.inside.iter().for_each(|inside| inside.claims.clear());
         let path = || self.staging.path().to_owned();
         let kept = self.inside.as_ref().map(|_| CONTAINER_DIRECTORY);
-        empty(&self.directory, kept).map_err(|source| Error::Staging { path: path(), source })
+        let kept = kept.map(Path::new);
+        files::remove_contents(&self.directory, kept)
+            .map_err(|source| Error::Staging { path: path(), source })
     }
 
     fn unpacked(&self) -> MutexGuard<'_, Vec<(usize, Unpacked)>> {
@@ -166,6 +169,7 @@ impl<'a> Making<'a> {
         // A disk that is full explains whatever else failed.
         synced?;
         let audit = proven?;
+        self.staging.sync_again()?;
         let brought = brought.iter().filter_map(|(position, files)| {
             let planned = self.plan.packages.get(*position)?;
             let planned = Some(planned).filter(|planned| planned.dist.is_none())?;
@@ -185,6 +189,7 @@ impl<'a> Making<'a> {
             files,
             loading: Some(relocated.loading),
             reuse: Some(reuse),
+            without_modes: !self.staging.keeps_modes(),
             made_with: Some(definitions::of_definitions(
                 context.catalog,
                 &self.plan.dist,
@@ -314,20 +319,6 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Removes what is in `directory`; of its directory `kept` only what is in there.
-fn empty(directory: &Dir, kept: Option<&str>) -> std::io::Result<()> {
-    for entry in directory.entries()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        match entry.file_type()?.is_dir() {
-            true if kept.is_some_and(|kept| name == kept) => empty(&entry.open_dir()?, None)?,
-            true => directory.remove_dir_all(&name)?,
-            false => directory.remove_file(&name)?,
-        }
-    }
-    Ok(())
-}
-
 /// The part of a tree that is bound into containers.
 struct Inside {
     directory: Dir,
@@ -348,12 +339,13 @@ impl Inside {
         let path = || staging.path().join(CONTAINER_DIRECTORY);
         let make = || -> std::io::Result<Dir> {
             tree.create_dir(CONTAINER_DIRECTORY)?;
-            tree.set_permissions(CONTAINER_DIRECTORY, Permissions::from_mode(0o755))?;
+            files::set_mode_in(tree, CONTAINER_DIRECTORY, 0o755)?;
             tree.open_dir(CONTAINER_DIRECTORY)
         };
         let directory = make().map_err(|source| Error::Staging { path: path(), source })?;
         let glibc = context.catalog.dist(dist).ok().map(|dist| dist.glibc);
-        Ok(Some(Self { directory, claims: Claims::default(), glibc }))
+        let claims = Claims::where_names(staging.folds_case());
+        Ok(Some(Self { directory, claims, glibc }))
     }
 }
 

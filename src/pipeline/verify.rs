@@ -85,7 +85,7 @@ pub fn verify(
     let mut trees = Vec::new();
     for (generation, live) in generations(prefix, all)? {
         trees.push(match receipt(prefix, &generation)? {
-            Ok(receipt) => check_tree(catalog, &generation, live, &receipt, reporter)?,
+            Ok(receipt) => check_tree(catalog, prefix, (&generation, live), &receipt, reporter)?,
             Err(finding) => CheckedTree {
                 part: String::new(),
                 arch: generation.arch,
@@ -145,8 +145,8 @@ pub(super) fn receipt(
 
 fn check_tree(
     catalog: &Catalog,
-    generation: &Generation,
-    live: bool,
+    prefix: &Prefix,
+    (generation, live): (&Generation, bool),
     receipt: &Receipt,
     reporter: &dyn Reporter,
 ) -> Result<CheckedTree, Error> {
@@ -158,6 +158,11 @@ fn check_tree(
         plugin_directories: &with.plugin_directories(),
     };
     let mut findings = verify::check(&subject, reporter)?;
+    let suffices = |finding: &Finding| finding.problem.is_mode_that_suffices();
+    // A prefix may be copied to where permissions are the file system's own.
+    if findings.iter().any(suffices) && (receipt.without_modes || !prefix.keeps_modes()) {
+        findings.retain(|finding| !suffices(finding));
+    }
     // In a damaged tree, what programs lack is most often what is damaged.
     if !findings.iter().any(|finding| finding.problem.is_damage()) {
         findings.extend(gaps(generation, receipt, &with.host_libraries)?);
@@ -199,18 +204,23 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
         Err(Error::Prefix(PrefixError::Damaged { .. })) => return Ok(Vec::new()),
         launchers => launchers?,
     };
-    let mut problem = Problem::Launcher;
+    let (mut problem, mut keeps_modes) = (Problem::Launcher, true);
     // Those of several dists run what the members have.
     let members = prefix.members()?.into_iter().map(|(_, member)| member);
     for part in std::iter::once(prefix.clone()).chain(members) {
         for (generation, _) in generations(&part, false)? {
-            let receipt = part.whole_receipt(&generation)?;
-            if receipt.is_some_and(|receipt| receipt.elsewhere != env!("CARGO_PKG_VERSION")) {
+            let Some(receipt) = part.whole_receipt(&generation)? else { continue };
+            keeps_modes &= !receipt.without_modes;
+            if receipt.elsewhere != env!("CARGO_PKG_VERSION") {
                 problem = Problem::OtherVersion;
             }
         }
     }
-    let wrong = prefix.wrong_launchers(&launchers)?.into_iter();
+    let mut wrong = prefix.wrong_launchers(&launchers, keeps_modes)?;
+    if !wrong.is_empty() && !prefix.keeps_modes() {
+        wrong = prefix.wrong_launchers(&launchers, false)?;
+    }
+    let wrong = wrong.into_iter();
     Ok(wrong.map(|path| Finding { path, problem: problem.clone() }).collect())
 }
 

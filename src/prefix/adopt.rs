@@ -74,7 +74,12 @@ impl Prefix {
                 files::rename(&tree, place)?;
                 self.point_to(&generation)?;
             }
-            Err(error) => return Err(failed("rename something to", place)(error.into())),
+            Err(error) => {
+                // The prefix stays the script's.
+                let _ = files::remove_file(place);
+                let _ = self.discard_if_bare(arch);
+                return Err(failed("rename something to", place)(error.into()));
+            }
         }
         for directory in [&self.layout.root, &self.layout.arch(arch)] {
             files::sync_directory(directory)?;
@@ -117,6 +122,7 @@ pub(super) fn receipt(generation: &Generation) -> Result<Receipt, PrefixError> {
         dist: UNKNOWN.to_owned(),
         runtimes: vec![PlannedRuntime { name: RUNTIME.to_owned(), version: UNKNOWN.to_owned() }],
         installed_at: 0,
+        without_modes: false,
         elsewhere: UNKNOWN.to_owned(),
         glibc_needed: None,
         sources: Vec::new(),

@@ -5,6 +5,7 @@ use std::fs;
 use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
 use super::history::{History, now};
+use super::layout::{HISTORY_NAME, RECEIPT_NAME};
 use super::{Generation, Lock, Prefix, files};
 use crate::model::Arch;
 use crate::report::Reporter;
@@ -132,9 +133,7 @@ impl Prefix {
         files::set_directory_mode(&generation.path, 0o755)?;
         let stem = format!("{}-{}", generation.arch, generation.number);
         let trash = files::unique(&self.layout.trash(), &stem);
-        files::rename(&generation.path, &trash)?;
-        // The rest is `clean`'s, should files be open on NFS.
-        let _ = files::remove_tree(&trash);
+        files::discard(&generation.path, RECEIPT_NAME, &trash)?;
         self.discard_if_bare(arch)
     }
 
@@ -148,8 +147,6 @@ impl Prefix {
             return Ok(());
         }
         let trash = files::unique(&self.layout.trash(), arch.as_str());
-        files::rename(&directory, &trash)?;
-        let _ = files::remove_tree(&trash);
-        Ok(())
+        files::discard(&directory, HISTORY_NAME, &trash)
     }
 }

@@ -22,6 +22,7 @@ use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
 use super::{Generation, Lock, Prefix, files};
 use crate::model::{Algorithm, CONFIG_DIRECTORY, Checksum, FileKind, Receipt, RelPath};
+use crate::tools::files as steps;
 
 /// Far more than any tree's configuration has: a bound for damaged files, in bytes.
 const BASELINE_LIMIT: u64 = 64 << 20;
@@ -316,8 +317,8 @@ fn copy_durably(source: &Path, destination: &Path) -> io::Result<()> {
     }
     let mut new = File::create_new(destination)?;
     io::copy(&mut File::open(source)?, &mut new)?;
-    new.set_permissions(fs::Permissions::from_mode(metadata.permissions().mode() & 0o777))?;
-    new.set_modified(metadata.modified()?)?;
+    steps::set_mode(&new, metadata.permissions().mode() & 0o777)?;
+    steps::set_time(&new, metadata.modified());
     new.sync_all()
 }
 

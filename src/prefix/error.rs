@@ -16,6 +16,14 @@ pub enum PrefixError {
         /// What about it.
         problem: &'static str,
     },
+    /// The file system does not have what a prefix is made of.
+    #[error("there can be no prefix at {}: its file system {problem}", shown(.path))]
+    Unfit {
+        /// The prefix.
+        path: PathBuf,
+        /// What it does not do.
+        problem: &'static str,
+    },
     /// There is a file where the prefix should be.
     #[error("{} is not a directory", shown(.path))]
     NotADirectory {
@@ -141,6 +149,11 @@ impl PrefixError {
             Self::BadPath { .. } | Self::NotADirectory { .. } => {
                 Some("choose another directory".to_owned())
             }
+            Self::Unfit { .. } => Some(
+                "choose a directory on another one: of this machine, or NFS, Lustre and the like; FAT and \
+                 shares of other systems have no POSIX files"
+                    .to_owned(),
+            ),
             Self::NotAPrefix { path } => {
                 Some(format!("to make one: elsewhere install {}", typed(path)))
             }
@@ -182,6 +195,11 @@ fn io_hint(error: &io::Error) -> Option<String> {
         io::ErrorKind::PermissionDenied => {
             Some("choose a directory that you may write to, or ask its owner".to_owned())
         }
+        io::ErrorKind::CrossesDevices => Some(
+            "a directory in a lower layer of an overlay cannot be renamed: copy the prefix (cp -a), and \
+             use the copy"
+                .to_owned(),
+        ),
         io::ErrorKind::ReadOnlyFilesystem => {
             Some("the file system is mounted read-only here; run this where it is not".to_owned())
         }

@@ -1,12 +1,13 @@
 //! Small steps on files that are whole at every instant, and the same under every umask.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::{PrefixError, failed};
+use crate::tools::files;
 
 /// Makes a directory with exactly `mode` if it is not there; a set-group-id bit that it inherits
 /// stays, because project directories and their quotas rely on it. Whether it was made.
@@ -21,8 +22,7 @@ pub(super) fn make_directory(path: &Path, mode: u32) -> Result<bool, PrefixError
 /// Gives a directory exactly `mode`, and keeps its set-group-id bit.
 pub(super) fn set_directory_mode(path: &Path, mode: u32) -> Result<(), PrefixError> {
     let inherited = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o2000;
-    fs::set_permissions(path, Permissions::from_mode(mode | inherited))
-        .map_err(failed("set the mode of", path))
+    files::set_mode_at(path, mode | inherited).map_err(failed("set the mode of", path))
 }
 
 /// Makes `path` and the directories above it that are missing, searchable for everyone. Returns
@@ -72,7 +72,7 @@ pub(super) fn write(
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    files::set_mode(&file, mode)?;
     file.sync_all()
 }
 
@@ -109,12 +109,30 @@ pub(super) fn remove_file(path: &Path) -> Result<(), PrefixError> {
 
 /// Makes a directory's entries durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), PrefixError> {
-    match File::open(path).and_then(|directory| directory.sync_all()) {
-        // Some file systems cannot sync directories, and do not need to.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+    // Some file systems cannot, and do not need to.
+    files::sync_directory(path).map(drop).map_err(failed("sync", path))
+}
+
+/// Deletes the directory at `path`: renamed into `trash` before, so that it is never there in part. Where
+/// it cannot be renamed, as in a lower layer of an overlay, the file `first` in it goes first, without
+/// which nothing takes it for whole. What cannot be deleted after the renaming is [`Prefix::clean`]'s.
+///
+/// [`Prefix::clean`]: super::Prefix::clean
+pub(super) fn discard(path: &Path, first: &str, trash: &Path) -> Result<(), PrefixError> {
+    let moved = fs::rename(path, trash);
+    match moved {
+        Ok(()) => {
+            for changed in [path, trash] {
+                changed.parent().map_or(Ok(()), sync_directory)?;
+            }
+            let _ = remove_tree(trash);
             Ok(())
         }
-        result => result.map_err(failed("sync", path)),
+        Err(error) if files::cannot_move(&error) => {
+            remove_file(&path.join(first))?;
+            remove_tree(path).map_err(failed("remove", path))
+        }
+        Err(error) => Err(failed("rename something to", trash)(error)),
     }
 }
 
@@ -129,7 +147,7 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
         return fs::remove_file(path);
     }
     if metadata.permissions().mode() & 0o700 != 0o700 {
-        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        files::set_mode_at(path, 0o700)?;
     }
     for entry in fs::read_dir(path)? {
         remove_tree(&entry?.path())?;

@@ -17,11 +17,13 @@ impl Prefix {
         let marker = Layout::link_text(generation.arch, generation.number);
         let root = self.layout.root.canonicalize().ok()?;
         let mut seen = HashSet::new();
-        for process in fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()) {
+        let mut is_blind = true;
+        for process in entries("/proc") {
             let Some(pid) = process.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok())
             else {
                 continue;
             };
+            is_blind = false;
             let is_new_namespace =
                 fs::read_link(process.join("ns/mnt")).is_ok_and(|link| seen.insert(link));
             if runs_from(&process, &marker, &generation.path)
@@ -31,8 +33,14 @@ impl Prefix {
                 return Some(format!("process {pid} ({})", crate::model::escape(name.trim_end())));
             }
         }
-        None
+        // Better too long than under somebody's feet.
+        is_blind.then(|| "programs that cannot be seen without /proc, for all one knows".to_owned())
     }
+}
+
+/// What is in a directory, as far as it can be read.
+fn entries(directory: &str) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Whether the process's program is a file of the generation. Compared by what the file is, not by

@@ -37,24 +37,26 @@ impl Prefix {
             wanted.push((path, text));
         }
         for (path, text) in wanted {
-            if !is_right(&path, text) {
+            if !is_right(&path, text, true) {
                 files::write(&path, text.as_bytes(), 0o755, &self.layout.staging())?;
             }
         }
         Ok(())
     }
 
-    /// The names among `launchers`, `(name, text)`, whose files in `PREFIX/bin` are not just that.
+    /// The names among `launchers`, `(name, text)`, whose files in `PREFIX/bin` are not just that; with
+    /// `keeps_modes` false, their owner being able to run them is enough.
     ///
     /// # Errors
     /// When a name cannot be a launcher's.
     pub fn wrong_launchers(
         &self,
         launchers: &[(String, String)],
+        keeps_modes: bool,
     ) -> Result<Vec<String>, PrefixError> {
         let mut wrong = Vec::new();
         for (name, text) in launchers {
-            if !is_right(&self.launcher(name)?, text) {
+            if !is_right(&self.launcher(name)?, text, keeps_modes) {
                 wrong.push(name.clone());
             }
         }
@@ -121,8 +123,9 @@ fn has(path: &Path, marker: &str) -> bool {
 }
 
 /// Whether the launcher needs no change.
-fn is_right(path: &Path, text: &str) -> bool {
+fn is_right(path: &Path, text: &str, keeps_modes: bool) -> bool {
+    let (bits, wanted) = if keeps_modes { (0o777, 0o755) } else { (0o500, 0o500) };
     let is_executable = fs::symlink_metadata(path)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o755);
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & bits == wanted);
     is_executable && matches!(files::read(path, LIMIT), Ok(Some(bytes)) if bytes == text.as_bytes())
 }

@@ -10,6 +10,9 @@ use crate::model::Arch;
 /// The receipt's name in the root of a tree.
 pub const RECEIPT_NAME: &str = ".elsewhere.json";
 
+/// The history's name, beside the generations.
+pub(super) const HISTORY_NAME: &str = "history.json";
+
 /// The directory of all that is not for users.
 pub(super) const HIDDEN: &str = ".elsewhere";
 
@@ -106,7 +109,7 @@ impl Layout {
 
     /// Which generation was live from when.
     pub(super) fn history(&self, arch: Arch) -> PathBuf {
-        self.arch(arch).join("history.json")
+        self.arch(arch).join(HISTORY_NAME)
     }
 
     /// The configuration as it was when a generation became live.

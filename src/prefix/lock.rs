@@ -4,16 +4,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, FlockOperation};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
 use super::{Prefix, files, program};
 use crate::model::{Arch, escape};
 use crate::report::Reporter;
+use crate::tools::manners::Manners;
 
 /// How often a waiting run tries again.
 const POLL: Duration = Duration::from_millis(200);
@@ -27,6 +30,8 @@ pub struct Lock {
     /// Directories above and at the prefix that this run made, outermost first.
     made: Vec<PathBuf>,
     hold: Hold,
+    /// How the file system behaves, once that was tried.
+    pub(super) manners: OnceLock<Manners>,
 }
 
 #[derive(Debug)]
@@ -66,7 +71,8 @@ impl Prefix {
             make_skeleton(&self.layout, &mut made)?;
             match attempt(&self.layout, reporter)? {
                 Attempt::Taken(hold) => {
-                    let lock = Lock { layout: self.layout.clone(), made, hold };
+                    let (layout, manners) = (self.layout.clone(), OnceLock::new());
+                    let lock = Lock { layout, made, hold, manners };
                     // Another run may have removed an empty prefix just before we had the lock.
                     make_skeleton(&self.layout, &mut Vec::new())?;
                     return Ok(lock);
@@ -227,8 +233,10 @@ impl Holder {
     }
 
     fn is_dead_here(&self) -> bool {
-        let is_here = self.host == Self::this().host && self.pid != 0;
-        is_here && !Path::new("/proc").join(self.pid.to_string()).exists()
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        // By the kernel's word: there may be no /proc.
+        self.host == Self::this().host
+            && pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, PermissionsExt};
 
 use super::error::{PrefixError, failed};
 use super::{Generation, Lock, Prefix, files};
 use crate::model::{FileKind, ReceiptFile};
+use crate::tools::files as steps;
 
 /// What a directory may have inherited, and keeps: set-group-id.
 const INHERITED: u32 = 0o2000;
@@ -50,13 +51,12 @@ impl Prefix {
             }
             (FileKind::File { .. }, Some(new)) => {
                 let opened = fs::File::open(new)?;
-                opened.set_permissions(fs::Permissions::from_mode(file.mode))?;
-                opened.sync_all()?;
+                steps::set_mode(&opened, file.mode)?;
+                drop(opened);
+                steps::sync_as_writer(new)?;
                 self.put(tree, file, new)
             }
-            (FileKind::File { .. }, None) => {
-                tree.set_permissions(&file.path, Permissions::from_mode(file.mode))
-            }
+            (FileKind::File { .. }, None) => steps::set_mode_in(tree, &file.path, file.mode),
         }
     }
 
@@ -66,7 +66,7 @@ impl Prefix {
             tree.create_dir(&file.path)?;
         }
         let inherited = tree.metadata(&file.path)?.permissions().mode() & INHERITED;
-        tree.set_permissions(&file.path, Permissions::from_mode(file.mode | inherited))
+        steps::set_mode_in(tree, &file.path, file.mode | inherited)
     }
 
     /// Renames `new`, which lies in the staging directory, to the place of `file`.
@@ -89,6 +89,7 @@ impl Prefix {
         let name = trash.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         match tree.rename(&file.path, &room, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if steps::cannot_move(&error) => steps::remove_all(tree, &file.path),
             // What cannot be deleted now is `Prefix::clean`'s.
             moved => moved.map(|()| drop(files::remove_tree(&trash))),
         }

@@ -2,7 +2,7 @@
 //! else as a copy. What may be written to in place is never linked.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{PrefixError, failed};
 use super::{Generation, Staging, files};
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile};
+use crate::tools::files as steps;
 
 /// What the file system was found not to be able to do: it is not asked again.
 #[derive(Debug, Default)]
@@ -108,7 +109,7 @@ impl Session<'_> {
         let Ok(mut file) = opened else { return Ok(false) };
         let metadata = file.metadata().map_err(failed("read", &source))?;
         let mode = metadata.permissions().mode() & 0o7777;
-        if !metadata.is_file() || mode != share.file.mode {
+        if !metadata.is_file() || (self.staging.keeps_modes() && mode != share.file.mode) {
             return Ok(false);
         }
         let inode = (metadata.dev(), metadata.ino());
@@ -175,8 +176,9 @@ fn make(like: &File, path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) ->
     let new = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     let finish = || {
         let metadata = like.metadata()?;
-        new.set_permissions(Permissions::from_mode(metadata.permissions().mode() & 0o777))?;
-        new.set_modified(metadata.modified()?)
+        steps::set_mode(&new, metadata.permissions().mode() & 0o777)?;
+        steps::set_time(&new, metadata.modified());
+        Ok(())
     };
     let result = fill(&new).and_then(|()| finish());
     if result.is_err() {

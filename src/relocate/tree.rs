@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, PermissionsExt};
 
 use super::RelocateError;
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath, Taken};
-use crate::tools::threads;
+use crate::tools::{files, threads};
 
 /// What new directories get: searchable for everyone.
 const DIRECTORY_MODE: u32 = 0o755;
@@ -54,8 +54,7 @@ impl<'a> Tree<'a> {
     pub(super) fn close(mut self) -> Result<Vec<ReceiptFile>, RelocateError> {
         self.note_digests()?;
         for (path, mode) in self.opened.iter().rev() {
-            let mode = Permissions::from_mode(*mode);
-            self.dir.set_permissions(path, mode).map_err(at(path))?;
+            files::set_mode_in(&self.dir, path, *mode).map_err(at(path))?;
         }
         Ok(self.files.into_values().collect())
     }
@@ -82,8 +81,7 @@ impl<'a> Tree<'a> {
         }
         self.prepare_parent(path)?;
         self.dir.create_dir(path).map_err(at(path))?;
-        let mode = Permissions::from_mode(DIRECTORY_MODE);
-        self.dir.set_permissions(path, mode).map_err(at(path))?;
+        files::set_mode_in(&self.dir, path, DIRECTORY_MODE).map_err(at(path))?;
         self.list(path, FileKind::Directory, DIRECTORY_MODE);
         Ok(())
     }
@@ -123,7 +121,7 @@ impl<'a> Tree<'a> {
             }
         }
         self.prepare_parent(path)?;
-        self.dir.remove_dir_all(path).map_err(at(path))?;
+        files::remove_all(&self.dir, path).map_err(at(path))?;
         self.files.retain(|listed, _| !within(listed));
         self.opened.retain(|listed, _| !within(listed));
         self.changed.retain(|listed| !within(listed));
@@ -153,7 +151,7 @@ impl<'a> Tree<'a> {
     ) -> Result<(), RelocateError> {
         self.prepare_parent(path)?;
         self.dir.write(path, text).map_err(at(path))?;
-        self.dir.set_permissions(path, Permissions::from_mode(mode)).map_err(at(path))?;
+        files::set_mode_in(&self.dir, path, mode).map_err(at(path))?;
         let checksum = Checksum::of(text.as_bytes());
         let kind = FileKind::File { size: text.len() as u64, checksum, packaged: None };
         self.list(path, kind, mode);
@@ -172,19 +170,16 @@ impl<'a> Tree<'a> {
         }
         let metadata = self.dir.metadata(path).map_err(at(path))?;
         let mode = metadata.permissions().mode();
-        let writable = Permissions::from_mode(mode | OWNER_CAN_CHANGE);
         if mode & OWNER_CAN_CHANGE == 0 {
-            self.dir.set_permissions(path, writable).map_err(at(path))?;
+            files::set_mode_in(&self.dir, path, mode | OWNER_CAN_CHANGE).map_err(at(path))?;
         }
         let options = OpenOptions::new().read(true).write(true).clone();
         let file = self.dir.open_with(path, &options).map_err(at(path))?.into_std();
         let result = change(&file)?;
         // The tree's bytes do not depend on when it was made, and its times need not either.
-        let modified = metadata.modified().map_err(at(path))?.into_std();
-        file.set_modified(modified).map_err(at(path))?;
+        files::set_time(&file, metadata.modified().map(|time| time.into_std()));
         if mode & OWNER_CAN_CHANGE == 0 {
-            let mode = Permissions::from_mode(mode);
-            self.dir.set_permissions(path, mode).map_err(at(path))?;
+            files::set_mode_in(&self.dir, path, mode).map_err(at(path))?;
         }
         let names = self.names(path, &metadata);
         self.changed.extend(names);
@@ -210,7 +205,8 @@ impl<'a> Tree<'a> {
     fn copy_with_time(&self, from: &RelPath, to: &str, metadata: &Metadata) -> io::Result<()> {
         self.dir.copy(from, &self.dir, to)?;
         let file = self.dir.open_with(to, OpenOptions::new().read(true).write(true))?;
-        file.into_std().set_modified(metadata.modified()?.into_std())
+        files::set_time(&file.into_std(), metadata.modified().map(|time| time.into_std()));
+        Ok(())
     }
 
     /// Every name of the file at `path`, that first.
@@ -276,8 +272,8 @@ impl<'a> Tree<'a> {
     fn make_changeable(&mut self, directory: &RelPath) -> Result<(), RelocateError> {
         let mode = self.dir.metadata(directory).map_err(at(directory))?.permissions().mode();
         if mode & OWNER_CAN_ENTER != OWNER_CAN_ENTER {
-            let changeable = Permissions::from_mode(mode | OWNER_CAN_ENTER);
-            self.dir.set_permissions(directory, changeable).map_err(at(directory))?;
+            files::set_mode_in(&self.dir, directory, mode | OWNER_CAN_ENTER)
+                .map_err(at(directory))?;
             self.opened.insert(directory.clone(), mode);
         }
         Ok(())

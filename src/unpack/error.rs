@@ -45,6 +45,12 @@ pub enum UnpackError {
         /// Their names.
         owners: [String; 2],
     },
+    /// Two names that the file system takes for the same.
+    #[error("{} and {} are one and the same on this file system, which does not tell upper from lower case", .paths[0], .paths[1])]
+    SameName {
+        /// The paths in the tree.
+        paths: [RelPath; 2],
+    },
     /// A file was asked for that the package does not have.
     #[error("package {package} does not have {path}")]
     NotInPackage {
@@ -123,6 +129,9 @@ impl UnpackError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Trust(error) => error.hint(),
+            Self::SameName { .. } => {
+                Some("choose a directory on a file system that tells them apart".to_owned())
+            }
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room on that file system, or install elsewhere".to_owned())
             }

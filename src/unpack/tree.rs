@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, futimens, linkat, mkdirat,
-    openat, symlinkat, unlinkat, utimensat,
+    AtFlags, Mode, OFlags, Timespec, Timestamps, chmodat, fstat, futimens, linkat, mkdirat, openat,
+    symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::model::RelPath;
+use crate::tools::files;
 
 /// A tree that is being written.
 pub(super) struct Tree<'a> {
@@ -55,7 +56,8 @@ impl<'a> Tree<'a> {
     pub(super) fn symlink(&mut self, path: &RelPath, text: &str, mtime: u32) -> io::Result<()> {
         let parent = self.enter(path.parent())?;
         symlinkat(text, parent, path.file_name())?;
-        utimensat(parent, path.file_name(), &times(mtime), AtFlags::SYMLINK_NOFOLLOW)?;
+        // Not every file system keeps it, and nothing depends on it.
+        let _ = utimensat(parent, path.file_name(), &times(mtime), AtFlags::SYMLINK_NOFOLLOW);
         Ok(())
     }
 
@@ -66,9 +68,8 @@ impl<'a> Tree<'a> {
         let to = self.enter(path.parent())?;
         match linkat(from, existing.file_name(), to, path.file_name(), AtFlags::empty()) {
             Ok(()) => Ok(true),
-            Err(Errno::XDEV | Errno::PERM | Errno::MLINK | Errno::NOTSUP | Errno::NOSYS) => {
-                Ok(false)
-            }
+            Err(Errno::XDEV | Errno::MLINK) => Ok(false),
+            Err(error) if files::is_refusal(&error.into()) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -110,7 +111,12 @@ fn open_or_make(above: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     }
     let mode = Mode::from_raw_mode(0o755);
     match mkdirat(above, name, mode) {
-        Ok(()) => chmodat(above, name, mode, AtFlags::empty())?,
+        Ok(()) => {
+            let made = openat(above, name, flags, Mode::empty())?;
+            let result = chmodat(above, name, mode, AtFlags::empty()).map_err(io::Error::from);
+            files::settle(result, mode.as_raw_mode(), || Ok(fstat(&made)?.st_mode))?;
+            return Ok(made);
+        }
         // Another package's thread was faster.
         Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
@@ -130,8 +136,9 @@ pub(super) struct NewFile<'a> {
 impl NewFile<'_> {
     /// Gives the file its permissions and time, and keeps it.
     pub(super) fn keep(mut self, mode: u32, mtime: u32) -> io::Result<()> {
-        fchmod(&self.file, Mode::from_raw_mode(mode))?;
-        futimens(&self.file, &times(mtime))?;
+        files::set_mode(&self.file, mode)?;
+        // As of symlinks.
+        let _ = futimens(&self.file, &times(mtime));
         self.keep = true;
         Ok(())
     }

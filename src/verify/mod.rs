@@ -108,6 +108,16 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Whether only permissions are others, and the owner can do with the file what is meant: no damage
+    /// where the file system does not keep permissions as they are set.
+    #[must_use]
+    pub fn is_mode_that_suffices(&self) -> bool {
+        const USE: u32 = 0o500;
+        matches!(self, Self::Mode { expected, found } if expected & USE & !found == 0)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,131 @@
+//! Steps on files that not every file system takes. What is refused and only cosmetic is let be; what is
+//! refused and can be done in another way is done so.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cap_std::fs::{Dir, MetadataExt as _, Permissions, PermissionsExt};
+use rustix::fs::{Mode, fchmod, fstat};
+use rustix::io::Errno;
+
+/// What an owner may do with a file, of its permission bits.
+const OWNERS: u32 = 0o700;
+
+/// Whether `error` says that a file system does not have what was asked of it, and not that it failed.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
+    let refusals = [
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::INVAL,
+        Errno::NOSYS,
+        Errno::OPNOTSUPP,
+        Errno::BADF,
+        Errno::NOTTY,
+        Errno::ISDIR,
+    ];
+    refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Whether `error` says that a directory cannot be renamed where it is: one in a lower layer of an
+/// overlay, say.
+pub(crate) fn cannot_move(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::CrossesDevices || is_refusal(error)
+}
+
+/// Gives an open file these permissions, as far as its file system keeps any: where it refuses, what its
+/// owner may do with it must suffice.
+pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<()> {
+    let result = fchmod(&file, Mode::from_raw_mode(mode)).map_err(io::Error::from);
+    settle(result, mode, || Ok(fstat(&file)?.st_mode))
+}
+
+/// The same for the file or directory at `path`.
+pub(crate) fn set_mode_at(path: &Path, mode: u32) -> io::Result<()> {
+    let permissions = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
+    settle(fs::set_permissions(path, permissions), mode, || Ok(fs::metadata(path)?.mode()))
+}
+
+/// The same for what is at `path` in `directory`.
+pub(crate) fn set_mode_in(directory: &Dir, path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
+    let path = path.as_ref();
+    let result = directory.set_permissions(path, Permissions::from_mode(mode));
+    settle(result, mode, || Ok(directory.metadata(path)?.mode()))
+}
+
+/// What came of setting the permissions `wanted`: a refusal does not matter where those that `look` finds
+/// let the owner do as much.
+pub(crate) fn settle(
+    result: io::Result<()>,
+    wanted: u32,
+    look: impl FnOnce() -> io::Result<u32>,
+) -> io::Result<()> {
+    match result {
+        Err(error) if is_refusal(&error) => {
+            let there = look()?;
+            if wanted & OWNERS & !there == 0 { Ok(()) } else { Err(error) }
+        }
+        result => result,
+    }
+}
+
+/// Sets when a file was changed, where its file system keeps that: nothing depends on it.
+pub(crate) fn set_time(file: &File, modified: io::Result<SystemTime>) {
+    let _ = modified.and_then(|modified| file.set_modified(modified));
+}
+
+/// Makes the bytes of the file at `path` durable. False where the file system does not do that for a
+/// file that is open for reading only (CIFS).
+pub(crate) fn sync(path: &Path) -> io::Result<bool> {
+    synced(File::open(path)?.sync_all())
+}
+
+/// The same by a file that is open for writing: which a program that runs must not be.
+pub(crate) fn sync_as_writer(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().append(true).open(path) {
+        // It runs, or is not to be written to: whoever wrote it has closed it.
+        Err(error) if is_refusal(&error) || error.kind() == io::ErrorKind::ExecutableFileBusy => {
+            Ok(false)
+        }
+        file => synced(file?.sync_all()),
+    }
+}
+
+/// Makes the entries of the directory at `path` durable. False where the file system does not do that for
+/// directories.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<bool> {
+    synced(File::open(path)?.sync_all())
+}
+
+fn synced(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Err(error) if is_refusal(&error) => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+/// Deletes what is at `path` in `directory`, a directory with all in it. Types are asked for one by one:
+/// not every file system tells them with the names.
+pub(crate) fn remove_all(directory: &Dir, path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    if !directory.symlink_metadata(path)?.is_dir() {
+        return directory.remove_file(path);
+    }
+    remove_contents(&directory.open_dir(path)?, None)?;
+    directory.remove_dir(path)
+}
+
+/// Deletes all that is in `directory`; of its directory `kept` only what is in there.
+pub(crate) fn remove_contents(directory: &Dir, kept: Option<&Path>) -> io::Result<()> {
+    let names = directory.entries()?.map(|entry| entry.map(|entry| entry.file_name()));
+    for name in names.collect::<io::Result<Vec<_>>>()? {
+        match kept.is_some_and(|kept| name == kept) {
+            true => remove_contents(&directory.open_dir(&name)?, None)?,
+            false => remove_all(directory, &name)?,
+        }
+    }
+    Ok(())
+}
