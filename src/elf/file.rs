@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use object::Endianness;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, ELFCLASS64, ELFMAG, ET_DYN,
-    ET_EXEC, FileHeader64, PT_INTERP,
+    ET_EXEC, FileHeader64, PT_DYNAMIC, PT_INTERP, SHT_NOBITS,
 };
 use object::pod;
 
@@ -27,7 +27,8 @@ const OPENERS: [&str; 2] = ["dlopen", "dlmopen"];
 /// What a file turned out to be.
 #[derive(Debug)]
 pub(crate) enum Reading {
-    /// No ELF file, or one that no loader loads (an object file, a core dump).
+    /// No ELF file, or one that no loader loads (an object file, a core dump, debug information that
+    /// was taken out of a program).
     Other,
     /// A program or library of another architecture.
     Foreign,
@@ -103,20 +104,20 @@ impl Elf {
         if ![ET_EXEC, ET_DYN].contains(&header.e_type.get(abi.endian)) {
             return Ok(Reading::Other);
         }
-        Self::read_native(source, header, abi.endian).map(|elf| Reading::Native(Box::new(elf)))
+        Self::read_native(source, header, abi.endian)
+            .map(|elf| elf.map_or(Reading::Other, |elf| Reading::Native(Box::new(elf))))
     }
 
     fn read_native<S: Source + ?Sized>(
         source: &S,
         header: &FileHeader64<Endianness>,
         endian: Endianness,
-    ) -> Result<Self, ElfError> {
+    ) -> Result<Option<Self>, ElfError> {
         if u64::from(header.e_phentsize.get(endian)) != SEGMENT_SIZE {
             return Err(ElfError::Malformed("the program headers have an unknown size"));
         }
         let segments_at = header.e_phoff.get(endian);
         let segments = read_segments(source, endian, segments_at, header.e_phnum.get(endian))?;
-        let dynamic = dynamic::read_dynamic(source, endian, &segments)?;
         let has_sections = u64::from(header.e_shentsize.get(endian)) == SECTION_SIZE;
         let mut elf = Self {
             endian,
@@ -124,13 +125,29 @@ impl Elf {
             segments,
             sections_at: header.e_shoff.get(endian),
             section_count: if has_sections { header.e_shnum.get(endian) } else { 0 },
-            dynamic,
+            dynamic: None,
             strings: Vec::new(),
             linkage: Linkage::default(),
         };
+        if elf.is_detached(source) {
+            return Ok(None);
+        }
+        elf.dynamic = dynamic::read_dynamic(source, endian, &elf.segments)?;
         elf.strings = elf.read_strings(source)?;
         elf.linkage = elf.read_linkage(source)?;
-        Ok(elf)
+        Ok(Some(elf))
+    }
+
+    /// Whether it is debug information apart from its program: that has the program's headers, and
+    /// its section headers say that what they speak of is not in this file.
+    fn is_detached<S: Source + ?Sized>(&self, source: &S) -> bool {
+        let Some(dynamic) = self.segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
+            return false;
+        };
+        let sections = self.sections(source).unwrap_or_default();
+        sections.iter().any(|section| {
+            section.kind == SHT_NOBITS && section.allocated && section.address == dynamic.address
+        })
     }
 
     /// The section headers; none when they were stripped off.

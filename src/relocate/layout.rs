@@ -15,7 +15,7 @@ use object::endian::{U16, U64};
 use object::{Endianness, pod};
 
 use super::block::{Block, SEGMENT_SIZE};
-use super::check;
+use super::{check, symbols};
 use crate::elf::{Abi, Elf, ElfError, Entry, Linkage, Overlay, Patch, Section, Segment, Source};
 
 /// Entries that point to tables which may lie anywhere: nothing but these entries refers to them.
@@ -77,6 +77,18 @@ fn dynamic_patch(elf: &Elf, mut entries: Vec<Entry>) -> Result<Patch, Unchangeab
     Ok(Patch { offset: dynamic.offset, bytes })
 }
 
+/// A section that gets another place.
+pub(super) struct MovedSection {
+    /// Its number.
+    pub(super) number: usize,
+    /// As it was.
+    pub(super) section: Section,
+    /// Its new first position in memory.
+    pub(super) address: u64,
+    offset: u64,
+    size: u64,
+}
+
 /// A file that gets one more segment.
 struct Growth<'a> {
     elf: &'a Elf,
@@ -125,7 +137,9 @@ impl<'a> Growth<'a> {
 
         let mut patches = self.header_patches(strings.len() as u64)?;
         patches.push(dynamic_patch(self.elf, self.entries(rpath_at, strings.len() as u64))?);
-        patches.extend(self.section_patches(strings.len() as u64));
+        let moved = self.moved_sections(strings.len() as u64);
+        patches.extend(moved.iter().map(|moved| self.section_patch(moved)));
+        patches.extend(symbols::patches(source, self.elf.endian, &self.sections, &moved));
         patches.push(self.appended(source, &strings)?);
         Ok(patches)
     }
@@ -195,29 +209,29 @@ impl<'a> Growth<'a> {
         entries
     }
 
-    /// The section headers of what moved.
-    fn section_patches(&self, strings_size: u64) -> Vec<Patch> {
+    /// The sections that move.
+    fn moved_sections(&self, strings_size: u64) -> Vec<MovedSection> {
         let strings = self.elf.dynamic.as_ref().and_then(|dynamic| dynamic.value(DT_STRTAB));
-        let moved = self.sections.iter().filter_map(|section| {
-            if !section.allocated {
-                None
+        let moved = self.sections.iter().enumerate().filter_map(|(number, section)| {
+            let (address, offset, size) = if !section.allocated {
+                return None;
             } else if section.kind == SHT_STRTAB && Some(section.address) == strings {
-                let (address, offset) =
-                    (self.strings_at(self.address), self.strings_at(self.offset));
-                Some((section, address, offset, strings_size))
+                (self.strings_at(self.address), self.strings_at(self.offset), strings_size)
             } else if self.block.holds(section.offset) {
                 let address = self.moved_address(section.address);
-                Some((section, address, self.moved_offset(section.offset), section.size))
+                (address, self.moved_offset(section.offset), section.size)
             } else {
-                None
-            }
+                return None;
+            };
+            Some(MovedSection { number, section: *section, address, offset, size })
         });
-        let patch = |(section, address, offset, size): (&Section, u64, u64, u64)| {
-            let fields =
-                [address, offset, size].map(|value| U64::<Endianness>::new(self.elf.endian, value));
-            Patch { offset: section.place_field(), bytes: pod::bytes_of(&fields).to_vec() }
-        };
-        moved.map(patch).collect()
+        moved.collect()
+    }
+
+    fn section_patch(&self, moved: &MovedSection) -> Patch {
+        let fields = [moved.address, moved.offset, moved.size];
+        let fields = fields.map(|value| U64::<Endianness>::new(self.elf.endian, value));
+        Patch { offset: moved.section.place_field(), bytes: pod::bytes_of(&fields).to_vec() }
     }
 
     /// What goes behind the end of the file: padding, the block, the strings.

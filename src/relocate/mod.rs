@@ -14,6 +14,7 @@ mod links;
 mod older;
 mod programs;
 mod run_path;
+mod symbols;
 mod tree;
 
 pub use inner::split;
