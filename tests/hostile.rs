@@ -58,7 +58,7 @@ fn refused_in(package: &Package, scratch: &Jail) -> FileProblem {
 
 #[test]
 fn paths_that_climb_or_are_no_paths_are_refused() {
-    for path in ["/usr/../../evil", "/../evil", "/usr/bin/..", "//evil", "/a//b", "/./evil", "/a/."]
+    for path in ["/usr/../../evil", "/../evil", "/usr/bin/..", "./../evil", "//../evil", "/a/./.."]
     {
         let package = Package::new(vec![File::regular(path, b"evil")]);
         assert_eq!(refused(&package), FileProblem::Path, "{path}");
@@ -81,7 +81,7 @@ fn nothing_is_written_through_a_symlink() {
         for files in [
             vec![File::symlink("/link", target), File::regular("/link/evil", b"x")],
             vec![File::regular("/link/evil", b"x"), File::symlink("/link", target)],
-            vec![File::symlink("/usr/link", target), File::regular("/link/evil", b"x")],
+            vec![File::symlink("/usr/link", target), File::regular("/usr/link/evil", b"x")],
         ] {
             assert_eq!(refused(&Package::new(files)), FileProblem::TwoThings, "{target}");
         }
@@ -200,9 +200,6 @@ fn entries_that_the_header_does_not_list_are_refused() {
     let package =
         Package::new(vec![good.clone()]).entries(vec![Entry::of(&evil), Entry::of(&good)]);
     assert_eq!(refused(&package), FileProblem::Unlisted);
-    let ghost = File::regular("/ghost", b"x").flags(64);
-    let package = Package::new(vec![ghost.clone()]).entries(vec![Entry::of(&ghost)]);
-    assert_eq!(refused(&package), FileProblem::Unlisted);
     let mut stripped = Package::new(vec![good]);
     stripped.archive = Some(rpms::stripped_cpio(&[(1, b"")]));
     assert_eq!(refused(&stripped), FileProblem::Unlisted);
@@ -231,8 +228,12 @@ fn sizes_that_are_not_the_headers_are_refused() {
     for data in ["1234", "123456", ""] {
         let entry = Entry { data: data.into(), ..Entry::of(&file) };
         let package = Package::new(vec![file.clone()]).entries(vec![entry]);
-        let got = data.len() as u64;
-        assert_eq!(refused(&package), FileProblem::Size { expected: 5, got });
+        // No data at all may yet come with a hard link.
+        let expected = match data.len() as u64 {
+            0 => FileProblem::Missing,
+            got => FileProblem::Size { expected: 5, got },
+        };
+        assert_eq!(refused(&package), expected);
     }
     let directory = File::directory("/a");
     let entry = Entry { data: b"x".to_vec(), ..Entry::of(&directory) };

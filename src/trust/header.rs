@@ -105,8 +105,9 @@ pub struct HeaderFile {
     pub link_target: String,
     /// RPM's `%config`, `%ghost` and the like.
     pub flags: FileFlags,
-    /// Device and inode where it was packaged: equal for hard links of one file.
-    pub identity: (u32, u32),
+    /// Device and inode where it was packaged: equal for hard links of one file. Builders that know
+    /// of no hard links name none.
+    pub identity: Option<(u32, u32)>,
 }
 
 impl HeaderFile {
@@ -205,8 +206,9 @@ fn compression(blob: &Blob) -> Result<Compression, Malformed> {
         Some(other) => return Err(Malformed::Unsupported(format!("{other:?} payload format"))),
     }
     Ok(match blob.text(tag::PAYLOADCOMPRESSOR)? {
-        None | Some("gzip") => Compression::Gzip,
-        Some("none") => Compression::None,
+        // What is not compressed at all is read as well.
+        None | Some("gzip" | "") => Compression::Gzip,
+        Some("none" | "identity" | "uncompressed") => Compression::None,
         Some("bzip2") => Compression::Bzip2,
         Some("xz") => Compression::Xz,
         Some("lzma") => Compression::Lzma,
@@ -217,27 +219,21 @@ fn compression(blob: &Blob) -> Result<Compression, Malformed> {
 
 /// The arrays that describe files, with one element per file.
 struct Columns<'a> {
-    names: Vec<&'a str>,
-    directories: Vec<&'a str>,
-    directory_indexes: Vec<u32>,
+    paths: Vec<String>,
     modes: Vec<u16>,
     sizes: Vec<u64>,
     mtimes: Vec<u32>,
     digests: Vec<&'a str>,
     link_targets: Vec<&'a str>,
     flags: Vec<u32>,
-    devices: Vec<u32>,
-    inodes: Vec<u32>,
+    /// Devices and inodes, where both are named.
+    identities: Option<Vec<(u32, u32)>>,
 }
 
 fn files(blob: &Blob) -> Result<Vec<HeaderFile>, Malformed> {
-    if blob.has(tag::OLDFILENAMES) {
-        return Err(Malformed::Unsupported("the file list of RPM 3".to_owned()));
-    }
     let columns = Columns::read(blob)?;
-    columns.check_paths()?;
     let algorithm = digest_algorithm(blob)?;
-    (0..columns.names.len()).map(|number| columns.file(number, algorithm)).collect()
+    (0..columns.paths.len()).map(|number| columns.file(number, algorithm)).collect()
 }
 
 /// The digest algorithm of files, by the number that OpenPGP gives it. `None` stands for one
@@ -252,75 +248,113 @@ fn digest_algorithm(blob: &Blob) -> Result<Option<&'static str>, Malformed> {
 }
 
 impl<'a> Columns<'a> {
+    /// What is not there is as rpm takes it: no flags, no links, the time 0.
     fn read(blob: &'a Blob) -> Result<Self, Malformed> {
-        let names = blob.texts(tag::BASENAMES)?;
-        let count = names.len();
-        if count > MAX_FILES {
-            return Err(Malformed::Unsupported(format!("a list of {count} files")));
-        }
+        let paths = paths(blob)?;
+        let count = paths.len();
+        let u32s = |tag| optional(tag, blob.u32s(tag)?, count);
+        let texts = |tag| optional(tag, blob.texts(tag)?, count);
+        let identities = match blob.has(tag::FILEDEVICES) && blob.has(tag::FILEINODES) {
+            true => {
+                let (devices, inodes) = (u32s(tag::FILEDEVICES)?, u32s(tag::FILEINODES)?);
+                Some(devices.into_iter().zip(inodes).collect())
+            }
+            false => None,
+        };
         Ok(Self {
-            directories: blob.texts(tag::DIRNAMES)?,
-            directory_indexes: column(tag::DIRINDEXES, blob.u32s(tag::DIRINDEXES)?, count)?,
             modes: column(tag::FILEMODES, blob.u16s(tag::FILEMODES)?, count)?,
             sizes: sizes(blob, count)?,
-            mtimes: column(tag::FILEMTIMES, blob.u32s(tag::FILEMTIMES)?, count)?,
-            digests: column(tag::FILEDIGESTS, blob.texts(tag::FILEDIGESTS)?, count)?,
-            link_targets: column(tag::FILELINKTOS, blob.texts(tag::FILELINKTOS)?, count)?,
-            flags: column(tag::FILEFLAGS, blob.u32s(tag::FILEFLAGS)?, count)?,
-            devices: column(tag::FILEDEVICES, blob.u32s(tag::FILEDEVICES)?, count)?,
-            inodes: column(tag::FILEINODES, blob.u32s(tag::FILEINODES)?, count)?,
-            names,
+            mtimes: u32s(tag::FILEMTIMES)?,
+            digests: texts(tag::FILEDIGESTS)?,
+            link_targets: texts(tag::FILELINKTOS)?,
+            flags: u32s(tag::FILEFLAGS)?,
+            identities,
+            paths,
         })
-    }
-
-    /// Many files may share one directory's name: were it long, a small header would fill the
-    /// memory.
-    fn check_paths(&self) -> Result<(), Malformed> {
-        let mut left = MAX_PATHS;
-        for (name, &index) in self.names.iter().zip(&self.directory_indexes) {
-            let directory = self.directory(index)?;
-            let length = directory.len() + name.len();
-            if length > MAX_PATH {
-                return Err(Malformed::Unsupported(format!("a path of {length} bytes")));
-            }
-            let depth = directory.bytes().filter(|byte| *byte == b'/').count();
-            left = left
-                .checked_sub(length * depth)
-                .ok_or_else(|| Malformed::Unsupported("so many long paths".to_owned()))?;
-        }
-        Ok(())
     }
 
     /// The file with this number. All columns are equally long: [`Columns::read`] has seen to it.
     fn file(&self, number: usize, algorithm: Option<&str>) -> Result<HeaderFile, Malformed> {
-        let directory = self.directory(self.directory_indexes[number])?;
-        let hex = self.digests[number];
+        let mode = self.modes[number].into();
+        // Of all else, digests are not looked at: some builders write zeros there.
+        let hex = match FileType::of(mode) {
+            FileType::Regular => self.digests[number],
+            _ => "",
+        };
         let digest = algorithm.filter(|_| !hex.is_empty()).map(|name| Checksum::new(name, hex));
         Ok(HeaderFile {
-            path: format!("{directory}{}", self.names[number]),
-            mode: self.modes[number].into(),
+            path: self.paths[number].clone(),
+            mode,
             size: self.sizes[number],
             mtime: self.mtimes[number],
             digest: digest.transpose().map_err(|_| Malformed::Files(tag::FILEDIGESTS))?,
             link_target: self.link_targets[number].to_owned(),
             flags: FileFlags(self.flags[number]),
-            identity: (self.devices[number], self.inodes[number]),
+            identity: self.identities.as_ref().map(|identities| identities[number]),
         })
     }
+}
 
-    fn directory(&self, index: u32) -> Result<&'a str, Malformed> {
-        let directory = usize::try_from(index).ok().and_then(|index| self.directories.get(index));
-        match directory {
-            Some(directory) if directory.starts_with('/') && directory.ends_with('/') => {
-                Ok(directory)
-            }
-            _ => Err(Malformed::Files(tag::DIRNAMES)),
-        }
+/// The paths of all files: of directories and names apart, or as RPM 3 and some builders write them,
+/// whole.
+fn paths(blob: &Blob) -> Result<Vec<String>, Malformed> {
+    let whole = !blob.has(tag::BASENAMES);
+    let names = blob.texts(if whole { tag::OLDFILENAMES } else { tag::BASENAMES })?;
+    let count = names.len();
+    if count > MAX_FILES {
+        return Err(Malformed::Unsupported(format!("a list of {count} files")));
     }
+    let indexes = match whole {
+        true => vec![0; count],
+        false => column(tag::DIRINDEXES, blob.u32s(tag::DIRINDEXES)?, count)?,
+    };
+    let directories = if whole { vec![""] } else { blob.texts(tag::DIRNAMES)? };
+    let directory = |index: u32| {
+        let found = usize::try_from(index).ok().and_then(|index| directories.get(index));
+        found.copied().ok_or(Malformed::Files(tag::DIRNAMES))
+    };
+    // Many files may share one directory's name: were it long, a small header would fill the memory.
+    let mut left = MAX_PATHS;
+    let path = |(name, index): (&str, u32)| {
+        let directory = directory(index)?;
+        let length = directory.len() + name.len();
+        if length > MAX_PATH {
+            return Err(Malformed::Unsupported(format!("a path of {length} bytes")));
+        }
+        let depth = 1 + directory.bytes().chain(name.bytes()).filter(|byte| *byte == b'/').count();
+        left = left
+            .checked_sub(length * depth)
+            .ok_or_else(|| Malformed::Unsupported("so many long paths".to_owned()))?;
+        Ok(absolute(directory, name))
+    };
+    names.into_iter().zip(indexes).map(path).collect()
+}
+
+/// The path that `directory` and `name` are together: rpm puts one behind the other. Some builders
+/// begin with `./`, or with no slash, and end directories' paths with one.
+fn absolute(directory: &str, name: &str) -> String {
+    let parts = directory.split('/').chain(name.split('/'));
+    let joined = match directory.is_empty() || directory.ends_with('/') {
+        true => parts.filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
+        false => return absolute("", &format!("{directory}{name}")),
+    };
+    format!("/{joined}")
 }
 
 fn column<T>(tag: u32, values: Vec<T>, count: usize) -> Result<Vec<T>, Malformed> {
     if values.len() == count { Ok(values) } else { Err(Malformed::Files(tag)) }
+}
+
+/// A column that may be missing.
+fn optional<T: Clone + Default>(
+    tag: u32,
+    mut values: Vec<T>,
+    count: usize,
+) -> Result<Vec<T>, Malformed> {
+    if values.is_empty() {
+        values.resize(count, T::default());
+    }
+    column(tag, values, count)
 }
 
 /// Sizes of files: 32-bit numbers, or 64-bit ones where a file is larger than 4 GiB.

@@ -19,6 +19,8 @@ pub(super) struct Layout<'a> {
     pub(super) places: Vec<Option<Place>>,
     /// Directories above the places that the package does not list itself.
     pub(super) implied: BTreeSet<RelPath>,
+    /// The numbers of symlinks that give way to a directory, and have no place.
+    pub(super) yielding: Vec<usize>,
     /// The number of each of the header's files, by its path without the first slash.
     numbers: HashMap<&'a str, usize>,
 }
@@ -68,10 +70,16 @@ impl<'a> Layout<'a> {
     pub(super) fn new(header: &'a Header, only: &[RelPath]) -> Result<Self, UnpackError> {
         let refuse = |file: &HeaderFile, problem| refusal(header, &file.path, problem);
         let wanted: HashSet<&RelPath> = only.iter().collect();
-        let mut layout =
-            Self { header, places: Vec::new(), implied: BTreeSet::new(), numbers: HashMap::new() };
+        let mut layout = Self {
+            header,
+            places: Vec::new(),
+            implied: BTreeSet::new(),
+            yielding: Vec::new(),
+            numbers: HashMap::new(),
+        };
         for (number, file) in header.files.iter().enumerate() {
-            if layout.numbers.insert(plain_name(&file.path), number).is_some() {
+            let name = file.path.trim_start_matches('/');
+            if layout.numbers.insert(name, number).is_some() {
                 return Err(refuse(file, FileProblem::ListedTwice));
             }
             let place = place(file).map_err(|problem| refuse(file, problem))?;
@@ -81,6 +89,7 @@ impl<'a> Layout<'a> {
             }
             layout.places.push(place);
         }
+        layout.yield_to_directories();
         layout.check_wanted(only)?;
         layout.imply_directories();
         Ok(layout)
@@ -88,7 +97,9 @@ impl<'a> Layout<'a> {
 
     /// The number of the file that the payload calls `name`.
     pub(super) fn number(&self, name: &[u8]) -> Option<usize> {
-        self.numbers.get(plain_name(str::from_utf8(name).ok()?)).copied()
+        let name = str::from_utf8(name).ok()?;
+        let parts = name.split('/').filter(|part| !matches!(*part, "" | "."));
+        self.numbers.get(parts.collect::<Vec<_>>().join("/").as_str()).copied()
     }
 
     /// What the tree's receipt says of this package: every path once, sorted.
@@ -122,6 +133,40 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// Takes their places from symlinks in `/usr` that the merge puts where a directory of `/` is, or
+    /// the other way round: `/usr/tmp -> ../var/tmp` beside `/tmp`. Others put files in a directory.
+    fn yield_to_directories(&mut self) {
+        let in_usr = |file: &HeaderFile| file.path.starts_with("/usr/");
+        let files = &self.header.files;
+        if files.iter().all(in_usr) || !files.iter().any(in_usr) {
+            return;
+        }
+        let mut directories: HashSet<(RelPath, bool)> = HashSet::new();
+        for (file, place) in self.header.files.iter().zip(&self.places) {
+            let Some(place) = place else { continue };
+            let is_directory = place.thing == Thing::Directory;
+            let mut next =
+                if is_directory { Some(place.path.clone()) } else { place.path.parent() };
+            while let Some(directory) = next {
+                next = directory.parent();
+                if !directories.insert((directory, in_usr(file))) {
+                    break;
+                }
+            }
+        }
+        for (number, file) in self.header.files.iter().enumerate() {
+            let Some(Some(Place { path, thing: Thing::Symlink(_), .. })) = self.places.get(number)
+            else {
+                continue;
+            };
+            let is_there = |in_usr| directories.contains(&(path.clone(), in_usr));
+            if is_there(!in_usr(file)) && !is_there(in_usr(file)) {
+                self.places[number] = None;
+                self.yielding.push(number);
+            }
+        }
+    }
+
     fn imply_directories(&mut self) {
         let is_directory = |place: &&Place| place.thing == Thing::Directory;
         let listed: HashSet<&RelPath> =
@@ -142,11 +187,6 @@ impl<'a> Layout<'a> {
 pub(super) fn refusal(header: &Header, path: &str, problem: FileProblem) -> UnpackError {
     let (package, path) = (header.nevra.to_string(), escape(path).into_owned());
     UnpackError::File { package, path, problem }
-}
-
-/// The path as the archive and the header have it in common: without `/` or `./` before it.
-fn plain_name(path: &str) -> &str {
-    path.strip_prefix("./").or_else(|| path.strip_prefix('/')).unwrap_or(path)
 }
 
 /// The place of a file; `None` for what is not unpacked. Special files have one, to be refused.
@@ -255,7 +295,7 @@ mod tests {
             digest: None,
             link_target: target.to_owned(),
             flags: FileFlags::default(),
-            identity: (1, 1),
+            identity: None,
         };
         place(&file).unwrap().map(|place| place.thing)
     }

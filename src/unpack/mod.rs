@@ -25,7 +25,7 @@ use std::thread;
 
 use cap_std::fs::Dir;
 
-use crate::model::{ReceiptFile, RelPath};
+use crate::model::{ReceiptFile, RelPath, escape};
 use crate::report::Reporter;
 use crate::trust::{Header, Proof, Verified};
 
@@ -97,7 +97,7 @@ fn write<R: Read + Send>(
     let (header, payload) = verified.parts();
     let mut layout = Layout::new(header, only)?;
     destination.claims.claim(&mut layout)?;
-    tell_dropped_bits(header, &layout, reporter);
+    tell_changes(header, &layout, reporter);
     thread::scope(|scope| {
         let packed = ahead::read_ahead(scope, || Ok(payload));
         let open = ahead::read_ahead(scope, || decoder::decode(header.compression, packed));
@@ -106,10 +106,17 @@ fn write<R: Read + Send>(
     Ok(layout.receipt())
 }
 
-fn tell_dropped_bits(header: &Header, layout: &Layout, reporter: &dyn Reporter) {
+/// Tells what the tree has otherwise than the package.
+fn tell_changes(header: &Header, layout: &Layout, reporter: &dyn Reporter) {
+    let name = &header.nevra;
+    for file in layout.yielding.iter().filter_map(|&number| header.files.get(number)) {
+        let (path, target) = (escape(&file.path), escape(&file.link_target));
+        reporter.detail(format!(
+            "{name}: the link {path} to {target} gives way to the directory that / has there"
+        ));
+    }
     for (file, place) in header.files.iter().zip(&layout.places) {
         if let Some(place) = place.as_ref().filter(|_| file.mode & 0o6000 != 0) {
-            let name = &header.nevra;
             reporter.detail(format!(
                 "{name}: {} loses its set-user-id or set-group-id bit",
                 place.path

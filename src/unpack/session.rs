@@ -5,7 +5,7 @@ use std::io::Read;
 
 use cap_std::fs::Dir;
 
-use crate::model::RelPath;
+use crate::model::{Checksum, RelPath};
 use crate::report::Reporter;
 use crate::trust::{FileType, Header, HeaderFile};
 
@@ -24,9 +24,13 @@ pub(super) struct Session<'a> {
     seen: Vec<bool>,
     /// Which regular files the payload has had the data of: with hard links, several at once.
     filled: Vec<bool>,
-    /// The numbers of files that are one inode: hard links. The payload has their data once.
-    links: HashMap<(u32, u32), Vec<usize>>,
+    /// The numbers of files that are one inode, or would be the same as one: hard links. The payload
+    /// may have their data once.
+    links: HashMap<Content<'a>, Vec<usize>>,
 }
+
+/// What hard links have in common: their inode, where the header names one, and what is in it.
+type Content<'a> = (Option<(u32, u32)>, u64, Option<&'a Checksum>, u32);
 
 impl<'a> Session<'a> {
     /// A session that has read nothing yet.
@@ -66,6 +70,7 @@ impl<'a> Session<'a> {
             };
             self.entry(number, size, &mut archive)?;
         }
+        self.link_late()?;
         self.check_complete()
     }
 
@@ -87,8 +92,10 @@ impl<'a> Session<'a> {
         let Some(file) = self.header.files.get(number) else {
             return Err(refusal(self.header, &format!("number {number}"), FileProblem::Unlisted));
         };
-        let group = self.links.get(&file.identity);
-        let is_last = group.is_none_or(|group| group.last() == Some(&number));
+        let is_last = match self.links.get(&content(file)) {
+            Some(group) if file.identity.is_some() => group.last() == Some(&number),
+            _ => true,
+        };
         Ok(match file.file_type() {
             FileType::Regular if is_last => file.size,
             FileType::Symlink => file.size,
@@ -104,12 +111,14 @@ impl<'a> Session<'a> {
     ) -> Result<(), UnpackError> {
         let file = &self.header.files[number];
         if file.flags.is_ghost() {
-            return Err(self.refuse(number, FileProblem::Unlisted));
+            // Some builders pack them all the same. As for rpm, they are not the package's to make.
+            return Ok(());
         }
         if std::mem::replace(&mut self.seen[number], true) {
             return Err(self.refuse(number, FileProblem::Duplicate));
         }
-        let has_no_data = size == 0 && file.size > 0 && self.links.contains_key(&file.identity);
+        // It may be a hard link, whose data comes with another: in the end all must have had theirs.
+        let has_no_data = size == 0 && file.size > 0;
         match file.file_type() {
             FileType::Regular if has_no_data => Ok(()),
             FileType::Regular if size == file.size => self.regular(number, archive),
@@ -178,18 +187,34 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The numbers of all hard links of a file, itself among them.
+    /// The numbers of all hard links of a file, itself among them. Where the header does not say, each
+    /// has data of its own, or [`Self::link_late`] finds it.
     fn same_file(&self, number: usize) -> Vec<usize> {
         let file = &self.header.files[number];
-        let same = |other: &HeaderFile| {
-            (other.size, &other.digest, other.mode) == (file.size, &file.digest, file.mode)
-        };
-        match self.links.get(&file.identity) {
-            Some(group) => {
-                group.iter().copied().filter(|&other| same(&self.header.files[other])).collect()
-            }
-            None => vec![number],
+        match self.links.get(&content(file)) {
+            Some(group) if file.identity.is_some() => group.clone(),
+            _ => vec![number],
         }
+    }
+
+    /// Gives files that came without data that of a file that must be the same, byte for byte: hard
+    /// links of which the header names no inodes.
+    fn link_late(&mut self) -> Result<(), UnpackError> {
+        let place = |number: usize| target(self.layout.places[number].as_ref());
+        for group in self.links.values() {
+            let Some(&whole) = group.iter().find(|&&number| self.filled[number]) else { continue };
+            for &number in group.iter().filter(|&&number| self.seen[number]) {
+                if std::mem::replace(&mut self.filled[number], true) {
+                    continue;
+                }
+                let Some((path, mode)) = place(number) else { continue };
+                let Some((first, _)) = place(whole) else {
+                    return Err(self.refuse(number, FileProblem::Missing));
+                };
+                self.writer.link(first, path, mode, &self.header.files[number])?;
+            }
+        }
+        Ok(())
     }
 
     /// Every file that the header lists must have come, and have had its data.
@@ -217,12 +242,16 @@ fn target(place: Option<&Place>) -> Option<(&RelPath, u32)> {
     }
 }
 
-/// The regular files of each inode that has several.
-fn hard_links(header: &Header) -> HashMap<(u32, u32), Vec<usize>> {
+fn content(file: &HeaderFile) -> Content<'_> {
+    (file.identity, file.size, file.digest.as_ref(), file.mode)
+}
+
+/// The regular files that are the same file, or could be, where there are several.
+fn hard_links(header: &Header) -> HashMap<Content<'_>, Vec<usize>> {
     let mut links: HashMap<_, Vec<usize>> = HashMap::new();
     for (number, file) in header.files.iter().enumerate() {
         if file.file_type() == FileType::Regular && !file.flags.is_ghost() {
-            links.entry(file.identity).or_default().push(number);
+            links.entry(content(file)).or_default().push(number);
         }
     }
     links.retain(|_, group| group.len() > 1);

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use elsewhere::model::{Checksum, Evr, Nevra, PlannedPackage, Reason};
+use elsewhere::model::{Algorithm, Checksum, Evr, Nevra, PlannedPackage, Reason};
 
 use super::keys::{SignOptions, TestKey};
 
@@ -107,6 +107,12 @@ pub struct Package {
     pub entries: Option<Vec<Entry>>,
     /// Instead of everything above, as decompressed payload.
     pub archive: Option<Vec<u8>>,
+    /// Tags that the header does not have.
+    pub without: Vec<u32>,
+    /// Whether paths are whole in one tag, as RPM 3 wrote them.
+    pub old_names: bool,
+    /// Whether directories and links have the digests that they name.
+    pub every_digest: bool,
 }
 
 impl Package {
@@ -122,7 +128,14 @@ impl Package {
             files,
             entries: None,
             archive: None,
+            without: Vec::new(),
+            old_names: false,
+            every_digest: false,
         }
+    }
+
+    pub fn without(self, tags: &[u32]) -> Self {
+        Self { without: tags.to_vec(), ..self }
     }
 
     pub fn named(self, name: &str) -> Self {
@@ -164,7 +177,7 @@ impl Package {
     }
 
     pub fn header(&self) -> Vec<u8> {
-        let mut header = HeaderWriter::default();
+        let mut header = HeaderWriter { without: self.without.clone(), ..Default::default() };
         header.string(1000, &self.name).string(1001, &self.version).string(1002, &self.release);
         if let Some(epoch) = self.epoch {
             header.u32s(1003, &[epoch]);
@@ -184,8 +197,9 @@ impl Package {
         let each = |value: fn(&File) -> u32| self.files.iter().map(value).collect::<Vec<_>>();
         let digest = |file: &File| match file.mode & 0o170_000 {
             0o100_000 if !file.is_ghost() => {
-                file.digest.clone().unwrap_or_else(|| Checksum::of(&file.data).hex().to_owned())
+                file.digest.clone().unwrap_or_else(|| self.digest(&file.data))
             }
+            _ if self.every_digest => file.digest.clone().unwrap_or_default(),
             _ => String::new(),
         };
         let digests: Vec<Vec<u8>> =
@@ -195,8 +209,8 @@ impl Package {
         let modes: Vec<u16> = self.files.iter().map(|file| file.mode).collect();
         let (mut directories, mut bases, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
         for file in &self.files {
-            let slash = file.path.iter().rposition(|&byte| byte == b'/').unwrap();
-            let (directory, base) = file.path.split_at(slash + 1);
+            let slash = file.path.iter().rposition(|&byte| byte == b'/');
+            let (directory, base) = file.path.split_at(slash.map_or(0, |slash| slash + 1));
             if directories.last().map(Vec::as_slice) != Some(directory) {
                 directories.push(directory.to_vec());
             }
@@ -215,13 +229,25 @@ impl Package {
             .strings(1036, &links)
             .u32s(1037, &each(|file| file.flags))
             .u32s(1095, &each(|_| 1))
-            .u32s(1096, &inodes)
-            .u32s(1116, &indexes)
-            .strings(1117, &bases)
-            .strings(1118, &directories);
+            .u32s(1096, &inodes);
+        if self.old_names {
+            let whole: Vec<Vec<u8>> = self.files.iter().map(|file| file.path.clone()).collect();
+            header.strings(1027, &whole);
+        } else {
+            header.u32s(1116, &indexes).strings(1117, &bases).strings(1118, &directories);
+        }
         if let Some(algorithm) = self.digest_algorithm {
             header.u32s(5011, &[algorithm]);
         }
+    }
+
+    fn digest(&self, data: &[u8]) -> String {
+        let algorithm = match self.digest_algorithm {
+            Some(9) => Algorithm::Sha384,
+            Some(10) => Algorithm::Sha512,
+            _ => Algorithm::Sha256,
+        };
+        Checksum::by(algorithm, data).hex().to_owned()
     }
 
     /// The payload, compressed.
@@ -375,6 +401,8 @@ pub fn resign(bytes: &[u8], key: &TestKey) -> Vec<u8> {
 /// Writes a header structure.
 #[derive(Default)]
 pub struct HeaderWriter {
+    /// Tags that are left out.
+    pub without: Vec<u32>,
     index: Vec<u8>,
     store: Vec<u8>,
 }
@@ -405,6 +433,9 @@ impl HeaderWriter {
     }
 
     fn entry(&mut self, tag: u32, kind: u32, count: usize, align: usize, data: &[u8]) -> &mut Self {
+        if self.without.contains(&tag) {
+            return self;
+        }
         self.store.resize(self.store.len().next_multiple_of(align), 0);
         for number in [tag, kind, self.store.len() as u32, count as u32] {
             self.index.extend(number.to_be_bytes());
