@@ -165,6 +165,12 @@ pub enum Error {
     /// This machine has no glibc.
     #[error("the C library of this machine is musl, and Enterprise Linux's programs need glibc")]
     Musl,
+    /// Programs may not be run from where the prefix is, or would be.
+    #[error("no program may be run there: {evidence}")]
+    NoExec {
+        /// What was looked at.
+        evidence: String,
+    },
     /// `elsewhere doctor` found something broken.
     #[error("not everything works on this machine: {}", .0.join(", "))]
     Unwell(
@@ -275,6 +281,7 @@ impl Error {
             | Self::Musl
             | Self::Gaps { .. }
             | Self::Smoke(_)
+            | Self::NoExec { .. }
             | Self::Unwell(_) => HOST,
             Self::Release(error) => release_status(error),
             Self::Cancelled => INTERRUPTED,
@@ -324,6 +331,11 @@ impl Error {
             Self::Musl => Some(
                 "install your distribution's own package, or name the machines that the tree is for: \
                  --for el8"
+                    .to_owned(),
+            ),
+            Self::NoExec { .. } => Some(
+                "choose a directory of a file system that is not mounted noexec; with --for, trees for \
+                 other machines can be made anywhere"
                     .to_owned(),
             ),
             Self::Unwell(_) => Some(

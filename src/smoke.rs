@@ -6,7 +6,9 @@
 //! after another, each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR`
 //! and `USER`.
 
+mod judge;
 mod list;
+mod probe;
 mod process;
 mod sandbox;
 
@@ -23,11 +25,16 @@ use std::time::Duration;
 use crate::model::{Arch, Loading, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::{limits, threads};
+pub use judge::{HostJudge, Obstacle, Unjudged};
 pub use list::Fault;
+pub use probe::probe;
 use process::{End, Finished};
 
 /// How long a test may take.
 const TEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long one may take that the host is known to have something against.
+const DOUBTFUL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where tests find the host's programs.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -49,6 +56,8 @@ pub struct Trial<'a> {
     pub runtimes: &'a [(&'a Runtime, &'a str)],
     /// An existing directory for what the tests write. Emptied by the caller.
     pub scratch: &'a Path,
+    /// Who says what the host lets programs do.
+    pub judge: &'a dyn HostJudge,
 }
 
 /// What was tried.
@@ -111,6 +120,14 @@ pub enum SmokeError {
         /// Why not.
         source: io::Error,
     },
+    /// No program can be run from where trees are to be.
+    #[error("no program can be run from {}", escape(&.path.to_string_lossy()))]
+    NoExec {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A file of the tree or of the scratch directory could not be read or written.
     #[error("cannot {action} {}", escape(&.path.to_string_lossy()))]
     Io {
@@ -125,6 +142,9 @@ pub enum SmokeError {
     #[error("stopped")]
     Cancelled,
 }
+
+const NOEXEC_HINT: &str = "its file system may be mounted noexec, or a security module forbids it: \
+    choose a directory where programs may run";
 
 impl SmokeError {
     /// What to type or do next, where there is something useful to say.
@@ -148,10 +168,10 @@ impl SmokeError {
             Self::Failed { .. } | Self::TimedOut { .. } | Self::Unexpected { .. } => {
                 Some("what was installed before is untouched; --verbose shows every step".to_owned())
             }
-            Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
-                "the file system may be mounted noexec: choose a directory where programs may run"
-                    .to_owned(),
-            ),
+            Self::NoExec { .. } => Some(NOEXEC_HINT.to_owned()),
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(NOEXEC_HINT.to_owned())
+            }
             Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
                 "EL's programs need glibc, which this machine may not have: --for makes trees for others"
                     .to_owned(),
@@ -196,7 +216,7 @@ fn run_tests(trial: &Trial<'_>, reporter: &dyn Reporter) -> Result<SmokeReport, 
     for (runtime, version) in trial.runtimes {
         for test in &runtime.smoke_tests {
             let program = trial.tree.join(&test.path);
-            try_test(trial, version, test, &program, &mut report, reporter)?;
+            try_test(trial, (runtime, version), test, &program, &mut report, reporter)?;
             reporter.advanced(Phase::Test, 1);
         }
     }
@@ -219,40 +239,55 @@ pub fn run_launchers(
             let test = runtime.smoke_tests.iter().find(|test| test.path == command.path);
             if let Some(test) = test {
                 let launcher = bin.join(&command.name);
-                try_test(trial, version, test, &launcher, &mut report, reporter)?;
+                try_test(trial, (runtime, version), test, &launcher, &mut report, reporter)?;
             }
         }
     }
     Ok(report)
 }
 
-/// Why a test cannot run on this machine, whatever the tree is like.
-fn obstacle(test: &SmokeTest, reporter: &dyn Reporter) -> Result<Option<String>, SmokeError> {
+/// A command of the host that a test needs and that is missing.
+fn missing_command(test: &SmokeTest) -> Option<&String> {
     let is_there =
         |name: &&String| SYSTEM_PATH.split(':').any(|place| Path::new(place).join(name).exists());
-    if let Some(missing) = test.needs_commands.iter().find(|name| !is_there(name)) {
-        return Ok(Some(format!("this machine has no `{}`", escape(missing))));
-    }
-    let is_off = test.needs_user_namespaces && !has_user_namespaces(reporter)?;
-    Ok(is_off.then(|| "user namespaces are off on this machine".to_owned()))
+    test.needs_commands.iter().find(|name| !is_there(name))
 }
 
-/// Runs one test of a runtime, by `program`: the tree's own or a launcher.
+/// Runs one test of a runtime, by `program`: the tree's own or a launcher. Where it fails, and the host
+/// does not let programs do what it needs, it is passed over.
 fn try_test(
     trial: &Trial<'_>,
-    version: &str,
+    (runtime, version): (&Runtime, &str),
     test: &SmokeTest,
     program: &Path,
     report: &mut SmokeReport,
     reporter: &dyn Reporter,
 ) -> Result<(), SmokeError> {
     let shown = command_line(&test.path, &test.arguments);
-    if let Some(obstacle) = obstacle(test, reporter)? {
-        reporter.note(format!("passed over `{shown}`: {obstacle}"));
+    if let Some(missing) = missing_command(test) {
+        let missing = escape(missing);
+        reporter.note(format!("passed over `{shown}`: this machine has no `{missing}`"));
         report.passed_over.push(shown);
         return Ok(());
     }
     reporter.detail(format!("running `{shown}`"));
+    let checks: Vec<&str> = test.checks().collect();
+    let obstacles = trial.judge.obstacles(&checks);
+    // It is tried all the same: what elsewhere may not do, the tree's own program may.
+    let limit = if obstacles.is_empty() { TEST_LIMIT } else { DOUBTFUL_LIMIT };
+    let outcome = run_test(trial, version, test, program, (&shown, limit), reporter);
+    let case = judge::Case { runtime, test, shown, obstacles };
+    judge::settle(case, outcome, trial, report, reporter)
+}
+
+fn run_test(
+    trial: &Trial<'_>,
+    version: &str,
+    test: &SmokeTest,
+    program: &Path,
+    (shown, limit): (&str, Duration),
+    reporter: &dyn Reporter,
+) -> Result<(), SmokeError> {
     let places = Places::make(trial.scratch)?;
     let mut command = Command::new(program);
     for argument in &test.arguments {
@@ -268,15 +303,13 @@ fn try_test(
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", &places.home);
     // Some programs do not start without a USER, whoever it is.
     command.env("TMPDIR", &places.home).env("USER", "nobody").current_dir(&places.home);
-    let finished = start(command, &shown, TEST_LIMIT, reporter)?;
+    let finished = start(command, shown, limit, reporter)?;
     let expected = test.expect.replace("{version}", version);
-    judge(finished, shown, expected)?;
-    report.ran += 1;
-    Ok(())
+    judge_end(finished, shown.to_owned(), expected)
 }
 
 /// Whether a test's end and output are what they should be.
-fn judge(finished: Finished, command: String, expected: String) -> Result<(), SmokeError> {
+fn judge_end(finished: Finished, command: String, expected: String) -> Result<(), SmokeError> {
     let output = process::tail(&finished.output);
     match finished.end {
         End::Cancelled => Err(SmokeError::Cancelled),
@@ -288,23 +321,6 @@ fn judge(finished: Finished, command: String, expected: String) -> Result<(), Sm
             Err(SmokeError::Unexpected { command, expected, output })
         }
         End::Exited(_) => Ok(()),
-    }
-}
-
-/// Whether this user may make user namespaces: tried by the host's `unshare`; where that is missing,
-/// as far as the kernel's settings tell.
-fn has_user_namespaces(reporter: &dyn Reporter) -> Result<bool, SmokeError> {
-    let mut command = Command::new("unshare");
-    command.args(["-U", "-r", "true"]).env_clear().env("PATH", SYSTEM_PATH);
-    match process::run(command, TEST_LIMIT, reporter) {
-        Ok(Finished { end: End::Exited(status), .. }) => Ok(status.success()),
-        Ok(Finished { end: End::Cancelled, .. }) => Err(SmokeError::Cancelled),
-        Ok(_) => Ok(false),
-        Err(_) => {
-            let is_on = |setting: &str| fs::read_to_string(setting).map(|text| text.trim() != "0");
-            Ok(is_on("/proc/sys/user/max_user_namespaces").unwrap_or(false)
-                && is_on("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or(true))
-        }
     }
 }
 

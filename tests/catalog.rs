@@ -288,7 +288,7 @@ fn apptainers_helpers_depend_on_its_version() {
     let catalog = catalog();
     let apptainer = catalog.runtime("apptainer").unwrap();
     let now = extras(apptainer, "1.4.5", "el8");
-    assert_eq!(now, ["fakeroot", "util-linux", "libgcc", "shadow-utils-subid"]);
+    assert_eq!(now, ["fakeroot", "util-linux", "libgcc", "shadow-utils-subid", "e2fsprogs"]);
     assert!(extras(apptainer, "1.10.0", "el8").iter().all(|name| now.contains(name)));
     let three = extras(apptainer, "1.3.6", "el9");
     assert!(three.contains(&"squashfs-tools".into()) && !three.contains(&"squashfuse".into()));

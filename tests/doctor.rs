@@ -175,10 +175,17 @@ fn refused_mounts_are_not_blamed_on_namespaces() {
 }
 
 #[test]
-fn without_the_fuse_device_images_are_unpacked() {
+fn without_the_fuse_device_images_are_unpacked_on_demand() {
     let visit = visit("--bare-dev");
     assert_eq!(visit.state("fuse"), "broken fuse-missing");
     assert_eq!(visit.possible("run a SIF image"), "limited");
+    let outlook = visit.0["outlook"].to_string();
+    assert!(outlook.contains("only with --unsquash"), "{outlook}");
+    let told = visit.finding("fuse").to_string();
+    assert!(told.contains("apptainer exec --unsquash") && !told.contains("instead"), "{told}");
+    assert_eq!(visit.possible("make and use an ext3 overlay"), "no");
+    // There is no GPU either.
+    assert_eq!(visit.possible("use GPUs (--nv, --rocm)"), "no");
     assert_eq!(visit.possible("run an unpacked image"), "yes");
     assert_eq!(visit.possible("write to an overlay"), "yes");
 }
@@ -270,6 +277,24 @@ fn low_limits_and_lost_names_are_found() {
     assert_eq!(visit("--files 100").state("limits"), "limited limits-low");
     let nobody = visit("--bind @empty /etc/passwd");
     assert_eq!(nobody.state("identity"), "broken identity-none");
+}
+
+/// As users meet it: the launcher runs only by the shell's name there.
+#[test]
+fn a_launcher_on_noexec_says_so() {
+    let command = toml::from_str("name = \"r\"\npath = \"bin/r\"\n").unwrap();
+    let text = elsewhere::launcher::text("r", &command);
+    fs::write(ward().path.join("launcher"), text).unwrap();
+    let prefix = ward().path.join("prefix");
+    let script = format!(
+        "cd '{}' && mkdir -p bin $(uname -m)/bin && cp ../launcher bin/r && \
+         cp /bin/true $(uname -m)/bin/r && sh bin/r",
+        prefix.display()
+    );
+    let output = output("--tmpfs @prefix roomy-noexec", &["/bin/sh", "-c", &script], &[]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(126), "{told}");
+    assert!(told.contains("the file system is mounted noexec"), "{told}");
 }
 
 #[test]

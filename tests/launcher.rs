@@ -53,9 +53,15 @@ if [ -n "$elsewhere_arch" ] && [ -x "$elsewhere_program" ]; then
     exec "$elsewhere_program" --quiet run 'it'\''s $HOME; a
 b' "$@"
 fi
+if [ -n "$elsewhere_arch" ] && [ -f "$elsewhere_program" ]; then
+    elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+    printf "%s: the programs in '%s' may not be run: the file system is mounted noexec, or you lack the permission\nWhat helps: elsewhere doctor '%s'\n" \
+        run-singularity "$elsewhere_prefix" "$elsewhere_prefix" >&2
+    exit 126
+fi
 elsewhere_has=
 for elsewhere_other in x86_64 aarch64 ppc64le s390x; do
-    [ ! -x "$elsewhere_bin/../$elsewhere_other/"bin/apptainer ] ||
+    [ ! -f "$elsewhere_bin/../$elsewhere_other/"bin/apptainer ] ||
         elsewhere_has="$elsewhere_has $elsewhere_other"
 done
 elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
@@ -102,6 +108,12 @@ fn the_architecture_is_the_userlands() {
 fn without_a_tree_it_says_what_to_type() {
     let _serial = launching::serial();
     launching::message_without_a_tree(Path::new(SH));
+}
+
+#[test]
+fn a_program_that_may_not_run_is_not_said_to_be_missing() {
+    let _serial = launching::serial();
+    launching::message_where_nothing_may_run(Path::new(SH));
 }
 
 #[test]

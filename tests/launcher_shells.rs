@@ -63,6 +63,7 @@ fn every_shell_chooses_the_same_architecture() {
     for_each_shell(|_, shell| {
         launching::choice_of_architecture(shell);
         launching::message_without_a_tree(shell);
+        launching::message_where_nothing_may_run(shell);
         launching::choice_of_dist(shell);
         launching::message_without_a_fitting_dist(shell);
     });

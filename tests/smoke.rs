@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use elsewhere::model::{Arch, Checksum, FileKind, Loading, ReceiptFile, RelPath, Runtime};
 use elsewhere::report::{Event, Reporter, Silent};
-use elsewhere::smoke::{self, SmokeError, SmokeReport, Trial};
+use elsewhere::smoke::{self, HostJudge, Obstacle, SmokeError, SmokeReport, Trial, Unjudged};
 
 /// A tree and a scratch directory, removed at the end. One at a time: a file that is being written
 /// in one thread cannot be executed while another thread's fresh child still holds it open.
@@ -70,6 +70,15 @@ impl Tree {
     }
 
     fn run(&self, smoke: &str, reporter: &dyn Reporter) -> Result<SmokeReport, SmokeError> {
+        self.judged(smoke, &Unjudged, reporter)
+    }
+
+    fn judged(
+        &self,
+        smoke: &str,
+        judge: &dyn HostJudge,
+        reporter: &dyn Reporter,
+    ) -> Result<SmokeReport, SmokeError> {
         let runtime = runtime(smoke);
         let trial = Trial {
             tree: &self.path(),
@@ -79,6 +88,7 @@ impl Tree {
             host_libraries: &[],
             runtimes: &[(&runtime, "1.4.5")],
             scratch: &self.0.join("scratch"),
+            judge,
         };
         smoke::run(&trial, true, reporter)
     }
@@ -92,6 +102,7 @@ impl Tree {
             host_libraries: &[],
             runtimes: &[],
             scratch: &self.0.join("scratch"),
+            judge: &Unjudged,
         };
         smoke::run(&trial, true, &Silent::default())
     }
@@ -114,7 +125,8 @@ fn host_arch() -> Arch {
 fn runtime(smoke: &str) -> Runtime {
     let head = "name = \"r\"\ntitle = \"R\"\npackage = \"r\"\nlibrary_path = [\"bin/memfd\"]\n";
     let command = "[[command]]\nname = \"r\"\npath = \"bin/r\"\n";
-    toml::from_str(&format!("{head}{command}{smoke}")).unwrap()
+    let (fields, smoke) = smoke.split_at(smoke.find("[[").unwrap_or(0));
+    toml::from_str(&format!("{head}{fields}{command}{smoke}")).unwrap()
 }
 
 /// Remembers notes.
@@ -293,6 +305,7 @@ fn launchers_are_tried_with_the_same_tests() {
         host_libraries: &[],
         runtimes: &runtimes,
         scratch: &scratch,
+        judge: &Unjudged,
     };
     assert_eq!(smoke::run_launchers(&trial, &bin, &Silent::default()).unwrap().ran, 1);
     tree.script("../bin/r", "echo r: no tree >&2; exit 127");
@@ -312,6 +325,7 @@ fn another_architecture_is_not_run_and_that_is_said_once() {
         host_libraries: &[],
         runtimes: &[(&runtime, "1")],
         scratch: &tree.0,
+        judge: &Unjudged,
     };
     let notes = Notes::default();
     assert_eq!(smoke::run(&trial, false, &notes).unwrap(), SmokeReport::default());
@@ -321,16 +335,107 @@ fn another_architecture_is_not_run_and_that_is_said_once() {
     );
 }
 
-#[test]
-fn a_test_without_its_namespaces_is_passed_over_aloud() {
+/// A host on which something does not work: for elsewhere, for the tree's programs, or for both.
+#[derive(Clone, Copy, Debug)]
+struct Sick {
+    elsewhere: bool,
+    programs: bool,
+}
+
+impl Sick {
+    fn found(is_sick: bool, checks: &[&str]) -> Vec<Obstacle> {
+        let obstacle = Obstacle {
+            check: "user-namespaces".to_owned(),
+            evidence: "making one failed".to_owned(),
+            helps: "Ask for it.".to_owned(),
+            is_own: true,
+        };
+        let concerns = is_sick && checks.contains(&"user-namespaces");
+        concerns.then_some(obstacle).into_iter().collect()
+    }
+}
+
+impl HostJudge for Sick {
+    fn obstacles(&self, checks: &[&str]) -> Vec<Obstacle> {
+        Self::found(self.elsewhere, checks)
+    }
+
+    fn obstacles_at(&self, checks: &[&str], place: &RelPath, scratch: &Path) -> Vec<Obstacle> {
+        assert_eq!(place.as_str(), "libexec/starter");
+        assert!(scratch.is_dir());
+        Self::found(self.programs, checks)
+    }
+}
+
+/// What becomes of a test that ends as `script` does on such a host, and what is noted.
+fn on(host: Sick, script: &str, needs: &str) -> (Result<usize, SmokeError>, String) {
     let tree = Tree::new();
-    tree.script("bin/r", "echo ran");
-    let smoke = "[[smoke]]\npath = \"bin/r\"\nneeds_user_namespaces = true\n";
+    tree.script("bin/r", script);
+    let smoke = format!(
+        "namespace_programs = [\"libexec/starter\"]\n[[smoke]]\npath = \"bin/r\"\n{needs}\n"
+    );
     let notes = Notes::default();
-    let report = tree.run(smoke, &notes).unwrap();
-    // Either way nothing is silent.
-    assert_eq!(report.ran + report.passed_over.len(), 1);
-    assert_eq!(notes.0.lock().unwrap().len(), report.passed_over.len());
+    let report = tree.judged(&smoke, &host, &notes);
+    let told = notes.0.lock().unwrap().join("\n");
+    (report.map(|report| report.ran), told)
+}
+
+#[test]
+fn a_test_that_the_host_forbids_is_passed_over_with_what_helps() {
+    let host = Sick { elsewhere: true, programs: true };
+    for needs in ["needs_user_namespaces = true", "needs = [\"user-namespaces\"]"] {
+        let (ran, told) = on(host, "echo cannot unshare; exit 1", needs);
+        assert_eq!(ran.unwrap(), 0);
+        assert_eq!(
+            told,
+            "passed over `bin/r`: user-namespaces does not work here (making one failed). Ask for it."
+        );
+    }
+}
+
+#[test]
+fn what_elsewhere_may_and_the_programs_may_not_is_named() {
+    let host = Sick { elsewhere: false, programs: true };
+    let (ran, told) = on(host, "exit 1", "needs = [\"user-namespaces\"]");
+    assert_eq!(ran.unwrap(), 0);
+    let difference = "does not work here where libexec/starter lies, though elsewhere itself may";
+    assert!(told.contains(difference), "{told}");
+}
+
+#[test]
+fn what_the_programs_may_and_elsewhere_may_not_is_named() {
+    let host = Sick { elsewhere: true, programs: false };
+    let (ran, told) = on(host, "exit 0", "needs = [\"user-namespaces\"]");
+    assert_eq!(ran.unwrap(), 1);
+    assert!(told.contains("may not do it, and the tree's programs may"), "{told}");
+}
+
+#[test]
+fn a_fault_of_the_trees_own_is_not_the_hosts() {
+    let healthy = Sick { elsewhere: false, programs: false };
+    let (ran, told) = on(healthy, "echo broken; exit 1", "needs = [\"user-namespaces\"]");
+    assert!(ran.unwrap_err().to_string().contains("broken"));
+    assert_eq!(told, "");
+    // Nor is one of a test that needs nothing of what is sick.
+    let sick = Sick { elsewhere: true, programs: true };
+    for needs in ["", "needs = [\"localtime\"]"] {
+        assert!(on(sick, "exit 1", needs).0.is_err(), "{needs}");
+    }
+}
+
+#[test]
+fn a_directory_where_programs_run_is_told_from_one_where_they_do_not() {
+    let tree = Tree::new();
+    smoke::probe(&tree.path(), host_arch()).unwrap();
+    let left = fs::read_dir(tree.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| name != "probe"));
+    let other = if host_arch() == Arch::S390x { Arch::X86_64 } else { Arch::S390x };
+    // A program that the kernel does not run, which qemu-user may.
+    match smoke::probe(&tree.path(), other) {
+        Ok(()) => {}
+        Err(error @ SmokeError::NoExec { .. }) => assert!(error.hint().unwrap().contains("noexec")),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]

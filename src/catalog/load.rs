@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded};
-use crate::model::{Dist, HostGives, Remedies, Repository, Runtime};
+use crate::model::{CHECKS, Dist, HostGives, Remedies, Repository, Runtime};
 
 /// A definition's text, and where it stands, for messages.
 struct Definition {
@@ -226,6 +226,18 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
     if let Some([name, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
         return Some(format!("command {name:?} stands twice"));
     }
+    if let Some(name) = unknown_check(runtime) {
+        return Some(format!("there is no check {name:?}: there are {}", CHECKS.join(", ")));
+    }
     let mut named = runtime.extras.iter().flat_map(|extra| &extra.dists);
     named.find(|dist| !dists.contains_key(*dist)).map(|dist| format!("there is no dist {dist:?}"))
+}
+
+/// A check that the runtime's abilities or tests name, and that there is none of.
+fn unknown_check(runtime: &Runtime) -> Option<&str> {
+    let abilities = runtime.abilities.iter();
+    let of_abilities = abilities.flat_map(|ability| ability.needs.iter().chain(&ability.wants));
+    let named = of_abilities.flat_map(|names| names.split('|'));
+    let of_tests = runtime.smoke_tests.iter().flat_map(|test| test.checks());
+    named.chain(of_tests).find(|name| !CHECKS.contains(name))
 }

@@ -198,6 +198,21 @@ fn names_of_dists_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn checks_that_do_not_exist_are_refused() {
+    for added in [
+        "[[smoke]]\npath = 'bin/tool'\nneeds = ['fusee']\n",
+        "[[ability]]\ndoes = 'x'\nneeds = ['overlay|fusee']\n",
+        "[[ability]]\ndoes = 'x'\nwants = ['fusee']\n",
+    ] {
+        let text = format!("{RUNTIME}{added}");
+        let message = Definitions::new("check", &[("runtimes/tool.toml", &text)]).refused();
+        assert!(message.contains("there is no check \"fusee\": there are kernel, "), "{message}");
+        let right = text.replace("fusee", "fuse");
+        assert!(Definitions::new("right", &[("runtimes/tool.toml", &right)]).load().is_ok());
+    }
+}
+
+#[test]
 fn a_misplaced_file_is_refused_and_others_are_left_alone() {
     let mine = Definitions::new("misplaced", &[("el8.toml", DIST)]);
     assert!(mine.refused().starts_with("el8.toml is no definition"));

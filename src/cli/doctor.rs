@@ -125,6 +125,25 @@ pub(super) fn warn(host: &Host, context: Context<'_>, path: &Path, request: &Req
     }
 }
 
+/// Who and what is here, for a run that makes trees at `path`; `None` where that cannot be told.
+pub(super) fn subject(host: &Host, catalog: &Catalog, path: &Path) -> Option<Arc<Subject>> {
+    Patient::new(host, catalog, Some(path), &[]).ok().map(|patient| patient.subject)
+}
+
+/// Refuses to begin where trees for this machine could not be run: before anything is fetched. What
+/// cannot be found out is not refused.
+///
+/// # Errors
+/// When the file system of `subject`'s prefix is mounted noexec.
+pub(super) fn check_place(subject: Option<&Arc<Subject>>) -> Result<(), Error> {
+    let Some(subject) = subject else { return Ok(()) };
+    let observations = doctor::examine_some(subject, &["prefix"], PATIENCE);
+    match observations.into_iter().find(|found| found.cause == doctor::NOEXEC) {
+        None => Ok(()),
+        Some(found) => Err(Error::NoExec { evidence: found.evidence }),
+    }
+}
+
 /// How long an install waits for the checks.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -198,7 +217,7 @@ impl<'a> Patient<'a> {
             }
         }
         let remedy = |cause: &str| catalog.remedy(cause, distribution);
-        Diagnosis::new(observations, &abilities, &remedy, &self.known())
+        Diagnosis::new(&self.subject, observations, &abilities, &remedy, &self.known())
     }
 
     /// What placeholders of remedies stand for that no check knows.

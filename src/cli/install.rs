@@ -75,6 +75,12 @@ impl Install {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
             }
         }
+        let subject = doctor::subject(host, &settings.catalog, &path);
+        let is_for_here = host.facts().arch.is_some_and(|arch| request.arches.contains(&arch));
+        let has_aim = !self.wanted.hosts.is_empty() || !settings.config.hosts.is_empty();
+        if is_for_here && !has_aim && !self.dry_run {
+            doctor::check_place(subject.as_ref())?;
+        }
         if self.lock.is_none() {
             self.sources.check_mirror(host, &settings.config)?;
         }
@@ -100,6 +106,7 @@ impl Install {
             now: host.now()?,
             // One that is linked dynamically may not run where the prefix is taken to.
             program: host.program_arch().zip(program.as_deref()),
+            subject: subject.as_ref(),
         };
         warn_of_path(context, &plan, &prefix);
         let installed = match parts.as_slice() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::doctor;
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
@@ -211,11 +212,13 @@ impl Remove {
         }
         let plan = Plan { format: PLAN_FORMAT, trees };
         session.check_policy(&plan)?;
+        let subject = doctor::subject(host, context.catalog, prefix.path());
         let options = Options {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,
+            subject: subject.as_ref(),
         };
         let installed = pipeline::install(context, &keys, (&plan, present), prefix, options)?;
         for tree in &installed.trees {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::doctor;
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
@@ -103,11 +104,13 @@ impl Update {
         made: (&Plan, &Present),
         host: &Host,
     ) -> Result<Installed, Error> {
+        let subject = doctor::subject(host, context.catalog, part.path());
         let options = Options {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,
+            subject: subject.as_ref(),
         };
         pipeline::install(parts::context(context, part)?, keys, made, part, options)
     }

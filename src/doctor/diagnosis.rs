@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Observation, State};
+use super::{Observation, State, Subject};
 use crate::model::{Ability, Remedy, shell_word};
 
 /// Checks without which nothing of a runtime works, whatever it does.
@@ -55,7 +55,7 @@ pub struct Outlook {
     pub ability: String,
     /// Whether.
     pub possible: Possible,
-    /// The checks that stand in the way.
+    /// The checks that stand in the way, and what is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
     /// What it does instead, where it is limited.
@@ -78,10 +78,11 @@ pub enum Possible {
 }
 
 impl Diagnosis {
-    /// Joins `observations` with the runtime's `abilities` and with what `remedy` knows of causes.
-    /// `known` are the values of placeholders that no check gives.
+    /// Joins `observations` of `subject` with the runtime's `abilities` and with what `remedy` knows
+    /// of causes. `known` are the values of placeholders that no check gives.
     #[must_use]
     pub fn new<'a>(
+        subject: &Subject,
         observations: Vec<Observation>,
         abilities: &[Ability],
         remedy: &dyn Fn(&str) -> Option<&'a Remedy>,
@@ -90,7 +91,7 @@ impl Diagnosis {
         let states: BTreeMap<&str, State> =
             observations.iter().map(|observation| (observation.check, observation.state)).collect();
         let outlook: Vec<Outlook> =
-            abilities.iter().map(|ability| outlook(ability, &states)).collect();
+            abilities.iter().map(|it| outlook(it, subject.lacks(it), &states)).collect();
         let affected = |check: &str| {
             let suffers =
                 |outlook: &&Outlook| outlook.because.iter().any(|because| because == check);
@@ -176,7 +177,7 @@ fn fill(template: &str, values: &BTreeMap<&'static str, String>) -> String {
     text + rest
 }
 
-fn outlook(ability: &Ability, states: &BTreeMap<&str, State>) -> Outlook {
+fn outlook(ability: &Ability, lacks: Vec<String>, states: &BTreeMap<&str, State>) -> Outlook {
     let missing = |wanted: &dyn Fn(State) -> bool, needs: &mut dyn Iterator<Item = &str>| {
         let state = |need: &str| {
             let alternatives = need.split('|').filter_map(|check| states.get(check));
@@ -199,7 +200,8 @@ fn outlook(ability: &Ability, states: &BTreeMap<&str, State>) -> Outlook {
             String::new()
         },
     };
-    let broken = missing(&is_broken, &mut needs());
+    let mut broken = missing(&is_broken, &mut needs());
+    broken.extend(lacks);
     if !broken.is_empty() {
         return answer(Possible::No, broken);
     }
@@ -226,11 +228,13 @@ mod tests {
             needs: owned(needs),
             wants: owned(wants),
             otherwise: "slowly".to_owned(),
+            needs_files: Vec::new(),
+            needs_commands: Vec::new(),
         }
     }
 
     fn possible(ability: &Ability, states: &[(&'static str, State)]) -> Possible {
-        outlook(ability, &states.iter().copied().collect()).possible
+        outlook(ability, Vec::new(), &states.iter().copied().collect()).possible
     }
 
     #[test]

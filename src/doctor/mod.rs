@@ -10,6 +10,7 @@
 //!    runtime needs: a [`Finding`] each, and an [`Outlook`] for each of its abilities.
 
 mod account;
+mod bound;
 mod diagnosis;
 mod explain;
 mod machine;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 pub use diagnosis::{Diagnosis, Finding, Outlook, Possible};
+pub use place::NOEXEC;
 pub use probe::{Probe, probe};
 pub use subject::{DistFacts, InstalledFacts, Subject};
 
@@ -90,15 +92,19 @@ const LIMITS: &[&str] = &["limits"];
 /// Every check, in the order in which they are shown.
 const CHECKS: &[Check] = &[
     (&["kernel"], machine::kernel),
-    (&["user-namespaces", "mounts", "overlay", "fuse"], namespaces::observe),
+    (&TRIED, namespaces::observe),
     (&["id-maps"], account::id_maps),
     (&["identity"], account::identity),
+    (&["hosts", "localtime"], bound::observe),
     (&["prefix", "temporary"], place::observe),
     (&["libc", "processor"], machine::programs),
     (&["container-libc"], tree::container_libc),
     (LIMITS, machine::limits),
     (&["network"], network::observe),
 ];
+
+/// The checks for which this program itself does what runtimes do: others may be allowed what it is not.
+pub const TRIED: [&str; 4] = ["user-namespaces", "mounts", "overlay", "fuse"];
 
 /// The checks that matter before an install: what would make it useless.
 const BEFORE_INSTALL: &[&str] = &["user-namespaces", "mounts", "libc", "prefix"];
@@ -112,7 +118,17 @@ pub fn examine(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
 /// Runs the few checks that matter before an install.
 #[must_use]
 pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
-    let matters = |check: &&str| BEFORE_INSTALL.contains(check);
+    examine_some(subject, BEFORE_INSTALL, patience)
+}
+
+/// Runs the checks of these names.
+#[must_use]
+pub fn examine_some(
+    subject: &Arc<Subject>,
+    names: &[&str],
+    patience: Duration,
+) -> Vec<Observation> {
+    let matters = |check: &&str| names.contains(check);
     let checks: Vec<Check> =
         CHECKS.iter().filter(|(names, _)| names.iter().any(matters)).copied().collect();
     let mut observations = run(&checks, subject, patience);

@@ -23,7 +23,7 @@ pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
                 let evidence = format!("this program could not be started again: {error}");
                 Observation::new(check, State::Unknown, evidence)
             };
-            ["user-namespaces", "mounts", "overlay", "fuse"].map(unknown).to_vec()
+            super::TRIED.map(unknown).to_vec()
         }
     }
 }

@@ -11,6 +11,9 @@ use super::explain::at;
 use super::{Observation, State, Subject};
 use crate::model::escape;
 
+/// The cause where no program may be run from the prefix.
+pub const NOEXEC: &str = "prefix-noexec";
+
 /// Bytes that an install needs at the very least …
 const LEAST_ROOM: u64 = 32 << 20;
 /// … and that leave room for a second generation.
@@ -56,7 +59,7 @@ fn prefix(subject: &Subject, path: &Path) -> Observation {
     };
     let is_installed = subject.installed.is_some();
     if place.is_noexec {
-        problem(State::Broken, "prefix-noexec")
+        problem(State::Broken, NOEXEC)
     } else if !place.is_writable && !is_installed {
         problem(State::Broken, "prefix-unwritable")
     } else if place.is_writable && place.room < LEAST_ROOM {

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::model::{Arch, GlibcVersion, HostFacts};
+use super::explain::at;
+use crate::model::{Ability, Arch, GlibcVersion, HostFacts};
 
 /// The host, the user, and the directories that matter.
 #[derive(Clone, Debug)]
@@ -30,7 +31,29 @@ pub struct Subject {
     pub network_variables: Vec<(&'static str, OsString)>,
 }
 
+/// Where programs are, whatever `PATH` says.
+const USUAL_PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 impl Subject {
+    /// What an ability needs of files and programs, and is not there, in words.
+    pub(super) fn lacks(&self, ability: &Ability) -> Vec<String> {
+        let files = &ability.needs_files;
+        let has_file = files.is_empty() || files.iter().any(|file| at(&self.root, file).exists());
+        let mut lacks = Vec::new();
+        if !has_file {
+            lacks.push(format!("no {}", files.join(" or ")));
+        }
+        // What will be in a tree that is not there yet, nobody knows here.
+        let Some(installed) = &self.installed else { return lacks };
+        let own = ["bin", "sbin"].map(|place| installed.tree.join(place));
+        let usual = USUAL_PLACES.map(|place| at(&self.root, place));
+        let places: Vec<_> = own.iter().chain(&self.search_path).chain(&usual).collect();
+        let is_missing = |name: &&String| !places.iter().any(|place| place.join(name).is_file());
+        let missing = ability.needs_commands.iter().filter(is_missing);
+        lacks.extend(missing.map(|name| format!("no program {name}")));
+        lacks
+    }
+
     /// The newest dist that an own glibc of `glibc` and a processor of `level` run.
     #[must_use]
     pub fn dist_for(&self, glibc: Option<GlibcVersion>, level: u8) -> Option<&DistFacts> {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::namespaces::{Steps, judge};
-use super::{DistFacts, InstalledFacts, Observation, State, Subject, machine, network, place};
-use crate::model::{Arch, HostFacts, Libc, Remedies};
+use super::{
+    DistFacts, InstalledFacts, Observation, State, Subject, bound, machine, network, place,
+};
+use crate::model::{Ability, Arch, CHECKS, HostFacts, Libc, Remedies};
 
 /// A healthy machine on which these files exist.
 fn subject(name: &str, files: &[(&str, &str)]) -> Subject {
@@ -163,11 +165,61 @@ fn the_way_to_the_network_is_looked_at_without_walking_it() {
     assert_eq!(seen(&subject), (State::Limited, "proxy-malformed"));
 }
 
+#[test]
+fn files_that_are_bound_into_containers_are_looked_for() {
+    let bare = bound::observe(&subject("bound", &[]));
+    assert_eq!(found(&bare, "hosts"), (State::Limited, "hosts-missing"));
+    assert_eq!(found(&bare, "localtime"), (State::Limited, "localtime-missing"));
+    let files = [("/etc/hosts", ""), ("/etc/localtime", "")];
+    let whole = bound::observe(&subject("bound-whole", &files));
+    assert!(whole.iter().all(|observation| observation.state == State::Ok));
+}
+
+#[test]
+fn hardware_and_programs_that_an_ability_needs_are_looked_for() {
+    let ability = Ability {
+        does: "compute".to_owned(),
+        needs: Vec::new(),
+        wants: Vec::new(),
+        otherwise: String::new(),
+        needs_files: vec!["/dev/one".to_owned(), "/dev/two".to_owned()],
+        needs_commands: vec!["mkfs".to_owned()],
+    };
+    let mut subject = subject("lacks", &[]);
+    // A tree that is not there yet may bring the program.
+    assert_eq!(subject.lacks(&ability), ["no /dev/one or /dev/two"]);
+    let installed = |tree| InstalledFacts {
+        tree,
+        arch: Arch::X86_64,
+        glibc_needed: None,
+        x86_64_level: 1,
+        container_facing: Vec::new(),
+        library_directories: Vec::new(),
+    };
+    subject.installed = Some(installed(PathBuf::from("/tree")));
+    assert_eq!(subject.lacks(&ability), ["no /dev/one or /dev/two", "no program mkfs"]);
+    for place in ["/tree/sbin/mkfs", "/usr/sbin/mkfs"] {
+        let files = [("/dev/two", ""), (place, "")];
+        let mut subject = self::subject("has", &files);
+        subject.installed = Some(installed(subject.root.join("tree")));
+        assert_eq!(subject.lacks(&ability), [""; 0], "{place}");
+    }
+}
+
+/// Definitions name checks, and those that are misspelt are refused by this list.
+#[test]
+fn definitions_may_name_every_check() {
+    let names: Vec<&str> =
+        super::CHECKS.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    assert_eq!(names, CHECKS);
+}
+
 /// A cause without a remedy would say nothing, and a remedy without a cause is never read.
 #[test]
 fn causes_and_remedies_are_the_same() {
     let sources = [
         include_str!("account.rs"),
+        include_str!("bound.rs"),
         include_str!("explain.rs"),
         include_str!("machine.rs"),
         include_str!("namespaces.rs"),
@@ -190,6 +242,8 @@ fn causes_and_remedies_are_the_same() {
         "certificates-",
         "proxy-",
         "identity-",
+        "hosts-",
+        "localtime-",
         "fakeroot-",
         "proc-",
     ];

@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::{FIND_SELF, find_arch};
+use super::{FIND_SELF, explain_closed, find_arch};
 use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, escape, shell_word};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
@@ -57,7 +57,7 @@ pub fn choosing(runtime: &str, command: &Command, trees: &[Tree]) -> String {
     text.push_str(FIND_SELF);
     text.push_str(&find_arch());
     text.push_str(&find_glibc());
-    text.push_str("elsewhere_level=\nelsewhere_has=\nelsewhere_chosen=\nfor elsewhere_tree in");
+    text.push_str("elsewhere_level=\nelsewhere_has=\nelsewhere_chosen=\nelsewhere_closed=\nfor elsewhere_tree in");
     for tree in &trees {
         let needs = format!("{}:{}:{}", number(tree.glibc), tree.x86_64_level, tree.directory);
         let _ = write!(text, " \\\n    {}", shell_word(&needs));
@@ -115,6 +115,7 @@ done
 const UNPACK: &str = r#"    elsewhere_directory=${elsewhere_tree#*:*:}
     elsewhere_program=$elsewhere_bin/../$elsewhere_directory$elsewhere_arch/$elsewhere_program
     if [ -z "$elsewhere_arch" ] || [ ! -x "$elsewhere_program" ]; then
+        [ -z "$elsewhere_arch" ] || [ ! -f "$elsewhere_program" ] || elsewhere_closed=y
         continue
     fi
     elsewhere_has='are trees for it'
@@ -185,8 +186,9 @@ fn explain(name: &str, runtime: &str, trees: &[Tree]) -> String {
         level => format!("{} glibc {} and x86-64-v{level}", escape(&tree.dist), tree.glibc),
     };
     let needs = trees.iter().map(needs).collect::<Vec<_>>().join(", ");
+    let closed = explain_closed(name, "[ -n \"$elsewhere_closed\" ]");
     format!(
-        r#"elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+        r#"{closed}elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
 elsewhere_name={name}
 elsewhere_runtime={runtime}
 case $elsewhere_glibc in

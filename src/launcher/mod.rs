@@ -31,7 +31,8 @@
 //! # Exit status
 //!
 //! The program's own. 127 when there is no tree for this machine; 126 when a symlink on the way to
-//! the launcher cannot be read, or the program cannot be started.
+//! the launcher cannot be read, or the program cannot be started, as on a file system that is mounted
+//! noexec: then the launcher itself runs only as `sh LAUNCHER`.
 
 mod fat;
 
@@ -80,12 +81,30 @@ pub fn own(directory: &str) -> String {
 if [ -n "$elsewhere_arch" ] && [ -x "$elsewhere_program" ]; then
     exec "$elsewhere_program" "$@"
 fi
-printf 'elsewhere: this prefix has no program for %s\nTo add it, run install.sh there\n' \
+{closed}printf 'elsewhere: this prefix has no program for %s\nTo add it, run install.sh there\n' \
     "${{elsewhere_arch:-this machine}}" >&2
 exit 127
-"#
+"#,
+        closed = explain_closed(
+            "elsewhere",
+            "[ -n \"$elsewhere_arch\" ] && [ -f \"$elsewhere_program\" ]"
+        ),
     );
     text
+}
+
+/// Says that there is a program and that it may not be run, where the test `is_closed` finds that so.
+/// `name` is quoted for the shell.
+fn explain_closed(name: &str, is_closed: &str) -> String {
+    format!(
+        r#"if {is_closed}; then
+    elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
+    printf "%s: the programs in '%s' may not be run: the file system is mounted noexec, or you lack the permission\nWhat helps: elsewhere doctor '%s'\n" \
+        {name} "$elsewhere_prefix" "$elsewhere_prefix" >&2
+    exit 126
+fi
+"#
+    )
 }
 
 /// Sets `elsewhere_bin` to the directory of the launcher's own file. `$0` has no slash when `PATH`
@@ -136,10 +155,12 @@ elsewhere_arch=${elsewhere_arch#.}
 /// `runtime` are quoted for the shell.
 fn explain(name: &str, program: &str, runtime: &str) -> String {
     let arches = Arch::ALL.map(Arch::as_str).join(" ");
+    let closed =
+        explain_closed(name, "[ -n \"$elsewhere_arch\" ] && [ -f \"$elsewhere_program\" ]");
     format!(
-        r#"elsewhere_has=
+        r#"{closed}elsewhere_has=
 for elsewhere_other in {arches}; do
-    [ ! -x "$elsewhere_bin/../$elsewhere_other/"{program} ] ||
+    [ ! -f "$elsewhere_bin/../$elsewhere_other/"{program} ] ||
         elsewhere_has="$elsewhere_has $elsewhere_other"
 done
 elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)

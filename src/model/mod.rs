@@ -41,7 +41,7 @@ pub use receipt::{
     CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile,
 };
 pub use relpath::{InvalidRelPath, RelPath};
-pub use remedy::{Ability, Remedies, Remedy};
+pub use remedy::{Ability, CHECKS, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
 pub use runtime::{

@@ -3,6 +3,27 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The checks of the host, by the names that definitions and users call them, in the order in which
+/// `elsewhere doctor` shows them.
+pub const CHECKS: [&str; 16] = [
+    "kernel",
+    "user-namespaces",
+    "mounts",
+    "overlay",
+    "fuse",
+    "id-maps",
+    "identity",
+    "hosts",
+    "localtime",
+    "prefix",
+    "temporary",
+    "libc",
+    "processor",
+    "container-libc",
+    "limits",
+    "network",
+];
+
 /// Something that a runtime does, and what the host must let it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +36,12 @@ pub struct Ability {
     /// The checks without which it does so in another way …
     #[serde(default)]
     pub wants: Vec<String>,
+    /// Files of the host of which it needs one: the devices of a kind of hardware.
+    #[serde(default)]
+    pub needs_files: Vec<String>,
+    /// Programs that it needs, in `bin` or `sbin` of the tree, or on the host.
+    #[serde(default)]
+    pub needs_commands: Vec<String>,
     /// … namely this.
     #[serde(default)]
     pub otherwise: String,

@@ -223,13 +223,24 @@ pub struct SmokeTest {
     /// A text that its output must contain. `{version}` stands for the runtime's version.
     #[serde(default)]
     pub expect: String,
-    /// Whether it needs unprivileged user namespaces; where those are off it is passed over, and
-    /// that is said.
+    /// Checks of the host that it needs. Where it fails and one of them does too, the host is at fault:
+    /// it is passed over, and that is said.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// The same as `user-namespaces` among `needs`.
     #[serde(default)]
     pub needs_user_namespaces: bool,
     /// Commands of the host that it needs; where one is missing it is passed over, and that is said.
     #[serde(default)]
     pub needs_commands: Vec<String>,
+}
+
+impl SmokeTest {
+    /// Every check of the host that it needs.
+    pub fn checks(&self) -> impl Iterator<Item = &str> {
+        let namespaces = self.needs_user_namespaces.then_some("user-namespaces");
+        self.needs.iter().map(String::as_str).chain(namespaces)
+    }
 }
 
 impl Runtime {

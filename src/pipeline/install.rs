@@ -2,11 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
+use super::judge::Judge;
 use super::launchers;
 use super::make::{self, Making, Rules};
 use super::{Context, Keys, Present, definitions};
+use crate::doctor::Subject;
 use crate::error::Error;
 use crate::launcher;
 use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan};
@@ -28,6 +31,9 @@ pub struct Options<'a> {
     pub now: u64,
     /// This program, to be kept in the prefix, and what it is for.
     pub program: Option<(Arch, &'a Path)>,
+    /// Who and what is here, for the doctor, who tells a tree's faults from this machine's. `None` to
+    /// take every test that fails for the tree's fault.
+    pub subject: Option<&'a Arc<Subject>>,
 }
 
 /// What came of an install.
@@ -109,15 +115,17 @@ fn execute(
         }
     }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
-    let (makings, receipts) = match make(context, keys, rules, prefix, &lock, &wanted, true) {
-        Err(Error::Relocate(RelocateError::Stale { path })) => {
-            let reason = format!("{path} changes with its surroundings: nothing is taken over");
-            context.reporter.detail(reason);
-            make(context, keys, rules, prefix, &lock, &wanted, false)?
-        }
-        outcome => outcome?,
-    };
-    let launchers = go_live(context, prefix, &lock, makings, &receipts, &mut trees)?;
+    let judge = Judge::new(context, options.subject, &wanted, (prefix, &lock))?;
+    let (makings, receipts) =
+        match make(context, keys, (rules, &judge), prefix, &lock, &wanted, true) {
+            Err(Error::Relocate(RelocateError::Stale { path })) => {
+                let reason = format!("{path} changes with its surroundings: nothing is taken over");
+                context.reporter.detail(reason);
+                make(context, keys, (rules, &judge), prefix, &lock, &wanted, false)?
+            }
+            outcome => outcome?,
+        };
+    let launchers = go_live(context, &judge, (prefix, &lock), makings, &receipts, &mut trees)?;
     if let Some((arch, program)) = options.program {
         prefix.keep_program(&lock, arch, program, launcher::own)?;
     }
@@ -171,7 +179,7 @@ type Made<'a> = (Vec<Making<'a>>, Vec<Receipt>);
 fn make<'a>(
     context: Context<'a>,
     keys: &Keys<'_>,
-    rules: Rules,
+    (rules, judge): (Rules, &Judge<'_>),
     prefix: &Prefix,
     lock: &Lock,
     wanted: &[&'a TreePlan],
@@ -194,7 +202,7 @@ fn make<'a>(
         make::fill(context, keys, rules, &makings)?;
     }
     let receipts = thread::scope(|scope| {
-        let finish = |making| finish(context, keys, rules, prefix, lock, making);
+        let finish = |making| finish(context, keys, (rules, judge), prefix, lock, making);
         let spawn = |making| threads::spawn(scope, move || finish(making));
         let tasks: Vec<_> = makings.iter().map(spawn).collect();
         let join = |task: Task<'_, _>| task.join().unwrap_or(Err(Error::Panicked));
@@ -207,13 +215,13 @@ fn make<'a>(
 fn finish(
     context: Context<'_>,
     keys: &Keys<'_>,
-    rules: Rules,
+    (rules, judge): (Rules, &Judge<'_>),
     prefix: &Prefix,
     lock: &Lock,
     making: &Making<'_>,
 ) -> Result<Receipt, Error> {
     let scratch = prefix.scratch(lock, making.arch())?;
-    let receipt = making.finish(context, keys, rules, scratch.path())?;
+    let receipt = making.finish(context, keys, rules, (judge, scratch.path()))?;
     making.staging.write_receipt(&receipt)?;
     Ok(receipt)
 }
@@ -222,8 +230,8 @@ fn finish(
 /// After a failure what did not become live goes, and so do launchers that lead nowhere.
 fn go_live(
     context: Context<'_>,
-    prefix: &Prefix,
-    lock: &Lock,
+    judge: &Judge<'_>,
+    (prefix, lock): (&Prefix, &Lock),
     makings: Vec<Making<'_>>,
     receipts: &[Receipt],
     trees: &mut Vec<InstalledTree>,
@@ -238,7 +246,7 @@ fn go_live(
     let swapped = written.and_then(|()| {
         let pairs = generations.iter().zip(receipts);
         pairs.into_iter().try_for_each(|(generation, receipt)| {
-            swap_in(context, prefix, lock, generation, receipt)?;
+            swap_in(context, judge, (prefix, lock), generation, receipt)?;
             trees.push(summary(context, receipt, generation.number, false));
             Ok(())
         })
@@ -257,8 +265,8 @@ fn go_live(
 /// Makes one generation live, with the user's configuration, unless its launchers do not work.
 fn swap_in(
     context: Context<'_>,
-    prefix: &Prefix,
-    lock: &Lock,
+    judge: &Judge<'_>,
+    (prefix, lock): (&Prefix, &Lock),
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
@@ -267,7 +275,7 @@ fn swap_in(
         tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
     }
     prefix.activate(lock, generation)?;
-    try_launchers(context, prefix, lock, generation, receipt).or_else(|error| {
+    try_launchers(context, judge, (prefix, lock), generation, receipt).or_else(|error| {
         prefix.deactivate(lock, generation, before.as_ref())?;
         Err(error)
     })
@@ -276,14 +284,14 @@ fn swap_in(
 /// Runs the smoke tests once more, through the launchers that users will call.
 fn try_launchers(
     context: Context<'_>,
-    prefix: &Prefix,
-    lock: &Lock,
+    judge: &Judge<'_>,
+    (prefix, lock): (&Prefix, &Lock),
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
     // Launchers of several dists may run another one's tree.
     let are_its = prefix.members()?.is_empty();
-    if !are_its || !context.runs_here(receipt.arch, receipt.glibc_needed) {
+    if !are_its || !judge.can_run || !context.runs_here(receipt.arch, receipt.glibc_needed) {
         return Ok(());
     }
     let mut runtimes = Vec::new();
@@ -299,6 +307,7 @@ fn try_launchers(
         host_libraries: &[],
         runtimes: &runtimes,
         scratch: scratch.path(),
+        judge,
     };
     smoke::run_launchers(&trial, &prefix.bin(), context.reporter)?;
     Ok(())

@@ -7,6 +7,7 @@ mod containers;
 mod definitions;
 mod fill;
 mod install;
+mod judge;
 mod keep;
 mod keys;
 mod launchers;

@@ -26,9 +26,14 @@ pub(super) fn make(root: &Path, arch: Arch) -> io::Result<()> {
     for file in FILES {
         fs::write(root.join("etc").join(file), "")?;
     }
+    write_true(&root.join("bin/true"), arch)
+}
+
+/// Writes the program at `path`.
+pub(super) fn write_true(path: &Path, arch: Arch) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o755);
-    options.open(root.join("bin/true"))?.write_all(&exit_zero(arch))
+    options.open(path)?.write_all(&exit_zero(arch))
 }
 
 /// Where the program is loaded. Any address above the first pages will do.

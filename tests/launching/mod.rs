@@ -497,3 +497,29 @@ pub fn message_without_a_tree(shell: &Path) {
         )
     );
 }
+
+/// What is said when the program is there and must not be run, as on a file system that is mounted
+/// noexec: by an ordinary launcher, and by one of several dists.
+pub fn message_where_nothing_may_run(shell: &Path) {
+    let scratch = Scratch::new();
+    let prefix = scratch.join("a b");
+    prefix_at(&prefix, shell);
+    let program = prefix.join(host_arch()).join("bin/apptainer");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+    let several = choosing(&[("own", "2.17", 1)]);
+    for text in [text("apptainer"), several] {
+        write_launcher(&prefix.join("bin/apptainer"), &text, shell);
+        let launcher = Command::new("./apptainer").current_dir(prefix.join("bin")).output();
+        let output = launcher.unwrap();
+        assert_eq!(output.status.code(), Some(126), "{output:?}");
+        let shown = prefix.canonicalize().unwrap();
+        let shown = shown.display();
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            format!(
+                "apptainer: the programs in '{shown}' may not be run: the file system is mounted \
+                 noexec, or you lack the permission\nWhat helps: elsewhere doctor '{shown}'\n"
+            )
+        );
+    }
+}

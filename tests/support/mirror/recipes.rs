@@ -161,8 +161,8 @@ pub const RECIPES: &[Recipe] = &[
     // Programs.
     Recipe {
         name: "e2fsprogs",
-        from: &["fuse2fs"],
-        take: &["/usr/bin/*"],
+        from: &["fuse2fs", "e2fsprogs"],
+        take: &["/usr/bin/fuse2fs", "/usr/bin/mke2fs", "/usr/bin/mkfs.ext3"],
         license: "GPLv2",
         summary: "Utilities for managing ext2, ext3, and ext4 file systems",
         ..PLAIN
