@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use elsewhere::fetch::{Fetcher, Options};
-use elsewhere::model::{Arch, Checksum, Dist, Repository};
+use elsewhere::model::{Arch, Artifact, Checksum, Dist, Repository};
 use elsewhere::pipeline::metadata::{Loaded, MetadataError, TrustFailure, load};
 use support::scratch::{Log, Scratch};
 use support::server::{Fault, Server};
@@ -507,8 +507,13 @@ fn an_alternate_that_is_older_than_what_was_seen_is_refused() {
 fn module_streams_are_read_where_the_dist_has_some() {
     let world = World::published();
     let modular = dist(&format!("modular = true\n{BASES}"));
-    let failure = world.failure(&modular);
-    assert!(failure.contains("lacks its modules.yaml"), "{failure}");
+    assert_eq!(world.package(&modular), "new");
+    let warnings = world.log.warnings();
+    assert!(
+        warnings.concat().contains("no module list, although the definition of"),
+        "{warnings:?}"
+    );
+    assert!(warnings.concat().contains("`module_hotfixes = true`"), "{warnings:?}");
 
     let yaml = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: tools\n  stream: one\n  \
         version: 1\n  artifacts:\n    rpms:\n    - a-0:1-1.x86_64\n...\n";
@@ -522,8 +527,11 @@ fn module_streams_are_read_where_the_dist_has_some() {
     std::fs::write(path, repomd).unwrap();
     world.scratch.write("mirror/one.example/x86_64/repodata/modules.yaml", yaml);
     let loaded = world.load(&modular).unwrap();
-    assert_eq!(loaded.index.modules[0].module, "tools");
-    assert_eq!(loaded.index.modules[0].artifacts, ["a-0:1-1.x86_64"]);
+    let [stream] = &loaded.index.modules.streams[..] else { panic!("{:?}", loaded.index) };
+    assert_eq!(stream.module, "tools");
+    assert_eq!(stream.artifacts, [Artifact::parse("a-0:1-1.x86_64").unwrap()]);
+    // It counts whatever the definition says.
+    assert_eq!(world.load(&dist(BASES)).unwrap().index.modules, loaded.index.modules);
 }
 
 #[test]

@@ -512,8 +512,109 @@ mod modules {
         assert_eq!(
             case.fails(),
             "app-1-1.x86_64 needs runc: no package of base provides it \
-             (there is runc-1-1.module_a.x86_64)"
+             (hidden: runc-1-1.module_a.x86_64, which belongs to stream s of module m, not active \
+             here)"
         );
+        let hint = case.plan().unwrap_err().hint().unwrap();
+        assert!(hint.contains("`streams = { m = \"s\" }`"), "{hint}");
+    }
+
+    #[test]
+    fn modular_packages_without_a_list_are_hidden_and_named() {
+        let case = scenario()
+            .with(package("app-1-1.module_a").requires("lib"))
+            .with(package("lib-1-1"))
+            .extra("package = 'app'");
+        assert_eq!(
+            case.fails(),
+            "el8 for x86_64 does not offer app: base hold no package app (hidden: \
+             app-1-1.module_a.x86_64, which is modular, and which no module list names)"
+        );
+        let hint = case.plan().unwrap_err().hint().unwrap();
+        assert!(hint.contains("`module_hotfixes = true`"), "{hint}");
+        assert_eq!(case.clone().hotfixes().chooses(), "app-1-1.module_a lib-1-1");
+        // A version of it may be there all the same, and an extra may not.
+        let older = case.clone().with(package("app-0.9-1"));
+        assert_eq!(older.chooses(), "app-0.9-1");
+        let asked = older.version("1").fails();
+        assert!(
+            asked.starts_with("el8 for x86_64 holds no app 1 (hidden: app-1-1.module_a"),
+            "{asked}"
+        );
+        let extra = scenario().with(package("app-1-1")).with(package("x-1-1.module_a"));
+        let missed = extra.extra("package = 'x'").fails();
+        assert!(missed.contains("(el8 for x86_64) (hidden: x-1-1.module_a.x86_64"), "{missed}");
+    }
+
+    #[test]
+    fn a_list_that_could_be_read_in_part_is_blamed() {
+        let case = scenario().with(package("app-1-1.module_a"));
+        let mut index = case.index();
+        index.modules.set_aside.push("base: modules.yaml: line 7 is not YAML".to_owned());
+        let error = case.plan_of(&index).unwrap_err().to_string();
+        assert!(
+            error.ends_with("as the lists could be read: base: modules.yaml: line 7 is not YAML)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_newest_version_of_a_stream_counts() {
+        let case = scenario()
+            .with(package("app-1-1").requires("runc"))
+            .with(package("runc-2-1.module_a"))
+            .with(package("runc-1-1.module_b"))
+            .stream("m", "s", true, "runc-0:2-1.module_a.x86_64")
+            .stream("m", "s", true, "runc-0:1-1.module_b.x86_64")
+            .needing(2, "platform", "el8");
+        assert_eq!(case.chooses(), "app-1-1 runc-1-1.module_b");
+    }
+
+    #[test]
+    fn a_stream_brings_those_that_it_needs() {
+        let case = scenario()
+            .with(package("app-1-1").requires("dbi").requires("perl"))
+            .with(package("perl-5.26-1.module_a"))
+            .with(package("perl-5.30-1.module_b"))
+            .with(package("dbi-1-1.module_a"))
+            .with(package("dbi-1-1.module_b"))
+            .stream("perl", "5.26", false, "perl-0:5.26-1.module_a.x86_64")
+            .stream("perl", "5.30", false, "perl-0:5.30-1.module_b.x86_64")
+            .stream("dbi", "1", true, "dbi-0:1-1.module_a.x86_64")
+            .needing(1, "perl", "5.26")
+            .stream("dbi", "1", true, "dbi-0:1-1.module_b.x86_64")
+            .needing(2, "perl", "5.30");
+        // The newest, and with it the perl that it was built with.
+        assert_eq!(case.chooses(), "app-1-1 dbi-1-1.module_b perl-5.30-1.module_b");
+        // Unless another one is wanted.
+        let case = case.uses_stream("perl", "5.26");
+        assert_eq!(case.chooses(), "app-1-1 dbi-1-1.module_a perl-5.26-1.module_a");
+    }
+
+    #[test]
+    fn a_default_stream_whose_needs_are_not_there_is_not_active() {
+        let case = scenario()
+            .with(package("app-1-1").requires("dbi"))
+            .with(package("dbi-9-1"))
+            .with(package("dbi-1-1.module_a"))
+            .stream("dbi", "1", true, "dbi-0:1-1.module_a.x86_64")
+            .needing(1, "perl", "5.26");
+        assert_eq!(case.chooses(), "app-1-1 dbi-9-1");
+        // One that is asked for is.
+        assert_eq!(case.uses_stream("dbi", "1").chooses(), "app-1-1 dbi-1-1.module_a");
+    }
+
+    #[test]
+    fn streams_that_need_each_other_end_somewhere() {
+        let mut case = scenario().with(package("app-1-1"));
+        for number in 0..200 {
+            let (module, next) = (format!("m{number}"), format!("m{}", (number + 1) % 200));
+            for version in 0..20 {
+                case = case.stream(&module, "s", true, "").needing(version, &next, "s");
+                case = case.stream(&module, "t", false, "").needing(version, &next, "none");
+            }
+        }
+        assert_eq!(case.chooses(), "app-1-1");
     }
 
     #[test]

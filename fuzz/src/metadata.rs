@@ -3,7 +3,8 @@
 
 use elsewhere::fetch::places;
 use elsewhere::model::{
-    Arch, Checksum, Dist, GlibcVersion, HostGives, Index, Repository, RepositoryPriority, Runtime,
+    Arch, Checksum, Dist, GlibcVersion, HostGives, Index, Repository, RepositoryCost,
+    RepositoryPriority, Runtime,
 };
 use elsewhere::repodata::primary::Scope;
 use elsewhere::repodata::repomd::{Repomd, RepomdRecord};
@@ -33,9 +34,7 @@ pub(super) fn run(input: &[u8]) {
             }
         }
         PRIMARY => run_primary(bytes),
-        MODULES => {
-            let _ = modules::parse(bytes, &record());
-        }
+        MODULES => run_modules(bytes),
         _ => {}
     }
 }
@@ -78,13 +77,33 @@ fn run_primary(bytes: &[u8]) {
     for package in &index.set_aside {
         assert!(package.describe(&index).contains("was set aside"));
     }
+    check_choice(&index);
+}
+
+fn run_modules(bytes: &[u8]) {
+    let Ok(modules) = modules::parse(bytes, &record()) else { return };
+    for stream in &modules.streams {
+        assert!(!stream.module.is_empty() && !stream.stream.is_empty());
+    }
+    assert!(modules.defaults.keys().all(|module| !module.is_empty()));
+    assert!(modules.set_aside.len() < 30, "not all of them are told");
+    let mut index = Index { repositories: vec!["fuzz".to_owned()], ..Index::default() };
+    let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
+    let primary = primary_xml().replace("3.el8", "3.module_el8");
+    primary::parse(primary.as_bytes(), &record(), &scope, &mut index).unwrap();
+    index.modules = modules;
+    check_choice(&index);
+}
+
+/// What the resolver makes of an index.
+fn check_choice(index: &Index) {
     let definition = "name = 'a'\ntitle = 'a'\npackage = 'a'\ncommand = []\n";
     let runtime: Runtime = toml::from_str(definition).unwrap();
     let wanted = [Wanted { runtime: &runtime, version: None, local: false, part: Part::Whole }];
     let (dist, host) = (dist(), HostGives::default());
     let target =
         Target { arch: Arch::X86_64, dist: &dist, runtimes: &wanted, host: &host, sources: vec![] };
-    match resolve(&index, &target) {
+    match resolve(index, &target) {
         Ok(plan) => {
             assert!(plan.packages.iter().any(|package| package.nevra.name == "a"));
             let _ = (plan.download_size(), plan.installed_size());
@@ -106,6 +125,8 @@ fn dist() -> Dist {
         keys: Vec::new(),
         modular: false,
         priority: RepositoryPriority::default(),
+        cost: RepositoryCost::default(),
+        module_hotfixes: false,
         only: Vec::new(),
     };
     Dist {
@@ -139,6 +160,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         tagged(PRIMARY, odd_xml()),
         tagged(REPOMD, include_str!("seeds/odd-repomd.xml")),
         tagged(MODULES, modules),
+        tagged(MODULES, include_str!("seeds/styles.yaml")),
     ];
     for compressor in ["gzip", "bzip2", "xz", "zstd"] {
         seeds.push(tagged(PRIMARY, rpms::compress(compressor, primary.as_bytes())));

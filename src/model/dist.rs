@@ -61,15 +61,34 @@ pub struct Repository {
     /// Keys whose signature a package of this repository may carry. Several when keys rotated.
     #[serde(rename = "key")]
     pub keys: Vec<KeyPin>,
-    /// Whether the repository lists packages of several module streams (EL8's AppStream).
+    /// Whether it must have a module list, because it lists packages of several module streams (EL8's
+    /// AppStream). One that has a list without this is held to it all the same.
     #[serde(default)]
     pub modular: bool,
     /// Smaller is preferred, whatever the version, as dnf's `priority`.
     #[serde(default)]
     pub priority: RepositoryPriority,
+    /// Of packages that are the same in several repositories of one priority, those of the repository
+    /// that costs least are taken, as dnf's `cost`.
+    #[serde(default)]
+    pub cost: RepositoryCost,
     /// When not empty, only packages of these names are taken from this repository.
     #[serde(default)]
     pub only: Vec<String>,
+    /// Whether modules hide none of its packages, as dnf's `module_hotfixes`.
+    #[serde(default)]
+    pub module_hotfixes: bool,
+}
+
+/// dnf's `cost` of a repository: smaller first; 1000 unless said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RepositoryCost(pub u32);
+
+impl Default for RepositoryCost {
+    fn default() -> Self {
+        Self(1000)
+    }
 }
 
 /// dnf's `priority` of a repository: 1 to 99, smaller first; 99 unless said.

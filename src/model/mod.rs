@@ -8,6 +8,7 @@ mod host;
 mod loading;
 mod lock;
 mod made_with;
+mod modules;
 mod nevra;
 mod package;
 mod plan;
@@ -23,15 +24,17 @@ mod version_order;
 pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
-pub use dist::{Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryPriority};
+pub use dist::{
+    Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryCost, RepositoryPriority,
+};
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use loading::{Aided, LAUNCHED_DIRECTORY, Loading};
 pub use lock::LockError;
 pub use made_with::{MadeWith, RuntimeMade};
+pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub use nevra::{Evr, Nevra};
 pub use package::{
-    Comparison, Index, Interner, ModuleStream, NameHash, Package, Provide, Relation, SetAside,
-    StrId,
+    Comparison, Index, Interner, NameHash, Package, Provide, Relation, SetAside, StrId,
 };
 pub use plan::{
     CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,

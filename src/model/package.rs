@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
-use super::{Checksum, Evr, escape};
+use super::{Checksum, Evr, Modules, escape};
 
 /// Packages that were set aside and are named in one message.
 const SHOWN: usize = 3;
@@ -291,19 +291,6 @@ impl SetAside {
     }
 }
 
-/// A module stream (modulemd) of a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleStream {
-    /// The module's name: `container-tools`.
-    pub module: String,
-    /// The stream's name: `rhel8`.
-    pub stream: String,
-    /// Whether `modulemd-defaults` names this stream.
-    pub default: bool,
-    /// The stream's packages as modules.yaml lists them: `NAME-EPOCH:VERSION-RELEASE.ARCH`.
-    pub artifacts: Vec<String>,
-}
-
 /// All repositories of one dist for one architecture.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -315,8 +302,8 @@ pub struct Index {
     pub packages: Vec<Package>,
     /// Packages that cannot be used. Nothing else counts them as being there.
     pub set_aside: Vec<SetAside>,
-    /// Module streams, of every modular repository.
-    pub modules: Vec<ModuleStream>,
+    /// The module lists of all repositories.
+    pub modules: Modules,
 }
 
 impl Index {
@@ -347,7 +334,7 @@ impl Index {
             repository: package.repository.saturating_add(first),
             ..package
         }));
-        self.modules.extend(modules);
+        self.modules.append(modules);
     }
 
     /// What to say of the packages that were set aside and would have given `capability`: a name, a

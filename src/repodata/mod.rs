@@ -81,13 +81,13 @@ pub enum RepodataError {
         /// As found.
         got: Checksum,
     },
-    /// modules.yaml is not in the form that libmodulemd writes.
-    #[error("line {line} is not understood: {}", quote(.text))]
+    /// No module list: not one document of it makes sense.
+    #[error("line {line} {}", escape(.why))]
     Yaml {
-        /// The line, from 1.
+        /// The line of the first, from 1.
         line: usize,
-        /// Its text.
-        text: String,
+        /// What is wrong there.
+        why: String,
     },
 }
 

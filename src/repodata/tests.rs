@@ -5,7 +5,7 @@ use std::io::Write;
 use super::primary::Scope;
 use super::repomd::RepomdRecord;
 use super::*;
-use crate::model::{Arch, Checksum, Comparison, Index, ModuleStream, NameHash, Provide};
+use crate::model::{Arch, Checksum, Comparison, Index, NameHash, Provide};
 
 /// A package's entry: `body` goes into `<format>`.
 fn package(name: &str, arch: &str, body: &str) -> String {
@@ -309,109 +309,4 @@ fn a_mirror_has_a_host_and_no_blanks() {
     for url in ["https://", "http:///x/", "https://a.example/ x/", "https://a.example/\x1b[m/"] {
         assert!(metalink::parse_mirrorlist(url.as_bytes()).is_empty(), "{url:?}");
     }
-}
-
-const MODULES: &str = r#"---
-document: modulemd
-version: 2
-data:
-  name: tools
-  stream: "rhel8"
-  version: 8000
-  context: aaaa
-  summary: Common tools
-  description: >-
-    A long text: with colons
-      artifacts:
-    	and a tab
-  dependencies:
-  - buildrequires:
-      platform: [el8]
-  profiles:
-    common:
-      rpms:
-      - not-an-artifact
-  artifacts:
-    rpms:
-    - runc-0:1.0-1.module_el8.x86_64
-    - crun-0:1.0-1.module_el8.x86_64
-...
----
-document: modulemd
-version: 2
-data:
-  name: tools
-  stream: "rhel8"
-  version: 8100
-  context: bbbb
-  artifacts:
-    rpm-map:
-      sha256:
-        abc:
-          name: x
-    rpms:
-    - crun-0:1.1-1.module_el8.x86_64
-...
----
-document: modulemd
-version: 2
-data:
-  name: tools
-  stream: 4.0
-  version: 8050
-  artifacts:
-    rpms: []
-...
----
-document: modulemd-defaults
-version: 1
-data:
-  module: tools
-  stream: rhel8
-  profiles:
-    rhel8: [common]
-...
----
-document: modulemd-translations
-version: 1
-data:
-  module: tools
-  stream: other
-..."#;
-
-fn read_modules(text: &str) -> Result<Vec<ModuleStream>, RepodataError> {
-    modules::parse(text.as_bytes(), &record(text.as_bytes()))
-}
-
-#[test]
-fn module_streams_are_read() {
-    let stream = |stream: &str, default, artifacts: &[&str]| ModuleStream {
-        module: "tools".into(),
-        stream: stream.into(),
-        default,
-        artifacts: artifacts.iter().map(ToString::to_string).collect(),
-    };
-    let expected =
-        [stream("4.0", false, &[]), stream("rhel8", true, &["crun-0:1.1-1.module_el8.x86_64"])];
-    assert_eq!(read_modules(MODULES).unwrap(), expected);
-    for (method, bytes) in packed(MODULES.as_bytes()) {
-        let streams = modules::parse(&bytes[..], &record(MODULES.as_bytes())).unwrap();
-        assert_eq!(streams, expected, "{method}");
-    }
-}
-
-#[test]
-fn modules_in_another_style_are_refused() {
-    let message = |from: &str, to: &str| {
-        assert!(MODULES.contains(from), "{from}");
-        read_modules(&MODULES.replace(from, to)).unwrap_err().to_string()
-    };
-    assert_eq!(
-        message("    rpms: []", "    rpms: [a, b]"),
-        "line 50 is not understood: \"    rpms: [a, b]\""
-    );
-    assert!(message("  name: tools", "  name: *anchor").contains("line 5"));
-    assert!(message("  version: 8100", "  version: x").ends_with("\"  version: x\""));
-    assert!(message("data:\n", "data: {a: b}\n").contains("not understood"));
-    assert!(message("document: modulemd\n", "{document: modulemd}\n").contains("not understood"));
 }

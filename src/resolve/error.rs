@@ -1,5 +1,7 @@
 //! Why there is no plan.
 
+use std::fmt;
+
 use super::Wanted;
 use crate::model::{Arch, Index, escape};
 
@@ -12,14 +14,87 @@ pub struct Link {
     pub needs: String,
 }
 
+/// A package that modules hide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenPackage {
+    /// Its full name.
+    pub nevra: String,
+    /// Why it is hidden.
+    pub why: WhyHidden,
+}
+
+/// Why modules hide a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhyHidden {
+    /// It belongs to a stream that is not active.
+    Inactive {
+        /// The stream's module.
+        module: String,
+        /// The stream.
+        stream: String,
+    },
+    /// A package of an active stream takes its place.
+    Replaced,
+    /// It is modular, and belongs to no stream of a module list.
+    Unlisted {
+        /// The first document of a list that made no sense, if there are such.
+        set_aside: Option<String>,
+    },
+}
+
+impl fmt::Display for HiddenPackage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ", escape(&self.nevra))?;
+        match &self.why {
+            WhyHidden::Inactive { module, stream } => {
+                let (module, stream) = (escape(module), escape(stream));
+                write!(f, "which belongs to stream {stream} of module {module}, not active here")
+            }
+            WhyHidden::Replaced => f.write_str("whose place a package of an active module takes"),
+            WhyHidden::Unlisted { set_aside: None } => {
+                f.write_str("which is modular, and which no module list names")
+            }
+            WhyHidden::Unlisted { set_aside: Some(document) } => write!(
+                f,
+                "which is modular, and which no module list names, as far as the lists could be \
+                 read: {}",
+                escape(document)
+            ),
+        }
+    }
+}
+
+impl HiddenPackage {
+    /// What lets it be seen.
+    fn hint(&self) -> Option<String> {
+        match &self.why {
+            WhyHidden::Inactive { module, stream } => {
+                let (module, stream) = (escape(module), escape(stream));
+                Some(format!(
+                    "a definition of the runtime with `streams = {{ {module} = \"{stream}\" }}` \
+                     (`--repos`) makes that stream active"
+                ))
+            }
+            WhyHidden::Replaced => None,
+            WhyHidden::Unlisted { .. } => Some(
+                "packages of a module need its module list, which is missing in the repository's \
+                 metadata or incomplete; `module_hotfixes = true` in a definition of the repository \
+                 (`--repos`) takes them without, as dnf's option of that name does"
+                    .into(),
+            ),
+        }
+    }
+}
+
 /// Why no set of packages could be chosen.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ResolveError {
     /// The repositories hold no package of the runtime.
     #[error(
-        "{dist} for {arch} does not offer {runtime}: {} hold no package {}",
+        "{dist} for {arch} does not offer {runtime}: {} hold no package {}{}",
         list(repositories),
-        escape(package)
+        escape(package),
+        but_hidden(hidden)
     )]
     NotOffered {
         /// The runtime's name.
@@ -32,9 +107,16 @@ pub enum ResolveError {
         arch: Arch,
         /// Where it was looked for.
         repositories: Vec<String>,
+        /// Those that there are, and that modules hide.
+        hidden: Box<[HiddenPackage]>,
     },
     /// The repositories hold the runtime in other versions only.
-    #[error("{dist} for {arch} holds no {runtime} {}: it holds {}", escape(wanted), list(held))]
+    #[error(
+        "{dist} for {arch} holds no {runtime} {}{}: it holds {}",
+        escape(wanted),
+        but_hidden(hidden),
+        list(held)
+    )]
     UnknownVersion {
         /// The runtime's name.
         runtime: String,
@@ -46,12 +128,15 @@ pub enum ResolveError {
         wanted: String,
         /// The versions that there are, newest first.
         held: Vec<String>,
+        /// Those of the version that there are, and that modules hide.
+        hidden: Box<[HiddenPackage]>,
     },
     /// The repositories lack a package that the runtime's definition wants.
     #[error(
-        "runtime {runtime} needs {} beside it, which no package of {} provides ({dist} for {arch})",
+        "runtime {runtime} needs {} beside it, which no package of {} provides ({dist} for {arch}){}",
         escape(needs),
-        list(repositories)
+        list(repositories),
+        but_hidden(hidden)
     )]
     ExtraMissing {
         /// The runtime's name.
@@ -64,6 +149,8 @@ pub enum ResolveError {
         arch: Arch,
         /// Where it was looked for.
         repositories: Vec<String>,
+        /// Packages that would, and that modules hide.
+        hidden: Box<[HiddenPackage]>,
     },
     /// Two runtimes want different streams of a module.
     #[error(
@@ -80,14 +167,22 @@ pub enum ResolveError {
         second: (String, String),
     },
     /// Something that is needed is provided by no package.
-    #[error("{}: no package of {} provides it{}", chain(needed), list(repositories), near(held))]
+    #[error(
+        "{}: no package of {} provides it{}{}",
+        chain(needed),
+        list(repositories),
+        near(held),
+        but_hidden(hidden)
+    )]
     Missing {
         /// The way from the runtime's package to what is missing.
         needed: Vec<Link>,
         /// Where it was looked for.
         repositories: Vec<String>,
-        /// Packages that have it in other versions, or that a module stream hides.
+        /// Packages that have it in other versions.
         held: Vec<String>,
+        /// Packages that have it, and that modules hide.
+        hidden: Box<[HiddenPackage]>,
     },
     /// Two packages that are both needed exclude each other.
     #[error(
@@ -171,6 +266,18 @@ impl ResolveError {
     /// What to type or do next, where there is something useful to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        let hidden = match self {
+            Self::NotOffered { hidden, .. }
+            | Self::UnknownVersion { hidden, .. }
+            | Self::ExtraMissing { hidden, .. }
+            | Self::Missing { hidden, .. } => &hidden[..],
+            _ => &[],
+        };
+        hidden.iter().find_map(HiddenPackage::hint).or_else(|| self.plain_hint())
+    }
+
+    /// The hint where no package is hidden.
+    fn plain_hint(&self) -> Option<String> {
         match self {
             Self::NotOffered { .. } => {
                 Some("`elsewhere list` shows what can be installed; `-d` chooses a dist".into())
@@ -198,6 +305,12 @@ fn chain(links: &[Link]) -> String {
 /// `a, b, c`
 fn list(names: &[String]) -> String {
     names.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// What there is and cannot be seen.
+fn but_hidden(hidden: &[HiddenPackage]) -> String {
+    let all: Vec<String> = hidden.iter().map(ToString::to_string).collect();
+    if all.is_empty() { String::new() } else { format!(" (hidden: {})", all.join("; ")) }
 }
 
 /// What there is instead.

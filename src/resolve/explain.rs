@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::model::{NameHash, Relation, escape};
+use crate::model::{NameHash, escape};
 
 use super::error::{Link, ResolveError};
 use super::roots::RootRule;
@@ -66,7 +66,7 @@ fn reachable(rules: &Rules, roots: &[RootRule]) -> BTreeSet<PackageId> {
 fn missing(rules: &Rules, mut id: PackageId, dead: &HashMap<PackageId, usize>) -> ResolveError {
     let universe = rules.universe;
     let mut needed = Vec::new();
-    let mut held = Vec::new();
+    let (mut held, mut hidden) = (Vec::new(), Box::default());
     while let Some(rule) = dead.get(&id).and_then(|&number| rules.of(id).get(number).cloned()) {
         let relation = rule.origin.relation();
         let needs = universe.index.display(&relation);
@@ -74,21 +74,21 @@ fn missing(rules: &Rules, mut id: PackageId, dead: &HashMap<PackageId, usize>) -
         match rule.any_of.first() {
             Some(&next) => id = next,
             None => {
-                held = near(rules, &relation);
+                let name = NameHash::of(universe.index.text(relation.name));
+                held = near(rules, name);
+                hidden = universe.hidden(|package| package.has(name));
                 break;
             }
         }
     }
-    ResolveError::Missing { needed, repositories: universe.repositories(), held }
+    ResolveError::Missing { needed, repositories: universe.repositories(), held, hidden }
 }
 
-/// Packages that provide a capability in another version, or that are hidden.
-fn near(rules: &Rules, relation: &Relation) -> Vec<String> {
-    let index = rules.universe.index;
-    let name = NameHash::of(index.text(relation.name));
-    let positions = index.packages.iter().zip(0..).filter(|(package, _)| package.has(name));
+/// Packages that provide a capability in another version.
+fn near(rules: &Rules, name: NameHash) -> Vec<String> {
+    let universe = rules.universe;
     let names: BTreeSet<String> =
-        positions.map(|(_, id)| rules.universe.nevra(id).to_string()).collect();
+        universe.visible_with(name).map(|id| universe.nevra(id).to_string()).collect();
     names.into_iter().take(3).collect()
 }
 

@@ -1,7 +1,7 @@
 //! An [`Index`] and the wanted runtimes → a [`TreePlan`]: the set of packages that dnf would
 //! choose, with the host's packages as installed. Pure: no input but its arguments.
 //!
-//! 1. `modules` and `universe` say which packages there are, and what each provides.
+//! 1. `streams`, `modules` and `universe` say which packages there are, and what each provides.
 //! 2. `roots` turns the runtimes' definitions into packages that must be in.
 //! 3. `rules` turns a package's dependencies into rules, `rich` those in parentheses;
 //!    `policy` says which of several providers is preferred.
@@ -19,12 +19,13 @@ mod rich;
 mod roots;
 mod rules;
 mod solve;
+mod streams;
 mod tree;
 mod universe;
 
 use crate::model::{Arch, Dist, Evr, Extra, HostGives, Index, Runtime, Source, TreePlan};
 
-pub use error::{Link, ResolveError};
+pub use error::{HiddenPackage, Link, ResolveError, WhyHidden};
 
 /// Id of the repository that holds packages which the user named by path or URL.
 pub const LOCAL: &str = "local";
@@ -104,8 +105,8 @@ pub fn resolve(index: &Index, target: &Target) -> Result<TreePlan, ResolveError>
 }
 
 fn choose(index: &Index, target: &Target) -> Result<TreePlan, ResolveError> {
-    let hidden = modules::hidden(index, target)?;
-    let universe = universe::Universe::new(index, target, hidden);
+    let hiding = modules::Hiding::new(index, target)?;
+    let universe = universe::Universe::new(index, target, hiding);
     let roots = roots::choose(&universe, target)?;
     let rules = rules::Rules::new(&universe);
     let Some(chosen) = solve::solve(&rules, &roots.rules) else {

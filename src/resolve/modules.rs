@@ -1,105 +1,125 @@
 //! Which packages EL8's modules hide: those of streams that are not active, and those whose
 //! place an active stream takes. The rules are dnf's (`doc/modularity.rst`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{Evr, Index, ModuleStream, NameHash, Package};
+use crate::model::{Artifact, Index, ModuleStream, NameHash, Package};
 
-use super::{LOCAL, ResolveError, Target};
+use super::streams;
+use super::{HiddenPackage, LOCAL, ResolveError, Target, WhyHidden};
 
-/// For each package of the index, whether modules hide it.
-///
-/// # Errors
-/// When two runtimes want different streams of one module.
-pub(super) fn hidden(index: &Index, target: &Target) -> Result<Vec<bool>, ResolveError> {
-    let wanted = wanted_streams(target)?;
-    let (active, inactive): (Vec<_>, Vec<_>) =
-        index.modules.iter().partition(|stream| is_active(stream, &wanted));
-    let view = View {
-        index,
-        local: index.repositories.iter().position(|id| id == LOCAL),
-        names: active.iter().flat_map(|stream| artifact_names(stream)).map(NameHash::of).collect(),
-        active: artifacts(&active),
-        inactive: artifacts(&inactive),
-    };
-    Ok(index.packages.iter().map(|package| view.hides(package)).collect())
+/// What each package of an index is hidden by.
+#[derive(Debug, Default)]
+pub(super) struct Hiding(Vec<Option<Hidden>>);
+
+/// Why a package is hidden.
+#[derive(Clone, Copy, Debug)]
+enum Hidden {
+    /// It belongs to a stream that is not active: its position in the lists.
+    Inactive(usize),
+    /// A package of an active stream takes its place.
+    Replaced,
+    /// It is modular, and no list says to which stream it belongs.
+    Unlisted,
 }
 
-/// The streams that the runtimes' definitions name: module → stream.
-fn wanted_streams<'a>(target: &Target<'a>) -> Result<BTreeMap<&'a str, &'a str>, ResolveError> {
-    let mut wanted: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
-    for runtime in target.runtimes.iter().map(|wanted| wanted.runtime) {
-        for (module, stream) in &runtime.streams {
-            let &mut (other, by) = wanted.entry(module).or_insert((stream, &runtime.name));
-            if other != stream {
-                return Err(ResolveError::Streams {
-                    module: module.as_str().into(),
-                    first: (by.to_owned(), other.to_owned()),
-                    second: (runtime.name.clone(), stream.clone()),
-                });
-            }
+impl Hiding {
+    /// Asks the module lists about every package.
+    ///
+    /// # Errors
+    /// When two runtimes want different streams of one module.
+    pub(super) fn new(index: &Index, target: &Target) -> Result<Self, ResolveError> {
+        let active = streams::active(&index.modules, target)?;
+        let mut view = View::new(index, target);
+        for (position, stream) in index.modules.streams.iter().enumerate() {
+            view.add(position, stream, active.contains(&position));
         }
+        Ok(Self(index.packages.iter().map(|package| view.hides(package)).collect()))
     }
-    Ok(wanted.into_iter().map(|(module, (stream, _))| (module, stream)).collect())
-}
 
-/// Whether a stream is the one that is named, or the default where none is.
-fn is_active(stream: &ModuleStream, wanted: &BTreeMap<&str, &str>) -> bool {
-    match wanted.get(stream.module.as_str()) {
-        Some(&name) => name == stream.stream,
-        None => stream.default,
+    /// Whether the package at this position is hidden.
+    pub(super) fn is_hidden(&self, position: usize) -> bool {
+        self.0.get(position).is_some_and(Option::is_some)
     }
-}
 
-fn artifacts<'a>(streams: &[&'a ModuleStream]) -> HashSet<&'a str> {
-    streams.iter().flat_map(|stream| stream.artifacts.iter().map(String::as_str)).collect()
-}
-
-/// The names of a stream's binary packages.
-fn artifact_names(stream: &ModuleStream) -> impl Iterator<Item = &str> {
-    let binary = |artifact: &&String| !artifact.ends_with(".src") && !artifact.ends_with(".nosrc");
-    stream.artifacts.iter().filter(binary).filter_map(|artifact| {
-        // NAME-EPOCH:VERSION-RELEASE.ARCH
-        let (name_version, _) = artifact.rsplit_once('-')?;
-        Some(name_version.rsplit_once('-')?.0)
-    })
+    /// The package at this position as errors name it, if it is hidden.
+    pub(super) fn hidden(&self, index: &Index, position: usize) -> Option<HiddenPackage> {
+        let why = match (*self.0.get(position)?)? {
+            Hidden::Inactive(stream) => {
+                let ModuleStream { module, stream, .. } = index.modules.streams.get(stream)?;
+                WhyHidden::Inactive { module: module.clone(), stream: stream.clone() }
+            }
+            Hidden::Replaced => WhyHidden::Replaced,
+            Hidden::Unlisted => {
+                WhyHidden::Unlisted { set_aside: index.modules.set_aside.first().cloned() }
+            }
+        };
+        let Package { name, evr, arch, .. } = index.packages.get(position)?;
+        let nevra = format!("{}-{evr}.{}", index.text(*name), index.text(*arch));
+        Some(HiddenPackage { nevra, why })
+    }
 }
 
 /// What the streams say, ready to be asked about each package.
 struct View<'a> {
     index: &'a Index,
-    /// Position of the repository that modules do not concern.
-    local: Option<usize>,
+    /// Of each repository, whether modules do not concern it.
+    is_free: Vec<bool>,
     /// The names of the active streams' packages.
     names: HashSet<NameHash>,
-    active: HashSet<&'a str>,
-    inactive: HashSet<&'a str>,
+    active: HashSet<NameHash>,
+    /// The packages of the other streams, each with a stream that it belongs to.
+    inactive: HashMap<NameHash, usize>,
 }
 
-impl View<'_> {
-    fn hides(&self, package: &Package) -> bool {
-        if Some(usize::from(package.repository)) == self.local {
-            return false;
+impl<'a> View<'a> {
+    fn new(index: &'a Index, target: &Target) -> Self {
+        let is_free = |id: &String| {
+            let mut listed = target.dist.repositories_for(target.arch);
+            id == LOCAL || listed.any(|it| it.id == *id && it.module_hotfixes)
+        };
+        Self {
+            index,
+            is_free: index.repositories.iter().map(is_free).collect(),
+            names: HashSet::new(),
+            active: HashSet::new(),
+            inactive: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, position: usize, stream: &ModuleStream, is_active: bool) {
+        let artifacts = &stream.artifacts;
+        if is_active {
+            self.active.extend(artifacts.iter().map(|artifact| artifact.nevra));
+            let names = artifacts.iter().map(|artifact| artifact.name);
+            self.names.extend(names.filter(|name| !stream.demodularized.contains(name)));
+        } else {
+            self.inactive.extend(artifacts.iter().map(|artifact| (artifact.nevra, position)));
+        }
+    }
+
+    fn hides(&self, package: &Package) -> Option<Hidden> {
+        if self.is_free.get(usize::from(package.repository)).copied().unwrap_or_default() {
+            return None;
         }
         let is_modular = package.evr.release.contains(".module");
         if !is_modular && self.active.is_empty() && self.inactive.is_empty() {
-            return false;
+            return None;
         }
-        let artifact = self.artifact(package);
-        if self.active.contains(artifact.as_str()) {
-            return false;
+        let (name, arch) = (self.index.text(package.name), self.index.text(package.arch));
+        let Artifact { nevra, name } = Artifact::of(name, &package.evr, arch);
+        if self.active.contains(&nevra) {
+            return None;
+        }
+        if let Some(&stream) = self.inactive.get(&nevra) {
+            return Some(Hidden::Inactive(stream));
         }
         // A modular package that no stream lists has lost its metadata: it is refused.
-        is_modular
-            || self.inactive.contains(artifact.as_str())
-            || self.names.contains(&NameHash::of(self.index.text(package.name)))
-            || package.provides.iter().any(|provide| self.names.contains(&provide.name))
-    }
-
-    /// A package as modules.yaml lists it.
-    fn artifact(&self, package: &Package) -> String {
-        let (name, arch) = (self.index.text(package.name), self.index.text(package.arch));
-        let Evr { epoch, version, release } = &package.evr;
-        format!("{name}-{epoch}:{version}-{release}.{arch}")
+        if is_modular {
+            return Some(Hidden::Unlisted);
+        }
+        let is_replaced = self.names.contains(&name)
+            || package.provides.iter().any(|provide| self.names.contains(&provide.name));
+        is_replaced.then_some(Hidden::Replaced)
     }
 }

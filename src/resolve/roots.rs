@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Comparison, Extra, PlannedRuntime, RelPath};
+use crate::model::{Comparison, Evr, Extra, NameHash, PlannedRuntime, RelPath};
 
 use super::policy;
 use super::universe::{PackageId, Universe};
@@ -92,6 +92,7 @@ impl Roots {
                     dist: target.dist.name.clone(),
                     arch: target.arch,
                     repositories: universe.repositories(),
+                    hidden: universe.hidden(|package| package.has(NameHash::of(needs))),
                 }),
             };
         };
@@ -139,7 +140,9 @@ fn own_package(
     let matching: Vec<PackageId> = held
         .iter()
         .copied()
-        .filter(|&id| wanted.version.is_none_or(|version| is_version(universe, id, version)))
+        .filter(|&id| {
+            wanted.version.is_none_or(|version| is_version(&universe.package(id).evr, version))
+        })
         .collect();
     policy::best(universe, &matching).first().copied().ok_or_else(|| match wanted.version {
         Some(version) if !held.is_empty() => ResolveError::UnknownVersion {
@@ -148,6 +151,9 @@ fn own_package(
             arch: target.arch,
             wanted: version.to_owned(),
             held: versions(universe, held),
+            hidden: universe.hidden(|package| {
+                universe.index.text(package.name) == name && is_version(&package.evr, version)
+            }),
         },
         _ => ResolveError::NotOffered {
             runtime: wanted.runtime.name.clone(),
@@ -158,13 +164,13 @@ fn own_package(
                 true => vec![LOCAL.to_owned()],
                 false => universe.repositories(),
             },
+            hidden: universe.hidden(|package| universe.index.text(package.name) == name),
         },
     })
 }
 
 /// Whether a package's version is `wanted`, or begins with it and goes on with a new component.
-fn is_version(universe: &Universe, id: PackageId, wanted: &str) -> bool {
-    let evr = &universe.package(id).evr;
+fn is_version(evr: &Evr, wanted: &str) -> bool {
     let Some(rest) = evr.version.strip_prefix(wanted) else {
         return format!("{}-{}", evr.version, evr.release) == wanted;
     };

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use crate::model::{Comparison, HostGives, Index, NameHash, Nevra, Package, Relation, StrId};
 
 use super::capability::{Bound, glob};
-use super::{LOCAL, Target};
+use super::modules::Hiding;
+use super::{HiddenPackage, LOCAL, Target};
 
 /// A package, by its position in [`Index::packages`].
 pub(super) type PackageId = u32;
@@ -32,15 +33,16 @@ pub(super) struct Universe<'a> {
     capabilities: Table,
     /// Name → the visible packages.
     names: Table,
+    hiding: Hiding,
     host: &'a HostGives,
     providers: RefCell<HashMap<Relation, Rc<Providers>>>,
 }
 
 impl<'a> Universe<'a> {
-    /// Everything in `index` that is not `hidden`, is of the target's architecture, and is let in
+    /// Everything in `index` that is not hidden, is of the target's architecture, and is let in
     /// by its repository's definition.
-    pub(super) fn new(index: &'a Index, target: &Target<'a>, hidden: Vec<bool>) -> Self {
-        let visible = visible(index, target, &hidden);
+    pub(super) fn new(index: &'a Index, target: &Target<'a>, hiding: Hiding) -> Self {
+        let visible = visible(index, target, &hiding);
         Self {
             index,
             priorities: priorities(index, target),
@@ -52,6 +54,7 @@ impl<'a> Universe<'a> {
                 names.filter_map(|name| index.strings.named(name)).for_each(put);
             }),
             names: Table::new(index, &visible, |package, put| put(package.name)),
+            hiding,
             host: target.host,
             providers: RefCell::default(),
         }
@@ -112,13 +115,15 @@ impl<'a> Universe<'a> {
         let mut packages: Vec<PackageId> = match self.index.strings.find(name) {
             Some(id) => self.capabilities.under(id).iter().copied().filter(meets).collect(),
             // No package names it, only a definition does.
-            None => {
-                let has = |id: &PackageId| self.package(*id).has(hash);
-                self.names.packages.iter().copied().filter(has).filter(meets).collect()
-            }
+            None => self.visible_with(hash).filter(meets).collect(),
         };
         packages.dedup();
         Providers { by_host: self.host_gives(name), packages }
+    }
+
+    /// The visible packages that provide something of this name in any version.
+    pub(super) fn visible_with(&self, name: NameHash) -> impl Iterator<Item = PackageId> {
+        self.names.packages.iter().copied().filter(move |&id| self.package(id).has(name))
     }
 
     /// The packages that a relation names, whatever others provide: what Obsoletes means.
@@ -157,6 +162,19 @@ impl<'a> Universe<'a> {
     pub(super) fn place(&self, id: PackageId) -> (u16, &'a str) {
         let package = self.package(id);
         (package.repository, &package.location)
+    }
+
+    /// Packages that modules hide, of those that are meant: the newest of them.
+    pub(super) fn hidden(&self, is_meant: impl Fn(&Package) -> bool) -> Box<[HiddenPackage]> {
+        const MOST: usize = 3;
+        let packages = self.index.packages.iter().enumerate();
+        let is_hidden = |&(position, package): &(usize, &Package)| {
+            self.hiding.is_hidden(position) && is_meant(package)
+        };
+        let mut hidden: Vec<(usize, &Package)> = packages.filter(is_hidden).collect();
+        hidden.sort_by(|(_, left), (_, right)| right.evr.cmp(&left.evr));
+        let named = |(position, _)| self.hiding.hidden(self.index, position);
+        hidden.into_iter().filter_map(named).take(MOST).collect()
     }
 
     /// The repositories, as a message lists them.
@@ -210,7 +228,7 @@ impl Table {
 }
 
 /// The packages that a target may use.
-fn visible(index: &Index, target: &Target, hidden: &[bool]) -> Vec<PackageId> {
+fn visible(index: &Index, target: &Target, hiding: &Hiding) -> Vec<PackageId> {
     let local = index.repositories.iter().position(|id| id == LOCAL);
     let local_names: HashSet<&str> =
         target.runtimes.iter().filter(|w| w.local).map(|w| w.runtime.package.as_str()).collect();
@@ -230,7 +248,7 @@ fn visible(index: &Index, target: &Target, hidden: &[bool]) -> Vec<PackageId> {
             Some(only) => only.is_empty() || only.contains(name),
             None => true,
         };
-        wanted && !hidden.get(id).copied().unwrap_or(false)
+        wanted && !hiding.is_hidden(id)
     };
     let packages = index.packages.iter().enumerate();
     packages

@@ -8,7 +8,7 @@ use std::process::Command;
 use elsewhere::model::{Checksum, Comparison};
 use serde_json::{Value, json};
 
-use super::scenario::{Offer, Offers, Scenario, parts};
+use super::scenario::{Offer, Offers, Scenario, Stream, parts};
 
 /// What dnf says: full names, or its problem.
 pub(crate) type Answer = Result<Vec<String>, String>;
@@ -218,26 +218,31 @@ fn write_relation(xml: &mut String, relation: &str) {
 /// `modules.yaml`, if the scenario has modules.
 fn modules(scenario: &Scenario) -> Option<String> {
     let mut yaml = String::new();
-    for stream in &scenario.modules {
-        let (module, name) = (&stream.module, &stream.stream);
+    for (number, stream) in scenario.modules.iter().enumerate() {
+        let Stream { module, stream, default, version, requires, artifacts } = stream;
         write!(
             yaml,
-            "---\ndocument: modulemd\nversion: 2\ndata:\n  name: {module}\n  stream: {name}\n  \
-             version: 1\n  context: c0ffee\n  arch: x86_64\n  summary: x\n  description: x\n  \
-             license:\n    module: [MIT]\n  artifacts:\n    rpms:\n"
+            "---\ndocument: modulemd\nversion: 2\ndata:\n  name: {module}\n  stream: {stream}\n  \
+             version: {version}\n  context: c0ffee{number}\n  arch: x86_64\n  summary: x\n  \
+             description: x\n  license:\n    module: [MIT]\n"
         )
         .unwrap();
-        let listed = stream.artifacts.iter().map(|artifact| format!("    - {artifact}\n"));
-        yaml.extend(listed);
-        if stream.artifacts.is_empty() {
-            yaml.truncate(yaml.len() - "  artifacts:\n    rpms:\n".len());
+        if !requires.is_empty() {
+            yaml.push_str("  dependencies:\n  - requires:\n");
+            for (module, stream) in requires {
+                writeln!(yaml, "      {module}: [{stream}]").unwrap();
+            }
+        }
+        if !artifacts.is_empty() {
+            yaml.push_str("  artifacts:\n    rpms:\n");
+            yaml.extend(artifacts.iter().map(|artifact| format!("    - {artifact}\n")));
         }
         yaml.push_str("...\n");
-        if stream.default {
+        if *default {
             write!(
                 yaml,
                 "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: {module}\n  \
-                 stream: {name}\n...\n"
+                 stream: {stream}\n...\n"
             )
             .unwrap();
         }

@@ -4,9 +4,9 @@
 #![allow(dead_code)]
 
 use elsewhere::model::{
-    Arch, Checksum, Comparison, Dist, Evr, Extra, GlibcVersion, HostGives, Index, ModuleStream,
-    NameHash, Package, Provide, Relation, Repository, RepositoryPriority, Runtime, Source,
-    TreePlan,
+    Arch, Artifact, Checksum, Comparison, DefaultStream, Dist, Evr, Extra, GlibcVersion, HostGives,
+    Index, ModuleStream, Modules, NameHash, Package, Provide, Relation, Repository, RepositoryCost,
+    RepositoryPriority, Runtime, Source, TreePlan,
 };
 use elsewhere::resolve::{ResolveError, Target, Wanted, resolve};
 
@@ -85,15 +85,29 @@ impl Offer {
 pub(crate) struct Offers {
     pub(crate) id: String,
     pub(crate) priority: u8,
+    pub(crate) cost: u32,
     pub(crate) only: Vec<String>,
+    pub(crate) module_hotfixes: bool,
     pub(crate) packages: Vec<Offer>,
+}
+
+/// One version of a module stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) module: String,
+    pub(crate) stream: String,
+    pub(crate) default: bool,
+    pub(crate) version: u64,
+    /// Modules, each with one stream.
+    pub(crate) requires: Vec<(String, String)>,
+    pub(crate) artifacts: Vec<String>,
 }
 
 /// A whole situation: repositories, host, and runtimes that are wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) repositories: Vec<Offers>,
-    pub(crate) modules: Vec<ModuleStream>,
+    pub(crate) modules: Vec<Stream>,
     pub(crate) host: HostGives,
     pub(crate) runtimes: Vec<(Runtime, Option<String>, bool)>,
 }
@@ -114,8 +128,24 @@ pub(crate) fn scenario() -> Scenario {
 impl Scenario {
     /// Adds a repository; the packages that follow are in it.
     pub(crate) fn repository(mut self, id: &str, priority: u8) -> Self {
-        let (id, only, packages) = (id.to_owned(), Vec::new(), Vec::new());
-        self.repositories.push(Offers { id, priority, only, packages });
+        self.repositories.push(Offers {
+            id: id.to_owned(),
+            priority,
+            cost: 1000,
+            only: Vec::new(),
+            module_hotfixes: false,
+            packages: Vec::new(),
+        });
+        self
+    }
+
+    pub(crate) fn costs(mut self, cost: u32) -> Self {
+        self.repositories.last_mut().unwrap().cost = cost;
+        self
+    }
+
+    pub(crate) fn hotfixes(mut self) -> Self {
+        self.repositories.last_mut().unwrap().module_hotfixes = true;
         self
     }
 
@@ -137,12 +167,22 @@ impl Scenario {
         default: bool,
         artifacts: &str,
     ) -> Self {
-        self.modules.push(ModuleStream {
+        self.modules.push(Stream {
             module: module.to_owned(),
             stream: stream.to_owned(),
             default,
+            version: 1,
+            requires: Vec::new(),
             artifacts: artifacts.split_whitespace().map(str::to_owned).collect(),
         });
+        self
+    }
+
+    /// Of the stream that was added last: its version, and a stream that it needs.
+    pub(crate) fn needing(mut self, version: u64, module: &str, stream: &str) -> Self {
+        let last = self.modules.last_mut().unwrap();
+        last.version = version;
+        last.requires.push((module.to_owned(), stream.to_owned()));
         self
     }
 
@@ -196,7 +236,7 @@ impl Scenario {
     }
 
     pub(crate) fn index(&self) -> Index {
-        let mut index = Index { modules: self.modules.clone(), ..Index::default() };
+        let mut index = Index { modules: self.modules(), ..Index::default() };
         for (number, repository) in self.repositories.iter().enumerate() {
             index.repositories.push(repository.id.clone());
             for offer in &repository.packages {
@@ -205,6 +245,28 @@ impl Scenario {
             }
         }
         index
+    }
+
+    fn modules(&self) -> Modules {
+        let mut modules = Modules::default();
+        for Stream { module, stream, default, version, requires, artifacts } in &self.modules {
+            let needs =
+                |(module, stream): &(String, String)| (module.clone(), vec![stream.clone()]);
+            modules.streams.push(ModuleStream {
+                module: module.clone(),
+                stream: stream.clone(),
+                version: *version,
+                requires: requires.iter().map(needs).collect(),
+                artifacts: artifacts.iter().filter_map(|text| Artifact::parse(text)).collect(),
+                demodularized: Vec::new(),
+            });
+            if *default {
+                let stream = Some(stream.clone());
+                let default = DefaultStream { stream, ..DefaultStream::default() };
+                modules.defaults.insert(module.clone(), default);
+            }
+        }
+        modules
     }
 
     pub(crate) fn dist(&self) -> Dist {
@@ -218,6 +280,8 @@ impl Scenario {
             keys: Vec::new(),
             modular: false,
             priority: RepositoryPriority(offers.priority),
+            cost: RepositoryCost(offers.cost),
+            module_hotfixes: offers.module_hotfixes,
             only: offers.only.clone(),
         };
         Dist {

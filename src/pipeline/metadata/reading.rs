@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Verify;
 use super::error::{Distrust, RepositoryError};
 use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join, places};
-use crate::model::{Arch, Checksum, Index, ModuleStream, Repository, Source, escape};
+use crate::model::{Arch, Checksum, Index, Modules, Repository, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
@@ -341,21 +341,26 @@ impl Reading<'_, '_> {
         })
     }
 
-    /// The module streams, of a repository that has some.
-    fn modules(
-        &self,
-        bases: &[String],
-        repomd: &Repomd,
-    ) -> Result<Vec<ModuleStream>, RepositoryError> {
-        match &repomd.modules {
-            _ if !self.repository.modular => Ok(Vec::new()),
-            Some(record) => self.content(bases, record, |file| modules::parse(file, record)),
-            None => {
-                let of = "the repository".to_owned();
-                let source = RepodataError::Missing { what: "modules.yaml", of };
-                Err(RepositoryError::Content { location: REPOMD.to_owned(), source })
+    /// The module list, of a repository that has one.
+    fn modules(&self, bases: &[String], repomd: &Repomd) -> Result<Modules, RepositoryError> {
+        let id = &self.repository.id;
+        let Some(record) = &repomd.modules else {
+            if self.repository.modular {
+                self.reporter.warning(format!(
+                    "{id}: its metadata hold no module list, although the definition of {} says \
+                     `modular = true`: packages of modules are passed over. `module_hotfixes = true` \
+                     there takes them all the same, `modular = false` says that there is no list",
+                    self.dist
+                ));
             }
+            return Ok(Modules::default());
+        };
+        let mut modules = self.content(bases, record, |file| modules::parse(file, record))?;
+        for document in &mut modules.set_aside {
+            *document = format!("{id}: {}: {document}", escape(&record.location));
+            self.reporter.detail(format!("{document}: this document of the list is set aside"));
         }
+        Ok(modules)
     }
 
     /// A URL of the dist's definition, for this architecture.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use elsewhere::model::{Arch, Dist, KeyPin, Repository, RepositoryPriority};
+use elsewhere::model::{Arch, Dist, KeyPin, Repository, RepositoryCost, RepositoryPriority};
 
 use super::keys::Key;
 use super::repository::write;
@@ -113,6 +113,8 @@ pub fn write_dist(
             }],
             modular: place.repo == Repo::AppStream && release.has_modules(),
             priority: RepositoryPriority::default(),
+            cost: RepositoryCost::default(),
+            module_hotfixes: false,
             only: Vec::new(),
         });
     }
