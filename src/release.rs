@@ -135,7 +135,7 @@ pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseE
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(to)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o755).open(to)?;
     io::copy(&mut File::open(from)?, &mut file)?;
     file.flush()?;
     files::set_mode(&file, 0o755)?;

@@ -19,6 +19,7 @@ use super::{Context, Keys, Verification, launchers};
 use crate::error::Error;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::prefix::{Generation, Lock, Prefix};
+use crate::tools::files;
 use crate::verify::{Finding, Problem};
 
 /// What an ELF file begins with.
@@ -172,7 +173,10 @@ impl Repair<'_> {
                 FileKind::Directory => fs::create_dir(&to).map(|()| true)?,
                 FileKind::Symlink { target } => symlink(target, &to).map(|()| true)?,
                 FileKind::File { .. } if file.is_config() || !is_elf(&from)? => false,
-                FileKind::File { .. } => fs::copy(&from, &to).map(|_| true)?,
+                FileKind::File { .. } => {
+                    files::copy(&File::open(&from)?, |mode| files::create(&to, mode))
+                        .map(|_| true)?
+                }
             };
             files.extend(is_added.then(|| file.clone()));
         }

@@ -315,10 +315,7 @@ fn copy_durably(source: &Path, destination: &Path) -> io::Result<()> {
     if metadata.is_symlink() {
         return std::os::unix::fs::symlink(fs::read_link(source)?, destination);
     }
-    let mut new = File::create_new(destination)?;
-    io::copy(&mut File::open(source)?, &mut new)?;
-    steps::set_mode(&new, metadata.permissions().mode() & 0o777)?;
-    steps::set_time(&new, metadata.modified());
+    let new = steps::copy(&File::open(source)?, |mode| steps::create(destination, mode))?;
     new.sync_all()
 }
 

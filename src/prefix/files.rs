@@ -70,7 +70,7 @@ pub(super) fn write(
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     files::set_mode(&file, mode)?;
     file.sync_all()
@@ -174,5 +174,8 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrefixErr
 pub(super) fn available_space(path: &Path) -> io::Result<u64> {
     let there = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
     let answer = rustix::fs::statvfs(there)?;
+    if answer.f_blocks == 0 {
+        return Err(rustix::io::Errno::NOSYS.into());
+    }
     Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
 }

@@ -16,6 +16,7 @@ use super::layout::Layout;
 use super::{Prefix, files, program};
 use crate::model::{Arch, escape};
 use crate::report::Reporter;
+use crate::tools::files as steps;
 use crate::tools::manners::Manners;
 
 /// How often a waiting run tries again.
@@ -139,7 +140,7 @@ fn attempt(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixEr
         }
         Err(Errno::WOULDBLOCK) => Ok(Attempt::Held(Holder::read(&mut file))),
         Err(Errno::INTR) => Ok(Attempt::Again),
-        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+        Err(error) if error == Errno::NOLCK || steps::is_refusal(&error.into()) => {
             without_flock(layout, reporter)
         }
         Err(error) => Err(failed("lock", &path)(error.into())),
@@ -242,13 +243,22 @@ impl Holder {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        let mut file = match std::mem::replace(&mut self.hold, Hold::Owner) {
+            Hold::Flock { file } => Some(file),
+            Hold::Owner => None,
+        };
+        let is_owner = file.is_none();
+        let mut give_up = || {
+            if let Some(file) = file.take() {
+                // A child that another thread is just starting has a copy of the open file.
+                let _ = rustix::fs::flock(&file, FlockOperation::Unlock);
+            }
+        };
         // Only once: the owner's file may be another run's a moment later.
-        let is_removed = remove_skeleton_if_empty(&self.layout, &self.made);
-        match &self.hold {
-            // A child that another thread is just starting has a copy of the open file.
-            Hold::Flock { file } => drop(rustix::fs::flock(file, FlockOperation::Unlock)),
-            Hold::Owner if !is_removed => drop(fs::remove_file(self.layout.owner())),
-            Hold::Owner => {}
+        let is_removed = remove_skeleton_if_empty(&self.layout, &self.made, &mut give_up);
+        give_up();
+        if is_owner && !is_removed {
+            let _ = fs::remove_file(self.layout.owner());
         }
     }
 }
@@ -256,7 +266,7 @@ impl Drop for Lock {
 /// Removes a prefix in which nothing is installed: `rmdir` refuses whatever is not empty. The
 /// prefix's own directory and those above it go only if this run made them. Whether it gave up the
 /// lock on the way.
-fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
+fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf], give_up: &mut dyn FnMut()) -> bool {
     if layout.members().exists() || Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
         return false;
     }
@@ -273,6 +283,8 @@ fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf]) -> bool {
     // From here on another run may begin: whatever it makes keeps `rmdir` from succeeding.
     let _ = fs::remove_file(layout.owner());
     let _ = fs::remove_file(layout.lock());
+    // On NFS and FUSE what is open stays, under another name.
+    give_up();
     let _ = fs::remove_dir(layout.hidden());
     for directory in made.iter().rev() {
         let _ = fs::remove_dir(directory);

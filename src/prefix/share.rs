@@ -173,10 +173,11 @@ impl Session<'_> {
 
 /// Makes the file `path`, fills it, and gives it the mode and the time of `like`.
 fn make(like: &File, path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    let new = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let metadata = like.metadata()?;
+    let mode = metadata.permissions().mode() & 0o777;
+    let new = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
     let finish = || {
-        let metadata = like.metadata()?;
-        steps::set_mode(&new, metadata.permissions().mode() & 0o777)?;
+        steps::set_mode(&new, mode)?;
         steps::set_time(&new, metadata.modified());
         Ok(())
     };

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, PermissionsExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt, PermissionsExt};
 
 use super::RelocateError;
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath, Taken};
@@ -150,7 +150,8 @@ impl<'a> Tree<'a> {
         mode: u32,
     ) -> Result<(), RelocateError> {
         self.prepare_parent(path)?;
-        self.dir.write(path, text).map_err(at(path))?;
+        let new = self.open_new(path.as_path(), mode);
+        new.and_then(|mut new| new.write_all(text.as_bytes())).map_err(at(path))?;
         files::set_mode_in(&self.dir, path, mode).map_err(at(path))?;
         let checksum = Checksum::of(text.as_bytes());
         let kind = FileKind::File { size: text.len() as u64, checksum, packaged: None };
@@ -194,7 +195,7 @@ impl<'a> Tree<'a> {
         for (number, name) in names.iter().enumerate() {
             self.prepare_parent(name)?;
             match number {
-                0 => self.copy_with_time(name, NEW, &metadata).map_err(at(name))?,
+                0 => self.copy(name, NEW).map_err(at(name))?,
                 _ => self.dir.hard_link(path, &self.dir, NEW).map_err(at(name))?,
             }
             self.dir.rename(NEW, &self.dir, name).map_err(at(name))?;
@@ -202,11 +203,16 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn copy_with_time(&self, from: &RelPath, to: &str, metadata: &Metadata) -> io::Result<()> {
-        self.dir.copy(from, &self.dir, to)?;
-        let file = self.dir.open_with(to, OpenOptions::new().read(true).write(true))?;
-        files::set_time(&file.into_std(), metadata.modified().map(|time| time.into_std()));
-        Ok(())
+    fn copy(&self, from: &RelPath, to: &str) -> io::Result<()> {
+        let from = self.dir.open(from)?.into_std();
+        files::copy(&from, |mode| self.open_new(to.as_ref(), mode)).map(drop)
+    }
+
+    /// A file that was not there, for writing.
+    fn open_new(&self, path: &Path, mode: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(mode);
+        self.dir.open_with(path, &options).map(|file| file.into_std())
     }
 
     /// Every name of the file at `path`, that first.

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -70,6 +70,25 @@ pub(crate) fn settle(
         }
         result => result,
     }
+}
+
+/// Copies the file `from`, with its permissions and its time, to the new one that `make` makes with these
+/// permissions.
+pub(crate) fn copy(
+    mut from: &File,
+    make: impl FnOnce(u32) -> io::Result<File>,
+) -> io::Result<File> {
+    let metadata = from.metadata()?;
+    let mut to = make(metadata.mode() & 0o777)?;
+    io::copy(&mut from, &mut to)?;
+    set_mode(&to, metadata.mode() & 0o777)?;
+    set_time(&to, metadata.modified());
+    Ok(to)
+}
+
+/// Makes a file that was not there, for writing, with these permissions as far as the umask lets it.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Sets when a file was changed, where its file system keeps that: nothing depends on it.

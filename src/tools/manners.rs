@@ -38,7 +38,7 @@ impl Manners {
 
 fn look(place: &Path) -> io::Result<Manners> {
     let (file, directory) = (place.join("file"), place.join("directory"));
-    fs::write(&file, "#!/bin/sh\n")?;
+    files::create(&file, 0o755)?;
     fs::create_dir(&directory)?;
     let mode = |path: &Path, mode| {
         // Where it is refused, looking tells.

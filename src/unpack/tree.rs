@@ -35,13 +35,14 @@ impl<'a> Tree<'a> {
         self.enter(Some(path.clone())).map(drop)
     }
 
-    /// Makes a regular file that was not there. Unless [`NewFile::keep`] is called it goes away.
-    pub(super) fn create(&mut self, path: &RelPath) -> io::Result<NewFile<'_>> {
+    /// Makes a regular file that was not there. Unless [`NewFile::keep`] is called it goes away. It has
+    /// `mode` at once, as far as the umask lets it: not every file system changes that later.
+    pub(super) fn create(&mut self, path: &RelPath, mode: u32) -> io::Result<NewFile<'_>> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let parent = self.enter(path.parent())?;
         let name = path.file_name().to_owned();
-        let file = openat(parent, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
+        let file = openat(parent, name.as_str(), flags, Mode::from_raw_mode(mode))?;
         Ok(NewFile { file: File::from(file), parent, name, keep: false })
     }
 

@@ -61,7 +61,7 @@ impl<'a> Writer<'a> {
         archive: &mut Archive<R>,
     ) -> Result<(), UnpackError> {
         let failed = write_error(self.header, path);
-        let mut new = self.tree.create(path).map_err(failed)?;
+        let mut new = self.tree.create(path, mode).map_err(failed)?;
         self.copier.prove(file, archive, |bytes| new.file.write_all(bytes).map_err(failed))?;
         new.keep(mode, file.mtime).map_err(failed)
     }
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let mut source = self.tree.open(existing).map_err(failed)?;
-        let mut new = self.tree.create(path).map_err(failed)?;
+        let mut new = self.tree.create(path, mode).map_err(failed)?;
         io::copy(&mut source, &mut new.file).map_err(failed)?;
         new.keep(mode, file.mtime).map_err(failed)
     }

@@ -7,7 +7,7 @@
  *   types       directories do not tell what their entries are (old XFS)
  *   moves       directories cannot be renamed (lower layers of overlays)
  *   modes       everything has mode 0777, and setting it does nothing (drvfs, CIFS)
- *   chmod       everything has mode 0777, and setting it is refused (exFAT of another owner)
+ *   chmod       setting modes is refused (exFAT of another owner)
  *   no-x        everything has mode 0666, and setting it does nothing
  *   symlinks    there are none
  *   links       there are no hard links
@@ -126,7 +126,7 @@ static void write_there(pid_t thread, uint64_t address, void *bytes, size_t size
 static mode_t shown(mode_t mode) {
 	if (S_ISLNK(mode))
 		return mode;
-	if (has("modes") || has("chmod"))
+	if (has("modes"))
 		return (mode & ~07777) | 0777;
 	if (has("no-x"))
 		return (mode & ~07777) | (S_ISDIR(mode) ? 0777 : 0666);
@@ -189,7 +189,7 @@ static int mode_call(struct seccomp_notif *call, int64_t *answer, int at, uint64
 	if (read_path(call->pid, name, path, sizeof path) != 0)
 		return 0;
 	int base = look(call->pid, at);
-	*answer = fchmodat(base, path, 0777, 0) != 0 ? -errno : has("chmod") ? -EPERM : 0;
+	*answer = fchmodat(base, path, 0777, 0) != 0 ? -errno : 0;
 	close(base);
 	return 1;
 }
@@ -217,7 +217,7 @@ static int entries_call(struct seccomp_notif *call, int64_t *answer) {
 /* Answers a call: 1 when `*answer` is the answer, 0 when the kernel is to. */
 static int answer_call(struct seccomp_notif *call, int64_t *answer) {
 	const __u64 *args = call->data.args;
-	int changes_modes = has("modes") || has("chmod") || has("no-x");
+	int changes_modes = has("modes") || has("no-x");
 	*answer = 0;
 	switch (call->data.nr) {
 	case SYS_utimensat:
@@ -239,17 +239,19 @@ static int answer_call(struct seccomp_notif *call, int64_t *answer) {
 		*answer = -EXDEV;
 		return has("moves") && is_directory(call->pid, args[0], args[1]);
 	case SYS_fchmod: {
-		if (!changes_modes)
-			return 0;
+		*answer = -EPERM;
+		if (!changes_modes || has("chmod"))
+			return has("chmod");
 		int shared = share(call->pid, args[0]);
 		fchmod(shared, 0777);
 		close(shared);
-		*answer = has("chmod") ? -EPERM : 0;
+		*answer = 0;
 		return 1;
 	}
 	case SYS_fchmodat:
 	case SYS_fchmodat2:
-		return changes_modes && mode_call(call, answer, args[0], args[1]);
+		*answer = -EPERM;
+		return has("chmod") || (changes_modes && mode_call(call, answer, args[0], args[1]));
 	case SYS_symlinkat:
 		*answer = -EPERM;
 		return has("symlinks");
@@ -267,7 +269,8 @@ static int answer_call(struct seccomp_notif *call, int64_t *answer) {
 		*answer = -EXDEV;
 		return has("moves") && is_directory(call->pid, AT_FDCWD, args[0]);
 	case SYS_chmod:
-		return changes_modes && mode_call(call, answer, AT_FDCWD, args[0]);
+		*answer = -EPERM;
+		return has("chmod") || (changes_modes && mode_call(call, answer, AT_FDCWD, args[0]));
 	case SYS_symlink:
 		*answer = -EPERM;
 		return has("symlinks");
