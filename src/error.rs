@@ -395,6 +395,7 @@ fn fetch_status(error: &FetchError) -> u8 {
     match error {
         FetchError::Cache { .. } | FetchError::Full { .. } => 6,
         FetchError::System(_) => HOST,
+        FetchError::Variable(_) => 2,
         FetchError::Cancelled => INTERRUPTED,
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }

@@ -268,7 +268,7 @@ fn helpers_that_lost_their_power_are_not_taken_for_good() {
 fn missing_certificates_and_odd_proxies_are_found() {
     let network = |variables: &[(&str, &str)]| visit_with("", &[], variables).state("network");
     assert_eq!(network(&[("SSL_CERT_FILE", "/nowhere")]), "limited certificates-variable");
-    assert_eq!(network(&[("https_proxy", "socks5://p")]), "limited proxy-malformed");
+    assert_eq!(network(&[("https_proxy", "ftp://p")]), "limited proxy-malformed");
     assert_eq!(network(&[("https_proxy", "http://p:1")]), "ok");
 }
 

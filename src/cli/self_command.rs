@@ -82,6 +82,7 @@ impl Update {
         })?;
         let mut options = Options::new(cache_dir);
         options.mirror = host.mirror()?.map(str::to_owned);
+        options.variables = host.network_variables();
         let fetcher = Fetcher::new(options, terminal)?;
         let base = self.base(host);
         let running = release::RUNNING;

@@ -121,6 +121,7 @@ impl<'a> Session<'a> {
         let mut options = Options::new(cache_dir);
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();
+        options.variables = host.network_variables();
         set_network(&mut options, config.network);
         limits::allow_files();
         let fetcher = Fetcher::new(options, terminal)?;

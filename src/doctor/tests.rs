@@ -159,9 +159,16 @@ fn the_way_to_the_network_is_looked_at_without_walking_it() {
     assert_eq!(seen(&subject), (State::Limited, "certificates-missing"));
     subject.network_variables = vec![("SSL_CERT_FILE", "/nonexistent".into())];
     assert_eq!(seen(&subject), (State::Limited, "certificates-variable"));
-    subject.network_variables = vec![("SSL_CERT_DIR", "/".into())];
+    let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/authority");
+    subject.network_variables = vec![("SSL_CERT_DIR", authority.into())];
     assert_eq!(seen(&subject), (State::Ok, ""));
-    subject.network_variables.push(("https_proxy", "socks5://proxy".into()));
+    let shown = network::observe(&subject)[0].evidence.clone();
+    assert!(shown.contains("no proxy") && shown.contains("SSL_CERT_DIR"), "{shown}");
+    subject.network_variables.push(("all_proxy", "socks5h://ann:s3cret@proxy".into()));
+    assert_eq!(seen(&subject), (State::Ok, ""));
+    let shown = network::observe(&subject)[0].evidence.clone();
+    assert!(shown.contains("socks5h://proxy:1080") && !shown.contains("s3cret"), "{shown}");
+    subject.network_variables.push(("https_proxy", "ftp://proxy".into()));
     assert_eq!(seen(&subject), (State::Limited, "proxy-malformed"));
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::model::{Checksum, escape};
 use crate::tools::limits::Limit;
+use crate::tools::network::{Proxy, Unusable};
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +37,27 @@ pub enum FetchError {
     /// The system did not give what fetching needs: threads, memory, open files.
     #[error("cannot fetch anything on this machine as it is: {0}")]
     System(#[source] io::Error),
+    /// A variable about the network is set and cannot be used.
+    #[error("{0}")]
+    Variable(Unusable),
     /// The user asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// The proxy that was in the way of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// Its address, without name and password.
+    pub proxy: String,
+    /// The variable that names it.
+    pub variable: &'static str,
+}
+
+impl Through {
+    pub(super) fn of(proxy: &Proxy) -> Self {
+        Self { proxy: proxy.shown(), variable: proxy.variable }
+    }
 }
 
 /// A place that was tried, and why it did not serve.
@@ -85,6 +104,14 @@ pub enum Reason {
     /// The connection broke.
     #[error("the connection broke: {}", escape(.0))]
     Broken(String),
+    /// Something went wrong on the way through a proxy, which may itself be to blame.
+    #[error("through the proxy {}, which {} names: {reason}", .through.proxy, .through.variable)]
+    Proxied {
+        /// The proxy.
+        through: Through,
+        /// What happened.
+        reason: Box<Reason>,
+    },
     /// More came than may come.
     #[error("sends more than the {0} bytes that it should have")]
     TooLong(u64),
@@ -165,7 +192,27 @@ impl Reason {
         match self {
             Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) | Self::Broken(_) => true,
             Self::Status { code, .. } => matches!(code, 408 | 429 | 500..=599),
+            Self::Proxied { reason, .. } => reason.is_transient(),
             _ => false,
+        }
+    }
+
+    /// The same, as met on the way through a proxy. What a proxy hands on of a server is the server's.
+    pub(super) fn met(self, through: Option<Through>) -> Self {
+        match through {
+            Some(through) if !matches!(self, Self::NotFound(_)) => {
+                Self::Proxied { through, reason: Box::new(self) }
+            }
+            _ => self,
+        }
+    }
+
+    /// How long whoever answered asks to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Proxied { reason, .. } => reason.retry_after(),
+            _ => None,
         }
     }
 
@@ -232,6 +279,9 @@ impl FetchError {
             Self::Full { .. } => {
                 return Some("free some space, or choose another place with --cache-dir".into());
             }
+            Self::Variable(unusable) => {
+                return Some(format!("correct it, or `unset {}`", unusable.variable));
+            }
             Self::System(_) | Self::Cancelled => return None,
         };
         let reason = attempts.iter().map(|attempt| &attempt.reason).find_map(hint_for)?;
@@ -248,6 +298,16 @@ fn hint_for(reason: &Reason) -> Option<&'static str> {
         Reason::Tls(_) => Some(
             "check the clock and the CA certificates; SSL_CERT_FILE names another bundle of them",
         ),
+        Reason::Proxied { reason, .. } => match **reason {
+            Reason::Tls(_) => hint_for(reason),
+            Reason::Status { code: 407, .. } => {
+                Some("the proxy wants a name and a password: http://USER:PASSWORD@HOST:PORT")
+            }
+            _ => Some(
+                "does the proxy work? no_proxy names hosts that are reached without it, and --mirror \
+                 a server near by",
+            ),
+        },
         Reason::Digest { .. } | Reason::Size { .. } | Reason::TooLong(_) => Some(
             "a mirror in the middle of an update looks like this for a while; if it stays so, \
              something between here and the mirror changes files",

@@ -1,14 +1,16 @@
 //! One request and its answer, piece by piece, by whoever waits for them.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::header::HeaderMap;
 
-use super::error::Failure;
+use super::error::{Failure, Through};
 use super::http::{innermost, limit, reason};
 use super::{FetchError, Reason};
+use crate::tools::network::Way;
 
 /// Bytes of a piece.
 const CHUNK: usize = 128 * 1024;
@@ -24,7 +26,7 @@ pub(super) enum Message {
 /// A request and its answer.
 pub(super) enum Exchange {
     /// Nothing was asked yet.
-    Asking(Client, Request),
+    Asking(Client, Arc<Way>, Request),
     /// The head was handed over.
     Answering(Response),
     /// All was.
@@ -35,7 +37,7 @@ impl Exchange {
     /// What comes next.
     pub(super) fn next(&mut self) -> Message {
         match std::mem::replace(self, Self::Over) {
-            Self::Asking(client, request) => match ask(&client, request) {
+            Self::Asking(client, way, request) => match ask(&client, &way, request) {
                 Ok((head, response)) => {
                     *self = Self::Answering(response);
                     head
@@ -55,14 +57,28 @@ impl Exchange {
 }
 
 /// Asks, and waits for the answer's head.
-fn ask(client: &Client, request: Request) -> Result<(Message, Response), Failure> {
-    let host = request.url().host_str().unwrap_or_default().to_owned();
+fn ask(client: &Client, way: &Way, request: Request) -> Result<(Message, Response), Failure> {
+    let url = request.url().clone();
     let response = client.execute(request).map_err(|error| match limit(&error) {
         Some(number) => FetchError::System(io::Error::from_raw_os_error(number)).into(),
-        None => Failure::from(reason(&error, host)),
+        None => Failure::from(blamed(&error, way, error.url().unwrap_or(&url))),
     })?;
     let (status, url) = (response.status().as_u16(), response.url().clone());
     Ok((Message::Head(status, url, response.headers().clone()), response))
+}
+
+/// What went wrong with a request for `url`, and whether a proxy was in the way.
+fn blamed(error: &reqwest::Error, way: &Way, url: &Url) -> Reason {
+    let proxy = way.proxy(url).ok().flatten();
+    // Of a proxy only its own name is asked for here, but for those that want addresses.
+    let is_asked_here = proxy.as_ref().is_none_or(|proxy| proxy.wants_addresses());
+    let named = proxy.as_ref().filter(|_| !is_asked_here).map_or(url, |proxy| &proxy.url);
+    let reason = reason(error, named.host_str().unwrap_or_default().to_owned());
+    match reason {
+        // The answer's fault, not the way's.
+        Reason::Redirect(_) => reason,
+        reason => reason.met(proxy.as_ref().map(Through::of)),
+    }
 }
 
 /// The next piece of an answer.

@@ -12,18 +12,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
 use reqwest::blocking::{Client, Request};
 use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
+use reqwest::{Proxy, Url};
 
-use super::error::Failure;
+use super::error::{Failure, Through};
 use super::exchange::{Exchange, Message};
 use super::names::Names;
 use super::netrc::Netrc;
 use super::{FetchError, Options, Reason};
 use crate::report::Reporter;
 use crate::tools::limits::{Limit, causes};
+use crate::tools::network::{Unusable, Way};
 use crate::tools::threads;
 
 /// Requests to one host at a time: mirrors are run by volunteers.
@@ -46,6 +47,7 @@ pub(super) struct Http {
     connect_timeout: Duration,
     stall_timeout: Duration,
     minimum_rate: u64,
+    way: Arc<Way>,
     netrc: Netrc,
     /// The host of `--mirror`: the user vouched for it, so it may be told a password over http.
     mirror_host: Option<String>,
@@ -53,8 +55,14 @@ pub(super) struct Http {
 
 impl Http {
     /// Nothing is connected yet.
-    pub(super) fn new(options: &Options) -> Self {
-        let netrc = options.netrc.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+    pub(super) fn new(options: &Options, reporter: &dyn Reporter) -> Self {
+        let (netrc, problem) = match &options.netrc {
+            Some(path) => Netrc::read(path),
+            None => (Netrc::default(), None),
+        };
+        if let Some(problem) = problem {
+            reporter.warning(problem);
+        }
         let mirror = options.mirror.as_ref().and_then(|mirror| Url::parse(mirror).ok());
         Self {
             client: OnceLock::new(),
@@ -63,7 +71,8 @@ impl Http {
             connect_timeout: options.connect_timeout,
             stall_timeout: options.stall_timeout,
             minimum_rate: options.minimum_rate,
-            netrc: Netrc::parse(&netrc.unwrap_or_default()),
+            way: Arc::new(Way::new(options.variables.clone())),
+            netrc,
             mirror_host: mirror.as_ref().map(host),
         }
     }
@@ -75,24 +84,33 @@ impl Http {
         headers: HeaderMap,
         reporter: &'a dyn Reporter,
     ) -> Result<Answer<'a>, Failure> {
+        let proxy = self.way.check(url).map_err(FetchError::Variable)?;
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
         // A builder, because that turns a name and password in the URL into a header.
-        let request = client.get(self.with_credentials(url)).headers(headers).build();
-        let request = request.map_err(|error| Reason::Broken(innermost(&error)))?;
+        let request = client.get(url.clone()).headers(headers);
+        let request = match self.credentials(url) {
+            Some((login, password)) => request.basic_auth(login, Some(password)),
+            None => request,
+        };
+        let request = request.build().map_err(|error| Reason::Broken(innermost(&error)))?;
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
         let work = {
-            let (client, request) = (client.clone(), request.try_clone());
-            move || request.into_iter().for_each(|request| serve(&client, request, &sender))
+            let (client, way, request) = (client.clone(), self.way.clone(), request.try_clone());
+            move || request.into_iter().for_each(|request| serve(&client, &way, request, &sender))
         };
         let source = match threads::detach("request", work) {
             Ok(()) => Source::There(receiver),
-            Err(_) => Source::Here(Box::new(Exchange::Asking(client, request))),
+            Err(_) => Source::Here(Box::new(Exchange::Asking(client, self.way.clone(), request))),
         };
-        let mut body = Body { http: self, reporter, source, waited: Duration::ZERO, bytes: 0 };
+        let through = proxy.as_ref().map(Through::of);
+        let (waited, bytes) = (Duration::ZERO, 0);
+        let mut body = Body { http: self, reporter, source, through, waited, bytes };
         match body.receive()? {
             Message::Head(status, url, headers) => {
-                check_status(status, &headers)?;
+                // Over https the proxy lets through, and answers nothing itself.
+                let through = body.through.clone().filter(|_| url.scheme() == "http");
+                check_status(status, &headers).map_err(|reason| reason.met(through))?;
                 Ok(Answer { status, url, headers, body, _permit: permit })
             }
             Message::Chunk(_) | Message::End => {
@@ -102,23 +120,20 @@ impl Http {
         }
     }
 
-    /// `url` with the name and password that `.netrc` has for its host. No password goes over http,
-    /// but to the user's own mirror. Redirects to other hosts are not told it.
-    fn with_credentials(&self, url: &Url) -> Url {
-        let mut url = url.clone();
-        let is_safe = url.scheme() == "https" || self.mirror_host.as_ref() == Some(&host(&url));
-        let credentials = self.netrc.credentials(url.host_str().unwrap_or_default());
-        if let (Some((login, password)), true, "") = (credentials, is_safe, url.username()) {
-            // Both fail for URLs that can have none.
-            let _ = url.set_username(login);
-            let _ = url.set_password(Some(password));
-        }
-        url
+    /// The name and password that `.netrc` has for the host of `url`. No password goes over http, but
+    /// to the user's own mirror; and none to hosts that are not named, but to that. Redirects to other
+    /// hosts are not told it.
+    fn credentials(&self, url: &Url) -> Option<(&str, &str)> {
+        let is_own = self.mirror_host.as_ref() == Some(&host(url));
+        let is_safe = url.scheme() == "https" || is_own;
+        let is_asked = is_safe && url.username().is_empty() && url.password().is_none();
+        let named = url.host_str().filter(|_| is_asked)?;
+        self.netrc.credentials(named, is_own)
     }
 
     /// The client, shared by all requests.
     fn client(&self) -> Result<Client, Failure> {
-        let build = || build_client(self.connect_timeout, self.stall_timeout);
+        let build = || build_client(&self.way, self.connect_timeout, self.stall_timeout);
         match self.client.get_or_init(build) {
             Ok(client) => Ok(client.clone()),
             Err(Unmade::Tls(reason)) => Err(Reason::Tls(reason.clone()).into()),
@@ -206,6 +221,7 @@ struct Body<'a> {
     http: &'a Http,
     reporter: &'a dyn Reporter,
     source: Source,
+    through: Option<Through>,
     /// Time spent waiting for the network since the rate was last judged …
     waited: Duration,
     /// … and the bytes that came in it.
@@ -249,7 +265,7 @@ impl Body<'_> {
         }
         let least = u128::from(self.http.minimum_rate).saturating_mul(timeout.as_millis()) / 1000;
         if u128::from(self.bytes) <= least {
-            return Err(Reason::Stalled(timeout));
+            return Err(Reason::Stalled(timeout).met(self.through.clone()));
         }
         (self.waited, self.bytes) = (Duration::ZERO, 0);
         Ok(())
@@ -257,8 +273,8 @@ impl Body<'_> {
 }
 
 /// A request's thread. It ends early when nobody listens any more.
-fn serve(client: &Client, request: Request, sender: &SyncSender<Message>) {
-    let mut exchange = Exchange::Asking(client.clone(), request);
+fn serve(client: &Client, way: &Arc<Way>, request: Request, sender: &SyncSender<Message>) {
+    let mut exchange = Exchange::Asking(client.clone(), Arc::clone(way), request);
     loop {
         let message = exchange.next();
         let is_last = matches!(message, Message::End | Message::Failed(_));
@@ -298,19 +314,30 @@ fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
 }
 
 /// A client that speaks HTTP/2 where the server does, and checks certificates by the system's.
-fn build_client(connect_timeout: Duration, stall_timeout: Duration) -> Result<Client, Unmade> {
+fn build_client(
+    way: &Arc<Way>,
+    connect_timeout: Duration,
+    stall_timeout: Duration,
+) -> Result<Client, Unmade> {
     // Fails when another part of the process chose a provider already: then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
+        let (of_request, of_redirect) = (Arc::clone(way), Arc::clone(way));
+        // Whoever asks has checked the variables; so does whoever follows a redirect.
+        let proxy = move |url: &Url| Some(of_request.proxy(url).ok()??.url);
         Client::builder()
+            .no_proxy()
+            .proxy(Proxy::custom(proxy))
             .user_agent(concat!("elsewhere/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect_timeout)
             // Of each wait. Stalls are judged by the receiving side, and sooner, where it has a thread.
             .timeout(stall_timeout.saturating_mul(2).saturating_add(PATIENCE))
             .dns_resolver(Arc::new(Names))
             .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
-            .redirect(Policy::custom(|attempt| {
-                match redirect_refusal(attempt.previous(), attempt.url()) {
+            .redirect(Policy::custom(move |attempt| {
+                let refusal = redirect_refusal(attempt.previous(), attempt.url());
+                let unusable = || of_redirect.check(attempt.url()).err().map(told);
+                match refusal.or_else(unusable) {
                     Some(refusal) => attempt.error(refusal),
                     None => attempt.follow(),
                 }
@@ -321,6 +348,10 @@ fn build_client(connect_timeout: Duration, stall_timeout: Duration) -> Result<Cl
     builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(|error| {
         limit(&error).map_or_else(|| Unmade::Tls(innermost(&error)), Unmade::System)
     })
+}
+
+fn told(unusable: Unusable) -> String {
+    unusable.to_string()
 }
 
 /// Why a redirect is not followed, if it is not.
@@ -420,16 +451,19 @@ mod tests {
         let mut options = Options::new("/nonexistent");
         options.netrc = Some(path.clone());
         options.mirror = Some("http://a:8080/el".to_owned());
-        let http = Http::new(&options);
-        let login = |url: &str| {
-            let url = http.with_credentials(&Url::parse(url).unwrap());
-            url.password().map(|password| format!("{}:{password}", url.username()))
-        };
-        assert_eq!(login("https://a/x").as_deref(), Some("ann:s"));
-        assert_eq!(login("http://a:8080/x").as_deref(), Some("ann:s"));
+        let http = Http::new(&options, &crate::report::Silent::default());
+        let login = |url: &str| http.credentials(&Url::parse(url).unwrap());
+        assert_eq!(login("https://a/x"), Some(("ann", "s")));
+        assert_eq!(login("http://a:8080/x"), Some(("ann", "s")));
         assert_eq!(login("http://a/x"), None);
+        // The entry for all is for no stranger.
         assert_eq!(login("https://b/x"), None);
-        assert_eq!(login("https://own:word@a/x").as_deref(), Some("own:word"));
+        assert_eq!(login("https://own:word@a/x"), None);
+        options.mirror = Some("https://b/el".to_owned());
+        let http = Http::new(&options, &crate::report::Silent::default());
+        let login = |url: &str| http.credentials(&Url::parse(url).unwrap());
+        assert_eq!(login("https://b/x"), Some(("x", "y")));
+        assert_eq!(login("https://c/x"), None);
         std::fs::remove_file(path).unwrap();
     }
 

@@ -18,12 +18,13 @@ mod ranges;
 mod stream;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use document::Proof;
-pub use error::{Attempt, FetchError, Reason, Refusal};
+pub use error::{Attempt, FetchError, Reason, Refusal, Through};
 pub use location::{join, places};
 pub use stream::{End, Stream, StreamReader};
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub minimum_rate: u64,
     /// Names and passwords for private mirrors, where such a file exists.
     pub netrc: Option<PathBuf>,
+    /// The variables about proxies and certificates that are set.
+    pub variables: Vec<(&'static str, OsString)>,
 }
 
 impl Options {
@@ -73,6 +76,7 @@ impl Options {
             stall_timeout: Duration::from_secs(20),
             minimum_rate: 1024,
             netrc: None,
+            variables: Vec::new(),
         }
     }
 }
@@ -137,7 +141,7 @@ impl<'r> Fetcher<'r> {
     /// When the cache's directories cannot be made.
     pub fn new(options: Options, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
         let cache = Cache::open(options.cache_dir.clone())?;
-        let http = Http::new(&options);
+        let http = Http::new(&options, reporter);
         Ok(Self { options, reporter, cache, http, silent: Mutex::default() })
     }
 
@@ -231,10 +235,7 @@ impl<'r> Fetcher<'r> {
 
     /// Waits before a further round: longer each time, and as long as a server asked.
     fn pause(&self, round: u32, tried: &[Attempt]) -> Result<(), FetchError> {
-        let asked = tried.iter().filter_map(|attempt| match attempt.reason {
-            Reason::Status { retry_after, .. } => retry_after,
-            _ => None,
-        });
+        let asked = tried.iter().filter_map(|attempt| attempt.reason.retry_after());
         let own = self.options.pause.saturating_mul(1 << (round - 1).min(6));
         let wait = asked.min().unwrap_or_default().max(own).min(LONGEST_WAIT);
         let end = Instant::now() + wait;

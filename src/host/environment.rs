@@ -24,7 +24,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("NO_COLOR", "no colours, when it is set to anything"),
     ("TERM", "no colours and no progress bars when it is `dumb`"),
     ("COLUMNS", "the width of text that goes to no terminal (default: 80)"),
-    ("https_proxy", "proxy for https: http://[USER:PASSWORD@]HOST:PORT"),
+    ("https_proxy", "proxy for https: [SCHEME://][USER:PASSWORD@]HOST:PORT, http or socks5h …"),
     ("HTTPS_PROXY", "the same"),
     ("http_proxy", "proxy for http, which only --mirror uses"),
     ("HTTP_PROXY", "the same"),
@@ -56,7 +56,8 @@ const NETWORK: [&str; 10] = [
 pub(super) struct Environment(BTreeMap<&'static str, OsString>);
 
 impl Environment {
-    /// Reads the process's environment. Empty variables count as unset.
+    /// Reads the process's environment. Empty variables count as unset, where that is what all take
+    /// them for.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
     pub(super) fn read() -> Self {
@@ -67,7 +68,9 @@ impl Environment {
     fn with(value: impl Fn(&str) -> Option<OsString>) -> Self {
         let names = VARIABLES.iter().map(|(name, _)| *name);
         let set = names.filter_map(|name| Some((name, value(name)?)));
-        Self(set.filter(|(_, value)| !value.is_empty()).collect())
+        // Whoever reads the certificates takes an empty name for a file's.
+        let counts = |name: &str, value: &OsString| !value.is_empty() || name == "SSL_CERT_FILE";
+        Self(set.filter(|(name, value)| counts(name, value)).collect())
     }
 
     /// `ELSEWHERE_MIRROR`.

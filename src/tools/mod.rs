@@ -3,4 +3,5 @@
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod manners;
+pub(crate) mod network;
 pub(crate) mod threads;

@@ -52,6 +52,31 @@ impl Gateway {
         })
     }
 
+    /// A proxy that answers everything with this status.
+    pub(crate) fn refusing(status: &str) -> Self {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        Self::start(move |mut stream, heads| {
+            let head = head(&mut stream)?;
+            heads.lock().unwrap().push(head);
+            stream.write_all(answer.as_bytes())
+        })
+    }
+
+    /// A SOCKS proxy of both versions, which takes `upstream` for whatever is asked for. Its heads say
+    /// what that was: the version, whether by name or address, and who asked.
+    pub(crate) fn socks(upstream: &str) -> Self {
+        let upstream = upstream.to_owned();
+        Self::start(move |mut stream, heads| {
+            let asked = socks_head(&mut stream)?;
+            heads.lock().unwrap().push(asked);
+            let there = TcpStream::connect(&upstream)?;
+            let (mut from, mut to) = (stream.try_clone()?, there.try_clone()?);
+            std::thread::spawn(move || io::copy(&mut from, &mut to));
+            io::copy(&mut &there, &mut &stream)?;
+            stream.shutdown(std::net::Shutdown::Both)
+        })
+    }
+
     /// The heads of all requests so far, in small letters.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().iter().map(|head| head.to_lowercase()).collect()
@@ -94,6 +119,72 @@ fn head(stream: &mut impl Read) -> io::Result<String> {
         head.extend(byte);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// What a client asks of a SOCKS proxy; granted.
+fn socks_head(stream: &mut TcpStream) -> io::Result<String> {
+    match byte(stream)? {
+        4 => {
+            let rest = bytes(stream, 7)?;
+            let user = text_to_zero(stream)?;
+            let by_name = rest[3..6] == [0; 3] && rest[6] != 0;
+            let place = if by_name { text_to_zero(stream)? } else { address(&rest[3..]) };
+            stream.write_all(&[0, 90, 0, 0, 0, 0, 0, 0])?;
+            Ok(format!("4 {place} by {user:?}"))
+        }
+        _ => {
+            let methods = byte(stream)?;
+            let methods = bytes(stream, methods.into())?;
+            let mut user = String::new();
+            if methods.contains(&2) {
+                stream.write_all(&[5, 2])?;
+                byte(stream)?;
+                for end in [":", ""] {
+                    let length = byte(stream)?;
+                    user += &(String::from_utf8_lossy(&bytes(stream, length.into())?) + end);
+                }
+                stream.write_all(&[1, 0])?;
+            } else {
+                stream.write_all(&[5, 0])?;
+            }
+            let kind = bytes(stream, 4)?[3];
+            let place = match kind {
+                1 => address(&bytes(stream, 4)?),
+                4 => format!("{:?}", bytes(stream, 16)?),
+                _ => {
+                    let length = byte(stream)?;
+                    String::from_utf8_lossy(&bytes(stream, length.into())?).into_owned()
+                }
+            };
+            bytes(stream, 2)?;
+            stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+            Ok(format!("5 {place} by {user:?}"))
+        }
+    }
+}
+
+fn byte(stream: &mut TcpStream) -> io::Result<u8> {
+    Ok(bytes(stream, 1)?[0])
+}
+
+fn bytes(stream: &mut TcpStream, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    stream.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text_to_zero(stream: &mut TcpStream) -> io::Result<String> {
+    let mut text = Vec::new();
+    loop {
+        match byte(stream)? {
+            0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            byte => text.push(byte),
+        }
+    }
+}
+
+fn address(bytes: &[u8]) -> String {
+    bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(".")
 }
 
 /// Sends a head on, the path alone in its first line, and brings the answer.

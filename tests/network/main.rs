@@ -52,8 +52,12 @@ impl World {
     }
 
     fn fails(&self, mirror: &str, variables: &[(&str, &str)], parts: &[&str]) {
+        self.ends(3, mirror, variables, parts);
+    }
+
+    fn ends(&self, with: i32, mirror: &str, variables: &[(&str, &str)], parts: &[&str]) {
         let (status, told) = self.plan(mirror, variables);
-        assert_eq!(status, 3, "{told}");
+        assert_eq!(status, with, "{told}");
         for part in parts {
             assert!(told.contains(part), "{part:?} is not in:\n{told}");
         }
@@ -201,6 +205,157 @@ fn https_goes_through_the_proxy_and_is_vouched_for_by_a_sites_own_authority() {
     let netrc = world.netrc("localhost");
     world.works(&mirror, &[by_file, ("NETRC", &netrc)]);
     assert!(server.heads().last().unwrap().contains(BASIC));
+}
+
+#[test]
+fn a_variable_that_names_no_proxy_is_an_error_and_nothing_passes_it_by() {
+    let world = World::new("network-no-proxy");
+    for (name, value) in [
+        ("http_proxy", "ftp://ann:s3cret-w0rd@proxy:1"),
+        ("HTTP_PROXY", "http://ann:s3cret-w0rd@proxy:port"),
+        ("all_proxy", "http://"),
+        ("ALL_PROXY", "pr oxy"),
+        ("http_proxy", "socks6://proxy"),
+    ] {
+        let server = Server::start(world.tiny.mirror());
+        let unset = format!("unset {name}");
+        world.ends(2, &server.url(), &[(name, value)], &[name, &unset]);
+        assert_eq!(server.requests(), [] as [String; 0], "{name} {value}");
+    }
+    // What it is not about, and what needs no proxy, is fetched.
+    let url = world.server.url();
+    world.works(&url, &[("https_proxy", "ftp://proxy")]);
+    world.works(&url, &[("http_proxy", "ftp://proxy"), ("no_proxy", "127.0.0.0/8")]);
+    // A redirect does not get around it either.
+    let sending = Server::start("/nonexistent");
+    let path = "tiny.example/os/x86_64/repodata/repomd.xml";
+    sending.fault(path, Fault::redirect(format!("https://127.0.0.1:9/{path}")));
+    let set = [("https_proxy", "ftp://proxy"), ("ELSEWHERE_ATTEMPTS", "1")];
+    let (status, told) = world.plan(&sending.url(), &set);
+    assert!(status != 0 && told.contains("https_proxy names a proxy by a scheme"), "{told}");
+}
+
+#[test]
+fn a_proxy_that_fails_is_named_and_not_the_mirror_blamed() {
+    let world = World::new("network-bad-proxy");
+    let (http, https) = ("http://mirror.invalid", "https://mirror.invalid");
+    let once = ("ELSEWHERE_ATTEMPTS", "1");
+    let by =
+        |proxy: &str, variable: &str| format!("through the proxy {proxy}, which {variable} names");
+    let refused = "http://127.0.0.1:9";
+    let dead = format!("http://ann:{SECRET}@127.0.0.1:9");
+    world.fails(http, &[("http_proxy", &dead), once], &[&by(refused, "http_proxy"), "refused"]);
+    world.fails(https, &[("ALL_PROXY", &dead), once], &[&by(refused, "ALL_PROXY"), "refused"]);
+    let lost = "http://proxy.invalid:1";
+    let name = "the name proxy.invalid could not be resolved";
+    world.fails(https, &[("https_proxy", lost), once], &[&by(lost, "https_proxy"), name]);
+    let socks = "socks5h://127.0.0.1:9";
+    world.fails(https, &[("https_proxy", socks), once], &[&by(socks, "https_proxy")]);
+    for (status, part) in [("407 Who", "407"), ("503 No", "503"), ("403 No", "403")] {
+        let proxy = Gateway::refusing(status);
+        let url = format!("http://127.0.0.1:{}", proxy.port);
+        world.fails(http, &[("http_proxy", &url), once], &[&by(&url, "http_proxy"), part]);
+        world.fails(https, &[("https_proxy", &url), once], &[&by(&url, "https_proxy")]);
+    }
+}
+
+#[test]
+fn socks_proxies_of_both_versions_serve() {
+    let world = World::new("network-socks");
+    let first = |gateway: &Gateway| gateway.heads().first().cloned().unwrap_or_default();
+    for (scheme, user, expected) in [
+        ("socks4", "", "4 127.0.0.1 by \"\""),
+        ("socks", "", "4 127.0.0.1 by \"\""),
+        ("socks4a", "", "4 localhost by \"\""),
+        ("socks5", "", "5 127.0.0.1 by \"\""),
+        ("socks5h", "", "5 localhost by \"\""),
+        ("socks5h", "ann:p%40ss@", "5 localhost by \"ann:p@ss\""),
+    ] {
+        let proxy = Gateway::socks(&world.upstream());
+        let url = format!("{scheme}://{user}127.0.0.1:{}", proxy.port);
+        world.works("http://localhost", &[("all_proxy", &url)]);
+        let head = first(&proxy);
+        // What a machine takes localhost for is its own affair.
+        let same = head == expected || head.starts_with("5 [0, 0") && scheme == "socks5";
+        assert!(same, "{scheme}: {head}");
+    }
+    let server = Gateway::tls(&world.upstream());
+    let proxy = Gateway::socks(&format!("127.0.0.1:{}", server.port));
+    let (url, file) =
+        (format!("socks5h://127.0.0.1:{}", proxy.port), authority().join("974eb9f8.0"));
+    let by_file = ("SSL_CERT_FILE", file.to_str().unwrap());
+    world.works("https://localhost", &[("https_proxy", &url), by_file]);
+    assert_eq!(first(&proxy), "5 localhost by \"\"");
+}
+
+#[test]
+fn certificates_that_cannot_be_read_are_named() {
+    let world = World::new("network-certificates");
+    let empty = world.tiny.scratch.write("empty.pem", "");
+    let empty = empty.to_str().unwrap();
+    let https = "https://127.0.0.1:9";
+    for (name, value, part) in [
+        (
+            "SSL_CERT_FILE",
+            "/nowhere/x.pem",
+            "names /nowhere/x.pem, which cannot be read: No such file",
+        ),
+        ("SSL_CERT_FILE", "/", "cannot be read"),
+        ("SSL_CERT_FILE", empty, "holds no certificate"),
+        ("SSL_CERT_FILE", "", "is set to nothing"),
+        ("SSL_CERT_DIR", "/nowhere", "cannot be read: No such file"),
+        ("SSL_CERT_DIR", "/proc/self/task", "holds no certificate"),
+    ] {
+        world.ends(2, https, &[(name, value)], &[name, part, &format!("unset {name}")]);
+        world.works(&world.server.url(), &[(name, value)]);
+    }
+}
+
+#[test]
+fn passwords_reach_the_server_as_the_file_has_them() {
+    let world = World::new("network-netrc-forms");
+    let seen = |text: &str, variables: &[(&str, &str)]| {
+        let gateway = Gateway::plain(&world.upstream());
+        let file = world.tiny.scratch.write("netrc", text);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).unwrap();
+        let netrc = [("NETRC", file.to_str().unwrap())];
+        let mirror = format!("http://127.0.0.1:{}", gateway.port);
+        world.works(&mirror, &[&netrc, variables].concat());
+        let heads = gateway.heads();
+        let line = |head: &String| {
+            let line = head.lines().find(|line| line.starts_with("authorization: "));
+            line.map(|line| line.trim_start_matches("authorization: ").to_owned())
+        };
+        heads.first().and_then(line).unwrap_or_default()
+    };
+    // In small letters, as all heads.
+    let basic = |text: &str| {
+        format!("basic {}", support::packets::base64(text.as_bytes()).trim()).to_lowercase()
+    };
+    for (text, expected) in [
+        ("machine 127.0.0.1 login ann password %41b%", "ann:%41b%"),
+        ("machine 127.0.0.1 login \"ann b\" password \"p \\\"q\\\" :@/\"", "ann b:p \"q\" :@/"),
+        ("machine 127.0.0.1 login ann", "ann:"),
+        ("macdef x\n machine 127.0.0.1\n\nmachine 127.0.0.1 password only", ":only"),
+        ("default login own password mirror", "own:mirror"),
+    ] {
+        assert_eq!(seen(text, &[]), basic(expected), "{text}");
+    }
+    assert_eq!(seen("machine other login ann password x", &[]), "");
+}
+
+#[test]
+fn a_netrc_that_others_can_read_or_nobody_is_told() {
+    let world = World::new("network-netrc-modes");
+    let netrc = world.netrc("127.0.0.1");
+    let (status, told) = world.plan(&world.server.url(), &[("NETRC", &netrc)]);
+    assert!(
+        status == 0 && told.contains(&format!("others may read the passwords in {netrc}")),
+        "{told}"
+    );
+    let (status, told) = world.plan(&world.server.url(), &[("NETRC", "/proc/self/task")]);
+    assert!(status == 0 && told.contains("/proc/self/task cannot be read"), "{told}");
 }
 
 #[test]
