@@ -27,9 +27,7 @@ impl Evr {
     /// one that is too large for RPM counts as the largest.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let is_number =
-            |epoch: &str| !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
-        let (epoch, rest) = match text.split_once(':').filter(|(epoch, _)| is_number(epoch)) {
+        let (epoch, rest) = match text.split_once(':').filter(|_| Self::has_epoch(text)) {
             Some((epoch, rest)) => (epoch.parse().unwrap_or(u32::MAX), rest),
             None => (0, text),
         };
@@ -37,12 +35,19 @@ impl Evr {
         Self { epoch, version: version.to_owned(), release: release.to_owned() }
     }
 
+    /// Whether `text` begins with digits and a colon: an epoch.
+    #[must_use]
+    pub fn has_epoch(text: &str) -> bool {
+        let is_number = |epoch: &str| epoch.bytes().all(|byte| byte.is_ascii_digit());
+        text.split_once(':').is_some_and(|(epoch, _)| !epoch.is_empty() && is_number(epoch))
+    }
+
     /// `[EPOCH:]VERSION[-RELEASE]`, as dependencies have it: [`Self::parse`] reads it.
     #[must_use]
     pub fn as_text(&self) -> String {
-        let has_colon = self.version.contains(':');
-        let epoch =
-            if self.epoch == 0 && !has_colon { String::new() } else { format!("{}:", self.epoch) };
+        // Else the version's own beginning would be taken for one.
+        let is_needed = self.epoch != 0 || Self::has_epoch(&self.version);
+        let epoch = if is_needed { format!("{}:", self.epoch) } else { String::new() };
         let release =
             if self.release.is_empty() { String::new() } else { format!("-{}", self.release) };
         format!("{epoch}{}{release}", self.version)

@@ -3,7 +3,7 @@
 
 use super::RepodataError;
 use super::xml::Element;
-use crate::model::{Comparison, Index, StrId};
+use crate::model::{Comparison, Evr, Index, StrId};
 
 /// One entry. Used again for each, so that its buffers are allocated once.
 #[derive(Debug, Default)]
@@ -60,19 +60,7 @@ impl Entry {
     /// than any other, and with an epoch alone older than any of that epoch.
     pub(super) fn bound(&mut self, index: &mut Index) -> (Comparison, Option<StrId>) {
         let Some(comparison) = self.flags else { return (Comparison::Any, None) };
-        self.next_evr.clear();
-        if !matches!(self.epoch.as_str(), "" | "0") {
-            self.next_evr.push_str(&self.epoch);
-            self.next_evr.push(':');
-        } else if has_epoch(&self.version) {
-            // Else the version's own beginning would be taken for one.
-            self.next_evr.push_str("0:");
-        }
-        self.next_evr.push_str(&self.version);
-        if !self.release.is_empty() {
-            self.next_evr.push('-');
-            self.next_evr.push_str(&self.release);
-        }
+        write_evr(&mut self.next_evr, &self.epoch, &self.version, &self.release);
         if self.evr_id.is_none() || self.evr != self.next_evr {
             std::mem::swap(&mut self.evr, &mut self.next_evr);
             self.evr_id = Some(index.strings.intern(&self.evr));
@@ -94,9 +82,19 @@ fn comparison(flags: &str) -> Comparison {
     }
 }
 
-/// Whether `version` begins as one with an epoch does: with digits and a colon.
-fn has_epoch(version: &str) -> bool {
-    version.split_once(':').is_some_and(|(epoch, _)| {
-        !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit())
-    })
+/// Puts `[EPOCH:]VERSION[-RELEASE]` into `text`, as [`Evr::parse`] reads it. What is missing is empty.
+pub(super) fn write_evr(text: &mut String, epoch: &str, version: &str, release: &str) {
+    text.clear();
+    if !matches!(epoch, "" | "0") {
+        text.push_str(epoch);
+        text.push(':');
+    } else if Evr::has_epoch(version) {
+        // Else the version's own beginning would be taken for one.
+        text.push_str("0:");
+    }
+    text.push_str(version);
+    if !release.is_empty() {
+        text.push('-');
+        text.push_str(release);
+    }
 }

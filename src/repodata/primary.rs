@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 
 use super::decode::{Measured, decompress, newlines};
-use super::entry::Entry;
+use super::entry::{Entry, write_evr};
 use super::repomd::RepomdRecord;
 use super::xml::{Element, Xml};
 use super::{Proven, RepodataError, brief, location_of, number, quote, stronger};
@@ -89,9 +89,8 @@ fn line(xml: &Document<'_>) -> usize {
 struct Draft {
     name: Option<String>,
     arch: Option<String>,
-    evr: Evr,
-    /// Whether the epoch is beyond what RPM knows.
-    is_epoch_absurd: bool,
+    /// `[EPOCH:]VERSION[-RELEASE]`
+    evr: String,
     checksum: Option<Proven>,
     location: Option<String>,
     /// Bytes of the package file, and of its files when installed; 0 where it does not say.
@@ -110,9 +109,10 @@ struct Draft {
 
 impl Draft {
     fn clear(&mut self) {
-        (self.name, self.arch, self.evr) = (None, None, Evr::default());
+        (self.name, self.arch) = (None, None);
+        self.evr.clear();
         (self.checksum, self.location, self.size) = (None, None, (0, 0));
-        (self.is_epoch_absurd, self.is_partial) = (false, false);
+        self.is_partial = false;
         for relations in
             [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
         {
@@ -218,7 +218,7 @@ impl Draft {
             section => self.relations(section).clear(),
         }
         while let Some(element) = xml.child()? {
-            let has_name = self.entry.read(&element)?;
+            let has_name = element.name() == "entry" && self.entry.read(&element)?;
             xml.skip()?;
             let is_requires = matches!(section, Section::Requires);
             let is_none = self.entry.is_for_scriptlet || self.entry.is_rpms_own();
@@ -250,22 +250,16 @@ impl Draft {
     /// Reads `<version>`. What is missing is empty. An epoch that is no number counts as a part of the
     /// version, as for libsolv.
     fn read_evr(&mut self, element: &Element<'_>) -> Result<(), RepodataError> {
-        let mut epoch = String::new();
-        self.evr = Evr::default();
+        let (mut epoch, mut version, mut release) = (None, None, None);
         element.attributes(|key, value| match key {
-            "ver" => value.clone_into(&mut self.evr.version),
-            "rel" => value.clone_into(&mut self.evr.release),
-            "epoch" => value.clone_into(&mut epoch),
+            "ver" => version = Some(value.to_owned()),
+            "rel" => release = Some(value.to_owned()),
+            "epoch" if value != "0" => epoch = Some(value.to_owned()),
             _ => {}
         })?;
-        self.is_epoch_absurd = false;
-        if epoch.bytes().all(|byte| byte.is_ascii_digit()) {
-            let parsed = if epoch.is_empty() { Ok(0) } else { epoch.parse() };
-            self.is_epoch_absurd = parsed.is_err();
-            self.evr.epoch = parsed.unwrap_or(0);
-        } else {
-            self.evr.version = format!("{epoch}:{}", self.evr.version);
-        }
+        let [epoch, version, release] =
+            [&epoch, &version, &release].map(|it| it.as_deref().unwrap_or_default());
+        write_evr(&mut self.evr, epoch, version, release);
         Ok(())
     }
 
@@ -276,7 +270,8 @@ impl Draft {
         if self.is_partial {
             return Err("it says twice what it is, and not the same".to_owned());
         }
-        if self.is_epoch_absurd {
+        let epoch = self.evr.split(':').next().filter(|_| Evr::has_epoch(&self.evr));
+        if epoch.is_some_and(|epoch| epoch.parse::<u32>().is_err()) {
             return Err("its epoch is larger than any that RPM knows".to_owned());
         }
         let checksum = match self.checksum.take() {
@@ -289,15 +284,15 @@ impl Draft {
             return Err(format!("it lies at {location}, where this repository may not send"));
         }
         let own = NameHash::of(name);
-        let is_own = |it: &Provide| it.name == own && it.comparison == Comparison::Equal;
-        if !self.provides.iter().any(is_own) {
-            let evr = Some(index.strings.intern(&self.evr.as_text()));
-            self.provides.push(Provide { name: own, comparison: Comparison::Equal, evr });
+        let evr = Some(index.strings.intern(&self.evr));
+        let itself = Provide { name: own, comparison: Comparison::Equal, evr };
+        if !self.provides.contains(&itself) {
+            self.provides.push(itself);
         }
         Ok(Package {
             name: index.strings.intern(name),
             arch: index.strings.intern(self.arch.as_deref().unwrap_or("noarch")),
-            evr: std::mem::take(&mut self.evr),
+            evr: Evr::parse(&self.evr),
             location: location.into(),
             checksum,
             repository: scope.repository,
@@ -320,7 +315,7 @@ impl Draft {
         SetAside {
             has: has.collect(),
             name,
-            evr: std::mem::take(&mut self.evr),
+            evr: Evr::parse(&self.evr),
             repository: scope.repository,
             line,
             why,

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![allow(clippy::print_stdout, reason = "a test says what it passes over")]
 
+mod corpus;
 mod document;
 mod entries;
 mod lists;
+mod mutation;
+#[cfg(feature = "real-tools")]
+mod oracle;
 mod packages;
 mod real;
 mod repomd;

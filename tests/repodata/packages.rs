@@ -76,9 +76,10 @@ fn what_a_version_lacks_is_empty() {
     assert_eq!(evr(r#"<version ver="1" rel="1"/>"#), "1-1");
     assert_eq!(evr(r#"<version epoch="" ver="1" rel="1"/>"#), "1-1");
     assert_eq!(evr(r#"<version epoch="007" ver="1" rel="1"/>"#), "7:1-1");
-    assert_eq!(evr(r#"<version epoch="q" ver="1" rel="1"/>"#), "0:q:1-1");
-    assert_eq!(evr(r#"<version epoch="-1" ver="1" rel="1"/>"#), "0:-1:1-1");
+    assert_eq!(evr(r#"<version epoch="q" ver="1" rel="1"/>"#), "q:1-1");
+    assert_eq!(evr(r#"<version epoch="-1" ver="1" rel="1"/>"#), "-1:1-1");
     assert_eq!(evr(r#"<version ver="2:1" rel="1"/>"#), "0:2:1-1");
+    assert_eq!(evr(r#"<version epoch="2:1" ver="1" rel="1"/>"#), "2:1:1-1");
     assert_eq!(evr(r#"<version epoch="0" rel="1"/>"#), "-1");
     assert_eq!(evr(r#"<version epoch="0" ver="1"/>"#), "1");
     assert_eq!(evr(r#"<version/>"#), "");
