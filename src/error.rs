@@ -8,7 +8,7 @@ use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
-use crate::model::{Arch, LockError, escape};
+use crate::model::{Arch, LockError, escape, shell_word};
 use crate::pipeline::metadata::{MetadataError, is_malformed};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
@@ -226,6 +226,18 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// What is to go live again is not as it was made.
+    #[error("generation {number} of {arch} is damaged: {}", first(paths))]
+    DamagedGeneration {
+        /// The prefix.
+        path: PathBuf,
+        /// The architecture.
+        arch: Arch,
+        /// The generation.
+        number: u32,
+        /// The damaged files.
+        paths: Vec<String>,
+    },
     /// No failure: the answer of `update --check`, which goes into the exit status alone.
     #[error("there is an update")]
     UpdateAvailable,
@@ -275,7 +287,7 @@ impl Error {
             | Self::Smoke(SmokeError::Io { .. })
             | Self::Audit(_) => 6,
             Self::Verify(_) => 6,
-            Self::Damaged { .. } => 8,
+            Self::Damaged { .. } | Self::DamagedGeneration { .. } => 8,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }
             | Self::Musl
@@ -321,6 +333,11 @@ impl Error {
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
             Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::DamagedGeneration { path, .. } => Some(format!(
+                "to put it right: elsewhere verify --repair --all {}; to go there as it is: \
+                 --no-verify",
+                shell_word(&shown(path))
+            )),
             Self::TooNew { fits, .. } => Some(match fits {
                 Some(dist) => format!(
                     "-d {dist} fits, and -d auto chooses; name other machines with --for \
@@ -400,6 +417,15 @@ fn fetch_status(error: &FetchError) -> u8 {
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
         }
+    }
+}
+
+/// The first of some paths, and how many more there are.
+fn first(paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        [path] => escape(path).into_owned(),
+        [path, more @ ..] => format!("{} and {} more", escape(path), more.len()),
     }
 }
 

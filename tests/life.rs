@@ -517,3 +517,86 @@ fn a_prefix_of_the_script_is_adopted_with_its_configuration() {
     world.ok(&["rollback", "p"]);
     assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part 1");
 }
+
+/// A prefix at version 2 of `tool`, whose generations have `part` alike: the same files on disk, where
+/// the file system makes no copies that are shared until they are written to.
+fn with_two_generations(name: &str) -> (World, std::path::PathBuf) {
+    let world = world(name);
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    let prefix = world.prefix("p");
+    (world, prefix)
+}
+
+const SHARED: &str = "libexec/part/part";
+
+/// Writes rubbish into a file of a generation, in place.
+fn damage(prefix: &Path, generation: &str) {
+    let path = prefix.join(".elsewhere/x86_64").join(generation).join(SHARED);
+    let mode = fs::metadata(&path).unwrap().permissions();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&path, "part=rotten\n").unwrap();
+    fs::set_permissions(&path, mode).unwrap();
+}
+
+/// Whether the file is the same one in both generations; where not, both are damaged by hand.
+fn damage_both(prefix: &Path) -> bool {
+    let inode = |generation: &str| {
+        fs::metadata(prefix.join(".elsewhere/x86_64").join(generation).join(SHARED)).unwrap().ino()
+    };
+    let is_one = inode("1") == inode("2");
+    damage(prefix, "2");
+    if !is_one {
+        damage(prefix, "1");
+    }
+    is_one
+}
+
+#[test]
+fn damage_that_generations_share_is_named_and_mended_in_all() {
+    let (world, prefix) = with_two_generations("shared");
+    let is_one = damage_both(&prefix);
+    let told = world.fails(8, &["verify", "p"]);
+    let named = told.contains("x86_64: generation 1 shares damaged files, and is damaged too");
+    assert_eq!(named, is_one, "{told}");
+    // Nobody goes back to what is damaged without a word.
+    let told = world.fails(8, &["rollback", "p"]);
+    assert!(told.contains("generation 1 of x86_64 is damaged: libexec/part/part"), "{told}");
+    assert!(told.contains("verify --repair --all"), "{told}");
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 2 part rotten");
+    let told = world.ok(&["verify", "--repair", "p"]);
+    assert!(told.contains("libexec/part/part: put back in x86_64 generation 1 too"), "{told}");
+    world.ok(&["verify", "--all", "p"]);
+    world.set_online(false);
+    world.ok(&["rollback", "p"]);
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+}
+
+#[test]
+fn what_is_gone_back_to_is_put_right_by_what_is_live() {
+    let (world, prefix) = with_two_generations("back");
+    world.set_online(false);
+    // A file of its own, which is damaged alone.
+    let path = prefix.join(".elsewhere/x86_64/1").join(SHARED);
+    let mode = fs::metadata(&path).unwrap().permissions();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "rotten").unwrap();
+    fs::set_permissions(&path, mode).unwrap();
+    let told = world.ok(&["rollback", "p"]);
+    assert!(told.contains("libexec/part/part: put back, from generation 2"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    // And repair takes from another generation what no mirror has to give.
+    fs::remove_file(prefix.join("x86_64").join(SHARED)).unwrap();
+    let told = world.ok(&["verify", "--repair", "p"]);
+    assert!(told.contains("libexec/part/part: put back, from generation 2"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+}
+
+#[test]
+fn who_insists_goes_back_to_what_is_damaged() {
+    let (world, prefix) = with_two_generations("insists");
+    damage_both(&prefix);
+    world.ok(&["rollback", "--no-verify", "p"]);
+    assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part rotten");
+}

@@ -19,7 +19,8 @@ use crate::terminal::Terminal;
 ///
 /// Nothing is downloaded, and nothing is deleted: rolling back twice returns to where it began. The
 /// older generation comes with its own configuration; what you changed since the newer one became
-/// live is carried along.
+/// live is carried along. It is compared with its receipt first: files that are damaged in it are put
+/// right by those of the live one, or it stays out of use.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -32,6 +33,9 @@ pub(super) struct Rollback {
     /// Number of the generation [default: the one that was live before]
     #[arg(long, value_name = "N")]
     to: Option<u32>,
+    /// Do not look whether what is gone back to is as it was made
+    #[arg(long)]
+    no_verify: bool,
     #[command(flatten)]
     turn: Turn,
     #[command(flatten)]
@@ -85,7 +89,8 @@ impl Rollback {
         let lock = part.lock(self.turn.waits(), terminal)?;
         part.clean(&lock, terminal)?;
         let arches: Vec<Arch> = self.arch.into_iter().collect();
-        let done = match pipeline::roll_back(catalog, part, &lock, &arches, self.to, terminal) {
+        let way = (self.to, !self.no_verify);
+        let done = match pipeline::roll_back(catalog, part, &lock, &arches, way, terminal) {
             Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
                 terminal.note(format!("{}: {error}: it stays as it is", part.place()));
                 return Ok(());

@@ -155,6 +155,14 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
             "{place}: {} files of {} packages {state}",
             tree.files, tree.packages
         ));
+        if !tree.shares_damage_with.is_empty() {
+            let numbers: Vec<String> =
+                tree.shares_damage_with.iter().map(ToString::to_string).collect();
+            terminal.line(format_args!(
+                "{place}: generation {} shares damaged files, and is damaged too",
+                numbers.join(", ")
+            ));
+        }
     }
     let bin = format!("{part}bin");
     verification.launchers.iter().for_each(|finding| tell_finding(&bin, finding, terminal));

@@ -1,10 +1,10 @@
 //! What happens to a prefix without new packages: going back, and taking things out of use.
 
 use super::install::tell_config;
-use super::launchers;
+use super::{launchers, siblings};
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::model::Arch;
+use crate::model::{Arch, Receipt};
 use crate::prefix::{Generation, Lock, Prefix, PrefixError, Pruned};
 use crate::report::Reporter;
 
@@ -19,16 +19,18 @@ pub struct Removed {
 
 /// Makes the generation `to`, or the one that was live before, live again in each of `arches`; in
 /// those that have an older one, when `arches` is empty. Returns what was live and what is, for each.
+/// With `is_checked` only to what is as it was made: files that are damaged there are put right by
+/// the live generation's, where those are right.
 ///
 /// # Errors
-/// When there is no such generation, or the prefix cannot be written. What is not done yet stays
+/// When there is no such generation, it is damaged, or the prefix cannot be written. What is not done yet stays
 /// as it was.
 pub fn roll_back(
     catalog: &Catalog,
     prefix: &Prefix,
     lock: &Lock,
     arches: &[Arch],
-    to: Option<u32>,
+    (to, is_checked): (Option<u32>, bool),
     reporter: &dyn Reporter,
 ) -> Result<Vec<(Generation, Generation)>, Error> {
     let mut steps = Vec::new();
@@ -48,7 +50,11 @@ pub fn roll_back(
     // Launchers first, so that none is missing when its program is live.
     let mut receipts = launchers::live(prefix)?;
     for (_, to) in &steps {
-        receipts.push(prefix.receipt(to)?);
+        let receipt = prefix.receipt(to)?;
+        if is_checked {
+            check((prefix, lock), to, &receipt, reporter)?;
+        }
+        receipts.push(receipt);
     }
     launchers::write(catalog, prefix, lock, receipts.iter(), reporter)?;
     for (from, to) in &steps {
@@ -57,6 +63,27 @@ pub fn roll_back(
     }
     launchers::tidy(catalog, prefix, lock, reporter)?;
     Ok(steps)
+}
+
+/// Proves that a generation is as it was made, and puts right what another one has right.
+fn check(
+    (prefix, lock): (&Prefix, &Lock),
+    generation: &Generation,
+    receipt: &Receipt,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
+    // Of a tree that was adopted nobody knows how it was made.
+    if receipt.packages.is_empty() {
+        return Ok(());
+    }
+    let damaged = siblings::damaged(generation, receipt, reporter)?;
+    let rest = siblings::mend((prefix, lock), generation, damaged, reporter)?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let (path, arch) = (prefix.path().to_owned(), generation.arch);
+    let paths = rest.iter().map(|file| file.path.to_string()).collect();
+    Err(Error::DamagedGeneration { path, arch, number: generation.number, paths })
 }
 
 /// Takes `arches` out of use, and then the launchers that nothing needs any more.

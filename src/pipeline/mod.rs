@@ -19,6 +19,7 @@ mod plan;
 mod present;
 mod repair;
 mod self_update;
+mod siblings;
 mod target;
 mod update;
 mod verify;

@@ -4,7 +4,8 @@
 //! packages that own them, and only those are fetched: they are unpacked beside, together with
 //! copies of the programs and libraries of the other packages, which decide how they are relocated.
 //! Whether that gave the right files their digests say. Where it did not, the whole tree is made
-//! anew beside; and where that does not help either, nothing is replaced.
+//! anew beside; and where that does not help either, nothing is replaced. What another generation has
+//! right is taken from there first, and what is put right is put right in every generation.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -15,7 +16,7 @@ use std::path::Path;
 use super::definitions::check_all;
 use super::make::{self, Making};
 use super::verify::{generations, pinned, receipt, rules, verify};
-use super::{Context, Keys, Verification, launchers};
+use super::{Context, Keys, Verification, launchers, siblings};
 use crate::error::Error;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::prefix::{Generation, Lock, Prefix};
@@ -54,7 +55,10 @@ pub fn repair(
     if before.damage() == 0 {
         return Ok(before);
     }
-    for (generation, _) in generations(prefix, all)? {
+    let mut under_repair = generations(prefix, all)?;
+    // What runs goes first: of older generations not every package may be left.
+    under_repair.sort_by_key(|(_, is_live)| !is_live);
+    for (generation, _) in under_repair {
         let findings = before
             .trees
             .iter()
@@ -74,7 +78,7 @@ pub fn repair(
 
 impl Repair<'_> {
     fn run(&self, findings: &[Finding]) -> Result<(), Error> {
-        let mut lost = Vec::new();
+        let mut lost: Vec<&ReceiptFile> = Vec::new();
         for file in &self.receipt.files {
             let is_its = |finding: &&Finding| finding.path == file.path.as_str();
             let problem = findings.iter().find(is_its).map(|finding| &finding.problem);
@@ -87,9 +91,17 @@ impl Repair<'_> {
                 (_, FileKind::File { .. }) => lost.push(file),
             }
         }
-        if lost.is_empty() {
-            return Ok(());
+        let place = (self.prefix, self.lock);
+        let damaged = lost.clone();
+        lost = siblings::mend(place, self.generation, lost, self.context.reporter)?;
+        if !lost.is_empty() {
+            self.fetch(lost)?;
         }
+        siblings::spread(place, self.generation, &damaged, self.context.reporter)
+    }
+
+    /// Puts the `lost` files back from the packages that own them.
+    fn fetch(&self, mut lost: Vec<&ReceiptFile>) -> Result<(), Error> {
         check_all(self.context.catalog, self.receipt)?;
         let plan = pinned(self.context, self.receipt)?;
         let owners: BTreeSet<&str> = lost.iter().filter_map(|file| self.owner(file)).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::definitions::{check_all, check_origins, made_with, of_definitions};
 use super::make::{self, Making, Rules};
-use super::{Context, Keys, launchers};
+use super::{Context, Keys, launchers, siblings};
 use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
@@ -46,6 +46,9 @@ pub struct CheckedTree {
     pub files: usize,
     /// What is not as it was made, and what the user changed.
     pub findings: Vec<Finding>,
+    /// The other generations that have a damaged file of it as the same file on disk.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shares_damage_with: Vec<u32>,
 }
 
 impl Verification {
@@ -94,6 +97,7 @@ pub fn verify(
                 packages: 0,
                 files: 0,
                 findings: vec![finding],
+                shares_damage_with: Vec::new(),
             },
         });
     }
@@ -103,7 +107,17 @@ pub fn verify(
             let (part, path) = (String::new(), String::new());
             let findings = vec![Finding { path, problem: Problem::Unlinked { generation } }];
             let (live, packages, files) = (true, 0, 0);
-            trees.push(CheckedTree { part, arch, generation, live, packages, files, findings });
+            let shares_damage_with = Vec::new();
+            trees.push(CheckedTree {
+                part,
+                arch,
+                generation,
+                live,
+                packages,
+                files,
+                findings,
+                shares_damage_with,
+            });
         }
     }
     // The launchers follow from the receipts.
@@ -174,6 +188,7 @@ fn check_tree(
         live,
         packages: receipt.packages.len(),
         files: receipt.files.len(),
+        shares_damage_with: siblings::sharing(prefix, generation, &findings)?,
         findings,
     })
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::model::{Receipt, ReceiptFile, RelPath, escape};
+use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, escape};
 use crate::report::{Event, Phase, Reporter};
 
 /// What is checked.
@@ -170,11 +170,29 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`]. That a file cannot be read is a finding, not an error.
 pub fn check(subject: &Subject<'_>, reporter: &dyn Reporter) -> Result<Vec<Finding>, VerifyError> {
-    let phase = Phase::Verify;
-    reporter.event(Event::Started { phase, total: Some(subject.receipt.size()) });
-    let mut findings = compare::all(subject.tree, &subject.receipt.files, reporter)?;
+    let mut findings = check_files(subject.tree, &subject.receipt.files, reporter)?;
     findings.extend(extras::find(subject, reporter)?);
     findings.sort();
+    Ok(findings)
+}
+
+/// Compares `files` of the tree at `tree` with what is there.
+///
+/// # Errors
+/// When the user stopped the run.
+pub fn check_files(
+    tree: &Path,
+    files: &[ReceiptFile],
+    reporter: &dyn Reporter,
+) -> Result<Vec<Finding>, VerifyError> {
+    let phase = Phase::Verify;
+    let size = |file: &ReceiptFile| match file.kind {
+        FileKind::File { size, .. } => size,
+        _ => 0,
+    };
+    let total = crate::model::total(files.iter().map(size));
+    reporter.event(Event::Started { phase, total: Some(total) });
+    let findings = compare::all(tree, files, reporter)?;
     reporter.event(Event::Finished { phase });
     Ok(findings)
 }
