@@ -7,7 +7,8 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use reqwest::Url;
 
@@ -242,14 +243,14 @@ fn check_file(value: &OsStr) -> Result<(), String> {
 }
 
 fn check_directories(value: &OsStr) -> Result<(), String> {
-    let directories = std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty());
-    let directories: Vec<PathBuf> = directories.collect();
+    let parts = value.as_bytes().split(|byte| *byte == b':').filter(|part| !part.is_empty());
+    let directories: Vec<&Path> = parts.map(|part| Path::new(OsStr::from_bytes(part))).collect();
     if directories.is_empty() {
         return Ok(());
     }
     let mut problem = None;
     for directory in directories {
-        match fs::read_dir(&directory) {
+        match fs::read_dir(directory) {
             Ok(entries) => {
                 let paths = entries.take(MOST_FILES).filter_map(Result::ok).map(|it| it.path());
                 if paths.into_iter().any(|path| holds_certificate(&path).unwrap_or(false)) {
