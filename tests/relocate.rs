@@ -107,6 +107,25 @@ fn libraries_of_every_shape_are_found() {
     }
 }
 
+#[test]
+fn an_old_run_path_gives_its_room_unless_others_use_it() {
+    let long = "-Wl,-rpath,/nowhere/in/all/the/world/is/there/a/directory/by/that";
+    // Linkers let the name of a symbol be the end of another string.
+    for (name, is_free) in [("name", true), ("outer", false)] {
+        for dtags in ["-Wl,--enable-new-dtags", "-Wl,--disable-new-dtags"] {
+            let flags = [&format!("{long}/{name}"), dtags, "-Wl,--spare-dynamic-tags=0", "-O2"];
+            let scratch = tree("room", &flags, &[]);
+            let size = |place: &Path| fs::metadata(place.join("bin/program")).unwrap().len();
+            let before = size(&scratch.path("t"));
+            let (done, _) = relocated(&scratch.path("t"), &[]);
+            assert_eq!((done.rewritten, done.warnings), (2, vec![]), "{flags:?}");
+            let place = moved(&scratch);
+            assert_eq!(size(&place) == before, is_free, "{flags:?}");
+            assert_eq!(printed(&place.join("bin/program"), &[]), "42\n", "{flags:?}");
+        }
+    }
+}
+
 /// The control of every test here: without relocation nothing is found.
 #[test]
 fn an_unrelocated_program_finds_nothing() {
@@ -325,7 +344,8 @@ fn from_memory_a_run_path_finds_nothing() {
 
 #[test]
 fn a_program_without_room_gets_a_launcher() {
-    let scratch = tree("full", &["-no-pie", "-Wl,--spare-dynamic-tags=0"], &[]);
+    // Above this there are no addresses for one more segment.
+    let scratch = tree("full", &["-Wl,-Ttext-segment=0x500000000000"], &[]);
     let (done, _) = relocated(&scratch.path("t"), &[]);
     assert_eq!(done.loading.launched().count(), 1, "{:?}", done.warnings);
     assert!(!done.loading.aided[0].is_in_memory());

@@ -1,10 +1,11 @@
-//! What lies right behind the program headers of an ELF file, and whether it can move away.
+//! Where one more program header of an ELF file finds room: in place of one that is of no use, or behind
+//! them, when what lies there can move away.
 
 use object::elf::{
     DT_FINI, DT_FINI_ARRAY, DT_INIT, DT_INIT_ARRAY, DT_JMPREL, DT_PLTGOT, DT_PREINIT_ARRAY, DT_REL,
-    DT_RELA, DT_RELR, DynamicTag, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR,
-    SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH,
-    SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_STRTAB, SectionType,
+    DT_RELA, DT_RELR, DynamicTag, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE,
+    PT_NULL, PT_PHDR, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED,
+    SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_STRTAB, SectionType,
 };
 
 use super::layout::{TABLES, Unchangeable};
@@ -14,9 +15,12 @@ use crate::elf::{Elf, Section, Segment, Source};
 pub(super) const SEGMENT_SIZE: u64 = 56;
 /// Symbol tables of the largest real libraries have some 10 MB.
 const LARGEST_BLOCK: u64 = 32 << 20;
+/// What patchelf writes over what it moved away.
+const WIPED: [u8; 2] = *b"XZ";
 /// Sections that are reached through program headers or dynamic entries only.
-const MOVABLE_SECTIONS: [SectionType; 8] = [
+const MOVABLE_SECTIONS: [SectionType; 9] = [
     SHT_NOTE,
+    SHT_DYNAMIC,
     SHT_HASH,
     SHT_GNU_HASH,
     SHT_DYNSYM,
@@ -60,6 +64,49 @@ struct Piece {
     is_movable: bool,
 }
 
+/// Where a new program header goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// Behind the others, where the block moves away.
+    New,
+    /// In place of the one with this number.
+    Instead(usize),
+}
+
+impl Slot {
+    /// Finds the place for one more program header of `elf`, and what must move away for it.
+    pub(super) fn find<S: Source + ?Sized>(
+        source: &S,
+        elf: &Elf,
+        sections: &[Section],
+    ) -> Result<(Self, Block), Unchangeable> {
+        let position = |fits: &dyn Fn(&Segment) -> bool| elf.segments.iter().position(fits);
+        let useless = position(&|segment| segment.kind == PT_NULL || is_stale(elf, segment));
+        if let Some(useless) = useless {
+            return Ok((Self::Instead(useless), Block::empty(elf)));
+        }
+        match Block::find(source, elf, sections) {
+            Ok(block) => Ok((Self::New, block)),
+            Err(reason @ Unchangeable::NoRoom(_)) => {
+                let note = position(&|segment| segment.kind == PT_NOTE).ok_or(reason)?;
+                Ok((Self::Instead(note), Block::empty(elf)))
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+}
+
+/// Whether a segment says that a note lies where the program headers do: tools that add headers forget
+/// to tell of notes that they moved.
+fn is_stale(elf: &Elf, segment: &Segment) -> bool {
+    let headers = elf.segments.len() as u64 * SEGMENT_SIZE;
+    let end = elf.segments_at.saturating_add(headers);
+    [PT_NOTE, PT_GNU_PROPERTY].contains(&segment.kind)
+        && segment.file_size > 0
+        && segment.offset < end
+        && elf.segments_at < segment.file_end()
+}
+
 impl Piece {
     fn overlaps(&self, start: u64, end: u64) -> bool {
         self.start < end && start < self.end
@@ -67,8 +114,13 @@ impl Piece {
 }
 
 impl Block {
+    /// Nothing.
+    fn empty(elf: &Elf) -> Self {
+        Self { start: elf.segments_at, end: elf.segments_at, address: 0 }
+    }
+
     /// Finds what must move away from behind the program headers of `elf`.
-    pub(super) fn find<S: Source + ?Sized>(
+    fn find<S: Source + ?Sized>(
         source: &S,
         elf: &Elf,
         sections: &[Section],
@@ -86,7 +138,9 @@ impl Block {
         if pieces.iter().any(|piece| piece.overlaps(elf.segments_at, start)) {
             return Err(Unchangeable::NoRoom("its program headers overlap something"));
         }
-        if !is_free_between(source, &pieces, start, end)? {
+        // Without section headers, nobody can tell what nothing uses any more.
+        let is_wiped = |byte: u8| !sections.is_empty() && WIPED.contains(&byte);
+        if !is_free_between(source, &pieces, start, end, is_wiped)? {
             return Err(Unchangeable::NoRoom("unknown bytes follow its program headers"));
         }
         let (start, end) = hull(&pieces, start, end)?;
@@ -161,7 +215,7 @@ fn segment_piece(segment: &Segment) -> Option<Piece> {
     if [PT_LOAD, PT_PHDR].contains(&segment.kind) {
         return None;
     }
-    let is_movable = [PT_INTERP, PT_NOTE, PT_GNU_PROPERTY].contains(&segment.kind);
+    let is_movable = [PT_INTERP, PT_NOTE, PT_GNU_PROPERTY, PT_DYNAMIC].contains(&segment.kind);
     Some(Piece { start: segment.offset, end: segment.file_end(), is_movable })
 }
 
@@ -176,12 +230,11 @@ fn is_free_between<S: Source + ?Sized>(
     pieces: &[Piece],
     start: u64,
     end: u64,
+    is_wiped: impl Fn(u8) -> bool,
 ) -> Result<bool, Unchangeable> {
     let bytes = source.bytes(start, end - start, SEGMENT_SIZE)?;
-    Ok(bytes
-        .iter()
-        .zip(start..)
-        .all(|(byte, at)| *byte == 0 || pieces.iter().any(|piece| piece.overlaps(at, at + 1))))
+    let is_taken = |at: u64| pieces.iter().any(|piece| piece.overlaps(at, at + 1));
+    Ok(bytes.iter().zip(start..).all(|(byte, at)| *byte == 0 || is_wiped(*byte) || is_taken(at)))
 }
 
 /// The smallest range of whole pieces that frees `start..end`.

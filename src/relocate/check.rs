@@ -11,18 +11,29 @@ pub(super) fn check<S: Source + ?Sized>(
     abi: Abi,
     wanted: &Linkage,
 ) -> Result<(), Unchangeable> {
-    let Reading::Native(elf) = Elf::read(source, abi)? else {
-        return Err(Unchangeable::Wrong("it is no program or library any more"));
-    };
-    if elf.linkage != *wanted {
-        return Err(Unchangeable::Wrong("it asks for other libraries than before"));
-    }
+    let elf = check_linkage(source, abi, wanted)?;
     check_segments(&elf, source.len())?;
     let tables = elf.dynamic.iter().flat_map(|dynamic| &dynamic.entries);
     let mut tables = tables.filter(|entry| TABLES.contains(&entry.tag));
     match tables.all(|entry| elf.offset_of(entry.value).is_some()) {
         true => Ok(()),
         false => Err(Unchangeable::Wrong("a table of the dynamic section is in no segment")),
+    }
+}
+
+/// Checks that `source` is a file of `abi` that asks and gives what `wanted` says. That is all that
+/// can have changed in one whose headers stay as they are.
+pub(super) fn check_linkage<S: Source + ?Sized>(
+    source: &S,
+    abi: Abi,
+    wanted: &Linkage,
+) -> Result<Box<Elf>, Unchangeable> {
+    let Reading::Native(elf) = Elf::read(source, abi)? else {
+        return Err(Unchangeable::Wrong("it is no program or library any more"));
+    };
+    match elf.linkage == *wanted {
+        true => Ok(elf),
+        false => Err(Unchangeable::Wrong("it asks for other libraries than before")),
     }
 }
 

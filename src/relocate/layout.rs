@@ -1,22 +1,26 @@
-//! Gives an ELF file another run path, by writing into it: a few bytes inside, the rest behind
-//! its end.
+//! Gives an ELF file another run path, by writing into it: where the run path fits into what is there,
+//! a few bytes inside; else a few bytes inside and the rest behind its end.
 //!
-//! The new string table goes into a new read-only segment behind the end of the file. That
-//! segment needs a program header, for which the table grows by one entry where it lies: kernels
-//! before 5.18 find a program's headers only at the start of its first segment. What lay in that
-//! place (the loader's name, notes) moves into the new segment. `.dynamic` stays.
+//! The new string table goes into a new segment behind the end of the file. That segment needs a program
+//! header. Where one is of no use, it takes its place; else the table grows by one entry where it lies:
+//! kernels before 5.18 find a program's headers only at the start of its first segment. What lay in that
+//! place (the loader's name, notes, tables) moves into the new segment. Where that must not move, a
+//! note's header gives way: nothing reads notes while a program runs. `.dynamic` stays where it is unless
+//! it lies in that place, or has no spare entry.
 
 use object::elf::{
     DT_GNU_HASH, DT_HASH, DT_RELACOUNT, DT_RELCOUNT, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB,
-    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, DynamicTag, FileHeader64, PF_R, PT_LOAD, PT_PHDR,
-    SHT_STRTAB,
+    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, DynamicTag, FileHeader64, PF_R, PF_W, PT_DYNAMIC,
+    PT_LOAD, PT_PHDR, SHT_DYNAMIC, SHT_STRTAB,
 };
 use object::endian::{U16, U64};
 use object::{Endianness, pod};
 
-use super::block::{Block, SEGMENT_SIZE};
-use super::{check, symbols};
-use crate::elf::{Abi, Elf, ElfError, Entry, Linkage, Overlay, Patch, Section, Segment, Source};
+use super::block::{Block, SEGMENT_SIZE, Slot};
+use super::{check, in_place, symbols};
+use crate::elf::{
+    Abi, Dynamic, Elf, ElfError, Entry, Linkage, Overlay, Patch, Section, Segment, Source,
+};
 
 /// Entries that point to tables which may lie anywhere: nothing but these entries refers to them.
 pub(super) const TABLES: [DynamicTag; 7] =
@@ -51,22 +55,30 @@ pub(super) fn plan<S: Source + ?Sized>(
     abi: Abi,
     rpath: Option<&str>,
 ) -> Result<Vec<Patch>, Unchangeable> {
-    let patches = match rpath {
-        None => vec![dynamic_patch(elf, kept_entries(elf))?],
-        Some(rpath) => Growth::new(source, elf, abi)?.patches(source, rpath)?,
-    };
     let wanted = Linkage { rpath: rpath.map(str::to_owned), runpath: None, ..elf.linkage.clone() };
+    let Some(rpath) = rpath else {
+        let patches = vec![dynamic_patch(elf, kept_entries(elf))?];
+        check::check_linkage(&Overlay::new(source, &patches), abi, &wanted)?;
+        return Ok(patches);
+    };
+    if let Some(patches) = in_place::plan(source, elf, rpath)? {
+        let checked = check::check_linkage(&Overlay::new(source, &patches), abi, &wanted);
+        if checked.is_ok() {
+            return Ok(patches);
+        }
+    }
+    let patches = Growth::new(source, elf, abi)?.patches(source, rpath)?;
     check::check(&Overlay::new(source, &patches), abi, &wanted)?;
     Ok(patches)
 }
 
 /// The dynamic entries without run paths.
-fn kept_entries(elf: &Elf) -> Vec<Entry> {
+pub(super) fn kept_entries(elf: &Elf) -> Vec<Entry> {
     let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.entries);
     entries.filter(|entry| ![DT_RPATH, DT_RUNPATH].contains(&entry.tag)).copied().collect()
 }
 
-fn dynamic_patch(elf: &Elf, mut entries: Vec<Entry>) -> Result<Patch, Unchangeable> {
+pub(super) fn dynamic_patch(elf: &Elf, mut entries: Vec<Entry>) -> Result<Patch, Unchangeable> {
     let dynamic = elf.dynamic.as_ref().ok_or(Unchangeable::NoRoom("it is linked statically"))?;
     if entries.len() >= dynamic.capacity {
         entries.retain(|entry| !HINTS.contains(&entry.tag));
@@ -89,10 +101,26 @@ pub(super) struct MovedSection {
     size: u64,
 }
 
+/// A dynamic section that gets another place.
+struct MovedDynamic {
+    address: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl MovedDynamic {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
 /// A file that gets one more segment.
 struct Growth<'a> {
     elf: &'a Elf,
+    dynamic: &'a Dynamic,
     sections: Vec<Section>,
+    /// Where the new segment's header finds room.
+    slot: Slot,
     /// What moves out of the way of the program headers.
     block: Block,
     /// Where the new segment begins in the file: with the block.
@@ -107,7 +135,9 @@ struct Growth<'a> {
 impl<'a> Growth<'a> {
     fn new<S: Source + ?Sized>(source: &S, elf: &'a Elf, abi: Abi) -> Result<Self, Unchangeable> {
         let sections = elf.sections(source)?;
-        let block = Block::find(source, elf, &sections)?;
+        let static_linked = Unchangeable::NoRoom("it is linked statically");
+        let dynamic = elf.dynamic.as_ref().ok_or(static_linked)?;
+        let (slot, block) = Slot::find(source, elf, &sections)?;
         let end_of_file = source.len();
         let offset = end_of_file
             .checked_next_multiple_of(ALIGNMENT)
@@ -119,7 +149,8 @@ impl<'a> Growth<'a> {
             return Err(Unchangeable::NoRoom("its addresses leave none for one more segment"));
         }
         let address = top.next_multiple_of(abi.page) + offset % abi.page;
-        Ok(Self { elf, sections, block, offset, address, page: abi.page, end_of_file })
+        let page = abi.page;
+        Ok(Self { elf, dynamic, sections, slot, block, offset, address, page, end_of_file })
     }
 
     fn patches<S: Source + ?Sized>(
@@ -135,13 +166,37 @@ impl<'a> Growth<'a> {
         strings.extend(rpath.as_bytes());
         strings.push(0);
 
-        let mut patches = self.header_patches(strings.len() as u64)?;
-        patches.push(dynamic_patch(self.elf, self.entries(rpath_at, strings.len() as u64))?);
-        let moved = self.moved_sections(strings.len() as u64);
+        let entries = self.entries(rpath_at, strings.len() as u64);
+        let in_place = match self.block.holds(self.dynamic.offset) {
+            true => None,
+            false => dynamic_patch(self.elf, entries.clone()).ok(),
+        };
+        let moved_dynamic = match in_place {
+            Some(_) => None,
+            None => Some(self.moved_dynamic(&entries, strings.len() as u64)?),
+        };
+        let mut patches = self.header_patches(strings.len() as u64, moved_dynamic.as_ref())?;
+        patches.extend(in_place);
+        let moved = self.moved_sections(strings.len() as u64, moved_dynamic.as_ref());
         patches.extend(moved.iter().map(|moved| self.section_patch(moved)));
         patches.extend(symbols::patches(source, self.elf.endian, &self.sections, &moved));
-        patches.push(self.appended(source, &strings)?);
+        patches.push(self.appended(source, &strings, moved_dynamic.as_ref())?);
         Ok(patches)
+    }
+
+    /// The dynamic section behind the strings.
+    fn moved_dynamic(
+        &self,
+        entries: &[Entry],
+        strings_size: u64,
+    ) -> Result<MovedDynamic, Unchangeable> {
+        let end = self.strings_at(self.address) + strings_size;
+        let address = end.next_multiple_of(ALIGNMENT);
+        let offset = self.offset + (address - self.address);
+        let moved = Dynamic { offset, capacity: entries.len() + 1, entries: Vec::new() };
+        let bytes = moved.encode(entries, self.elf.endian);
+        let bytes = bytes.ok_or(Unchangeable::NoRoom("its dynamic section is too large"))?;
+        Ok(MovedDynamic { address, offset, bytes })
     }
 
     /// Where the strings lie in the new segment: behind the block.
@@ -149,17 +204,26 @@ impl<'a> Growth<'a> {
         start + self.block.size()
     }
 
-    /// The program headers with one more, and their count.
-    fn header_patches(&self, strings_size: u64) -> Result<Vec<Patch>, Unchangeable> {
-        let old = &self.elf.segments;
-        let size = self.block.size() + strings_size;
-        let mut segments: Vec<Segment> = old.iter().map(|old| self.moved_segment(old)).collect();
-        let place = old.iter().rposition(Segment::is_loaded).map_or(0, |last| last + 1);
+    /// The program headers with that of the new segment, and their count.
+    fn header_patches(
+        &self,
+        strings_size: u64,
+        dynamic: Option<&MovedDynamic>,
+    ) -> Result<Vec<Patch>, Unchangeable> {
+        let strings_end = self.strings_at(self.offset) + strings_size;
+        let end = dynamic.map_or(strings_end, |dynamic| dynamic.offset + dynamic.size());
+        let size = end - self.offset;
+        let kept = self.elf.segments.iter().enumerate();
+        let kept = kept.filter(|(index, _)| self.slot != Slot::Instead(*index));
+        let mut segments: Vec<Segment> =
+            kept.map(|(_, old)| self.moved_segment(old, dynamic)).collect();
+        let place = segments.iter().rposition(Segment::is_loaded).map_or(0, |last| last + 1);
         segments.insert(
             place,
             Segment {
                 kind: PT_LOAD,
-                flags: PF_R,
+                // The loader writes into a dynamic section.
+                flags: if dynamic.is_some() { PF_R | PF_W } else { PF_R },
                 offset: self.offset,
                 address: self.address,
                 physical: self.address,
@@ -179,15 +243,24 @@ impl<'a> Growth<'a> {
         ])
     }
 
-    fn moved_segment(&self, old: &Segment) -> Segment {
+    fn moved_segment(&self, old: &Segment, dynamic: Option<&MovedDynamic>) -> Segment {
         let mut segment = *old;
-        if old.kind == PT_PHDR {
-            segment.file_size = segment.file_size.saturating_add(SEGMENT_SIZE);
-            segment.memory_size = segment.memory_size.saturating_add(SEGMENT_SIZE);
-        } else if !old.is_loaded() && old.file_size > 0 && self.block.holds(old.offset) {
-            segment.offset = self.moved_offset(old.offset);
-            segment.address = self.moved_address(old.address);
-            segment.physical = segment.address;
+        match (old.kind, dynamic) {
+            (PT_PHDR, _) if self.slot == Slot::New => {
+                segment.file_size = segment.file_size.saturating_add(SEGMENT_SIZE);
+                segment.memory_size = segment.memory_size.saturating_add(SEGMENT_SIZE);
+            }
+            (PT_DYNAMIC, Some(dynamic)) => {
+                (segment.offset, segment.address) = (dynamic.offset, dynamic.address);
+                (segment.file_size, segment.memory_size) = (dynamic.size(), dynamic.size());
+                segment.physical = segment.address;
+            }
+            _ if !old.is_loaded() && old.file_size > 0 && self.block.holds(old.offset) => {
+                segment.offset = self.moved_offset(old.offset);
+                segment.address = self.moved_address(old.address);
+                segment.physical = segment.address;
+            }
+            _ => {}
         }
         segment
     }
@@ -210,11 +283,18 @@ impl<'a> Growth<'a> {
     }
 
     /// The sections that move.
-    fn moved_sections(&self, strings_size: u64) -> Vec<MovedSection> {
+    fn moved_sections(
+        &self,
+        strings_size: u64,
+        dynamic: Option<&MovedDynamic>,
+    ) -> Vec<MovedSection> {
         let strings = self.elf.dynamic.as_ref().and_then(|dynamic| dynamic.value(DT_STRTAB));
         let moved = self.sections.iter().enumerate().filter_map(|(number, section)| {
+            let moved_dynamic = dynamic.filter(|_| section.kind == SHT_DYNAMIC);
             let (address, offset, size) = if !section.allocated {
                 return None;
+            } else if let Some(dynamic) = moved_dynamic {
+                (dynamic.address, dynamic.offset, dynamic.size())
             } else if section.kind == SHT_STRTAB && Some(section.address) == strings {
                 (self.strings_at(self.address), self.strings_at(self.offset), strings_size)
             } else if self.block.holds(section.offset) {
@@ -234,16 +314,22 @@ impl<'a> Growth<'a> {
         Patch { offset: moved.section.place_field(), bytes: pod::bytes_of(&fields).to_vec() }
     }
 
-    /// What goes behind the end of the file: padding, the block, the strings.
+    /// What goes behind the end of the file: padding, the block, the strings, the dynamic section.
     fn appended<S: Source + ?Sized>(
         &self,
         source: &S,
         strings: &[u8],
+        dynamic: Option<&MovedDynamic>,
     ) -> Result<Patch, Unchangeable> {
         let padding = usize::try_from(self.offset - self.end_of_file).unwrap_or(0);
         let mut bytes = vec![0; padding];
         bytes.extend(self.block.read(source)?);
         bytes.extend(strings);
+        if let Some(dynamic) = dynamic {
+            let start = usize::try_from(dynamic.offset - self.end_of_file).unwrap_or(0);
+            bytes.resize(start.max(bytes.len()), 0);
+            bytes.extend(&dynamic.bytes);
+        }
         Ok(Patch { offset: self.end_of_file, bytes })
     }
 

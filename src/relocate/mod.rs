@@ -7,6 +7,7 @@
 mod block;
 mod check;
 mod edits;
+mod in_place;
 mod inner;
 mod launch;
 mod layout;
@@ -30,7 +31,7 @@ use crate::report::{Event, Phase, Reporter};
 
 /// The version of the rules by which a tree is made movable. Raised whenever the same packages would
 /// become other files: only files that were made by the same rules are taken over from another tree.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// What relocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
