@@ -5,13 +5,14 @@
 //! the format. What the command line or a variable says counts before all of them, and of several
 //! files the nearest to the user; a `policy` holds wherever it stands.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{Arch, escape};
+use crate::model::{Arch, Claims, Wishes, escape};
 
 /// The site's file.
 pub const SITE_FILE: &str = "/etc/elsewhere/config.toml";
@@ -64,6 +65,15 @@ pub struct Config {
     pub network: Network,
     /// What no user may do.
     pub policy: Policy,
+    /// As `--disable-repo`.
+    disable_repo: Vec<String>,
+    /// As `--enable-repo`.
+    enable_repo: Vec<String>,
+    /// What is so of repositories, whatever their definitions say.
+    repository: BTreeMap<String, Claims>,
+    /// What each of the files says of repositories, the most important one first.
+    #[serde(skip)]
+    pub wishes: Vec<Wishes>,
 }
 
 /// Time-outs and retries.
@@ -92,6 +102,8 @@ pub struct Policy {
     pub forbid_trust_key: bool,
     /// When not empty: the only dists that packages may come from, by their own names.
     pub dists: Vec<String>,
+    /// Repositories that are not read, as `--disable-repo` names them.
+    pub disable_repo: Vec<String>,
 }
 
 /// Why a configuration file cannot be used.
@@ -146,7 +158,12 @@ impl Config {
         let mut all = Self::default();
         for (path, whose) in files {
             match fs::read_to_string(path) {
-                Ok(text) => all = all.before(Self::parse(path, &text)?),
+                Ok(text) => {
+                    let later = Self::parse(path, &text)?;
+                    all.check_claims(&later)?;
+                    later.check_claims(&all)?;
+                    all = all.before(later);
+                }
                 Err(error) if whose.may_lack(error.kind()) => {}
                 Err(source) => {
                     return Err(ConfigError::Unreadable { path: path.clone(), source });
@@ -168,6 +185,11 @@ impl Config {
         if times.into_iter().flatten().any(|seconds| !(0.0..1e6).contains(&seconds)) {
             return Err(syntax(1, "a time in [network] is no number of seconds".to_owned()));
         }
+        config.wishes.push(Wishes {
+            disabled: std::mem::take(&mut config.disable_repo),
+            enabled: std::mem::take(&mut config.enable_repo),
+            claims: std::mem::take(&mut config.repository),
+        });
         let directory = path.parent().unwrap_or(path);
         let paths =
             config.repos.iter_mut().chain(&mut config.trust_key).chain(&mut config.cache_dir);
@@ -179,10 +201,23 @@ impl Config {
         Ok(config)
     }
 
+    /// Refuses to do without signatures of metadata where `other` forbids to do without signatures.
+    fn check_claims(&self, other: &Self) -> Result<(), ConfigError> {
+        let claims = self.wishes.iter().flat_map(|wishes| &wishes.claims);
+        let mut unsigned = claims.filter(|(_, claims)| claims.signed_metadata == Some(false));
+        match unsigned.next().filter(|_| other.policy.forbid_unsigned) {
+            Some((name, _)) => Err(ConfigError::Forbidden {
+                what: format!("signed_metadata = false for the repository {}", escape(name)),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// What this says, and where it says nothing what `later` says.
     fn before(mut self, later: Self) -> Self {
         self.repos.extend(later.repos);
         self.trust_key.extend(later.trust_key);
+        self.wishes.extend(later.wishes);
         let first = |own: Vec<_>, later| if own.is_empty() { later } else { own };
         let network = self.network;
         Self {
@@ -221,6 +256,7 @@ impl Policy {
             forbid_unsigned: self.forbid_unsigned || other.forbid_unsigned,
             forbid_trust_key: self.forbid_trust_key || other.forbid_trust_key,
             dists,
+            disable_repo: [self.disable_repo, other.disable_repo].concat(),
         }
     }
 

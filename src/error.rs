@@ -270,7 +270,9 @@ impl Error {
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
-            Self::Metadata(MetadataError::NoRepositories { .. }) => 2,
+            Self::Metadata(MetadataError::NoRepositories { .. } | MetadataError::AllOff { .. }) => {
+                2
+            }
             Self::Metadata(error) => metadata_status(error),
             Self::Trust(_) | Self::Untrusted { .. } => 4,
             Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
@@ -315,6 +317,11 @@ impl Error {
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
+            Self::Untrusted { missing_keys, .. } if !missing_keys.is_empty() => Some(
+                "get the key from its owner and name it with --trust-key FILE, or name a mirror that has \
+                 it with --mirror; the dist's definition says where it is (`url`, `alternates`)"
+                    .to_owned(),
+            ),
             Self::Trust(error)
             | Self::Untrusted { source: error, .. }
             | Self::UnusableKeyFile { source: error, .. } => error.hint(),

@@ -3,8 +3,8 @@
 
 use elsewhere::fetch::places;
 use elsewhere::model::{
-    Arch, Checksum, Dist, GlibcVersion, HostGives, Index, Repository, RepositoryCost,
-    RepositoryPriority, Runtime,
+    Arch, Checksum, DecidedBy, Dist, GlibcVersion, HostGives, Index, Origin, Repository,
+    RepositoryCost, RepositoryPriority, Runtime,
 };
 use elsewhere::repodata::primary::Scope;
 use elsewhere::repodata::repomd::{Repomd, RepomdRecord};
@@ -128,6 +128,9 @@ fn dist() -> Dist {
         cost: RepositoryCost::default(),
         module_hotfixes: false,
         only: Vec::new(),
+        enabled: true,
+        decided_by: DecidedBy::default(),
+        origin: Origin::default(),
     };
     Dist {
         name: "el8".to_owned(),

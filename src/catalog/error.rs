@@ -78,6 +78,20 @@ pub enum CatalogError {
         /// Names of distributions that would do.
         examples: Vec<String>,
     },
+    /// No repository has this name.
+    #[error(
+        "no repository{} is called {name:?}: there are {}",
+        of(dists),
+        escape(&known.join(", "))
+    )]
+    UnknownRepository {
+        /// As it was typed.
+        name: String,
+        /// The dists that were looked at; all where empty.
+        dists: Vec<String>,
+        /// Those that exist.
+        known: Vec<String>,
+    },
     /// A distribution that nothing here can run on.
     #[error("no dist fits {:?}: {because}", name)]
     RefusedDist {
@@ -111,6 +125,10 @@ impl CatalogError {
                     None => Some(format!("leave `-d` out to let elsewhere choose{OWN}")),
                 }
             }
+            Self::UnknownRepository { name, known, .. } => Some(match nearest(name, known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "an id, or DIST/ID; `*` stands for any characters".to_owned(),
+            }),
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
                 Some("docs/definitions.md describes the format of definitions".to_owned())
             }
@@ -125,6 +143,10 @@ impl CatalogError {
 /// What helps with names from definitions of the user's own.
 const OWN: &str =
     "; where definitions of your own have that name, give their directory with --repos";
+
+fn of(dists: &[String]) -> String {
+    if dists.is_empty() { String::new() } else { format!(" of {}", dists.join(" or ")) }
+}
 
 fn on_glibc(glibc: Option<GlibcVersion>) -> String {
     glibc.map_or_else(String::new, |version| format!(" that run on this machine's glibc {version}"))

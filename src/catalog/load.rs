@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::names::Names;
-use super::{Catalog, CatalogError, embedded};
+use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{CHECKS, Dist, HostGives, Remedies, Repository, Runtime};
 
 /// A definition's text, and where it stands, for messages.
@@ -104,7 +104,8 @@ fn build(
     // In the order of their names: every dist before any runtime, which may name dists.
     for (relative, definition) in files {
         if let Some(file_name) = relative.strip_prefix("dists/") {
-            let dist: Dist = parse(definition)?;
+            let mut dist: Dist = parse(definition)?;
+            origins::note(&mut dist, &definition.file, &definition.text);
             let problem = named_as_file(&dist.name, file_name);
             check(definition, problem.or_else(|| dist_problem(&dist)))?;
             catalog.dists.insert(dist.name.clone(), dist);

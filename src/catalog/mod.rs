@@ -7,6 +7,8 @@ mod embedded;
 mod error;
 mod load;
 mod names;
+mod origins;
+mod repositories;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use names::Names;
 const USUAL_LEVEL: u8 = 2;
 
 /// Every definition: dists, runtimes, what hosts give, and other names of dists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Catalog {
     dists: BTreeMap<String, Dist>,
     runtimes: BTreeMap<String, Runtime>,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::model::{Dist, GlibcVersion};
 
 /// `names.toml`: of several files, the most important one's entries first.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Names {
     #[serde(default)]
@@ -19,7 +19,7 @@ pub(super) struct Names {
 }
 
 /// Distributions that one dist fits.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Name {
     patterns: Vec<String>,
@@ -30,7 +30,7 @@ struct Name {
 }
 
 /// Distributions that no dist fits.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Refused {
     patterns: Vec<String>,

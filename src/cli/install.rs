@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Turn, Wanted};
 use super::session::Session;
-use super::{doctor, parts, plan};
+use super::{doctor, parts, plan, repositories};
 use crate::error::Error;
 use crate::host::Host;
 use crate::launcher;
@@ -92,6 +92,9 @@ impl Install {
         let parts = self.parts(context, &keys, &request, locked, &prefix)?;
         let plan = joined(&parts);
         session.check_policy(&plan)?;
+        if self.lock.is_none() {
+            self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
+        }
         if !self.no_doctor && !self.dry_run && context.aim.is_none() {
             doctor::warn(host, context, &path, &request);
         }

@@ -62,6 +62,8 @@ impl List {
             Error::Usage("this machine's architecture has no packages: name one with --arch".into())
         })?;
         let dist = self.dist(context, host, arch)?;
+        let catalog = context.catalog;
+        self.sources.repositories.check_for(catalog, [dist.name.as_str()])?;
         let listing = Listing {
             dist: &dist.name,
             arch,

@@ -16,6 +16,7 @@ mod plan;
 mod profile;
 mod prune;
 mod remove;
+mod repositories;
 mod rollback;
 mod sbom;
 mod self_command;

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::repositories::Repositories;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, Whose};
 use crate::error::Error;
@@ -99,6 +100,8 @@ pub(super) struct Sources {
     /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
     #[arg(long, value_name = "DIR")]
     pub(super) repos: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) repositories: Repositories,
     /// Where downloads are kept [default: $XDG_CACHE_HOME/elsewhere]
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
@@ -263,7 +266,8 @@ impl Sources {
     /// When a file, a variable or a definition makes no sense.
     pub(super) fn settings(&self, host: &Host) -> Result<Settings, Error> {
         let config = config(host, self.config.as_deref())?;
-        let catalog = catalog(host, &self.repos, &config)?;
+        let mut catalog = catalog(host, &self.repos, &config)?;
+        self.repositories.apply(&config, &mut catalog);
         Ok(Settings { config, catalog })
     }
 

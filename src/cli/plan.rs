@@ -9,6 +9,7 @@ use super::document;
 use super::options::{Output, Sources, Wanted};
 use super::page::Page;
 use super::parts;
+use super::repositories;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -51,6 +52,7 @@ impl PlanCommand {
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
         let plan = self.plan(context, &keys, &request)?;
         session.check_policy(&plan)?;
+        self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
         if let Some(path) = &self.lock {
             document::write(path, &plan.to_lock()?, terminal)?;
         }

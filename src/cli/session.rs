@@ -113,6 +113,7 @@ impl<'a> Session<'a> {
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
         let Settings { config, catalog } = settings;
+        sources.repositories.check(&config, &catalog)?;
         let cache_dir =
             sources.cache_dir.clone().or(config.cache_dir.clone()).or_else(|| host.cache_dir());
         let cache_dir = cache_dir.ok_or_else(|| {

@@ -9,6 +9,7 @@ use super::doctor;
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
+use super::repositories;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
@@ -62,7 +63,7 @@ impl Update {
         let context = session.context();
         let keys = session.keys(&self.trust, self.allow_unsigned)?;
         let mut plans = Vec::new();
-        let mut before = Vec::new();
+        let (mut before, mut read) = (Vec::new(), Vec::new());
         for part in self.part.of(&prefix)? {
             let context = parts::context(context, &part)?;
             // Without its receipt nobody knows what to update.
@@ -71,9 +72,13 @@ impl Update {
             let present = Present { pins, ..pipeline::present(&part, terminal)? };
             let plan = pipeline::update_plan(context, &keys, &present)?;
             session.check_policy(&plan)?;
+            let dists = present.trees.values().map(|tree| tree.dist.clone());
+            read.extend(dists.chain(repositories::dists(&plan).map(str::to_owned)));
             before.extend(pipeline::changes(context, &part, &plan)?);
             plans.push((part, plan, present));
         }
+        let read = read.iter().map(String::as_str);
+        self.sources.repositories.check_for(context.catalog, read)?;
         if self.check {
             return self.tell_changes(&before, terminal);
         }

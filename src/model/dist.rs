@@ -1,6 +1,7 @@
 //! A distribution: where its packages are, and whose signature they carry. Read from
 //! `repos/dists/*.toml`; the format is described in `docs/definitions.md`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,12 @@ fn baseline() -> u8 {
 }
 
 impl Dist {
-    /// The repositories that hold packages for `arch`, in the order of preference.
+    /// The repositories that are read for `arch`, in the order of preference.
+    pub fn enabled_for(&self, arch: Arch) -> impl Iterator<Item = &Repository> {
+        self.repositories_for(arch).filter(|repository| repository.enabled)
+    }
+
+    /// The repositories that hold packages for `arch`, read or not, in the order of preference.
     pub fn repositories_for(&self, arch: Arch) -> impl Iterator<Item = &Repository> {
         self.repositories.iter().filter(move |repository| repository.arches.contains(&arch))
     }
@@ -78,6 +84,15 @@ pub struct Repository {
     /// Whether modules hide none of its packages, as dnf's `module_hotfixes`.
     #[serde(default)]
     pub module_hotfixes: bool,
+    /// Whether it is read.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Who said whether it is read.
+    #[serde(skip)]
+    pub decided_by: DecidedBy,
+    /// Where the definition stands.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// dnf's `cost` of a repository: smaller first; 1000 unless said.
@@ -88,6 +103,44 @@ pub struct RepositoryCost(pub u32);
 impl Default for RepositoryCost {
     fn default() -> Self {
         Self(1000)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Who says whether a repository is read: who comes later here has the last word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DecidedBy {
+    /// Its definition.
+    #[default]
+    Definition,
+    /// A configuration file.
+    Configuration,
+    /// The command line by which the tree was made that is there.
+    Receipt,
+    /// The command line.
+    CommandLine,
+    /// A policy.
+    Policy,
+}
+
+/// Where a repository's definition stands, for messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: String,
+    /// The line of each of its fields, from 1; those of the keys are called `key.0.url`.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl Origin {
+    /// The place of `field`, or of the whole where that is not there.
+    #[must_use]
+    pub fn of(&self, field: &str) -> String {
+        let line = self.lines.get(field).or_else(|| self.lines.get("id"));
+        line.map_or_else(|| self.file.clone(), |line| format!("{}, line {line}", self.file))
     }
 }
 

@@ -20,12 +20,14 @@ mod reuse;
 mod runtime;
 mod text;
 mod version_order;
+mod wishes;
 
 pub use aim::Aim;
 pub use arch::{Arch, UnknownArch};
 pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
 pub use dist::{
-    Dist, Fingerprint, InvalidFingerprint, KeyPin, Repository, RepositoryCost, RepositoryPriority,
+    DecidedBy, Dist, Fingerprint, InvalidFingerprint, KeyPin, Origin, Repository, RepositoryCost,
+    RepositoryPriority,
 };
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use loading::{Aided, LAUNCHED_DIRECTORY, Loading};
@@ -51,6 +53,7 @@ pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
 };
 pub use text::{escape, shell_word};
+pub use wishes::{Claims, Wishes, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
 /// number holds; then it is the largest one, which no disk has.

@@ -34,6 +34,13 @@ pub struct TreePlan {
     /// The dist of what is bound into containers, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_dist: Option<String>,
+    /// Repositories that the command line said not to read; of [`TreePlan::container_dist`] as
+    /// `DIST/ID`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disabled_repositories: Vec<String>,
+    /// Repositories that the command line said to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enabled_repositories: Vec<String>,
     /// The newest glibc that the packages' Requires name: what the target must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,

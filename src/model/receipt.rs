@@ -23,6 +23,13 @@ pub struct Receipt {
     pub arch: Arch,
     /// The dist's name.
     pub dist: String,
+    /// Repositories that the command line said not to read; of [`TreePlan::container_dist`] as
+    /// `DIST/ID`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disabled_repositories: Vec<String>,
+    /// Repositories that the command line said to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enabled_repositories: Vec<String>,
     /// The runtimes.
     pub runtimes: Vec<PlannedRuntime>,
     /// When the tree was made, in seconds since 1970 (`SOURCE_DATE_EPOCH` where that is set).
@@ -82,6 +89,8 @@ impl Receipt {
             dist: self.dist.clone(),
             container_dist: self.container_dist().map(str::to_owned),
             runtimes: self.runtimes.clone(),
+            disabled_repositories: self.disabled_repositories.clone(),
+            enabled_repositories: self.enabled_repositories.clone(),
             glibc: self.glibc_needed,
             sources: self.sources.clone(),
             packages: self.packages.iter().map(PackageReceipt::plan).collect(),

@@ -194,6 +194,8 @@ mod tests {
             format: RECEIPT_FORMAT,
             arch: Arch::X86_64,
             dist: "el8".to_owned(),
+            disabled_repositories: Vec::new(),
+            enabled_repositories: Vec::new(),
             runtimes: Vec::new(),
             installed_at: 0,
             without_modes: false,

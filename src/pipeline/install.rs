@@ -343,6 +343,8 @@ pub(super) fn unchanged(
         && receipt.dist == tree.dist
         && receipt.container_dist() == tree.container_dist.as_deref()
         && receipt.runtimes == tree.runtimes
+        && receipt.disabled_repositories == tree.disabled_repositories
+        && receipt.enabled_repositories == tree.enabled_repositories
         && packages.eq(planned)
         // Such as a launcher that a definition has got since.
         && receipt.made_with.as_ref().is_none_or(|with| Some(with) == made_with(context, tree).as_ref());

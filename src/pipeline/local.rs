@@ -61,7 +61,7 @@ fn read(context: Context<'_>, place: &str) -> Result<(String, LocalPackage), Err
 /// The keys of every repository of `dist`.
 pub(super) fn keys(dist: &Dist, arch: Arch) -> Vec<KeyPin> {
     let mut keys: Vec<KeyPin> = Vec::new();
-    for key in dist.repositories_for(arch).flat_map(|repository| &repository.keys) {
+    for key in dist.enabled_for(arch).flat_map(|repository| &repository.keys) {
         let known =
             |fingerprint: &Fingerprint| keys.iter().any(|known| known.fingerprint == *fingerprint);
         if !known(&key.fingerprint) {

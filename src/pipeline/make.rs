@@ -181,6 +181,8 @@ impl<'a> Making<'a> {
             format: RECEIPT_FORMAT,
             arch: self.plan.arch,
             dist: self.plan.dist.clone(),
+            disabled_repositories: self.plan.disabled_repositories.clone(),
+            enabled_repositories: self.plan.enabled_repositories.clone(),
             runtimes: self.plan.runtimes.clone(),
             installed_at: rules.now,
             elsewhere: env!("CARGO_PKG_VERSION").to_owned(),

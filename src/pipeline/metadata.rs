@@ -91,7 +91,7 @@ fn each<T: Send>(
     reporter: &dyn Reporter,
     work: &Work<'_, T>,
 ) -> Result<Vec<T>, MetadataError> {
-    let repositories: Vec<&Repository> = dist.repositories_for(arch).collect();
+    let repositories: Vec<&Repository> = dist.enabled_for(arch).collect();
     if repositories.is_empty() {
         return Err(no_repositories(dist, arch));
     }
@@ -119,6 +119,7 @@ fn each<T: Send>(
             dist: dist.name.clone(),
             id: repository.id.clone(),
             arch,
+            origin: repository.origin.clone(),
             source: Box::new(source),
         })
     };
@@ -128,6 +129,9 @@ fn each<T: Send>(
 }
 
 fn no_repositories(dist: &Dist, arch: Arch) -> MetadataError {
+    if dist.repositories_for(arch).next().is_some() {
+        return MetadataError::AllOff { dist: dist.name.clone(), arch };
+    }
     let exists = |arch: &Arch| dist.repositories_for(*arch).next().is_some();
     let known: Vec<&str> =
         Arch::ALL.iter().filter(|arch| exists(arch)).map(|a| a.as_str()).collect();

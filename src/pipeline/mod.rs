@@ -18,6 +18,7 @@ pub mod metadata;
 mod plan;
 mod present;
 mod repair;
+mod repositories;
 mod self_update;
 mod siblings;
 mod target;

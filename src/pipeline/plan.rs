@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::containers::{self, Choice, Inside};
 use super::metadata::Loaded;
 use super::target::check_tree;
-use super::{Context, Keys, Present, definitions, local, metadata};
+use super::{Context, Keys, Present, definitions, local, metadata, repositories};
 use crate::catalog::CatalogError;
 use crate::error::Error;
 use crate::model::{
@@ -30,8 +30,13 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     let request =
         Request { runtimes: pinned(&request.runtimes, &present.pins)?, ..request.clone() };
-    let trees =
-        side_by_side(&request.arches, |arch| plan_tree(context, keys, &request, arch, present))?;
+    let trees = side_by_side(&request.arches, |arch| {
+        let catalog = repositories::remembering(context.catalog, present.trees.get(&arch));
+        let context = Context { catalog: &catalog, ..context };
+        let mut tree = plan_tree(context, keys, &request, arch, present)?;
+        repositories::record(context, &mut tree);
+        Ok(tree)
+    })?;
     Ok(Plan { format: PLAN_FORMAT, trees })
 }
 
@@ -116,6 +121,7 @@ pub fn offers(
     dist: &Dist,
     arch: Arch,
 ) -> Result<Vec<Offer>, Error> {
+    repositories::tell(context, &dist.name, arch);
     let index = load(context, keys, dist, arch, None)?.index;
     let offer = |runtime: &Runtime| Offer {
         runtime: runtime.name.clone(),
@@ -233,6 +239,7 @@ fn resolve_with(
     (dist, inside): (&Dist, Inside<'_>),
     arch: Arch,
 ) -> Result<TreePlan, Error> {
+    repositories::tell(context, &dist.name, arch);
     loop {
         let all = asked.iter().chain(kept.iter().map(|(request, _)| request)).cloned();
         let all: Vec<RuntimeRequest> = all.collect();

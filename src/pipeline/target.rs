@@ -91,6 +91,8 @@ mod tests {
             arch,
             dist: dist.to_owned(),
             container_dist: None,
+            disabled_repositories: Vec::new(),
+            enabled_repositories: Vec::new(),
             glibc: glibc.parse().ok(),
             runtimes: Vec::new(),
             sources: Vec::new(),

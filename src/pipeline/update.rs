@@ -4,7 +4,7 @@ use super::Present;
 use super::containers::{self, Inside};
 use super::plan::{load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
 use super::verify::pinned;
-use super::{Context, Keys, definitions};
+use super::{Context, Keys, definitions, repositories};
 use crate::error::Error;
 use crate::model::{
     Evr, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
@@ -41,6 +41,9 @@ fn update_tree(
     tree: &Receipt,
     pins: &Pins,
 ) -> Result<Option<TreePlan>, Error> {
+    let catalog = repositories::remembering(context.catalog, Some(tree));
+    let context = Context { catalog: &catalog, ..context };
+    repositories::tell(context, &tree.dist, tree.arch);
     let dist = context.catalog.dist(&tree.dist)?;
     let newest = |runtime: &PlannedRuntime| RuntimeRequest {
         name: runtime.name.clone(),
@@ -53,7 +56,7 @@ fn update_tree(
         context.reporter.note(format!("{}: {why}: it stays as it is", tree.arch));
         Ok(None)
     };
-    let plan = match resolve_in(context, keys, &runtimes, (dist, inside), tree.arch) {
+    let mut plan = match resolve_in(context, keys, &runtimes, (dist, inside), tree.arch) {
         Err(Error::Resolve(
             error @ (ResolveError::UnknownVersion { .. } | ResolveError::NotOffered { .. }),
         )) => return stays(error.to_string()),
@@ -66,7 +69,10 @@ fn update_tree(
             older.name,
             escape(&older.version)
         )),
-        None => Ok(Some(plan)),
+        None => {
+            repositories::record(context, &mut plan);
+            Ok(Some(plan))
+        }
     }
 }
 
@@ -92,8 +98,13 @@ pub fn without(
     let others: Vec<PlannedRuntime> =
         tree.runtimes.iter().filter(|runtime| runtime.name != name).cloned().collect();
     definitions::check(context.catalog, tree, others.iter().map(|it| it.name.as_str()))?;
+    let catalog = repositories::remembering(context.catalog, Some(tree));
+    let context = Context { catalog: &catalog, ..context };
     match resolve_installed(context, keys, tree, &others) {
-        Ok(plan) => Ok(plan),
+        Ok(mut plan) => {
+            repositories::record(context, &mut plan);
+            Ok(plan)
+        }
         Err(error) if error.is_cancelled() => Err(error),
         Err(error) => {
             context.reporter.detail(format!("{}: {error}", tree.arch));

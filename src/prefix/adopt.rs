@@ -120,6 +120,8 @@ pub(super) fn receipt(generation: &Generation) -> Result<Receipt, PrefixError> {
         format: RECEIPT_FORMAT,
         arch: generation.arch,
         dist: UNKNOWN.to_owned(),
+        disabled_repositories: Vec::new(),
+        enabled_repositories: Vec::new(),
         runtimes: vec![PlannedRuntime { name: RUNTIME.to_owned(), version: UNKNOWN.to_owned() }],
         installed_at: 0,
         without_modes: false,

@@ -34,6 +34,8 @@ pub(super) fn plan(
         arch: target.arch,
         dist: target.dist.name.clone(),
         container_dist: None,
+        disabled_repositories: Vec::new(),
+        enabled_repositories: Vec::new(),
         glibc,
         runtimes: roots.runtimes.clone(),
         sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),

@@ -81,6 +81,8 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         format: RECEIPT_FORMAT,
         arch: ARCH,
         dist: "el8".to_owned(),
+        disabled_repositories: Vec::new(),
+        enabled_repositories: Vec::new(),
         runtimes: Vec::new(),
         installed_at: 0,
         without_modes: false,

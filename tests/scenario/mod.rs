@@ -4,9 +4,9 @@
 #![allow(dead_code)]
 
 use elsewhere::model::{
-    Arch, Artifact, Checksum, Comparison, DefaultStream, Dist, Evr, Extra, GlibcVersion, HostGives,
-    Index, ModuleStream, Modules, NameHash, Package, Provide, Relation, Repository, RepositoryCost,
-    RepositoryPriority, Runtime, Source, TreePlan,
+    Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Dist, Evr, Extra, GlibcVersion,
+    HostGives, Index, ModuleStream, Modules, NameHash, Origin, Package, Provide, Relation,
+    Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan,
 };
 use elsewhere::resolve::{ResolveError, Target, Wanted, resolve};
 
@@ -283,6 +283,9 @@ impl Scenario {
             cost: RepositoryCost(offers.cost),
             module_hotfixes: offers.module_hotfixes,
             only: offers.only.clone(),
+            enabled: true,
+            decided_by: DecidedBy::default(),
+            origin: Origin::default(),
         };
         Dist {
             name: "el8".to_owned(),

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::fetch::FetchError;
-use crate::model::{Arch, escape};
+use crate::model::{Arch, Origin, escape};
 use crate::repodata::RepodataError;
 
 /// Why a signature of `repomd.xml` is not believed.
@@ -24,6 +24,14 @@ pub enum MetadataError {
         /// The architectures that it has repositories for.
         known: String,
     },
+    /// None of its repositories is to be read.
+    #[error("none of the repositories of {dist} for {arch} is to be read")]
+    AllOff {
+        /// The dist.
+        dist: String,
+        /// The architecture.
+        arch: Arch,
+    },
     /// One of its repositories cannot be read.
     #[error("repository {id} of {dist} for {arch}: {source}")]
     Repository {
@@ -33,6 +41,8 @@ pub enum MetadataError {
         id: String,
         /// The architecture.
         arch: Arch,
+        /// Where it is defined.
+        origin: Origin,
         /// Why.
         source: Box<RepositoryError>,
     },
@@ -47,6 +57,17 @@ pub enum RepositoryError {
     /// A file of it cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Its metadata are not signed, or not by whom they must be.
+    #[error(transparent)]
+    Unsigned(FetchError),
+    /// It cannot be read, and before that no list of its mirrors could be.
+    #[error("{source}{}", no_list(lists))]
+    NoList {
+        /// Where a list was looked for, and why there was none.
+        lists: Vec<String>,
+        /// Why it cannot be read.
+        source: Box<Self>,
+    },
     /// A file of it, whose digest is right, makes no sense.
     #[error("{} {source}", escape(.location))]
     Content {
@@ -64,15 +85,12 @@ impl MetadataError {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let Self::Repository { source, .. } = self else {
-            return Some("choose another dist with -d".into());
-        };
-        match source.as_ref() {
-            RepositoryError::Missing(_) => {
-                Some("choose another dist with -d, or another mirror with --mirror".into())
+        match self {
+            Self::NoRepositories { .. } => Some("choose another dist with -d".into()),
+            Self::AllOff { .. } => Some("name those to read with --enable-repo".into()),
+            Self::Repository { dist, id, origin, source, .. } => {
+                source.hint(&Place { dist, id, origin })
             }
-            RepositoryError::Fetch(error) => error.hint(),
-            RepositoryError::Content { .. } | RepositoryError::Broken => None,
         }
     }
 
@@ -83,7 +101,7 @@ impl MetadataError {
             Self::Repository { source, .. } => {
                 matches!(source.as_ref(), RepositoryError::Content { source, .. } if source.is_distrust())
             }
-            Self::NoRepositories { .. } => false,
+            Self::NoRepositories { .. } | Self::AllOff { .. } => false,
         }
     }
 
@@ -98,11 +116,8 @@ impl MetadataError {
     #[must_use]
     pub fn fetch_error(&self) -> Option<&FetchError> {
         match self {
-            Self::Repository { source, .. } => match source.as_ref() {
-                RepositoryError::Fetch(error) | RepositoryError::Missing(error) => Some(error),
-                RepositoryError::Content { .. } | RepositoryError::Broken => None,
-            },
-            Self::NoRepositories { .. } => None,
+            Self::Repository { source, .. } => source.fetch_error(),
+            Self::NoRepositories { .. } | Self::AllOff { .. } => None,
         }
     }
 }
@@ -116,6 +131,65 @@ pub fn is_malformed(refusal: &(dyn Error + 'static)) -> bool {
         _ => refusal.downcast_ref::<RepodataError>(),
     };
     content.is_some_and(|content| !content.is_distrust())
+}
+
+/// A repository, for hints.
+struct Place<'a> {
+    dist: &'a str,
+    id: &'a str,
+    origin: &'a Origin,
+}
+
+impl Place<'_> {
+    /// What the definition claims, where, and how to say otherwise.
+    fn claim(&self, field: &str, what: &str) -> String {
+        let Self { dist, id, origin } = self;
+        format!(
+            "{} says that {what}; where that is wrong, write {field} = false below \
+             [repository.\"{dist}/{id}\"] in ~/.config/elsewhere/config.toml; --disable-repo {id} does \
+             without this repository, --mirror names another place of it",
+            escape(&origin.of(field))
+        )
+    }
+
+    /// Where it is looked for.
+    fn place(&self) -> String {
+        let fields = ["metalink", "mirrorlist", "base"];
+        let field = fields.into_iter().find(|field| self.origin.lines.contains_key(*field));
+        escape(&self.origin.of(field.unwrap_or("base"))).into_owned()
+    }
+}
+
+impl RepositoryError {
+    fn hint(&self, at: &Place<'_>) -> Option<String> {
+        let without = format!("--disable-repo {} does without this repository", at.id);
+        match self {
+            Self::NoList { source, .. } => source.hint(at),
+            Self::Missing(_) => Some(format!(
+                "{without}, --mirror names another place of it, and -d another dist; {} says where it is",
+                at.place()
+            )),
+            Self::Unsigned(_) => Some(at.claim("signed_metadata", "its metadata are signed")),
+            Self::Fetch(error) => Some(match error.hint() {
+                Some(hint) => format!("{hint}; {without}"),
+                None => format!("{without}, and --mirror names another place of it"),
+            }),
+            Self::Content { .. } => Some(without),
+            Self::Broken => None,
+        }
+    }
+
+    fn fetch_error(&self) -> Option<&FetchError> {
+        match self {
+            Self::Fetch(error) | Self::Missing(error) | Self::Unsigned(error) => Some(error),
+            Self::NoList { source, .. } => source.fetch_error(),
+            Self::Content { .. } | Self::Broken => None,
+        }
+    }
+}
+
+fn no_list(lists: &[String]) -> String {
+    lists.iter().map(|list| format!("\n  no list of mirrors: {list}")).collect()
 }
 
 /// Why a `repomd.xml` is passed over.

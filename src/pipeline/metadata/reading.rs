@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verify;
 use super::error::{Distrust, RepositoryError};
-use crate::fetch::{FetchError, Fetcher, Proof, Refusal, join, places};
+use crate::fetch::{FetchError, Fetcher, Proof, Reason, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, Modules, Repository, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
@@ -69,8 +69,12 @@ impl Reading<'_, '_> {
     pub(super) fn find(&self) -> Result<Found, RepositoryError> {
         let (mut bases, (accepted, repomd)) = thread::scope(|scope| {
             let guess = self.guess(scope);
-            let (bases, promise) = self.places()?;
-            let accepted = self.repomd(&bases, &promise, guess)?;
+            let mut lists = Vec::new();
+            let (bases, promise) = self.places(&mut lists)?;
+            let accepted = self.repomd(&bases, &promise, guess).map_err(|error| match error {
+                error if lists.is_empty() => error,
+                error => RepositoryError::NoList { lists, source: Box::new(error) },
+            })?;
             Ok::<_, RepositoryError>((bases, accepted))
         })?;
         bases.retain(|base| *base != accepted);
@@ -106,12 +110,16 @@ impl Reading<'_, '_> {
         })
     }
 
-    /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`.
-    fn places(&self) -> Result<(Vec<String>, Vec<Checksum>), RepositoryError> {
+    /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`. Lists of mirrors
+    /// that could not be had are added to `missing`.
+    fn places(
+        &self,
+        missing: &mut Vec<String>,
+    ) -> Result<(Vec<String>, Vec<Checksum>), RepositoryError> {
         let mut promise = Vec::new();
         let mut bases = Vec::new();
         if let Some(url) = &self.repository.metalink
-            && let Some(link) = self.metalink(&self.expand(url))?
+            && let Some(link) = self.metalink(&self.expand(url), missing)?
         {
             (bases, promise) = (link.mirrors, link.checksums);
             if self.fetcher.has_mirror() {
@@ -119,7 +127,7 @@ impl Reading<'_, '_> {
             }
         }
         if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
-            bases = self.mirrorlist(&self.expand(url))?;
+            bases = self.mirrorlist(&self.expand(url), missing)?;
         }
         for base in self.own_bases() {
             if !bases.contains(&base) {
@@ -158,28 +166,38 @@ impl Reading<'_, '_> {
     }
 
     /// The metalink, if it can be had: without it, the dist's own URLs serve.
-    fn metalink(&self, url: &str) -> Result<Option<Metalink>, RepositoryError> {
+    fn metalink(
+        &self,
+        url: &str,
+        missing: &mut Vec<String>,
+    ) -> Result<Option<Metalink>, RepositoryError> {
         let parse = |_: &str, bytes: Vec<u8>| metalink::parse(&bytes).map_err(Refusal::from);
-        self.unless_absent(self.fetcher.document_from(
-            &[url.to_owned()],
-            LIST_LIMIT,
-            Proof::Server,
-            parse,
-        ))
+        let url = [url.to_owned()];
+        let link = self.fetcher.document_from(&url, LIST_LIMIT, Proof::Server, parse);
+        self.unless_absent(link, missing)
     }
 
-    fn mirrorlist(&self, url: &str) -> Result<Vec<String>, RepositoryError> {
-        let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT))?;
+    fn mirrorlist(
+        &self,
+        url: &str,
+        missing: &mut Vec<String>,
+    ) -> Result<Vec<String>, RepositoryError> {
+        let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT), missing)?;
         let bases = list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default();
         // AlmaLinux's lists leave `$basearch` to the reader, as yum's configuration does.
         Ok(bases.iter().map(|base| self.expand(base)).collect())
     }
 
     /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.
-    fn unless_absent<T>(&self, list: Result<T, FetchError>) -> Result<Option<T>, RepositoryError> {
+    fn unless_absent<T>(
+        &self,
+        list: Result<T, FetchError>,
+        missing: &mut Vec<String>,
+    ) -> Result<Option<T>, RepositoryError> {
         match list {
             Ok(list) => Ok(Some(list)),
             Err(error @ FetchError::Unavailable(_)) => {
+                missing.extend(error.attempts().iter().map(ToString::to_string));
                 if !(self.fetcher.has_mirror() && error.is_not_found()) {
                     let id = &self.repository.id;
                     self.reporter.detail(format!("{id}: no list of mirrors: {error}"));
@@ -237,9 +255,10 @@ impl Reading<'_, '_> {
             }
             self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
         });
-        believed.map_err(|error| match error.is_not_found() {
-            true => RepositoryError::Missing(error),
-            false => RepositoryError::Fetch(error),
+        believed.map_err(|error| match error {
+            error if error.is_not_found() => RepositoryError::Missing(error),
+            error if is_about_signatures(&error) => RepositoryError::Unsigned(error),
+            error => RepositoryError::Fetch(error),
         })
     }
 
@@ -346,11 +365,13 @@ impl Reading<'_, '_> {
         let id = &self.repository.id;
         let Some(record) = &repomd.modules else {
             if self.repository.modular {
+                let (dist, place) = (self.dist, self.repository.origin.of("modular"));
                 self.reporter.warning(format!(
-                    "{id}: its metadata hold no module list, although the definition of {} says \
-                     `modular = true`: packages of modules are passed over. `module_hotfixes = true` \
-                     there takes them all the same, `modular = false` says that there is no list",
-                    self.dist
+                    "{id}: its metadata hold no module list, although {} says `modular = true`: \
+                     packages of modules are passed over. Below [repository.\"{dist}/{id}\"] in \
+                     ~/.config/elsewhere/config.toml, `module_hotfixes = true` takes them all the same, \
+                     and `modular = false` says that there is no list",
+                    escape(&place)
                 ));
             }
             return Ok(Modules::default());
@@ -367,6 +388,16 @@ impl Reading<'_, '_> {
     fn expand(&self, url: &str) -> String {
         url.replace("$basearch", self.arch.as_str())
     }
+}
+
+/// Whether something was served whose signature is missing or bad.
+fn is_about_signatures(error: &FetchError) -> bool {
+    let is_it = |refusal: &Refusal| {
+        let distrust = refusal.downcast_ref::<Distrust>();
+        matches!(distrust, Some(Distrust::Signature(_) | Distrust::Unsigned(_)))
+    };
+    let mut attempts = error.attempts().iter();
+    attempts.any(|it| matches!(&it.reason, Reason::Refused(refusal) if is_it(refusal)))
 }
 
 /// The newest metadata of a repository that was believed, as the cache notes it.

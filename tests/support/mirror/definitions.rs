@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use elsewhere::model::{Arch, Dist, KeyPin, Repository, RepositoryCost, RepositoryPriority};
+use elsewhere::model::{
+    Arch, DecidedBy, Dist, KeyPin, Origin, Repository, RepositoryCost, RepositoryPriority,
+};
 
 use super::keys::Key;
 use super::repository::write;
@@ -116,6 +118,9 @@ pub fn write_dist(
             cost: RepositoryCost::default(),
             module_hotfixes: false,
             only: Vec::new(),
+            enabled: true,
+            decided_by: DecidedBy::default(),
+            origin: Origin::default(),
         });
     }
     let dist = Dist {

@@ -1,0 +1,63 @@
+//! Which repositories are left out: told, and kept with what is made without them, so that an update
+//! does as the install did.
+
+use super::Context;
+use crate::catalog::Catalog;
+use crate::model::{Arch, DecidedBy, Receipt, Repository, TreePlan};
+
+/// The definitions for what is planned in the place of `tree`, where there is one.
+pub(super) fn remembering(catalog: &Catalog, tree: Option<&Receipt>) -> Catalog {
+    match tree {
+        None => catalog.clone(),
+        Some(tree) => {
+            catalog.remembering(&tree.dist, &tree.disabled_repositories, &tree.enabled_repositories)
+        }
+    }
+}
+
+/// Notes in `tree` what the command line said, or the one by which its forerunner was made.
+pub(super) fn record(context: Context<'_>, tree: &mut TreePlan) {
+    let arch = tree.arch;
+    let mut all = Vec::new();
+    let dists = [Some(&tree.dist), tree.container_dist.as_ref()];
+    for (position, name) in dists.into_iter().flatten().enumerate() {
+        let Ok(dist) = context.catalog.dist(name) else { continue };
+        for repository in dist.repositories_for(arch) {
+            let is_typed =
+                matches!(repository.decided_by, DecidedBy::CommandLine | DecidedBy::Receipt);
+            let id = match position {
+                0 => repository.id.clone(),
+                _ => format!("{name}/{}", repository.id),
+            };
+            all.extend(is_typed.then_some((repository.enabled, id)));
+        }
+    }
+    let (enabled, disabled): (Vec<_>, Vec<_>) = all.into_iter().partition(|(enabled, _)| *enabled);
+    tree.enabled_repositories = enabled.into_iter().map(|(_, id)| id).collect();
+    tree.disabled_repositories = disabled.into_iter().map(|(_, id)| id).collect();
+}
+
+/// Says which repositories of the dist `name` are not read, and who said so.
+pub(super) fn tell(context: Context<'_>, name: &str, arch: Arch) {
+    let Ok(dist) = context.catalog.dist(name) else { return };
+    let off = dist.repositories_for(arch).filter(|repository| !repository.enabled);
+    let told: Vec<String> = off.filter_map(describe).collect();
+    if !told.is_empty() {
+        context.reporter.note(format!("{arch}: of {name} not read: {}", told.join(", ")));
+    }
+}
+
+/// Why a repository is not read; nothing where its definition says so and nobody else.
+fn describe(repository: &Repository) -> Option<String> {
+    let id = &repository.id;
+    let why = match repository.decided_by {
+        DecidedBy::Definition => return None,
+        DecidedBy::Configuration => "by the configuration".to_owned(),
+        DecidedBy::Receipt => {
+            format!("as when this was installed; --enable-repo {id} reads it again")
+        }
+        DecidedBy::CommandLine => "--disable-repo".to_owned(),
+        DecidedBy::Policy => "by this site's policy".to_owned(),
+    };
+    Some(format!("{id} ({why})"))
+}
