@@ -119,7 +119,7 @@ fn all_provides(offer: &Offer) -> Vec<String> {
     offer.provides.iter().cloned().chain([own]).collect()
 }
 
-fn write_repository(offers: &Offers, modules: Option<String>, path: &Path) {
+pub(crate) fn write_repository(offers: &Offers, modules: Option<String>, path: &Path) {
     let repodata = path.join("repodata");
     fs::create_dir_all(&repodata).unwrap();
     let mut primary = String::from(

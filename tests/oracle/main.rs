@@ -10,6 +10,7 @@
 mod scenario;
 
 mod dnf;
+mod epel;
 mod features;
 mod random;
 mod real;

@@ -72,7 +72,11 @@ fn on_real_metadata_dnf_chooses_the_same_packages() {
     assert!(equal * 100 >= names.len() * 97, "the choices differ too often");
 }
 
-fn our_answer(case: &mut Scenario, index: &elsewhere::model::Index, name: &str) -> Answer {
+pub(crate) fn our_answer(
+    case: &mut Scenario,
+    index: &elsewhere::model::Index,
+    name: &str,
+) -> Answer {
     case.runtimes[0].0.package = name.to_owned();
     let plan = case.plan_of(index).map_err(|error| error.to_string())?;
     let mut chosen: Vec<String> = plan.packages.iter().map(|p| p.nevra.to_string()).collect();
