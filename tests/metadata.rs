@@ -510,7 +510,7 @@ fn module_streams_are_read_where_the_dist_has_some() {
     assert_eq!(world.package(&modular), "new");
     let warnings = world.log.warnings();
     assert!(
-        warnings.concat().contains("no module list, although the definition of"),
+        warnings.concat().contains("no module list, although its definition says"),
         "{warnings:?}"
     );
     assert!(warnings.concat().contains("`module_hotfixes = true`"), "{warnings:?}");

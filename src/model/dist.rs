@@ -139,6 +139,9 @@ impl Origin {
     /// The place of `field`, or of the whole where that is not there.
     #[must_use]
     pub fn of(&self, field: &str) -> String {
+        if self.file.is_empty() {
+            return "its definition".to_owned();
+        }
         let line = self.lines.get(field).or_else(|| self.lines.get("id"));
         line.map_or_else(|| self.file.clone(), |line| format!("{}, line {line}", self.file))
     }
