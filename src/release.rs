@@ -130,7 +130,7 @@ pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseE
         return result;
     }
     // Some file systems cannot sync directories, and do not need to.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    let _ = files::sync_directory(directory);
     Ok(())
 }
 
@@ -139,7 +139,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut File::open(from)?, &mut file)?;
     file.flush()?;
     files::set_mode(&file, 0o755)?;
-    file.sync_all()
+    files::sync_written(&file)
 }
 
 /// Runs `program --version`.

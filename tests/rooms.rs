@@ -93,6 +93,28 @@ fn only_the_terminal_writes_to_the_screen() {
 }
 
 #[test]
+fn only_the_tools_do_what_a_system_may_refuse() {
+    // Threads that panic where there are none, and what is cosmetic for some file systems.
+    let calls = [
+        "scope.spawn(",
+        "thread::spawn(",
+        "fs::copy(",
+        ".set_permissions(",
+        ".set_modified(",
+        ".sync_all(",
+        ".remove_dir_all(",
+    ];
+    for (path, room, text) in sources() {
+        let found = calls.iter().find(|call| code(&text).contains(**call));
+        assert!(
+            room == "tools" || is_tests(&path) || found.is_none(),
+            "{}: {found:?}",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn only_the_prefix_knows_its_layout() {
     for (path, room, text) in sources() {
         let found = code(&text).contains("\".elsewhere");

@@ -1,7 +1,7 @@
 //! Asks the doctor what this host lets programs do, for the tests of trees.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::model::{RelPath, SmokeTest, TreePlan};
 use crate::prefix::{Lock, Prefix};
 use crate::smoke::{self, HostJudge, Obstacle, SmokeError};
+use crate::tools::files;
 
 /// How long the checks may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -95,7 +96,8 @@ impl<'a> Judge<'a> {
         let tree = beside.join(format!("judge-{}-{number}", std::process::id()));
         let executable = tree.join(place);
         fs::create_dir_all(executable.parent().unwrap_or(&tree))?;
-        fs::copy(&subject.executable, &executable)?;
+        let program = File::open(&subject.executable)?;
+        files::copy(&program, |mode| files::create(&executable, mode))?;
         let subject = Subject { executable, ..Subject::clone(subject) };
         Ok((tree, Arc::new(subject)))
     }

@@ -316,7 +316,7 @@ fn copy_durably(source: &Path, destination: &Path) -> io::Result<()> {
         return std::os::unix::fs::symlink(fs::read_link(source)?, destination);
     }
     let new = steps::copy(&File::open(source)?, |mode| steps::create(destination, mode))?;
-    new.sync_all()
+    steps::sync_written(&new)
 }
 
 /// `path` with something added to its name.

@@ -73,7 +73,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     files::set_mode(&file, mode)?;
-    file.sync_all()
+    files::sync_written(&file)
 }
 
 /// Replaces whatever file or link is at `path` by a symlink with this text, in one step, durably.

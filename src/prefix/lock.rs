@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -135,7 +135,7 @@ fn attempt(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixEr
         Ok(()) => {
             // For messages only: the lock is the kernel's.
             let _ = file.set_len(0).and_then(|()| file.write_all(Holder::this().line().as_bytes()));
-            let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
+            let _ = steps::set_mode(&file, 0o644);
             Ok(Attempt::Taken(Hold::Flock { file }))
         }
         Err(Errno::WOULDBLOCK) => Ok(Attempt::Held(Holder::read(&mut file))),

@@ -102,6 +102,11 @@ pub(crate) fn sync(path: &Path) -> io::Result<bool> {
     synced(File::open(path)?.sync_all())
 }
 
+/// Makes what was written to an open file durable, as far as its file system does that.
+pub(crate) fn sync_written(file: &File) -> io::Result<()> {
+    synced(file.sync_all()).map(drop)
+}
+
 /// The same by a file that is open for writing: which a program that runs must not be.
 pub(crate) fn sync_as_writer(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().append(true).open(path) {
