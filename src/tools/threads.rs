@@ -5,6 +5,12 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 
+use super::limits;
+
+/// With less address space than this, in bytes, each new thread's stacks may be the end of the process:
+/// what the standard library does not get for them, it panics for.
+const ROOM: u64 = 256 << 20;
+
 /// Work that a thread does, or that was done.
 pub(crate) enum Task<'scope, T> {
     /// It is on its way; `None` would be a thread without work.
@@ -42,6 +48,9 @@ pub(crate) fn hand<'scope, I: Send + 'scope, T: Send + 'scope>(
     input: I,
     work: impl FnOnce(I) -> T + Send + 'scope,
 ) -> Result<Task<'scope, T>, I> {
+    if limits::memory().is_some_and(|bytes| bytes < ROOM) {
+        return Err(input);
+    }
     // Not with the closure, which is lost with a thread that does not start.
     let (sender, receiver) = sync_channel(1);
     let thread = Builder::new().spawn_scoped(scope, move || receiver.recv().ok().map(work));
