@@ -108,7 +108,7 @@ fn output(treatment: &str, words: &[&str], variables: &[(&str, &str)]) -> Output
         .args(words.iter().map(|word| place(word)))
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
-        .env("SSL_CERT_DIR", "/etc")
+        .env("SSL_CERT_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/authority"))
         .envs(variables.iter().map(|(name, value)| (name, place(value))))
         .current_dir("/")
         .output()
