@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::HostError;
 use crate::model::{Arch, LockError, escape, shell_word};
+use crate::pipeline::SourcesError;
 use crate::pipeline::metadata::{MetadataError, is_malformed};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
@@ -116,6 +117,9 @@ pub enum Error {
     /// Repository metadata could not be had.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// Places are not as definitions say.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
     /// A signature or key is not good.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -279,6 +283,7 @@ impl Error {
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,
             Self::Undefined { .. } => UNDEFINED,
+            Self::Sources(error) => error.exit_status(),
             Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
             Self::Prefix(_)
             | Self::Staging { .. }
@@ -366,6 +371,7 @@ impl Error {
                 "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
             ),
             Self::Verify(_)
+            | Self::Sources(_)
             | Self::TrustKeyFile { .. }
             | Self::Signals { .. }
             | Self::Staging { .. }

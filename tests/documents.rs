@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use elsewhere::catalog::Catalog;
+use elsewhere::config::{Config, Whose};
 use elsewhere::model::{Arch, Plan, Receipt};
 
 /// The code blocks of a page that are in `language`.
@@ -149,6 +150,36 @@ fn every_field_of_a_definition_is_documented() {
                 || page.contains(&format!("`[[repository.{field}]]`"))
                 || page.contains(&format!("`[{field}]`"));
             assert!(is_there, "{field} of {text:?} is not in docs/definitions.md");
+        }
+    }
+}
+
+#[test]
+fn the_documented_configuration_is_read() {
+    let text = examples("configuration.md", "toml").remove(0);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documented-config.toml");
+    fs::write(&path, text).unwrap();
+    let config = Config::load(&[(path, Whose::Named)]).unwrap();
+    assert_eq!(config.wishes.len(), 1);
+    let named: Vec<&str> = config.wishes[0].patterns().collect();
+    assert_eq!(named, ["powertools", "el9/crb", "el8/appstream"]);
+    let catalog = Catalog::load(&[]).unwrap();
+    catalog.check_repositories(named.into_iter(), &[]).unwrap();
+}
+
+#[test]
+fn workflows_name_actions_by_what_they_are() {
+    let workflows = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    for entry in fs::read_dir(workflows).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\npermissions:\n  contents: read\n"), "{}", path.display());
+        for line in
+            text.lines().filter(|line| line.trim_start_matches([' ', '-']).starts_with("uses:"))
+        {
+            let commit = line.split('@').nth(1).unwrap().split(' ').next().unwrap();
+            let is_commit = commit.len() == 40 && commit.bytes().all(|it| it.is_ascii_hexdigit());
+            assert!(is_commit, "{}: {line}", path.display());
         }
     }
 }

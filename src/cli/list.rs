@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::options::{Output, Sources, TrustKeys};
 use super::session::Session;
@@ -11,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, NETWORK};
 use crate::host::Host;
 use crate::model::{Arch, Dist, escape};
-use crate::pipeline::{self, Context, Offer};
+use crate::pipeline::{self, CheckedSource, Context, Offer, SourceState, SourcesError};
 use crate::terminal::Terminal;
 
 /// List runtimes, their versions, and the dists that they come from
@@ -20,13 +21,23 @@ use crate::terminal::Terminal;
 /// choose here, or the one that --dist names. Where they cannot be reached, that is said and only
 /// the definitions are listed.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  elsewhere list
+  elsewhere list -d el9 -a aarch64
+  elsewhere list --check-sources -d el8,el9    are the repositories as they are said to be?")]
 pub(super) struct List {
-    /// Show the versions that this dist's repositories hold
-    #[arg(short, long, value_name = "DIST")]
-    dist: Option<String>,
-    /// Architecture [default: the configuration's first, or this machine's]
-    #[arg(short, long, value_name = "ARCH")]
-    arch: Option<Arch>,
+    /// Show the versions that this dist's repositories hold; with --check-sources one or several
+    #[arg(short, long = "dist", value_name = "DIST", value_delimiter = ',')]
+    dists: Vec<String>,
+    /// Architecture [default: the configuration's first, or this machine's]; with --check-sources one
+    /// or several [default: all]
+    #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
+    arches: Vec<Arch>,
+    /// Ask every place that the definitions name (lists of mirrors, metadata and their signatures,
+    /// module lists, keys), and say what is not as they claim, with file and line
+    #[arg(long)]
+    check_sources: bool,
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
@@ -58,10 +69,14 @@ impl List {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let session = Session::open(host, &self.sources, terminal)?;
         let context = session.context();
-        let arch = self.arch.or(session.default_arch()).ok_or_else(|| {
+        if self.check_sources {
+            return self.tell_sources(&session, terminal);
+        }
+        let (dist, arch) = (one(&self.dists, "dist")?, one(&self.arches, "arch")?);
+        let arch = arch.copied().or(session.default_arch()).ok_or_else(|| {
             Error::Usage("this machine's architecture has no packages: name one with --arch".into())
         })?;
-        let dist = self.dist(context, host, arch)?;
+        let dist = chosen(context, host, dist, arch)?;
         let catalog = context.catalog;
         self.sources.repositories.check_for(catalog, [dist.name.as_str()])?;
         let listing = Listing {
@@ -78,24 +93,12 @@ impl List {
         Ok(())
     }
 
-    /// The dist whose versions are shown.
-    fn dist<'a>(&self, context: Context<'a>, host: &Host, arch: Arch) -> Result<&'a Dist, Error> {
-        let by_default = context.default_dist.filter(|dist| *dist != "auto");
-        if let Some(typed) = self.dist.as_deref().or(by_default) {
-            return Ok(context.catalog.dist(typed)?);
-        }
-        let choices = context.catalog.choices(arch, Some(host.facts()), context.today)?;
-        let allowed = choices.iter().find(|choice| context.allows(choice.dist));
-        let choice = allowed.or(choices.first());
-        Ok(choice.ok_or(Error::NoDist { arch })?.dist)
-    }
-
     /// Every runtime's versions; none of them where the network fails and no dist was asked for.
     fn offers(&self, session: &Session<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
         let context = session.context();
         let keys = session.keys(&TrustKeys::default(), false)?;
         match pipeline::offers(context, &keys, dist, arch) {
-            Err(error) if self.dist.is_none() && error.exit_status() == NETWORK => {
+            Err(error) if self.dists.is_empty() && error.exit_status() == NETWORK => {
                 context.reporter.warning(format!("versions are not known: {error}"));
                 let unknown = |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
                 Ok(context.catalog.runtimes().map(|runtime| unknown(&runtime.name)).collect())
@@ -103,6 +106,81 @@ impl List {
             outcome => outcome,
         }
     }
+}
+
+impl List {
+    /// Asks the sources of the dists and architectures that are named, or of all.
+    fn tell_sources(&self, session: &Session<'_>, terminal: &Terminal) -> Result<(), Error> {
+        let context = session.context();
+        let mut dists: Vec<&Dist> = Vec::new();
+        for typed in &self.dists {
+            dists.push(context.catalog.dist(typed)?);
+        }
+        if dists.is_empty() {
+            dists.extend(context.catalog.dists());
+        }
+        let names = dists.iter().map(|dist| dist.name.as_str());
+        self.sources.repositories.check_for(context.catalog, names)?;
+        let arches = if self.arches.is_empty() { Arch::ALL.to_vec() } else { self.arches.clone() };
+        let keys = session.keys(&TrustKeys::default(), false)?;
+        let sources = pipeline::check_sources(context, &keys, &dists, &arches)?;
+        if sources.is_empty() {
+            let arches: Vec<&str> = arches.iter().map(|arch| arch.as_str()).collect();
+            return Err(Error::Usage(format!(
+                "no dist named has anything for {}",
+                arches.join(", ")
+            )));
+        }
+        if self.output.json {
+            terminal.output_json(&json!({ "sources": sources }));
+        } else {
+            sources.iter().for_each(|source| terminal.output(describe(source)));
+        }
+        Ok(SourcesError::check(&sources)?)
+    }
+}
+
+/// What was found in a place, for people.
+fn describe(source: &CheckedSource) -> String {
+    let state = match source.state {
+        SourceState::Ok => "ok",
+        SourceState::Differs => "differs",
+        SourceState::Unreachable => "unreachable",
+    };
+    let arch = source.arch.map_or(String::new(), |arch| format!(" {arch}"));
+    let CheckedSource { dist, repository, what, .. } = source;
+    let mut text = format!("{state:<12} {dist}{arch} {repository} {what} {}", escape(&source.url));
+    if let Some(reason) = &source.reason {
+        let line = source.line.map_or(String::new(), |line| format!(", line {line}"));
+        let _ = write!(text, "\n    {reason}\n    {}{line} names it", escape(&source.file));
+    }
+    text
+}
+
+/// The one that is named, if any is.
+fn one<'a, T>(named: &'a [T], option: &str) -> Result<Option<&'a T>, Error> {
+    match named {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(Error::Usage(format!("several --{option} go with --check-sources only"))),
+    }
+}
+
+/// The dist whose versions are shown: `typed`, or the one that an install would choose.
+fn chosen<'a>(
+    context: Context<'a>,
+    host: &Host,
+    typed: Option<&String>,
+    arch: Arch,
+) -> Result<&'a Dist, Error> {
+    let by_default = context.default_dist.filter(|dist| *dist != "auto");
+    if let Some(typed) = typed.map(String::as_str).or(by_default) {
+        return Ok(context.catalog.dist(typed)?);
+    }
+    let choices = context.catalog.choices(arch, Some(host.facts()), context.today)?;
+    let allowed = choices.iter().find(|choice| context.allows(choice.dist));
+    let choice = allowed.or(choices.first());
+    Ok(choice.ok_or(Error::NoDist { arch })?.dist)
 }
 
 fn dists(catalog: &Catalog) -> Vec<DistLine<'_>> {

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use reqwest::Url;
 use reqwest::header::{
-    ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    CONTENT_LENGTH, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 
 use super::cache::{Document, DocumentHead};
@@ -44,6 +44,23 @@ impl Fetcher<'_> {
     /// When it cannot be fetched.
     pub fn document(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
         self.document_from(&[url.to_owned()], limit, Proof::Server, |_, bytes| Ok(bytes))
+    }
+
+    /// How many bytes the file at `url` has, where its place tells. Nothing of it is read.
+    ///
+    /// # Errors
+    /// When it is not there, or its place does not answer.
+    pub fn size_of(&self, url: &str) -> Result<Option<u64>, FetchError> {
+        self.try_each(&[url.to_owned()], |_, place| match place {
+            Place::Web { url, .. } => {
+                let answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
+                Ok(answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok()))
+            }
+            Place::File(path) => {
+                let there = std::fs::metadata(path).map_err(Reason::File)?;
+                Ok(Some(there.len()))
+            }
+        })
     }
 
     /// The document at `url`, if the first try brings it: for what may turn out not to be needed.

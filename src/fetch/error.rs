@@ -232,7 +232,7 @@ impl Reason {
 
 impl FetchError {
     /// An error of the file system under the cache.
-    pub(super) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

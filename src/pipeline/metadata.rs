@@ -12,6 +12,8 @@ use std::thread;
 
 pub use self::error::{MetadataError, RepositoryError, TrustFailure, is_malformed};
 
+pub(super) use self::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
+
 use self::reading::{Found, Reading};
 use crate::fetch::Fetcher;
 use crate::model::{Arch, Checksum, Dist, Index, Repository, Source};

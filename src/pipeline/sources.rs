@@ -1,0 +1,411 @@
+//! Asks every place that definitions name, and says what is there otherwise than they claim: lists of
+//! mirrors, base URLs with their metadata, signatures and module lists, and keys against their pins.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde::Serialize;
+
+use super::metadata::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
+use super::{Context, Keys};
+use crate::error::Error;
+use crate::fetch::{Attempt, FetchError, Fetcher, Proof, Reason, join, places};
+use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository};
+use crate::repodata::repomd::{self, Repomd, RepomdRecord};
+use crate::repodata::{metalink, modules};
+use crate::report::{Event, Phase};
+use crate::tools::threads;
+use crate::trust::Keyring;
+
+/// How many repositories and keys are asked for at the same time. Requests to one host have a limit of
+/// their own.
+const AT_ONCE: usize = 8;
+/// A key file of a distribution is a few kilobytes.
+const KEY_FILE_LIMIT: u64 = 1 << 20;
+
+/// How a place is, against what its definition claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// As claimed.
+    Ok,
+    /// It answered, and is otherwise.
+    Differs,
+    /// It did not answer.
+    Unreachable,
+}
+
+/// One place, as it was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedSource {
+    /// The dist that names it.
+    pub dist: String,
+    /// The architecture; `None` for keys, which may serve several.
+    pub arch: Option<Arch>,
+    /// The repository that names it; of a key the first one.
+    pub repository: String,
+    /// `metalink`, `mirrorlist`, `repomd`, `signature`, `primary`, `modules` or `key`.
+    pub what: &'static str,
+    /// Its URL, before any mirror.
+    pub url: String,
+    /// How it is.
+    pub state: SourceState,
+    /// Why it is not as claimed; or what there is to say all the same.
+    pub reason: Option<String>,
+    /// The file that claims it.
+    pub file: String,
+    /// The line of that file, from 1.
+    pub line: Option<usize>,
+    /// Whether what differs is a digest, a signature or a key.
+    #[serde(skip)]
+    is_distrust: bool,
+}
+
+/// Some places are not as definitions claim.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "of {total} places {differ} {} not as the definitions say, and {unreachable} could not be reached",
+    if *differ == 1 { "is" } else { "are" }
+)]
+pub struct SourcesError {
+    total: usize,
+    differ: usize,
+    unreachable: usize,
+    is_distrust: bool,
+}
+
+impl SourcesError {
+    /// What is wrong with `sources`, if anything is.
+    ///
+    /// # Errors
+    /// When something is.
+    pub fn check(sources: &[CheckedSource]) -> Result<(), Self> {
+        let count = |state| sources.iter().filter(|source| source.state == state).count();
+        let (differ, unreachable) = (count(SourceState::Differs), count(SourceState::Unreachable));
+        let is_distrust = sources.iter().any(|source| source.is_distrust);
+        match differ + unreachable {
+            0 => Ok(()),
+            _ => Err(Self { total: sources.len(), differ, unreachable, is_distrust }),
+        }
+    }
+
+    /// The process's exit status: trust, a definition that is wrong, or the network.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match (self.is_distrust, self.differ) {
+            (true, _) => 4,
+            (false, 0) => crate::error::NETWORK,
+            (false, _) => 2,
+        }
+    }
+}
+
+/// What `sources` of `dists` for `arches` are like; of each dist the architectures that it has.
+///
+/// # Errors
+/// When the user stops the run, or the cache cannot be written.
+pub fn check_sources(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    dists: &[&Dist],
+    arches: &[Arch],
+) -> Result<Vec<CheckedSource>, Error> {
+    let jobs = jobs(dists, arches);
+    let (phase, total) = (Phase::Metadata, Some(jobs.len() as u64));
+    context.reporter.event(Event::Started { phase, total });
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(position) else { return Ok(done) };
+            let mut asking = Asking { fetcher: context.fetcher, keys, job, found: Vec::new() };
+            asking.ask()?;
+            done.push((position, asking.found));
+            context.reporter.advanced(phase, 1);
+        }
+    };
+    let all: Vec<Result<_, FetchError>> = thread::scope(|scope| {
+        let tasks: Vec<_> = (0..AT_ONCE).map(|_| threads::spawn(scope, work)).collect();
+        tasks.into_iter().map(|task| task.join().unwrap_or(Err(FetchError::Cancelled))).collect()
+    });
+    let mut found = BTreeMap::new();
+    for done in all {
+        found.extend(done?);
+    }
+    context.reporter.event(Event::Finished { phase });
+    Ok(found.into_values().flatten().collect())
+}
+
+/// What one thread asks for at a time.
+struct Job<'a> {
+    dist: &'a Dist,
+    repository: &'a Repository,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    /// The repository, for an architecture.
+    Repository(Arch),
+    /// A place of one of its keys, and the field that names it.
+    Key(&'a KeyPin, &'a str, String),
+}
+
+/// Every repository that is read, for each of its architectures; and every place of a key once.
+fn jobs<'a>(dists: &[&'a Dist], arches: &[Arch]) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    for &dist in dists {
+        let mut seen: Vec<(&Fingerprint, &str)> = Vec::new();
+        for &arch in arches {
+            for repository in dist.enabled_for(arch) {
+                jobs.push(Job { dist, repository, what: What::Repository(arch) });
+                for (position, key) in repository.keys.iter().enumerate() {
+                    let alternates = key.alternates.iter().map(|url| (url, "alternates"));
+                    for (url, field) in std::iter::once((&key.url, "url")).chain(alternates) {
+                        if !seen.contains(&(&key.fingerprint, url.as_str())) {
+                            seen.push((&key.fingerprint, url));
+                            let field = format!("key.{position}.{field}");
+                            jobs.push(Job { dist, repository, what: What::Key(key, url, field) });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    jobs
+}
+
+/// A job being done.
+struct Asking<'a, 'f> {
+    fetcher: &'a Fetcher<'f>,
+    keys: &'a Keys<'a>,
+    job: &'a Job<'a>,
+    found: Vec<CheckedSource>,
+}
+
+/// What became of a question: an answer, with what there is to say; or why it is not as claimed.
+type Answer<T> = Result<T, Wrong>;
+
+enum Wrong {
+    /// Nobody answered, or nobody has it.
+    Fetch(FetchError),
+    /// What there is is not what was claimed.
+    Content(String),
+    /// What there is cannot be trusted.
+    Trust(String),
+}
+
+impl From<FetchError> for Wrong {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
+    }
+}
+
+impl Asking<'_, '_> {
+    fn ask(&mut self) -> Result<(), FetchError> {
+        match &self.job.what {
+            What::Repository(arch) => self.repository(*arch),
+            What::Key(pin, url, field) => {
+                let answer = self.key(pin, url);
+                self.note("key", url, field, answer).map(drop)
+            }
+        }
+    }
+
+    fn repository(&mut self, arch: Arch) -> Result<(), FetchError> {
+        let Job { repository, .. } = self.job;
+        let mut promise = Vec::new();
+        if let Some(url) = &repository.metalink {
+            let url = expand(url, arch);
+            let answer = self.list(&url, |bytes| match metalink::parse(bytes) {
+                Ok(link) => Ok((link.mirrors.len(), link.checksums)),
+                Err(error) => Err(Wrong::Content(error.to_string())),
+            });
+            promise = self.note("metalink", &url, "metalink", answer)?.unwrap_or_default();
+        }
+        if let Some(url) = &repository.mirrorlist {
+            let url = expand(url, arch);
+            let parse = |bytes: &[u8]| Ok((metalink::parse_mirrorlist(bytes).len(), Vec::new()));
+            let answer = self.list(&url, parse);
+            self.note("mirrorlist", &url, "mirrorlist", answer)?;
+        }
+        for base in &repository.base {
+            let base = format!("{}/", expand(base, arch).trim_end_matches('/'));
+            self.base(&base, &promise)?;
+        }
+        Ok(())
+    }
+
+    /// A list of mirrors; a mirror that stands for all hosts seldom has any.
+    fn list(
+        &self,
+        url: &str,
+        parse: impl Fn(&[u8]) -> Answer<(usize, Vec<Checksum>)>,
+    ) -> Answer<Vec<Checksum>> {
+        match self.fetcher.document(url, LIST_LIMIT) {
+            Err(error) if self.fetcher.has_mirror() && error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+            Ok(bytes) => match parse(&bytes)? {
+                (0, _) => Err(Wrong::Content("names no mirror".to_owned())),
+                (_, promise) => Ok(promise),
+            },
+        }
+    }
+
+    /// What lies below a base URL. `promise` holds the digests that a metalink lists.
+    fn base(&mut self, base: &str, promise: &[Checksum]) -> Result<(), FetchError> {
+        let Job { repository, .. } = self.job;
+        let url = join(base, REPOMD);
+        let answer = self.repomd(&url, promise);
+        let Some((bytes, repomd)) = self.note("repomd", &url, "base", answer)? else {
+            return Ok(());
+        };
+        if repository.signed_metadata {
+            let url = format!("{url}.asc");
+            let answer = self.signature(&url, &bytes);
+            self.note("signature", &url, "signed_metadata", answer)?;
+        }
+        let url = places(&[base.to_owned()], &repomd.primary.location);
+        let url = url.into_iter().next().unwrap_or_default();
+        let answer = self.presence(&url, &repomd.primary);
+        self.note("primary", &url, "base", answer)?;
+        if repository.modular {
+            let (url, answer) = self.modules(base, &repomd);
+            self.note("modules", &url, "modular", answer)?;
+        }
+        Ok(())
+    }
+
+    fn repomd(&self, url: &str, promise: &[Checksum]) -> Answer<(Vec<u8>, Repomd)> {
+        // With a promise, and with a signature, the transport proves nothing that counts.
+        let proof = if promise.is_empty() { Proof::Server } else { Proof::Caller };
+        let take = |_: &str, bytes| Ok(bytes);
+        let bytes: Vec<u8> =
+            self.fetcher.document_from(&[url.to_owned()], REPOMD_LIMIT, proof, take)?;
+        let is_it = |one: &Checksum| Checksum::by(one.algorithm(), &bytes) == *one;
+        if !promise.is_empty() && !promise.iter().any(is_it) {
+            let text = "its digest is none of those that the metalink lists";
+            return Err(Wrong::Trust(text.to_owned()));
+        }
+        let repomd = repomd::parse(&bytes).map_err(|error| Wrong::Content(error.to_string()))?;
+        Ok((bytes, repomd))
+    }
+
+    fn signature(&self, url: &str, repomd: &[u8]) -> Answer<()> {
+        let take = |_: &str, bytes| Ok(bytes);
+        let url = [url.to_owned()];
+        let signature: Vec<u8> =
+            self.fetcher.document_from(&url, SIGNATURE_LIMIT, Proof::Caller, take)?;
+        let pins = &self.job.repository.keys;
+        match self.keys.verify_detached(pins, repomd, &signature) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let missing = self.keys.failures(pins).join("; ");
+                let missing = if missing.is_empty() { missing } else { format!(" ({missing})") };
+                Err(Wrong::Trust(format!("{error}{missing}")))
+            }
+        }
+    }
+
+    /// Whether a file is there that `record` describes; it is not read.
+    fn presence(&self, url: &str, record: &RepomdRecord) -> Answer<()> {
+        match (self.fetcher.size_of(url)?, record.size) {
+            (Some(got), Some(expected)) if got != expected => {
+                Err(Wrong::Content(format!("has {got} bytes where repomd.xml says {expected}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn modules(&self, base: &str, repomd: &Repomd) -> (String, Answer<()>) {
+        let Some(record) = &repomd.modules else {
+            let missing = "repomd.xml names no module list".to_owned();
+            return (join(base, REPOMD), Err(Wrong::Content(missing)));
+        };
+        let urls = places(&[base.to_owned()], &record.location);
+        let read = || -> Answer<()> {
+            let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
+            let file = File::open(fetched.path());
+            let file = file.map_err(|error| FetchError::cache("read", fetched.path(), error))?;
+            let parsed = modules::parse(file, record);
+            parsed.map(drop).map_err(|error| Wrong::Content(error.to_string()))
+        };
+        (urls.first().cloned().unwrap_or_default(), read())
+    }
+
+    /// Whether the file at `url` holds the pinned key.
+    fn key(&self, pin: &KeyPin, url: &str) -> Answer<()> {
+        let take = |_: &str, bytes| Ok(bytes);
+        let url = [url.to_owned()];
+        let bytes: Vec<u8> =
+            self.fetcher.document_from(&url, KEY_FILE_LIMIT, Proof::Caller, take)?;
+        let added = Keyring::new().add_pinned(&bytes, &pin.fingerprint);
+        added.map(drop).map_err(|error| Wrong::Trust(error.to_string()))
+    }
+
+    /// Notes what became of a question about `url`, which `field` of the definition names.
+    fn note<T>(
+        &mut self,
+        what: &'static str,
+        url: &str,
+        field: &str,
+        answer: Answer<T>,
+    ) -> Result<Option<T>, FetchError> {
+        let Job { dist, repository, what: job } = self.job;
+        let (value, state, reason, is_distrust) = match answer {
+            Ok(value) => (Some(value), SourceState::Ok, None, false),
+            Err(Wrong::Content(reason)) => (None, SourceState::Differs, Some(reason), false),
+            Err(Wrong::Trust(reason)) => (None, SourceState::Differs, Some(reason), true),
+            Err(Wrong::Fetch(error @ FetchError::Unavailable(_))) => {
+                let is_wrong = error.attempts().iter().any(|it| has_answered(&it.reason));
+                let is_forged = |it: &Attempt| matches!(it.reason, Reason::Digest { .. });
+                let state = match is_wrong || error.is_not_found() {
+                    true => SourceState::Differs,
+                    false => SourceState::Unreachable,
+                };
+                let is_distrust = error.attempts().iter().any(is_forged);
+                (None, state, Some(error.to_string()), is_distrust)
+            }
+            Err(Wrong::Fetch(error)) => return Err(error),
+        };
+        let origin = &repository.origin;
+        self.found.push(CheckedSource {
+            dist: dist.name.clone(),
+            arch: match job {
+                What::Repository(arch) => Some(*arch),
+                What::Key(..) => None,
+            },
+            repository: repository.id.clone(),
+            what,
+            url: url.to_owned(),
+            state,
+            reason,
+            file: origin.file.clone(),
+            line: origin.lines.get(field).or_else(|| origin.lines.get("id")).copied(),
+            is_distrust,
+        });
+        Ok(value)
+    }
+}
+
+/// Whether there was an answer, or there cannot be one that counts.
+fn has_answered(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotFound(_)
+            | Reason::Redirect(_)
+            | Reason::TooLong(_)
+            | Reason::Size { .. }
+            | Reason::Digest { .. }
+            | Reason::Refused(_)
+            | Reason::Url
+            | Reason::Insecure
+    )
+}
+
+/// A URL of a definition, for this architecture.
+fn expand(url: &str, arch: Arch) -> String {
+    url.replace("$basearch", arch.as_str())
+}
