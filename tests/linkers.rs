@@ -141,19 +141,24 @@ impl Machine {
         if !self.compile(&program, MAIN, &flags).status.success() {
             return None;
         }
-        for (tool, arguments) in touch {
-            let tool = if *tool == "strip" { &self.strip } else { *tool };
-            for file in [&library, &program] {
-                let output = Command::new(tool).args(*arguments).arg(file).output().ok()?;
-                if !output.status.success() {
-                    return None;
-                }
-            }
+        if !self.touch(touch, &[&library, &program]) {
+            return None;
         }
         // What these tools broke already is nobody's.
         let mut control = self.run_with(&program, &[library.parent()?, made_up.parent()?]);
         control.stdout.truncate(3);
         (control.stdout == b"42\n").then_some(tree)
+    }
+
+    /// Changes `files` by these tools; `false` where one is missing or refuses.
+    fn touch(&self, touch: Touch, files: &[&Path]) -> bool {
+        touch.iter().all(|(tool, arguments)| {
+            let tool = if *tool == "strip" { &self.strip } else { *tool };
+            files.iter().all(|file| {
+                let output = Command::new(tool).args(*arguments).arg(file).output();
+                output.is_ok_and(|output| output.status.success())
+            })
+        })
     }
 
     /// Runs a program that is told where its libraries are.
@@ -234,4 +239,77 @@ fn what_linkers_and_tools_make_for_ppc64le_is_rewritten() {
 #[test]
 fn what_linkers_and_tools_make_for_s390x_is_rewritten() {
     everything_is_rewritten(Arch::S390x);
+}
+
+const GO: &str = "package main
+
+/*
+int made_up(void);
+*/
+import \"C\"
+import \"fmt\"
+
+func main() { fmt.Println(int(C.made_up()) + 2) }
+";
+
+/// Go's own linker lays files out in its own way, and without relocation of the read-only data.
+#[test]
+fn what_go_links_is_rewritten() {
+    let (Some(go), Some(machine)) = (find("go"), machine(native())) else {
+        println!("passed over: there is no go, or no compiler for it");
+        return;
+    };
+    let scratch = Scratch::new("go");
+    scratch.write("code/main.go", GO, 0o644);
+    scratch.write("code/go.mod", "module made-up\n\ngo 1.19\n", 0o644);
+    let made_up = scratch.path("libraries/libelsewhere-made-up.so.1");
+    let shared = ["-shared", "-Wl,-soname,libelsewhere-made-up.so.1"];
+    assert!(machine.compile(&made_up, MADE_UP, &shared).status.success());
+    let flags = made_up.display().to_string();
+    for link in ["-linkmode=internal", "-linkmode=external", "-s -w"] {
+        let linked = scratch.path("linked");
+        let output = Command::new(&go)
+            .args(["build", "-buildvcs=false", "-ldflags", link, "-o"])
+            .arg(&linked)
+            .current_dir(scratch.path("code"))
+            .env("CGO_LDFLAGS", &flags)
+            .env("CGO_LDFLAGS_ALLOW", ".*")
+            .env("GOCACHE", scratch.path("cache"))
+            .env("GOTOOLCHAIN", "local")
+            .env("HOME", &scratch.0)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            println!("go {link}: passed over: {}", text(&output.stderr));
+            continue;
+        }
+        for touch in TOUCHES {
+            let tree = scratch.path("t");
+            let program = tree.join("bin/program");
+            fs::create_dir_all(program.parent().unwrap()).unwrap();
+            fs::copy(&linked, &program).unwrap();
+            let library = tree.join("lib64/made-up/libelsewhere-made-up.so.1");
+            fs::create_dir_all(library.parent().unwrap()).unwrap();
+            fs::copy(&made_up, &library).unwrap();
+            if !machine.touch(touch, &[&program])
+                || machine.run_with(&program, &[library.parent().unwrap()]).stdout != b"42\n"
+            {
+                println!("go {link}, {touch:?}: cannot be made here, or runs no more");
+                fs::remove_dir_all(tree).unwrap();
+                continue;
+            }
+            let (done, _) = try_relocate(&tree, native(), &[]).unwrap();
+            assert_eq!(done.warnings, [""; 0], "go {link}, {touch:?}");
+            let place = scratch.path("moved to here");
+            fs::rename(&tree, &place).unwrap();
+            let output = machine.run(&place.join("bin/program"));
+            assert_eq!(
+                text(&output.stdout),
+                "42\n",
+                "go {link}, {touch:?}: {}",
+                text(&output.stderr)
+            );
+            fs::remove_dir_all(place).unwrap();
+        }
+    }
 }
