@@ -7,7 +7,7 @@ use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
-use crate::host::HostError;
+use crate::host::{HostError, NoHome};
 use crate::model::{Arch, LockError, escape, shell_word};
 use crate::pipeline::SourcesError;
 use crate::pipeline::metadata::{MetadataError, is_malformed};
@@ -68,6 +68,9 @@ pub enum Error {
     /// A variable of the environment makes no sense.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// There is no place for downloads.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
     /// A configuration file is wrong, or forbids what was asked for.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -267,6 +270,7 @@ impl Error {
             Self::Usage(_)
             | Self::Catalog(_)
             | Self::Host(_)
+            | Self::NoHome(_)
             | Self::Config(_)
             | Self::Lock(_)
             | Self::TrustKeyFile { .. }
@@ -317,6 +321,7 @@ impl Error {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
             Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
             Self::Host(error) => error.hint(),
+            Self::NoHome(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Catalog(error) => error.hint(),

@@ -40,6 +40,13 @@ pub enum Event {
         /// Units of work.
         by: u64,
     },
+    /// Of the work done, so much needed no doing: it was in the cache.
+    Cached {
+        /// In which phase.
+        phase: Phase,
+        /// Units of work.
+        by: u64,
+    },
     /// A phase ended well.
     Finished {
         /// Which.

@@ -85,6 +85,8 @@ struct Progress {
     /// When a JSON line last told of it.
     told: Instant,
     done: u64,
+    /// How much of what is done needed no doing.
+    cached: u64,
     total: u64,
     /// How many architectures are at it.
     open: usize,
@@ -232,6 +234,7 @@ impl Terminal {
         match event {
             Event::Started { phase, total } => self.start(phase, total),
             Event::Advanced { phase, by } => self.advance(phase, by),
+            Event::Cached { phase, by } => self.cache(phase, by),
             Event::Finished { phase } => self.end(phase),
             Event::Note { message } => self.line(message),
             Event::Warning { message } => {
@@ -265,7 +268,7 @@ impl Terminal {
                 bar.tick();
                 bar
             });
-            Progress { bar, started: now, told: now, done: 0, total: 0, open: 0 }
+            Progress { bar, started: now, told: now, done: 0, cached: 0, total: 0, open: 0 }
         });
         progress.open += 1;
         progress.total += total.unwrap_or(0);
@@ -283,6 +286,12 @@ impl Terminal {
         }
     }
 
+    fn cache(&self, phase: Phase, by: u64) {
+        if let Some(progress) = self.state().phases.get_mut(&phase) {
+            progress.cached += by;
+        }
+    }
+
     /// Ends a phase: its bar gives way to one line that says what was done.
     fn end(&self, phase: Phase) {
         let Some(progress) = self.close(phase) else { return };
@@ -291,8 +300,13 @@ impl Terminal {
             self.bars.remove(bar);
         }
         let seconds = progress.started.elapsed().as_secs_f64();
-        let amount = amount(phase, progress.done);
-        self.line(format_args!("{:<10} {amount} in {seconds:.1} s", label(phase)));
+        let (cached, label) = (progress.cached.min(progress.done), label(phase));
+        let was_there = match cached {
+            0 => String::new(),
+            cached => format!("; {} were in the cache", amount(phase, cached)),
+        };
+        let amount = amount(phase, progress.done - cached);
+        self.line(format_args!("{label:<10} {amount} in {seconds:.1} s{was_there}"));
     }
 
     /// Takes a phase out once every architecture has ended it.

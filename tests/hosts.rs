@@ -6,6 +6,7 @@ mod small;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -208,4 +209,36 @@ fn a_tree_for_other_machines_is_made_on_noexec_and_not_tried() {
     let told = text(&output);
     assert!(output.status.success(), "{told}");
     assert!(told.contains("the tree is not tried out: no program can be run from"), "{told}");
+}
+
+#[test]
+fn without_home_downloads_go_to_the_home_of_passwd_or_to_a_place_of_the_users_own() {
+    let hospital = Hospital::new("homeless");
+    let path = |name: &str| hospital.world.prefix(name).to_str().unwrap().to_owned();
+    for name in ["home", "temporary"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    let id = tools::stdout(Command::new("id").arg("-u"));
+    let install = |home: &str| {
+        fs::write(path("etc/passwd"), format!("me:x:{id}:{id}::{home}:/bin/sh\n")).unwrap();
+        let mut command = Command::new(&hospital.sickroom);
+        command.args(["--bind", &path("etc"), "/etc", "--"]).arg(hospital.world.program());
+        command.args(["install", "-r", "tool", "-d", "small", "--repos", &path("repos")]);
+        command.args(["--mirror", &path("mirror"), &path("p")]).env_clear();
+        command.env("TMPDIR", path("temporary")).output().unwrap()
+    };
+    let at_home = install(&path("home"));
+    assert!(at_home.status.success(), "{}", text(&at_home));
+    assert!(Path::new(&path("home/.cache/elsewhere")).is_dir());
+    let homeless = install("/nonexistent");
+    assert!(homeless.status.success(), "{}", text(&homeless));
+    let own = path(&format!("temporary/elsewhere-{id}"));
+    assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
+    // Whoever else made that directory may have put something into it.
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = install("/nonexistent");
+    assert_eq!(refused.status.code(), Some(2));
+    let told = text(&refused);
+    assert!(told.contains(&format!("no home for user {id}, and ")), "{told}");
+    assert!(told.contains("name a place: --cache-dir DIRECTORY"), "{told}");
 }

@@ -162,6 +162,19 @@ fn repair_fetches_the_damaged_packages_only() {
 }
 
 #[test]
+fn what_was_in_the_cache_is_not_told_as_downloaded() {
+    let site = Site::new("verify-cached");
+    let server = Server::start(site.mirror());
+    let told = site.install_from(&server.url(), &[]).ok().err;
+    assert!(!told.contains("in the cache"), "{told}");
+    fs::remove_dir_all(site.prefix()).unwrap();
+    let told = site.install_from(&server.url(), &[]).ok().err;
+    let line = told.lines().find(|line| line.starts_with("download ")).unwrap();
+    assert!(line.starts_with("download   0 B in "), "{told}");
+    assert!(line.ends_with(" were in the cache"), "{told}");
+}
+
+#[test]
 fn repair_takes_no_forged_package() {
     let site = installed("verify-forged");
     fs::write(path(&site, "share/hello/text"), "damaged").unwrap();

@@ -77,9 +77,7 @@ impl SelfCommand {
 
 impl Update {
     fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let cache_dir = self.cache_dir.clone().or_else(|| host.cache_dir()).ok_or_else(|| {
-            Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
-        })?;
+        let cache_dir = self.cache_dir.clone().map_or_else(|| host.cache_dir(), Ok)?;
         let mut options = Options::new(cache_dir);
         options.mirror = host.mirror()?.map(str::to_owned);
         options.variables = host.network_variables();

@@ -114,11 +114,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Error> {
         let Settings { config, catalog } = settings;
         sources.repositories.check(&config, &catalog)?;
-        let cache_dir =
-            sources.cache_dir.clone().or(config.cache_dir.clone()).or_else(|| host.cache_dir());
-        let cache_dir = cache_dir.ok_or_else(|| {
-            Error::Usage("neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir".into())
-        })?;
+        let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
+        let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
         let mut options = Options::new(cache_dir);
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();

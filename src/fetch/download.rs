@@ -14,7 +14,7 @@ use super::location::Place;
 use super::ranges::Watch;
 use super::{FetchError, Fetched, Fetcher, Reason, Stream};
 use crate::model::Checksum;
-use crate::report::{Phase, Reporter};
+use crate::report::{Event, Phase, Reporter};
 
 /// Most bytes of a file whose size nobody declared.
 const UNDECLARED_LIMIT: u64 = 4 << 30;
@@ -39,7 +39,7 @@ impl Fetcher<'_> {
         let wanted = Wanted { checksum, size, may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         if let Some((path, size)) = self.cache.find(checksum)? {
-            meter.reach(size);
+            meter.reach_cached(size);
             let url = urls.first().cloned().unwrap_or_default();
             return Ok(wanted.fetched(path, size, url, true));
         }
@@ -71,7 +71,7 @@ impl Fetcher<'_> {
             Some(file) => {
                 stream.distrust();
                 stream.begin(file, size);
-                meter.reach(size);
+                meter.reach_cached(size);
                 Ok(())
             }
             None => self.bring(urls, &wanted, &mut meter, Some(stream)).map(drop),
@@ -290,6 +290,14 @@ struct Meter<'r> {
 }
 
 impl Meter<'_> {
+    /// `total` bytes are there, and were there before.
+    fn reach_cached(&mut self, total: u64) {
+        if let Some(phase) = self.phase {
+            self.reporter.event(Event::Cached { phase, by: total });
+        }
+        self.reach(total);
+    }
+
     /// `total` bytes are there.
     fn reach(&mut self, total: u64) {
         if let Some(phase) = self.phase.filter(|_| total > self.reported) {

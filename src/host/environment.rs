@@ -18,7 +18,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "XDG_CONFIG_HOME",
         "elsewhere/config.toml and elsewhere/repos/ lie below it (default: ~/.config)",
     ),
-    ("HOME", "where the defaults of the two above lie"),
+    ("HOME", "where the defaults of the two above lie (default: the home in /etc/passwd)"),
     ("TMPDIR", "where smoke tests have their scratch directory (default: /tmp)"),
     ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
     ("NO_COLOR", "no colours, when it is set to anything"),
@@ -62,6 +62,17 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
     pub(super) fn read() -> Self {
         Self::with(|name| std::env::var_os(name))
+    }
+
+    /// The same, with what `home` gives for `HOME`, where that says nothing of use.
+    #[must_use]
+    pub(super) fn or_home(mut self, home: impl Fn() -> Option<PathBuf>) -> Self {
+        if self.absolute("HOME").is_none()
+            && let Some(home) = home()
+        {
+            self.0.insert("HOME", home.into_os_string());
+        }
+        self
     }
 
     /// The environment in which `value` gives the variables.
@@ -232,6 +243,17 @@ mod tests {
         assert_eq!(cache(&[home, ("XDG_CACHE_HOME", "")]), by_default);
         for nowhere in [&[][..], &[("HOME", "")], &[("HOME", "u")]] {
             assert_eq!(cache(nowhere), None);
+        }
+    }
+
+    #[test]
+    fn a_home_is_asked_for_where_none_is_set() {
+        let home = |set: &[(&str, &str)]| {
+            environment(set).or_home(|| Some("/passwd".into())).absolute("HOME")
+        };
+        assert_eq!(home(&[("HOME", "/home/u")]), Some("/home/u".into()));
+        for nothing in [&[][..], &[("HOME", "")], &[("HOME", "u")]] {
+            assert_eq!(home(nothing), Some("/passwd".into()));
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod clock;
 mod environment;
+mod home;
 mod machine;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 
 pub use clock::{date, timestamp};
 pub use environment::{HostError, VARIABLES};
+pub use home::NoHome;
 
 use crate::config::Network;
 use crate::model::{Arch, HostFacts};
@@ -28,7 +30,9 @@ impl Host {
     /// Reads the environment; the machine is looked at when it is asked about.
     #[must_use]
     pub fn read() -> Self {
-        Self { environment: Environment::read(), facts: OnceLock::new() }
+        let id = rustix::process::geteuid().as_raw();
+        let home = || home::home(Path::new("/etc/passwd"), id);
+        Self { environment: Environment::read().or_home(home), facts: OnceLock::new() }
     }
 
     /// What this machine is.
@@ -89,15 +93,21 @@ impl Host {
         Ok(self.environment.source_date_epoch()?.unwrap_or_else(clock::seconds))
     }
 
-    /// Where downloads are kept unless the user says otherwise; `None` when neither
-    /// `XDG_CACHE_HOME` nor `HOME` is set to an absolute path.
-    #[must_use]
-    pub fn cache_dir(&self) -> Option<PathBuf> {
-        self.environment.below("XDG_CACHE_HOME", ".cache")
+    /// Where downloads are kept unless the user says otherwise: below `XDG_CACHE_HOME`, `HOME`, the
+    /// home that `/etc/passwd` names, or in the user's own directory below `TMPDIR`, which is made.
+    ///
+    /// # Errors
+    /// [`NoHome`], where somebody else made that one.
+    pub fn cache_dir(&self) -> Result<PathBuf, NoHome> {
+        let (id, temporary) = (self.user_id(), self.temporary_dir());
+        self.environment
+            .below("XDG_CACHE_HOME", ".cache")
+            .or_else(|| home::private(&temporary, id))
+            .ok_or(NoHome { id, temporary })
     }
 
     /// Where the user's own settings are: definitions in `repos`. `None` when neither
-    /// `XDG_CONFIG_HOME` nor `HOME` is set to an absolute path.
+    /// `XDG_CONFIG_HOME` nor `HOME` is set to an absolute path, and `/etc/passwd` names no home.
     #[must_use]
     pub fn config_dir(&self) -> Option<PathBuf> {
         self.environment.below("XDG_CONFIG_HOME", ".config")

@@ -72,11 +72,6 @@ fn usage_errors_end_with_2() {
         2,
         &["--version belongs to one runtime"],
     );
-    fails(
-        elsewhere().args(["install", "p"]),
-        2,
-        &["neither HOME nor XDG_CACHE_HOME is set: name a --cache-dir"],
-    );
 }
 
 #[test]
