@@ -600,3 +600,20 @@ fn who_insists_goes_back_to_what_is_damaged() {
     world.ok(&["rollback", "--no-verify", "p"]);
     assert_eq!(launch(&prefix, "tool").unwrap(), "tool 1 part rotten");
 }
+
+#[test]
+fn what_stays_after_everything_was_removed_is_told_with_the_way_to_be_rid_of_it() {
+    let (world, prefix) = with_two_generations("stays");
+    let told = world.ok(&["remove", "--all", "p"]);
+    for expected in [
+        "generation 1 stays on disk: it was live in the last seven days",
+        "KiB stay for what may still run from there, here or on other machines",
+        "to delete them when the time is over: elsewhere prune p",
+        "now, if nothing runs from there: elsewhere remove --all --force p",
+    ] {
+        assert!(told.contains(expected), "no {expected:?} in {told}");
+    }
+    assert_eq!(launch(&prefix, "tool"), None);
+    world.ok(&["remove", "--all", "--force", "p"]);
+    assert!(!prefix.join(".elsewhere/x86_64/1").exists());
+}

@@ -92,5 +92,10 @@ pub(super) fn entry(part: &Prefix, arch: Arch, pruned: &Pruned) -> Value {
     let spared: Vec<_> =
         spared.map(|(number, why)| json!({"generation": number, "why": why})).collect();
     let place = label(part, arch);
-    json!({"arch": arch, "place": place, "removed": pruned.removed, "spared": spared})
+    let mut entry =
+        json!({"arch": arch, "place": place, "removed": pruned.removed, "spared": spared});
+    if !pruned.spared.is_empty() {
+        entry["spared_size"] = pruned.spared_size.into();
+    }
+    entry
 }

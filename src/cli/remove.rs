@@ -1,9 +1,10 @@
 //! `elsewhere remove`: an architecture, a runtime, or everything goes.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::doctor;
@@ -188,9 +189,30 @@ impl Remove {
         let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force, terminal)?;
         for arch in &removed {
             entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
-            terminal.line(tell(arch, prefix, &self.prefix));
+            terminal.line(self.tell(arch, prefix));
         }
         Ok(())
+    }
+
+    /// What became of an architecture, for people: what stays of it, and how to be rid of that.
+    fn tell(&self, removed: &Removed, part: &Prefix) -> String {
+        let Removed { arch, pruned } = removed;
+        let mut text = format!("{}: removed", parts::label(part, *arch));
+        for (number, reason) in &pruned.spared {
+            text.push_str(&format!("\n  generation {number} stays on disk: {reason}"));
+        }
+        if pruned.spared.is_empty() {
+            return text;
+        }
+        let path = parts::typed(&self.prefix.join(part.place()));
+        let what = if self.what.all { "--all".to_owned() } else { format!("-a {arch}") };
+        text.push_str(&format!(
+            "\n  {} stay for what may still run from there, here or on other machines\n  \
+             to delete them when the time is over: elsewhere prune {path}\n  \
+             now, if nothing runs from there: elsewhere remove {what} --force {path}",
+            HumanBytes(pruned.spared_size)
+        ));
+        text
     }
 
     /// Makes new generations without a runtime, on the architectures that have others too.
@@ -255,21 +277,4 @@ fn trees_with(present: &Present, name: &str) -> Result<(Vec<Arch>, Vec<Arch>), E
     }
     let arches = |trees: Vec<&crate::model::Receipt>| trees.iter().map(|tree| tree.arch).collect();
     Ok((arches(only), arches(shared)))
-}
-
-/// What became of an architecture, for people.
-fn tell(removed: &Removed, part: &Prefix, path: &Path) -> String {
-    let mut text = format!("{}: removed", parts::label(part, removed.arch));
-    let path = path.join(part.place());
-    for (number, reason) in &removed.pruned.spared {
-        text.push_str(&format!("\n  generation {number} stays on disk: {reason}"));
-    }
-    if !removed.pruned.spared.is_empty() {
-        text.push_str(&format!(
-            "\n  to delete it later: elsewhere prune {path}; now: elsewhere remove -a {} --force {path}",
-            removed.arch,
-            path = parts::typed(&path)
-        ));
-    }
-    text
 }

@@ -1,5 +1,10 @@
 //! Going back, and deleting what is no longer needed.
 
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use super::error::PrefixError;
 use super::history::{History, now};
 use super::{ConfigReport, Generation, Lock, Prefix};
@@ -16,6 +21,8 @@ pub struct Pruned {
     pub removed: Vec<u32>,
     /// Generations that were spared, and why.
     pub spared: Vec<(u32, String)>,
+    /// Bytes that those take on disk; what they share with each other or with others counts once.
+    pub spared_size: u64,
 }
 
 /// What [`Prefix::roll_back`] did.
@@ -107,10 +114,15 @@ impl Prefix {
         old.retain(|generation| Some(generation) != live.as_ref());
         // Where nothing is live any more, there is nothing to go back from.
         let keep = if live.is_some() { keep } else { 0 };
+        let mut seen = HashSet::new();
         for generation in old.iter().rev().skip(keep).rev() {
             let reason = if force { None } else { self.reason_to_spare(generation, &history) };
             match reason {
-                Some(reason) => pruned.spared.push((generation.number, reason)),
+                Some(reason) => {
+                    pruned.spared.push((generation.number, reason));
+                    let size = size_on_disk(&generation.path, &mut seen);
+                    pruned.spared_size = pruned.spared_size.saturating_add(size);
+                }
                 None => {
                     self.discard(lock, generation)?;
                     pruned.removed.push(generation.number);
@@ -148,4 +160,24 @@ impl Prefix {
         }
         self.prune(lock, arch, 0, force)
     }
+}
+
+/// Bytes that the tree at `path` takes on disk, but for the files in `seen`, by device and number. For
+/// people: what cannot be read counts nothing.
+fn size_on_disk(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+    let mut size = 0;
+    let mut ahead = vec![path.to_owned()];
+    while let Some(directory) = ahead.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let Ok(about) = fs::symlink_metadata(entry.path()) else { continue };
+            if seen.insert((about.dev(), about.ino())) {
+                // By stat(2), blocks of 512 bytes whatever the file system's are.
+                size += about.blocks() * 512;
+            }
+            if about.is_dir() {
+                ahead.push(entry.path());
+            }
+        }
+    }
+    size
 }
