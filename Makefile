@@ -1,13 +1,14 @@
-# Three commands, each of which does all of its own set-up from a clean clone on Debian:
+# Four commands, each of which does all of its own set-up from a clean clone on Debian:
 #
 #   make demo    build, install from a mirror of real programs, and run what was installed
 #   make test    every test, with the real programs too
+#   make bare    a static program installs on hosts that have nothing: roots of three Debian releases
 #   make dist    all of a release, built twice, compared and tried out; signed where there is a key
 #
 # As root they install the Debian packages that are missing; otherwise they name them.
 
 .POSIX:
-.PHONY: all demo dist test setup-demo setup-dist setup-test clean
+.PHONY: all bare demo dist test setup-bare setup-demo setup-dist setup-ci setup-test clean
 
 # A compiler for the other architecture of the demo.
 MACHINE != uname -m
@@ -21,6 +22,13 @@ TEST_PACKAGES = $(DEMO_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybo
 
 DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \
 	openssl python3 python3-venv rust-web-src rustc-web util-linux wget
+
+# The suites are those that tests/e2e/bare.rs knows.
+BARE_SUITES = bullseye bookworm trixie
+BARE_PACKAGES = $(DIST_PACKAGES) mmdebstrap
+
+# What .ci/run asks of the machine itself: it tests in one that it makes.
+CI_PACKAGES = gcc git libc6-dev mmdebstrap shellcheck util-linux
 
 INSTALL_MISSING = \
 	missing=; \
@@ -50,9 +58,23 @@ dist: setup-dist
 	if [ ! -e target/el-mirror/default/stamp ]; then $(MAKE) demo; fi
 	dist/build --twice --check $$([ -n "$$MINISIGN_SECRET_KEY" ] || echo --trial)
 
+bare: setup-bare
+	dist/build --quick --arch $(MACHINE)
+	for suite in $(BARE_SUITES); do \
+		rm -rf --one-file-system target/quick/$$suite && .ci/root $$suite target/quick/$$suite || exit 1; \
+	done
+	BARE_HOSTS=$(CURDIR)/target/quick cargo test --locked --features real-tools --test e2e -- \
+		--ignored --nocapture --test-threads 1 bare::
+
 test: setup-test
 	cargo test --locked --features real-tools
 	cargo test --locked --features real-tools --test catalog -- --ignored
+
+setup-bare:
+	@PACKAGES="$(BARE_PACKAGES)"; $(INSTALL_MISSING)
+
+setup-ci:
+	@PACKAGES="$(CI_PACKAGES)"; $(INSTALL_MISSING)
 
 setup-demo:
 	@PACKAGES="$(DEMO_PACKAGES)"; $(INSTALL_MISSING)

@@ -35,7 +35,7 @@ fn main() {
 
     let session = Session::new(&mirror.debs, "demo", &program(), &mirror.repos);
     let server = Server::start(&mirror.root);
-    let prefix = install(&session, &server);
+    let prefix = install(&session, &mirror, &server);
     let moved = travel(&session, &prefix);
     use_it(&session, &mirror, &moved);
     leave(&moved);
@@ -55,20 +55,26 @@ fn main() {
 }
 
 /// Installs four runtimes for two architectures, with everyone watching.
-fn install(session: &Session, server: &Server) -> PathBuf {
+fn install(session: &Session, mirror: &Mirror, server: &Server) -> PathBuf {
     let prefix = session.work.join("prefix");
     let who = if is_root() { "an ordinary user, whom root becomes here" } else { "you" };
     println!("\n2. Install four runtimes from it for two architectures, as {who}");
-    let words = "install -r apptainer -r charliecloud -r crun -r image-tools -a x86_64,aarch64";
-    println!("   $ elsewhere {words} --mirror {} --repos … PREFIX\n", server.url());
+    let words = "-r apptainer -r charliecloud -r crun -r image-tools -a x86_64,aarch64";
+    println!("   where this machine's own copies of what it brings are hidden");
+    println!("   $ elsewhere install {words} --mirror {} --repos … PREFIX\n", server.url());
+    let usual = format!("-d el8 --repos repos --mirror {}", server.url());
+    let how = session.without_help(mirror, &format!("{words} {usual}"));
+    let before = (server.requests().len(), server.bytes());
     let clock = Instant::now();
-    let memory = session.show(&format!(
-        "./elsewhere {words} -d el8 --cache-dir home/cache --repos repos --mirror {} {}",
-        server.url(),
-        quoted(prefix.as_os_str()),
-    ));
+    let memory = session.show(
+        &how,
+        &format!(
+            "./elsewhere install {words} {usual} --cache-dir home/cache {}",
+            quoted(prefix.as_os_str())
+        ),
+    );
     println!();
-    let (requests, bytes) = (server.requests().len(), server.bytes());
+    let (requests, bytes) = (server.requests().len() - before.0, server.bytes() - before.1);
     done(
         clock,
         &format!("{requests} requests, {}, at most {} of memory", size(bytes), size(memory)),

@@ -10,6 +10,8 @@
 
 mod support;
 
+#[path = "e2e/bare.rs"]
+mod bare;
 #[path = "e2e/installed.rs"]
 mod installed;
 #[path = "e2e/mirror.rs"]

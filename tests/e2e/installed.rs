@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::mirror::{Mirror, Options, directory};
-use crate::support::session::{Run, Session, quoted};
+use crate::support::session::{Session, quoted};
 use crate::support::tools::run;
 
 /// The shared mirror.
@@ -23,15 +23,14 @@ pub(crate) fn session(name: &str) -> Session {
     Session::new(&mirror().debs, name, program, &mirror().repos)
 }
 
-/// Runs `elsewhere install` in `session` and returns what it printed.
+/// Runs `elsewhere install` in `session`, where the machine has no library that it brings, and
+/// returns what it printed.
 pub(crate) fn install(session: &Session, arguments: &str, prefix: &Path) -> String {
-    let mirror = quoted(format!("file:{}", mirror().root.display()).as_ref());
+    let place = quoted(format!("file:{}", mirror().root.display()).as_ref());
     let prefix = quoted(prefix.as_os_str());
-    let common = "-d el8 --cache-dir home/cache --repos repos";
-    session.script(
-        &Run::default(),
-        &format!("./elsewhere install {arguments} {common} --mirror {mirror} {prefix}"),
-    )
+    let words = format!("{arguments} -d el8 --repos repos --mirror {place}");
+    let how = session.without_help(mirror(), &words);
+    session.script(&how, &format!("./elsewhere install {words} --cache-dir home/cache {prefix}"))
 }
 
 /// A session of its own with a copy of the shared prefix, at another path, with a blank in it.

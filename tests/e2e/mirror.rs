@@ -192,7 +192,7 @@ fn other_releases_and_architectures_have_their_own_shape() {
     let options = Options {
         releases: vec![Release::El8, Release::El9, Release::El10],
         arches: vec![Arch::X86_64, Arch::S390x],
-        with_lists: true,
+        ..Options::default()
     };
     let mirror = Mirror::build(&directory().with_file_name("shapes"), &options);
     let rpm = need("rpm", "rpm");

@@ -9,14 +9,32 @@ use elsewhere::model::Arch;
 
 use super::tools::{need, run, stdout};
 
-/// The Debian release whose programs are used, whatever the machine runs: the packages' names and
-/// versions are this release's.
-const SUITE: &str = "bookworm";
+/// The Debian release whose programs are used, whatever the machine runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suite {
+    /// Debian 11: its programs run on glibc 2.31.
+    Bullseye,
+    /// Debian 12: what the demo and the tests use.
+    #[default]
+    Bookworm,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bullseye => "bullseye",
+            Self::Bookworm => "bookworm",
+        }
+    }
+}
+
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A cache of unpacked Debian packages.
 pub struct Debs {
     root: PathBuf,
+    /// Whose packages they are.
+    pub suite: Suite,
 }
 
 /// An unpacked Debian package.
@@ -39,9 +57,9 @@ impl Deb {
 
 impl Debs {
     /// The cache in `root`, which is created.
-    pub fn open(root: &Path) -> Self {
+    pub fn open(root: &Path, suite: Suite) -> Self {
         fs::create_dir_all(root).unwrap();
-        Self { root: root.canonicalize().unwrap() }
+        Self { root: root.canonicalize().unwrap(), suite }
     }
 
     /// Makes sure that `packages` are there for `arch`, and fetches those that are not.
@@ -107,7 +125,7 @@ impl Debs {
             fs::create_dir_all(state.join(directory)).unwrap();
         }
         fs::write(state.join("status"), "").unwrap();
-        fs::write(state.join("sources.list"), source_line()).unwrap();
+        fs::write(state.join("sources.list"), source_line(self.suite)).unwrap();
         // What the machine's own apt runs after an update concerns its own cache only.
         fs::write(state.join("quiet.conf"), "#clear APT::Update::Post-Invoke;\n").unwrap();
         run(self.apt(arch).arg("update").arg("--error-on=any"));
@@ -163,7 +181,7 @@ pub fn multiarch(arch: Arch) -> &'static str {
 }
 
 /// A line of sources.list: the mirror of Debian that the machine uses, where it uses one.
-fn source_line() -> String {
+fn source_line(suite: Suite) -> String {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(
         fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|e| e.path()),
@@ -175,8 +193,9 @@ fn source_line() -> String {
         .flat_map(str::split_whitespace)
         .find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"));
     format!(
-        "deb [signed-by={KEYRING}] {} {SUITE} main\n",
-        used.expect("no Debian mirror stands in /etc/apt: add one to sources.list")
+        "deb [signed-by={KEYRING}] {} {} main\n",
+        used.expect("no Debian mirror stands in /etc/apt: add one to sources.list"),
+        suite.name()
     )
 }
 

@@ -1,20 +1,23 @@
 /* Runs a command as an ordinary user, in mounts of its own where things can be hidden.
  *
- *   sandbox [--user ID] [--root] [--measure FILE] [--hide FILE]... [--] COMMAND...
+ *   sandbox [--machine DIRECTORY] [--user ID] [--root] [--measure FILE] [--hide FILE]... [--] COMMAND...
  *
  * Started by root: --user says as whom the command runs. Started by anyone else: the mounts are
  * made in a user namespace, and the command runs as the caller. --hide puts an empty file over
  * FILE. With --root the command is root of a user namespace of its own, as `unshare -Urm` makes it.
  * With --measure the command's peak memory (the largest of its processes, in KiB) is written to FILE.
  * Where /dev/fuse is for root alone (in some containers), a private node that everyone may open
- * is put over it. Needs nothing but libc, so that any other library can be hidden. */
+ * is put over it. With --machine, which comes first, DIRECTORY is the whole world: another system's root
+ * directory, with this one's devices, /proc and /sys, and the working directory at its own path. Needs nothing but libc, so that any other library can be hidden. */
 #include "userns.h"
 
 #include <grp.h>
+#include <limits.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -29,6 +32,36 @@ static void open_fuse(void) {
 	check(mknod("/mnt/fuse", S_IFCHR | 0666, makedev(10, 229)) != 0, "mknod /mnt/fuse");
 	check(mount("/mnt/fuse", "/dev/fuse", NULL, MS_BIND, NULL) != 0, "bind over /dev/fuse");
 	check(umount2(scratch, MNT_DETACH) != 0, "unmount /mnt");
+}
+
+static void make_directories(char *path) {
+	for (char *at = path + 1; *at != 0; at++)
+		if (*at == '/') {
+			*at = 0;
+			check(mkdir(path, 0755) != 0 && errno != EEXIST, path);
+			*at = '/';
+		}
+	check(mkdir(path, 0755) != 0 && errno != EEXIST, path);
+}
+
+/* Makes `root` these mounts' root. Not chroot: a process in one may make no user namespace. */
+static void move_to(const char *root) {
+	static const char *const lent[] = {"/proc", "/sys", "/dev", NULL};
+	char here[PATH_MAX], there[2 * PATH_MAX];
+	check(getcwd(here, sizeof here) == NULL, "working directory");
+	check(mount(root, root, NULL, MS_BIND, NULL) != 0, root);
+	for (const char *const *one = lent; *one != NULL; one++) {
+		snprintf(there, sizeof there, "%s%s", root, *one);
+		check(mount(*one, there, NULL, MS_BIND | MS_REC, NULL) != 0, there);
+	}
+	snprintf(there, sizeof there, "%s%s", root, here);
+	make_directories(there);
+	check(mount(here, there, NULL, MS_BIND, NULL) != 0, there);
+	check(chdir(root) != 0, root);
+	/* The old root comes to lie over the new one, and goes. */
+	check(syscall(SYS_pivot_root, ".", ".") != 0, "pivot_root");
+	check(umount2(".", MNT_DETACH) != 0, "unmount the old root");
+	check(chdir(here) != 0, here);
 }
 
 static void hide(const char *file, const char *empty) {
@@ -62,6 +95,10 @@ int main(int count, char **arguments) {
 	check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0, "private mounts");
 	if (is_root)
 		open_fuse();
+	if (next + 1 < count && strcmp(arguments[next], "--machine") == 0) {
+		move_to(arguments[next + 1]);
+		next += 2;
+	}
 	int file = mkstemp(empty);
 	check(file < 0, empty);
 	close(file);

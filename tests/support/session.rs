@@ -12,7 +12,8 @@ use elsewhere::model::Arch;
 
 use super::deb::{Debs, multiarch};
 use super::image;
-use super::tools::{need, run};
+use super::mirror::Mirror;
+use super::tools::{need, run, stdout};
 
 /// The user as whom everything runs when root starts the tests: nobody has this number.
 const USER: u32 = 54_321;
@@ -24,6 +25,8 @@ pub struct Session {
     /// The architecture of this machine.
     pub arch: Arch,
     sandbox: PathBuf,
+    /// The root directory of the system that everything runs in, where it is not this one.
+    machine: Option<PathBuf>,
 }
 
 /// How a script is run.
@@ -55,7 +58,7 @@ impl Session {
             .arg(source)
             .arg("-o")
             .arg(&sandbox));
-        let session = Self { work, arch, sandbox };
+        let session = Self { work, arch, sandbox, machine: None };
         fs::copy(elsewhere, session.work.join("elsewhere"))
             .unwrap_or_else(|error| panic!("{}: {error}: type: cargo build", elsewhere.display()));
         run(Command::new("cp").arg("-r").arg(definitions).arg(session.work.join("repos")));
@@ -67,6 +70,12 @@ impl Session {
             }
         }
         session
+    }
+
+    /// The same session, where everything runs in the system whose root directory is `machine`.
+    pub fn in_machine(mut self, machine: &Path) -> Self {
+        self.machine = Some(machine.to_owned());
+        self
     }
 
     /// Static tools, first on `PATH` where libraries are hidden or poisoned: they need none.
@@ -94,9 +103,9 @@ impl Session {
     ///
     /// # Panics
     /// When it fails.
-    pub fn show(&self, script: &str) -> u64 {
+    pub fn show(&self, how: &Run, script: &str) -> u64 {
         let report = self.work.join("home/peak-memory");
-        let how = Run { measure: Some(report.clone()), ..Run::default() };
+        let how = Run { measure: Some(report.clone()), ..how.clone() };
         let status = self.command(&how, script).status().unwrap();
         assert!(status.success(), "{script}\nended with {status}");
         let kib: u64 = fs::read_to_string(report).unwrap().trim().parse().unwrap();
@@ -105,6 +114,9 @@ impl Session {
 
     fn command(&self, how: &Run, script: &str) -> Command {
         let mut command = Command::new(&self.sandbox);
+        if let Some(machine) = &self.machine {
+            command.arg("--machine").arg(machine);
+        }
         if is_root() {
             command.arg("--user").arg(USER.to_string());
         }
@@ -152,13 +164,55 @@ impl Session {
             .collect()
     }
 
+    /// How `elsewhere install {words}` is run, so that the machine cannot help it: its own copies of
+    /// every library that the plan brings are hidden, but those of a bare system's commands.
+    pub fn without_help(&self, mirror: &Mirror, words: &str) -> Run {
+        let lock = self.work.join("home/plan.lock");
+        let arch = self.arch;
+        self.script(
+            &Run::default(),
+            &format!(
+                "./elsewhere plan {words} --cache-dir home/plan-cache --lock {}",
+                quoted(lock.as_os_str())
+            ),
+        );
+        let plan: toml::Table = fs::read_to_string(lock).unwrap().parse().unwrap();
+        let trees = plan["tree"].as_array().unwrap();
+        let here = trees.iter().filter(|tree| tree["arch"].as_str() == Some(arch.as_str()));
+        let packages: BTreeSet<String> = here
+            .flat_map(|tree| tree["package"].as_array().unwrap())
+            .map(|package| package["name"].as_str().unwrap().to_owned())
+            .collect();
+        let mut libraries = mirror.libraries(arch, &packages);
+        let kept = self.libraries_of_the_base();
+        libraries.retain(|name| !kept.contains(name.as_str()));
+        assert!(!libraries.is_empty(), "{packages:?} bring no library");
+        Run { hidden: self.copies(&libraries), ..Run::default() }
+    }
+
+    /// What the program and the commands that every host has (`repos/host.toml`) are linked with here:
+    /// without these, nothing starts.
+    fn libraries_of_the_base(&self) -> BTreeSet<String> {
+        let commands = ["sh", "env", "id", "ls", "cp", "sed", "grep", "awk", "find", "getopt"];
+        let commands = commands.map(|name| need(name, "coreutils"));
+        let text = stdout(
+            Command::new(need("ldd", "libc-bin")).arg(self.work.join("elsewhere")).args(commands),
+        );
+        let needed = text.lines().filter_map(|line| line.split_once(" => "));
+        needed.map(|(name, _)| name.trim().to_owned()).collect()
+    }
+
     /// The machine's own copies of the libraries that `prefix` bundles.
     pub fn system_copies(&self, prefix: &Path) -> Vec<PathBuf> {
+        self.copies(&self.libraries(prefix))
+    }
+
+    fn copies(&self, libraries: &BTreeSet<String>) -> Vec<PathBuf> {
         let mut found = BTreeSet::new();
-        for name in self.libraries(prefix) {
+        for name in libraries {
             for start in ["/lib", "/usr/lib", "/usr/local/lib"] {
-                let usual = Path::new(start).join(multiarch(self.arch)).join(&name);
-                let other = Path::new(&format!("{start}64")).join(&name);
+                let usual = Path::new(start).join(multiarch(self.arch)).join(name);
+                let other = Path::new(&format!("{start}64")).join(name);
                 found.extend([usual, other].iter().filter_map(|path| path.canonicalize().ok()));
             }
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 use elsewhere::model::Arch;
 
 use super::package::{Content, Entry, Role, Spec};
-use crate::support::deb::{Debs, multiarch};
+use crate::support::deb::{Debs, Suite, multiarch};
 use crate::support::tools::{need, run};
 
 /// The versions that the mirror holds. By text the last would not be the newest; the first is of
@@ -61,7 +61,11 @@ pub fn spec(debs: &Debs, arch: Arch, version: &str, tag: &str, scratch: &Path) -
         spec.entries.push(Entry::file(&format!("{path}/{program}"), 0o755, bytes));
     }
     for (package, program) in bundled(version) {
-        let file = debs.package(arch, package).root.join("usr/bin").join(program);
+        let mut file = debs.package(arch, package).root.join("usr/bin").join(program);
+        if debs.suite == Suite::Bullseye && *program == "squashfuse_ll" {
+            // Debian 11 has only the other of squashfuse's two programs, which takes the same words.
+            file.set_file_name("squashfuse");
+        }
         let path = format!("/usr/libexec/apptainer/bin/{program}");
         spec.entries.push(Entry::file(&path, 0o755, fs::read(file).unwrap()));
     }
@@ -133,7 +137,11 @@ fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path
         .join(multiarch(arch))
         .join("libseccomp.so.2");
     let output = scratch.join(format!("{program}-{version}-{arch}"));
-    run(Command::new(compiler(arch))
+    let mut compile = Command::new(compiler(arch));
+    if debs.suite != Suite::default() {
+        compile.arg("--sysroot").arg(sysroot(debs, arch, scratch));
+    }
+    run(compile
         .args(["-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-Wl,-z,relro,-z,now,--build-id"])
         .arg(format!("-DVERSION=\"{version}\""))
         .arg("-o")
@@ -142,6 +150,20 @@ fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path
         .arg(library)
         .current_dir(sources));
     fs::read(output).unwrap()
+}
+
+/// A root directory with the C library of the suite for `arch`, for another compiler than its own.
+fn sysroot(debs: &Debs, arch: Arch, scratch: &Path) -> PathBuf {
+    let root = scratch.join(format!("sysroot-{arch}"));
+    if !root.exists() {
+        for name in ["libc6", "libc6-dev", "linux-libc-dev", "libseccomp2"] {
+            run(Command::new("cp")
+                .arg("-a")
+                .arg(debs.package(arch, name).root.join("."))
+                .arg(&root));
+        }
+    }
+    root
 }
 
 /// The C compiler for `arch` on this machine.

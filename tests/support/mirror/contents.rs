@@ -8,7 +8,7 @@ use elsewhere::model::Arch;
 use super::apptainer;
 use super::convert;
 use super::package::{Entry, Spec};
-use super::recipes::RECIPES;
+use super::recipes::recipes;
 use super::shape::{Release, Repo};
 use crate::support::deb::Debs;
 
@@ -16,7 +16,7 @@ use crate::support::deb::Debs;
 pub fn all_specs(debs: &Debs, release: Release, arch: Arch, scratch: &Path) -> Vec<(Repo, Spec)> {
     let tag = format!(".{}", release.name());
     let mut specs: Vec<(Repo, Spec)> = Vec::new();
-    for recipe in RECIPES {
+    for recipe in recipes(debs.suite) {
         let in_module = recipe.repo == Repo::Module && release.has_modules();
         let tag = if in_module { MODULE_TAG } else { &tag };
         specs.push((recipe.repo, convert::spec(recipe, debs, arch, tag)));

@@ -12,7 +12,8 @@ use crate::support::deb::{Deb, Debs, multiarch};
 
 /// The package of `recipe` for `arch`; `tag` is what follows the release's number: `.el8`.
 pub fn spec(recipe: &Recipe, debs: &Debs, arch: Arch, tag: &str) -> Spec {
-    let sources: Vec<Deb> = recipe.from.iter().map(|name| debs.package(arch, name)).collect();
+    let names = recipe.sources(debs.suite);
+    let sources: Vec<Deb> = names.iter().map(|name| debs.package(arch, name)).collect();
     let mut spec = Spec {
         name: recipe.name.to_owned(),
         epoch: recipe.epoch,
@@ -30,7 +31,7 @@ pub fn spec(recipe: &Recipe, debs: &Debs, arch: Arch, tag: &str) -> Spec {
         filtered: owned(recipe.filtered),
         post: None,
     };
-    for (deb, name) in sources.iter().zip(recipe.from) {
+    for (deb, name) in sources.iter().zip(&names) {
         collect(&deb.root, &deb.root, recipe, arch, &mut spec.entries);
         add_license(deb, name, recipe.name, &mut spec.entries);
     }

@@ -12,6 +12,7 @@ pub mod recipes;
 pub mod repository;
 mod shape;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,14 +21,16 @@ use elsewhere::model::{Arch, Checksum};
 use self::contents::{all_specs, modules_yaml};
 use self::definitions::{Place, key_url, write_dist, write_runtime};
 use self::package::Spec;
-use self::recipes::debian_packages;
+use self::recipes::{debian_packages, recipes};
 use self::repository::{RepositoryBuilder, metalink, write};
 pub use self::shape::{Release, Repo, Vendor};
-use super::deb::Debs;
+use super::deb::{Debs, Suite, multiarch};
 
 /// What a mirror holds.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Whose programs they are.
+    pub suite: Suite,
     pub releases: Vec<Release>,
     pub arches: Vec<Arch>,
     /// Whether definitions name metalinks and mirror lists: these need a server that looks at the
@@ -38,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let arches = vec![Arch::X86_64, Arch::Aarch64];
-        Self { releases: vec![Release::El8], arches, with_lists: true }
+        Self { suite: Suite::default(), releases: vec![Release::El8], arches, with_lists: true }
     }
 }
 
@@ -57,11 +60,17 @@ const FORMAT: &str = "1";
 
 impl Mirror {
     /// The mirror in `directory`, which is built if it is not there or was built otherwise. Debian
-    /// packages are kept in `directory/../debs`. Two processes may call this at once.
+    /// packages are kept in `directory/../debs`, those of another suite than the usual beside it. Two processes may call this at once.
     pub fn build(directory: &Path, options: &Options) -> Self {
         let parent = directory.parent().unwrap();
         fs::create_dir_all(parent).unwrap();
-        let debs = Debs::open(&parent.join("debs"));
+        let debs = Debs::open(
+            &parent.join(match options.suite {
+                Suite::Bookworm => "debs",
+                Suite::Bullseye => "debs-bullseye",
+            }),
+            options.suite,
+        );
         let mirror = Self { root: directory.join("mirror"), repos: directory.join("repos"), debs };
         let lock = fs::File::create(directory.with_extension("lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
@@ -72,7 +81,7 @@ impl Mirror {
         let _ = fs::remove_dir_all(directory);
         fs::create_dir_all(directory).unwrap();
         for arch in &options.arches {
-            mirror.debs.fetch(*arch, &debian_packages());
+            mirror.debs.fetch(*arch, &debian_packages(options.suite));
         }
         for &release in &options.releases {
             mirror.build_release(release, options, &directory.join("scratch"));
@@ -80,6 +89,22 @@ impl Mirror {
         write_runtime(&mirror.repos);
         write(&directory.join("stamp"), stamp.as_bytes());
         mirror
+    }
+
+    /// The file names of the libraries that `packages` of the mirror bring for `arch`.
+    pub fn libraries(&self, arch: Arch, packages: &BTreeSet<String>) -> BTreeSet<String> {
+        let wanted = recipes(self.debs.suite).filter(|recipe| packages.contains(recipe.name));
+        let sources = wanted.flat_map(|recipe| recipe.sources(self.debs.suite));
+        let directories = sources.flat_map(|name| {
+            let root = self.debs.package(arch, name).root;
+            ["lib", "usr/lib"].map(|lib| root.join(lib).join(multiarch(arch)))
+        });
+        directories
+            .filter_map(|directory| fs::read_dir(directory).ok())
+            .flatten()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains(".so"))
+            .collect()
     }
 
     fn build_release(&self, release: Release, options: &Options, scratch: &Path) {

@@ -2,6 +2,7 @@
 //! into packages are EL8's; versions are those of the programs themselves.
 
 use super::Repo;
+use crate::support::deb::Suite;
 
 /// One package of EL, made of files of Debian's packages.
 pub struct Recipe {
@@ -55,7 +56,7 @@ const fn library(
 }
 
 /// Every recipe but Apptainer's, which is compiled: see the module `apptainer`.
-pub const RECIPES: &[Recipe] = &[
+const RECIPES: &[Recipe] = &[
     // What every host has, so that nothing of it may be chosen.
     Recipe {
         name: "glibc",
@@ -256,9 +257,31 @@ pub const RECIPES: &[Recipe] = &[
     },
 ];
 
+impl Recipe {
+    /// The names that Debian's packages have in `suite`.
+    pub fn sources(&self, suite: Suite) -> Vec<&'static str> {
+        let in_suite = |name: &&'static str| match (suite, *name) {
+            (Suite::Bullseye, "libsemanage2") => Some("libsemanage1"),
+            (Suite::Bullseye, "libsepol2") => Some("libsepol1"),
+            (Suite::Bullseye, "libsubid4") => None,
+            (_, name) => Some(name),
+        };
+        self.from.iter().filter_map(in_suite).collect()
+    }
+}
+
+/// Every recipe for which `suite` has packages.
+pub fn recipes(suite: Suite) -> impl Iterator<Item = &'static Recipe> {
+    RECIPES.iter().filter(move |recipe| !recipe.sources(suite).is_empty())
+}
+
 /// Every package of Debian that the mirror is made of, for one architecture.
-pub fn debian_packages() -> Vec<&'static str> {
-    let mut names: Vec<&str> = RECIPES.iter().flat_map(|recipe| recipe.from).copied().collect();
+pub fn debian_packages(suite: Suite) -> Vec<&'static str> {
+    let mut names: Vec<&str> = recipes(suite).flat_map(|recipe| recipe.sources(suite)).collect();
+    if suite == Suite::Bullseye {
+        // What programs are compiled with that run on its C library.
+        names.extend(["libc6-dev", "linux-libc-dev"]);
+    }
     // The demo's container image is one static program.
     names.push("busybox-static");
     names.sort_unstable();
