@@ -159,16 +159,19 @@ fn take_every_step(traveller: &Traveller, how: &Run) {
 }
 
 /// The control: in the same surroundings, the same programs as Debian ships them cannot start, and
-/// the prefix's can.
+/// the prefix's can. Where they are told of the prefix's libraries, they can: so it is these that they
+/// lack, whatever this machine has of its own.
 fn assert_unrelocated_programs_fail(traveller: &Traveller, how: &Run) {
     let Traveller { session, prefix, .. } = traveller;
+    let library_path = Some(prefix.join(session.arch.as_str()).join("lib64"));
+    let told = Run { library_path, ..Run::default() };
     for (name, package, path, argument) in PROGRAMS {
         let original =
             crate::installed::mirror().debs.package(session.arch, package).root.join(path);
         let copy = session.work.join(format!("unrelocated-{name}"));
         fs::copy(original, &copy).unwrap();
         let control = format!("{} {argument}", quoted(copy.as_os_str()));
-        assert!(starts(traveller, &Run::default(), &control), "{name} does not run at all");
+        assert!(starts(traveller, &told, &control), "{name} does not run at all");
         assert!(
             !starts(traveller, how, &control),
             "{name} runs unrelocated too: nothing is proved"

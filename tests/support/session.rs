@@ -183,23 +183,24 @@ impl Session {
             .flat_map(|tree| tree["package"].as_array().unwrap())
             .map(|package| package["name"].as_str().unwrap().to_owned())
             .collect();
-        let mut libraries = mirror.libraries(arch, &packages);
-        let kept = self.libraries_of_the_base();
-        libraries.retain(|name| !kept.contains(name.as_str()));
+        let libraries = mirror.libraries(arch, &packages);
         assert!(!libraries.is_empty(), "{packages:?} bring no library");
-        Run { hidden: self.copies(&libraries), ..Run::default() }
+        let kept = self.libraries_of_the_base();
+        let mut hidden = self.copies(&libraries);
+        hidden.retain(|file| !kept.contains(file));
+        Run { hidden, ..Run::default() }
     }
 
     /// What the program and the commands that every host has (`repos/host.toml`) are linked with here:
     /// without these, nothing starts.
-    fn libraries_of_the_base(&self) -> BTreeSet<String> {
+    fn libraries_of_the_base(&self) -> BTreeSet<PathBuf> {
         let commands = ["sh", "env", "id", "ls", "cp", "sed", "grep", "awk", "find", "getopt"];
         let commands = commands.map(|name| need(name, "coreutils"));
         let text = stdout(
             Command::new(need("ldd", "libc-bin")).arg(self.work.join("elsewhere")).args(commands),
         );
-        let needed = text.lines().filter_map(|line| line.split_once(" => "));
-        needed.map(|(name, _)| name.trim().to_owned()).collect()
+        let found = text.split_whitespace().filter(|word| word.starts_with('/'));
+        found.filter_map(|path| Path::new(path).canonicalize().ok()).collect()
     }
 
     /// The machine's own copies of the libraries that `prefix` bundles.
