@@ -94,39 +94,27 @@ impl Host {
     fn every_step(&self, mirror: &Mirror, server: &Server) -> Vec<(&'static str, Outcome)> {
         let (session, prefix, how) = (&self.session, self.prefix.as_path(), &Run::default());
         let works = |text: String| assert!(text.contains(image::NAME), "{text}");
-        let installed = outcome(|| {
-            session.script(how, &self.install(server, "x86_64,aarch64"));
-        });
-        if installed.is_err() {
-            return vec![("install", installed)];
-        }
-        vec![
-            ("install", installed),
-            ("pack", outcome(|| assert!(session.make_image(how, prefix).contains("image.sqsh")))),
-            ("mount, overlay", outcome(|| works(session.mount_and_overlay(how, prefix)))),
-            (
-                "fakeroot",
-                outcome(|| assert_eq!(session.fakeroot(how, prefix), "root: yes\nroot: no")),
-            ),
-            ("apptainer", outcome(|| works(session.apptainer(how, prefix)))),
-            ("ch-run", outcome(|| works(session.ch_run(how, prefix)))),
-            ("crun", outcome(|| works(session.crun(how, prefix)))),
-            (
-                "aarch64",
-                outcome(|| {
-                    let text = session.aarch64(&mirror.debs, prefix);
-                    assert!(text.contains(apptainer::NEWEST), "{text}");
-                    works(text);
-                }),
-            ),
-            (
-                "verify",
-                outcome(|| {
-                    let prefix = quoted(prefix.as_os_str());
-                    session.script(how, &format!("./elsewhere verify --repos repos {prefix}"));
-                }),
-            ),
-        ]
+        let steps: [(&str, &dyn Fn()); 9] = [
+            ("install", &|| {
+                session.script(how, &self.install(server, "x86_64,aarch64"));
+            }),
+            ("pack", &|| assert!(session.make_image(how, prefix).contains("image.sqsh"))),
+            ("mount, overlay", &|| works(session.mount_and_overlay(how, prefix))),
+            ("fakeroot", &|| assert_eq!(session.fakeroot(how, prefix), "root: yes\nroot: no")),
+            ("apptainer", &|| works(session.apptainer(how, prefix))),
+            ("ch-run", &|| works(session.ch_run(how, prefix))),
+            ("crun", &|| works(session.crun(how, prefix))),
+            ("aarch64", &|| {
+                let text = session.aarch64(&mirror.debs, prefix);
+                assert!(text.contains(apptainer::NEWEST), "{text}");
+                works(text);
+            }),
+            ("verify", &|| {
+                let prefix = quoted(prefix.as_os_str());
+                session.script(how, &format!("./elsewhere verify --repos repos {prefix}"));
+            }),
+        ];
+        steps.into_iter().map(|(name, step)| (name, outcome(step))).collect()
     }
 }
 

@@ -56,10 +56,19 @@ impl Deb {
 }
 
 impl Debs {
-    /// The cache in `root`, which is created.
-    pub fn open(root: &Path, suite: Suite) -> Self {
-        fs::create_dir_all(root).unwrap();
+    /// The cache of `suite`'s packages below `parent`, which is created.
+    pub fn open(parent: &Path, suite: Suite) -> Self {
+        let root = parent.join(match suite {
+            Suite::Bookworm => "debs",
+            Suite::Bullseye => "debs-bullseye",
+        });
+        fs::create_dir_all(&root).unwrap();
         Self { root: root.canonicalize().unwrap(), suite }
+    }
+
+    /// The usual suite's packages, beside these.
+    pub fn usual(&self) -> Self {
+        Self::open(self.root.parent().unwrap(), Suite::default())
     }
 
     /// Makes sure that `packages` are there for `arch`, and fetches those that are not.

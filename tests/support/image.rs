@@ -19,7 +19,8 @@ pub const NAME: &str = "Fake OS for elsewhere's tests";
 
 /// Writes the image's tree into `directory`, which must not exist.
 pub fn write(debs: &Debs, arch: Arch, directory: &Path) {
-    for name in ["bin", "etc", "proc", "dev", "sys", "tmp", "root", "usr", "mnt", ".singularity.d"]
+    for name in
+        ["bin", "etc", "proc", "dev", "sys", "tmp", "root", "home", "usr", "mnt", ".singularity.d"]
     {
         fs::create_dir_all(directory.join(name)).unwrap();
     }

@@ -340,6 +340,8 @@ impl Session {
             fs::create_dir(root.join("opt")).unwrap();
             image::write(debs, Arch::Aarch64, &root.join("mnt/image"));
         }
+        // Debian 11's does not keep the name that a program was called by.
+        let debs = debs.usual();
         debs.fetch(self.arch, &["qemu-user-static"]);
         let qemu =
             debs.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
@@ -353,8 +355,8 @@ impl Session {
                 for command in apptainer singularity ch-run; do /opt/bin/$command --version; done
                 /opt/bin/apptainer buildcfg
                 /opt/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
-                /opt/bin/squashfuse image.sqsh /mnt
-                cat /mnt/etc/os-release; umount /mnt'",
+                mkdir -p mounted; /opt/bin/squashfuse image.sqsh mounted
+                cat mounted/etc/os-release; umount mounted'",
             prefix = quoted(prefix.as_os_str()),
             root = root.display(),
         );

@@ -2,6 +2,7 @@
 //! upstream's rules about where things are, in a package laid out as EPEL's.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -139,7 +140,11 @@ fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path
     let output = scratch.join(format!("{program}-{version}-{arch}"));
     let mut compile = Command::new(compiler(arch));
     if debs.suite != Suite::default() {
-        compile.arg("--sysroot").arg(sysroot(debs, arch, scratch));
+        // A cross compiler of Debian's has directories of its own, and looks there first.
+        let root = sysroot(debs, arch, scratch);
+        let (headers, triplet) = (root.join("usr/include"), multiarch(arch));
+        compile.arg("--sysroot").arg(&root).arg("-B").arg(root.join("usr/lib").join(triplet));
+        compile.arg("-isystem").arg(headers.join(triplet)).arg("-isystem").arg(headers);
     }
     run(compile
         .args(["-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-Wl,-z,relro,-z,now,--build-id"])
@@ -148,6 +153,8 @@ fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path
         .arg(&output)
         .arg(format!("{program}.c"))
         .arg(library)
+        // Where dlopen is until glibc 2.34.
+        .arg("-ldl")
         .current_dir(sources));
     fs::read(output).unwrap()
 }
@@ -157,13 +164,26 @@ fn sysroot(debs: &Debs, arch: Arch, scratch: &Path) -> PathBuf {
     let root = scratch.join(format!("sysroot-{arch}"));
     if !root.exists() {
         for name in ["libc6", "libc6-dev", "linux-libc-dev", "libseccomp2"] {
-            run(Command::new("cp")
-                .arg("-a")
-                .arg(debs.package(arch, name).root.join("."))
-                .arg(&root));
+            let package = debs.package(arch, name).root.join(".");
+            run(Command::new("cp").arg("-a").arg(package).arg(&root));
         }
+        keep_links_inside(&root, &root);
     }
     root
+}
+
+/// Makes absolute links below `directory` point to what `root` has there.
+fn keep_links_inside(root: &Path, directory: &Path) {
+    for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.symlink_metadata().unwrap().is_dir() {
+            keep_links_inside(root, &path);
+        } else if let Ok(target) = fs::read_link(&path) {
+            if let Ok(inside) = target.strip_prefix("/") {
+                fs::remove_file(&path).unwrap();
+                symlink(root.join(inside), &path).unwrap();
+            }
+        }
+    }
 }
 
 /// The C compiler for `arch` on this machine.

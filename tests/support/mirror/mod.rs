@@ -60,17 +60,11 @@ const FORMAT: &str = "1";
 
 impl Mirror {
     /// The mirror in `directory`, which is built if it is not there or was built otherwise. Debian
-    /// packages are kept in `directory/../debs`, those of another suite than the usual beside it. Two processes may call this at once.
+    /// packages are kept beside it. Two processes may call this at once.
     pub fn build(directory: &Path, options: &Options) -> Self {
         let parent = directory.parent().unwrap();
         fs::create_dir_all(parent).unwrap();
-        let debs = Debs::open(
-            &parent.join(match options.suite {
-                Suite::Bookworm => "debs",
-                Suite::Bullseye => "debs-bullseye",
-            }),
-            options.suite,
-        );
+        let debs = Debs::open(parent, options.suite);
         let mirror = Self { root: directory.join("mirror"), repos: directory.join("repos"), debs };
         let lock = fs::File::create(directory.with_extension("lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
