@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use object::elf::{
-    FileHeader64, SHF_ALLOC, SHF_TLS, SHT_NOBITS, SHT_NOTE, SHT_SYMTAB, STT_SECTION,
+    FileHeader64, SHF_ALLOC, SHF_TLS, SHT_DYNAMIC, SHT_NOBITS, SHT_NOTE, SHT_SYMTAB, STT_SECTION,
     SectionHeader64,
 };
 use object::read::elf::{FileHeader, SectionHeader, Sym};
@@ -177,4 +177,28 @@ fn debug_information_apart_from_its_program_is_left_as_it_is() {
     for (path, before) in debug.iter().zip(before) {
         assert!(fs::read(path).unwrap() == before, "{}", path.display());
     }
+}
+
+#[test]
+fn a_library_with_variables_of_threads_alone_is_no_debug_information() {
+    let scratch = tree("threads", &[]);
+    // Without files to begin and to end with, nothing lies between these and the dynamic section: both
+    // begin at one address.
+    let inner = scratch.path("t/lib64/libinner.so.1").display().to_string();
+    let source = "__thread int own; int inner(void);
+int outer(void) { return own + inner(); }";
+    let flags = ["-shared", "-fPIC", "-nostartfiles", "-Wl,-soname,libouter.so.1", &inner];
+    let library = scratch.compile("t/lib64/libouter.so.1", source, &flags);
+    let data = fs::read(&library).unwrap();
+    let header = FileHeader64::<Endianness>::parse(&*data).unwrap();
+    let endian = header.endian().unwrap();
+    let sections = header.sections(endian, &*data).unwrap();
+    let address = |kind| {
+        let section = sections.iter().find(|section| section.sh_type(endian) == kind);
+        section.unwrap().sh_addr(endian)
+    };
+    assert_eq!(address(SHT_NOBITS), address(SHT_DYNAMIC), "the linker lays it out otherwise");
+    let (done, _) = try_relocate(&scratch.path("t"), native(), &[&runtime("")]).unwrap();
+    assert_eq!(done.warnings, [] as [String; 0]);
+    assert_eq!(done.rewritten, 2);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use object::Endianness;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, ELFCLASS64, ELFMAG, ET_DYN,
-    ET_EXEC, FileHeader64, PT_DYNAMIC, PT_INTERP, SHT_NOBITS,
+    ET_EXEC, FileHeader64, PT_DYNAMIC, PT_INTERP, SHT_DYNAMIC, SHT_NOBITS,
 };
 use object::pod;
 
@@ -139,15 +139,18 @@ impl Elf {
     }
 
     /// Whether it is debug information apart from its program: that has the program's headers, and
-    /// its section headers say that what they speak of is not in this file.
+    /// its section headers say that what they speak of is not in this file. What is there may begin where
+    /// a section does that is in no file, as one of a thread's own variables.
     fn is_detached<S: Source + ?Sized>(&self, source: &S) -> bool {
         let Some(dynamic) = self.segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
             return false;
         };
         let sections = self.sections(source).unwrap_or_default();
-        sections.iter().any(|section| {
-            section.kind == SHT_NOBITS && section.allocated && section.address == dynamic.address
-        })
+        let has = |kind| {
+            let begins = |it: &Section| it.allocated && it.address == dynamic.address;
+            sections.iter().any(|section| section.kind == kind && begins(section))
+        };
+        has(SHT_NOBITS) && !has(SHT_DYNAMIC)
     }
 
     /// The section headers; none when they were stripped off.
