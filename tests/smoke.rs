@@ -421,6 +421,11 @@ fn a_fault_of_the_trees_own_is_not_the_hosts() {
     for needs in ["", "needs = [\"localtime\"]"] {
         assert!(on(sick, "exit 1", needs).0.is_err(), "{needs}");
     }
+    // Nor does a host that forbids something make a program crash.
+    for signal in ["SEGV", "ILL", "BUS"] {
+        let (ran, told) = on(sick, &format!("kill -{signal} $$"), "needs = [\"user-namespaces\"]");
+        assert!(ran.is_err(), "{signal}: {told}");
+    }
 }
 
 #[test]

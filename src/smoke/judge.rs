@@ -1,7 +1,11 @@
 //! Whose fault it is that a test fails: the tree's, or the host's.
 
 use std::fmt::Debug;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
 
 use super::{SmokeError, SmokeReport, Trial};
 use crate::model::{RelPath, Runtime, SmokeTest};
@@ -45,6 +49,12 @@ impl HostJudge for Unjudged {
     }
 }
 
+/// Whether a program ended as one does that is broken: what a host forbids, it is told.
+fn is_crash(status: ExitStatus) -> bool {
+    let crashes = [Signal::SEGV, Signal::ILL, Signal::BUS, Signal::FPE, Signal::TRAP];
+    crashes.iter().any(|signal| status.signal() == Some(signal.as_raw()))
+}
+
 /// A test that ran.
 pub(super) struct Case<'a> {
     pub(super) runtime: &'a Runtime,
@@ -76,10 +86,11 @@ pub(super) fn settle(
         }
         Err(failure) => failure,
     };
-    let may_be_the_hosts = matches!(
-        failure,
-        SmokeError::Failed { .. } | SmokeError::TimedOut { .. } | SmokeError::Unexpected { .. }
-    );
+    let may_be_the_hosts = match &failure {
+        SmokeError::Failed { status, .. } => !is_crash(*status),
+        SmokeError::TimedOut { .. } | SmokeError::Unexpected { .. } => true,
+        _ => false,
+    };
     if !may_be_the_hosts {
         return Err(failure);
     }
