@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use elsewhere::model::Checksum;
+use serde_json::Value;
 use small::{World, launch, packages, problems, receipt, rubbish};
 use support::rpms::File;
 
@@ -591,6 +593,32 @@ fn what_is_gone_back_to_is_put_right_by_what_is_live() {
     let told = world.ok(&["verify", "--repair", "p"]);
     assert!(told.contains("libexec/part/part: put back, from generation 2"), "{told}");
     assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+}
+
+#[test]
+fn what_is_put_back_lends_nobody_an_identity() {
+    let (world, prefix) = with_two_generations("identity");
+    let place = |generation: &str| prefix.join(".elsewhere/x86_64").join(generation);
+    // Somebody's program in an older generation, and receipts that want it back in this one.
+    let program = place("1").join(SHARED);
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "theirs").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    for generation in ["1", "2"] {
+        let path = place(generation).join(".elsewhere.json");
+        let mut receipt: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let files = receipt["files"].as_array_mut().unwrap();
+        let file = files.iter_mut().find(|file| file["path"] == SHARED).unwrap();
+        file["mode"] = 0o4755.into();
+        file["size"] = 6.into();
+        file["checksum"] = Checksum::of(b"theirs").to_string().into();
+        fs::write(path, receipt.to_string()).unwrap();
+    }
+    let told = world.fails(8, &["verify", "--repair", "p"]);
+    assert!(told.contains("libexec/part/part has a mode that no tree has"), "{told}");
+    world.fails(6, &["rollback", "p"]);
+    let mode = fs::metadata(place("2").join(SHARED)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7000, 0, "{mode:o}");
 }
 
 #[test]

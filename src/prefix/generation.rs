@@ -12,6 +12,8 @@ use crate::model::{Arch, RECEIPT_FORMAT, Receipt};
 
 /// The largest receipt that is read, in bytes: some hundred thousand files.
 const RECEIPT_LIMIT: u64 = 128 << 20;
+/// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
+const PERMISSIONS: u32 = 0o777;
 
 /// A complete tree of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,9 +93,13 @@ impl Prefix {
         }
         let receipt: Receipt =
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        match receipt.arch == generation.arch {
-            true => Ok(receipt),
-            false => Err(damaged(format!("it is for {}", receipt.arch))),
+        if receipt.arch != generation.arch {
+            return Err(damaged(format!("it is for {}", receipt.arch)));
+        }
+        // Whoever puts such a file back lends its maker their identity.
+        match receipt.files.iter().find(|file| file.mode & !PERMISSIONS != 0) {
+            None => Ok(receipt),
+            Some(file) => Err(damaged(format!("{} has a mode that no tree has", file.path))),
         }
     }
 
