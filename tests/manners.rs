@@ -117,12 +117,29 @@ fn a_receipt_tells_that_modes_were_not_kept() {
     ok(&world, "modes", &["install", "-r", "tool", "p"]);
     let prefix = world.prefix("p");
     assert!(receipt(&prefix, ARCH).unwrap().without_modes);
-    // Other users cannot try it: what the receipt says counts.
     let data = prefix.join(ARCH).join("libexec/tool/data");
     fs::set_permissions(&data, fs::Permissions::from_mode(0o777)).unwrap();
+    // Where it can be tried, a receipt need not be believed.
+    assert!(world.fails(8, &["verify", "p"]).contains("libexec/tool/data: has mode 0777"));
+    // Other users cannot try it: what the receipt says counts.
+    let staging = prefix.join(".elsewhere/staging");
+    fs::rename(&staging, prefix.join(".elsewhere/away")).unwrap();
     world.ok(&["verify", "p"]);
     fs::set_permissions(&data, fs::Permissions::from_mode(0o200)).unwrap();
     assert!(world.fails(8, &["verify", "p"]).contains("libexec/tool/data: has mode 0200"));
+}
+
+#[test]
+fn who_cannot_try_it_sees_what_others_may_write_to() {
+    let world = world("manners-reader");
+    world.ok(&["install", "-r", "tool", "p"]);
+    let prefix = world.prefix("p");
+    fs::rename(prefix.join(".elsewhere/staging"), prefix.join(".elsewhere/away")).unwrap();
+    for path in [prefix.join("bin/tool"), prefix.join(ARCH).join("libexec/tool/data")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let said = world.fails(8, &["verify", "p"]);
+    assert!(said.contains("2 findings"), "{said}");
 }
 
 #[test]

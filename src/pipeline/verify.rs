@@ -173,8 +173,9 @@ fn check_tree(
     };
     let mut findings = verify::check(&subject, reporter)?;
     let suffices = |finding: &Finding| finding.problem.is_mode_that_suffices();
-    // A prefix may be copied to where permissions are the file system's own.
-    if findings.iter().any(suffices) && (receipt.without_modes || !prefix.keeps_modes()) {
+    // A prefix may be copied to where permissions are the file system's own. What a receipt says counts
+    // where that cannot be tried only.
+    if findings.iter().any(suffices) && !prefix.keeps_modes().unwrap_or(!receipt.without_modes) {
         findings.retain(|finding| !suffices(finding));
     }
     // In a damaged tree, what programs lack is most often what is damaged.
@@ -219,20 +220,20 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
         Err(Error::Prefix(PrefixError::Damaged { .. })) => return Ok(Vec::new()),
         launchers => launchers?,
     };
-    let (mut problem, mut keeps_modes) = (Problem::Launcher, true);
+    let (mut problem, mut was_kept) = (Problem::Launcher, true);
     // Those of several dists run what the members have.
     let members = prefix.members()?.into_iter().map(|(_, member)| member);
     for part in std::iter::once(prefix.clone()).chain(members) {
         for (generation, _) in generations(&part, false)? {
             let Some(receipt) = part.whole_receipt(&generation)? else { continue };
-            keeps_modes &= !receipt.without_modes;
+            was_kept &= !receipt.without_modes;
             if receipt.elsewhere != env!("CARGO_PKG_VERSION") {
                 problem = Problem::OtherVersion;
             }
         }
     }
-    let mut wrong = prefix.wrong_launchers(&launchers, keeps_modes)?;
-    if !wrong.is_empty() && !prefix.keeps_modes() {
+    let mut wrong = prefix.wrong_launchers(&launchers, true)?;
+    if !wrong.is_empty() && !prefix.keeps_modes().unwrap_or(was_kept) {
         wrong = prefix.wrong_launchers(&launchers, false)?;
     }
     let wrong = wrong.into_iter();

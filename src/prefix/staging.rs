@@ -92,11 +92,11 @@ impl Prefix {
         manners.map_err(failed("write to", &self.layout.staging()))
     }
 
-    /// Whether permissions stay as they are set in this prefix, as far as this user can try: a prefix may
-    /// have been copied to where they do not.
+    /// Whether permissions stay as they are set in this prefix: it may have been copied to where they do
+    /// not. `None` where this user cannot try.
     #[must_use]
-    pub fn keeps_modes(&self) -> bool {
-        self.try_file_system().is_ok_and(|manners| manners.keeps_modes)
+    pub fn keeps_modes(&self) -> Option<bool> {
+        self.try_file_system().ok().map(|manners| manners.keeps_modes)
     }
 }
 
