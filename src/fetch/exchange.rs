@@ -8,7 +8,7 @@ use reqwest::blocking::{Client, Request, Response};
 use reqwest::header::HeaderMap;
 
 use super::error::{Failure, Through};
-use super::http::{innermost, limit, reason};
+use super::wording::{innermost, limit, reason};
 use super::{FetchError, Reason};
 use crate::tools::network::Way;
 

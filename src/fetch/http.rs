@@ -6,7 +6,6 @@
 //! the connection. Where there is no thread to be had, the caller waits itself.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,9 +20,9 @@ use super::error::{Failure, Through};
 use super::exchange::{Exchange, Message};
 use super::names::Names;
 use super::netrc::Netrc;
+use super::wording::{innermost, limit};
 use super::{FetchError, Options, Reason};
 use crate::report::Reporter;
-use crate::tools::limits::{Limit, causes};
 use crate::tools::network::{Unusable, Way};
 use crate::tools::threads;
 
@@ -292,13 +291,6 @@ enum Unmade {
     System(i32),
 }
 
-/// The system's error number, where an error comes from a limit of this machine.
-pub(super) fn limit(error: &(dyn Error + 'static)) -> Option<i32> {
-    let is_limit = |error: &&io::Error| Limit::of(error).is_some();
-    let found = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).find(is_limit);
-    found.and_then(io::Error::raw_os_error)
-}
-
 /// Turns a status that brings no content into a reason.
 fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
     match status {
@@ -366,52 +358,6 @@ fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
     (was_secure && next.scheme() != "https").then(|| format!("from https to {next}"))
 }
 
-/// Puts a request's failure into words.
-pub(super) fn reason(error: &reqwest::Error, host: String) -> Reason {
-    let messages: Vec<String> = chain(error).map(ToString::to_string).collect();
-    let last = innermost(error);
-    if error.is_redirect() || messages.iter().any(|text| text.contains("URL scheme is not allowed"))
-    {
-        return Reason::Redirect(last);
-    }
-    let is_tls = |cause| tls_error(cause).is_some();
-    if chain(error).any(is_tls) || last.starts_with("tls handshake") {
-        return Reason::Tls(last);
-    }
-    if messages.iter().any(|text| text.contains("dns error")) {
-        return Reason::Name { host };
-    }
-    if error.is_connect() || error.is_timeout() {
-        return Reason::Connect(last);
-    }
-    Reason::Broken(last)
-}
-
-/// An error and its causes.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
-}
-
-/// The TLS error in `error`, however often wrapped: `io::Error` does not name what it wraps as its
-/// source.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    match wrapped {
-        Some(inner) => tls_error(inner),
-        None => error.downcast_ref(),
-    }
-}
-
-/// The message of the innermost cause, which says the most.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().unwrap_or(error).to_string()
-}
-
 /// Host and port: what connections are counted by.
 pub(super) fn host(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
@@ -465,14 +411,6 @@ mod tests {
         assert_eq!(login("https://b/x"), Some(("x", "y")));
         assert_eq!(login("https://c/x"), None);
         std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn tls_errors_are_found_however_wrapped() {
-        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let wrapped = std::io::Error::other(std::io::Error::other(error));
-        assert!(tls_error(&wrapped).is_some());
-        assert!(tls_error(&std::io::Error::other("x")).is_none());
     }
 
     #[test]

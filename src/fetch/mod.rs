@@ -16,6 +16,7 @@ mod names;
 mod netrc;
 mod ranges;
 mod stream;
+mod wording;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
