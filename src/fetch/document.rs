@@ -1,6 +1,5 @@
 //! Documents: small files, read into memory within a limit and revalidated by their servers.
 
-use std::fs::File;
 use std::io::Read;
 
 use reqwest::Url;
@@ -11,7 +10,7 @@ use reqwest::header::{
 use super::cache::{Document, DocumentHead};
 use super::error::Failure;
 use super::location::Place;
-use super::{FetchError, Fetcher, Reason, Refusal};
+use super::{FetchError, Fetcher, Reason, Refusal, local};
 use crate::model::Checksum;
 
 /// What proves that a document is the right one.
@@ -56,10 +55,7 @@ impl Fetcher<'_> {
                 let answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
                 Ok(answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok()))
             }
-            Place::File(path) => {
-                let there = std::fs::metadata(path).map_err(Reason::File)?;
-                Ok(Some(there.len()))
-            }
+            Place::File(path) => Ok(Some(local::open(path)?.1)),
         })
     }
 
@@ -180,7 +176,7 @@ fn conditions(known: &Document) -> HeaderMap {
 
 fn read_file(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Reason> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Reason::File)?;
+    let (file, _) = local::open(path)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Reason::File)?;
     if bytes.len() as u64 > limit {
         return Err(Reason::TooLong(limit));

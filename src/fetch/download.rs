@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
@@ -12,7 +13,7 @@ use super::error::Failure;
 use super::http::Answer;
 use super::location::Place;
 use super::ranges::Watch;
-use super::{FetchError, Fetched, Fetcher, Reason, Stream};
+use super::{FetchError, Fetched, Fetcher, Reason, Stream, local};
 use crate::model::Checksum;
 use crate::report::{Event, Phase, Reporter};
 
@@ -253,12 +254,10 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Checks a file that is read where it lies, and returns its size.
     fn check_file(&self, path: &Path) -> Result<u64, Reason> {
-        let file = File::open(path).map_err(Reason::File)?;
+        let (file, size) = self.open_file(path)?;
         let algorithm = self.checksum.algorithm();
-        let (got, size) = Checksum::of_reader(algorithm, file).map_err(Reason::File)?;
-        if let Some(expected) = self.size.filter(|&expected| expected != size) {
-            return Err(Reason::Size { got: size, expected });
-        }
+        // A file may grow while it is read.
+        let (got, _) = Checksum::of_reader(algorithm, file.take(size)).map_err(Reason::File)?;
         if got != *self.checksum {
             return Err(Reason::Digest { expected: self.checksum.clone(), got });
         }
@@ -267,14 +266,20 @@ impl Wanted<'_> {
 
     /// Lets `stream` have a file where it lies, if its size is right.
     fn lend_file(&self, path: &Path, stream: &Stream) -> Result<u64, Reason> {
-        let file = File::open(path).map_err(Reason::File)?;
-        let got = file.metadata().map_err(Reason::File)?.len();
-        if let Some(expected) = self.size.filter(|&expected| expected != got) {
-            return Err(Reason::Size { got, expected });
-        }
+        let (file, size) = self.open_file(path)?;
         stream.distrust();
-        stream.begin(file, got);
-        Ok(got)
+        stream.begin(file, size);
+        Ok(size)
+    }
+
+    /// Opens a file where it lies, if it is as large as it must be.
+    fn open_file(&self, path: &Path) -> Result<(File, u64), Reason> {
+        let (file, got) = local::open(path)?;
+        match self.size {
+            Some(expected) if expected != got => Err(Reason::Size { got, expected }),
+            None if got > UNDECLARED_LIMIT => Err(Reason::TooLong(UNDECLARED_LIMIT)),
+            _ => Ok((file, got)),
+        }
     }
 
     fn fetched(&self, path: PathBuf, size: u64, url: String, from_cache: bool) -> Fetched {

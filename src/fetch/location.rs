@@ -134,6 +134,10 @@ fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
         (Some(host), None) => host.to_owned(),
         (None, _) => return Err(Reason::Url),
     };
+    // A host of dots is a directory's parent.
+    if host.trim_matches('.').is_empty() {
+        return Err(Reason::Url);
+    }
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let base = base.trim_end_matches('/');
     if base.starts_with("http://") || base.starts_with("https://") {
@@ -150,10 +154,9 @@ fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
     };
     let mut rooted = Url::parse("file:///").map_err(|_| Reason::Url)?;
     rooted.set_path(url.path());
-    let decoded = rooted.to_file_path().map_err(|()| Reason::Url)?;
-    let mut name = below(&directory.join(host), &decoded)?.into_os_string();
+    let mut name = rooted.to_file_path().map_err(|()| Reason::Url)?.into_os_string();
     name.push(query);
-    Ok(Place::File(name.into()))
+    below(&directory.join(host), Path::new(&name)).map(Place::File)
 }
 
 /// `path` (absolute, decoded) below `directory`; nothing in it may climb.
@@ -254,7 +257,16 @@ mod tests {
         }
         assert_eq!(show("https://h:8443/a%5Eb", "/m").unwrap(), "file:/m/h:8443/a^b");
         assert!(show("https://h/x", "mirror/relative").is_err());
-        assert!(show("https://h/a/..%2f..%2f..%2fetc/passwd", "/m").is_err());
+        for climbing in [
+            "https://h/a/..%2f..%2f..%2fetc/passwd",
+            "https://../etc/passwd",
+            "https://./x",
+            "https://%2e%2e/x",
+            "https://h/a?/../../../etc/passwd",
+        ] {
+            assert!(show(climbing, "/m").is_err(), "{climbing}");
+        }
+        assert!(show("https://../x", "http://127.0.0.1:1/m").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod exchange;
 mod http;
+mod local;
 mod location;
 mod names;
 mod netrc;

@@ -297,6 +297,27 @@ fn files_are_read_where_they_lie() {
 }
 
 #[test]
+fn what_never_ends_or_never_begins_is_not_read_as_a_file() {
+    let world = World::new();
+    let fifo = world.scratch.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let fetcher = world.fetcher();
+    for path in [fifo.to_str().unwrap(), "/dev/zero", "/"] {
+        let url = format!("file:{path}");
+        let error = fetcher.document(&url, 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("it is no regular file"), "{error}");
+        let error = fetcher.size_of(&url).unwrap_err();
+        assert!(error.to_string().contains("it is no regular file"), "{error}");
+        let stream = elsewhere::fetch::Stream::default();
+        let fed = fetcher.feed(&[url.clone()], &world.checksum(), 7, None, &stream);
+        assert!(fed.unwrap_err().to_string().contains("it is no regular file"));
+        let error = fetcher.content(&[url], &world.checksum(), None, None).unwrap_err();
+        assert!(error.to_string().contains("it is no regular file"), "{error}");
+    }
+}
+
+#[test]
 fn a_directory_can_be_the_mirror() {
     let world = World::new();
     let mirror = world.scratch.path().join("mirror");
