@@ -424,7 +424,11 @@ fn metadata_status(error: &MetadataError) -> u8 {
 fn fetch_status(error: &FetchError) -> u8 {
     let is_wrong = |reason: &Reason| match reason {
         Reason::Digest { .. } | Reason::Size { .. } => true,
-        Reason::Refused(refusal) => !is_malformed(refusal.as_ref()),
+        Reason::Refused(refusal) => match refusal.downcast_ref() {
+            // It could not be judged.
+            Some(within) => fetch_status(within) == 4,
+            None => !is_malformed(refusal.as_ref()),
+        },
         _ => false,
     };
     match error {
@@ -452,7 +456,6 @@ fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }
 
-/// Trust, unless the release is good and this machine is not.
 /// What helps against what a tree lacks, by what most of it is.
 fn gaps_hint(gaps: &[Gap]) -> String {
     let helps = if gaps.iter().any(|gap| matches!(gap, Gap::Glibc { .. })) {
@@ -465,6 +468,7 @@ fn gaps_hint(gaps: &[Gap]) -> String {
     format!("{helps}; what was live before still is")
 }
 
+/// Trust, unless the release is good and this machine is not.
 fn release_status(error: &ReleaseError) -> u8 {
     match error {
         ReleaseError::Unknown => 1,

@@ -7,6 +7,7 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use elsewhere::error::Error;
 use elsewhere::fetch::{Fetcher, Options};
 use elsewhere::model::{Arch, Artifact, Checksum, Dist, Repository};
 use elsewhere::pipeline::metadata::{Loaded, MetadataError, TrustFailure, load};
@@ -461,6 +462,33 @@ fn a_bad_or_missing_signature_is_refused() {
     world.server.clear_faults();
     let loaded = world.load_with(&signed(), Arch::X86_64, check).unwrap();
     assert_eq!(loaded.sources[0].base[0], "https://two.example/x86_64/");
+}
+
+#[test]
+fn a_signature_that_the_network_keeps_back_is_no_missing_one() {
+    let world = World::published();
+    let fault = |fault: fn() -> Fault| {
+        world.server.clear_faults();
+        for host in ["one", "two"] {
+            let asc = format!("{host}.example/x86_64/repodata/repomd.xml.asc");
+            world.server.fault(asc, fault());
+        }
+        world.load_with(&signed(), Arch::X86_64, check).unwrap_err()
+    };
+    for away in
+        [|| Fault::status(503, usize::MAX), || Fault::drop_connection(usize::MAX), Fault::stall]
+    {
+        let error = fault(away);
+        assert!(!error.fetch_error().unwrap().is_refusal(), "{error}");
+        let error = Error::from(error);
+        let hint = error.hint().unwrap();
+        assert!(!hint.contains("signed_metadata"), "{hint}");
+        assert_eq!(error.exit_status(), 3, "{error}");
+    }
+    // What object stores say of files that are not there.
+    let error = Error::from(fault(|| Fault::status(403, usize::MAX)));
+    assert!(error.hint().unwrap().contains("signed_metadata"), "{error}");
+    assert_eq!(error.exit_status(), 4, "{error}");
 }
 
 #[test]

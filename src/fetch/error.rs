@@ -223,10 +223,11 @@ impl Reason {
 
     /// Whether something answered, and what it gave was not believed.
     fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Digest { .. } | Self::Refused(_) | Self::TooLong(_) | Self::Size { .. }
-        )
+        match self {
+            Self::Digest { .. } | Self::TooLong(_) | Self::Size { .. } => true,
+            Self::Refused(refusal) => refusal.downcast_ref().is_none_or(FetchError::is_refusal),
+            _ => false,
+        }
     }
 }
 
@@ -260,6 +261,18 @@ impl FetchError {
             _ => false,
         };
         !self.attempts().is_empty() && self.attempts().iter().all(missing)
+    }
+
+    /// Whether every place answered that it has no such file, or none for whoever asks: what object
+    /// stores say of files that are not there.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        let is_no = |attempt: &Attempt| match &attempt.reason {
+            Reason::NotFound(_) | Reason::Status { code: 401 | 403, .. } => true,
+            Reason::File(error) => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        };
+        !self.attempts().is_empty() && self.attempts().iter().all(is_no)
     }
 
     /// Whether something was served and not believed: a matter of trust, not of the network.
@@ -312,6 +325,11 @@ fn hint_for(reason: &Reason) -> Option<&'static str> {
             "a mirror in the middle of an update looks like this for a while; if it stays so, \
              something between here and the mirror changes files",
         ),
+        // What its judge had to fetch, and could not.
+        Reason::Refused(refusal) => {
+            let within = refusal.downcast_ref::<FetchError>()?;
+            within.attempts().iter().find_map(|attempt| hint_for(&attempt.reason))
+        }
         Reason::Insecure => Some("give an https: URL, or name the server with --mirror"),
         _ => None,
     }

@@ -286,7 +286,8 @@ impl Reading<'_, '_> {
         let url = format!("{url}.asc");
         let take = |_: &str, bytes| Ok(bytes);
         match self.fetcher.document_from(&[url], SIGNATURE_LIMIT, Proof::Caller, take) {
-            Err(error @ FetchError::Unavailable(_)) => Err(Distrust::Unsigned(error).into()),
+            Err(error) if error.is_withheld() => Err(Distrust::Unsigned(error).into()),
+            // What else is in the way says nothing of the repository.
             signature => Ok(signature?),
         }
     }
