@@ -24,8 +24,8 @@ mod tests;
 
 /// Most bytes that a `modules.yaml` may unpack to, whatever is declared.
 const LARGEST: u64 = 64 << 20;
-/// Most packages of all its streams. Real lists name a hundred thousand.
-const MOST_ARTIFACTS: usize = 2_000_000;
+/// Most packages of all its streams, and streams that these need. Real lists name a hundred thousand.
+const MOST_NAMES: usize = 2_000_000;
 /// Most documents.
 const MOST_DOCUMENTS: usize = 100_000;
 /// Deepest nesting. Real documents have eight levels.
@@ -59,7 +59,8 @@ struct List {
     set_aside: usize,
     /// The first of those.
     first: Option<(usize, String)>,
-    artifacts: usize,
+    /// Packages and streams that those that made sense name.
+    names: usize,
 }
 
 impl List {
@@ -97,7 +98,9 @@ impl List {
     fn add(&mut self, line: usize, document: Document) -> Result<(), RepodataError> {
         match document.finish() {
             Ok(Content::Stream(mut stream)) => {
-                self.artifacts += stream.artifacts.len() + stream.demodularized.len();
+                let needed = stream.requires.iter().map(|(_, streams)| 1 + streams.len());
+                self.names += needed.sum::<usize>();
+                self.names += stream.artifacts.len() + stream.demodularized.len();
                 stream.artifacts.shrink_to_fit();
                 self.modules.streams.push(stream);
             }
@@ -110,7 +113,7 @@ impl List {
             Err((at, why)) => return self.set_aside(at.unwrap_or(line), why),
         }
         self.understood += 1;
-        match self.artifacts > MOST_ARTIFACTS || self.understood > MOST_DOCUMENTS {
+        match self.names > MOST_NAMES || self.understood > MOST_DOCUMENTS {
             true => Err(too_many(line)),
             false => Ok(()),
         }

@@ -270,6 +270,11 @@ fn nesting_size_and_counts_are_bounded() {
     let long = stream(&format!("  description: {}\n", "x ".repeat(5 << 20)));
     let text = summary(&format!("{long}{}", stream("")));
     assert_eq!(text, "m:s:1 (1); ! line 1 is larger than any document of a module list");
+    let needs = format!("      m: [{}]\n", "s,".repeat(1000)).repeat(1000);
+    let many = stream(&format!("  dependencies:\n  - requires:\n{needs}")).repeat(2);
+    assert!(
+        read(&many).unwrap_err().to_string().ends_with("is more than any list of modules holds")
+    );
     let many = "---\nx: y\n".repeat(MOST_DOCUMENTS + 2);
     assert!(
         read(&many).unwrap_err().to_string().ends_with("is more than any list of modules holds")
