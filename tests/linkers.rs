@@ -2,6 +2,7 @@
 //! run from another place with a library that no machine has. The tools are those of this machine's
 //! `PATH`; what is missing is said and passed over.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
+#![allow(clippy::print_stdout, reason = "a test says what it passes over")]
 
 mod relocation;
 mod support;
