@@ -177,11 +177,11 @@ fn keep_links_inside(root: &Path, directory: &Path) {
     for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
         if path.symlink_metadata().unwrap().is_dir() {
             keep_links_inside(root, &path);
-        } else if let Ok(target) = fs::read_link(&path) {
-            if let Ok(inside) = target.strip_prefix("/") {
-                fs::remove_file(&path).unwrap();
-                symlink(root.join(inside), &path).unwrap();
-            }
+        } else if let Ok(target) = fs::read_link(&path)
+            && let Ok(inside) = target.strip_prefix("/")
+        {
+            fs::remove_file(&path).unwrap();
+            symlink(root.join(inside), &path).unwrap();
         }
     }
 }
