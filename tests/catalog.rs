@@ -301,6 +301,20 @@ fn apptainers_helpers_depend_on_its_version() {
     assert!(!el7.contains(&"shadow-utils-subid".into()) && !el7.contains(&"e2fsprogs".into()));
 }
 
+/// Seen with 1.5.3: its test container does not start there, or its fakeroot finds no library.
+#[test]
+fn characters_that_break_a_runtime_are_named_by_its_file() {
+    let catalog = catalog();
+    let refused = |name| {
+        let unfit = catalog.runtime(name).unwrap().unfit_paths.iter();
+        unfit.filter(|unfit| unfit.refused).map(|unfit| unfit.character).collect::<String>()
+    };
+    assert_eq!(refused("apptainer"), ",;\\[");
+    assert_eq!(refused("fakeroot"), ";");
+    assert_eq!(refused("crun"), ";");
+    assert_eq!(refused("charliecloud"), "");
+}
+
 #[test]
 fn both_runtimes_with_fakeroot_edit_it_alike() {
     let catalog = catalog();

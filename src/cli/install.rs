@@ -296,7 +296,8 @@ fn warn_of_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) {
         .collect();
     let definitions = names.iter().filter_map(|name| context.catalog.runtime(name).ok());
     for runtime in definitions {
-        let unfit = runtime.unfit_paths.iter().filter(|unfit| prefix.path_holds(unfit.character));
+        let unfit = runtime.unfit_paths.iter().filter(|unfit| !unfit.refused);
+        let unfit = unfit.filter(|unfit| prefix.path_holds(unfit.character));
         for unfit in unfit {
             context.reporter.warning(format!(
                 "the prefix has {} in its path, which breaks in {}: {}",

@@ -50,7 +50,8 @@ pub use remedy::{Ability, CHECKS, Remedies, Remedy};
 pub use request::{Request, RuntimeRequest};
 pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
 pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, VersionBound,
+    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, UnfitPath,
+    VersionBound,
 };
 pub use text::{escape, shell_word};
 pub use wishes::{Claims, Wishes, means_repository};

@@ -75,6 +75,9 @@ pub struct UnfitPath {
     pub called: String,
     /// What fails.
     pub breaks: Vec<String>,
+    /// Whether that is so much that nothing is installed there.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 /// A package, or some of its files, that a runtime wants beside its own package.

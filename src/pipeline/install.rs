@@ -8,7 +8,7 @@ use std::thread;
 use super::judge::Judge;
 use super::launchers;
 use super::make::{self, Making, Rules};
-use super::{Context, Keys, Present, definitions};
+use super::{Context, Keys, Present, definitions, target};
 use crate::doctor::Subject;
 use crate::error::Error;
 use crate::launcher;
@@ -101,6 +101,7 @@ fn execute(
     prefix: &Prefix,
     options: Options<'_>,
 ) -> Result<Installed, Error> {
+    target::check_path(context, plan, prefix)?;
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
     present.check(prefix)?;

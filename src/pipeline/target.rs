@@ -2,7 +2,8 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan};
+use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan, UnfitPath};
+use crate::prefix::{Prefix, PrefixError};
 
 impl Context<'_> {
     /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
@@ -35,6 +36,28 @@ impl Context<'_> {
 /// dist that fits.
 pub fn check_target(context: Context<'_>, plan: &Plan) -> Result<(), Error> {
     plan.trees.iter().try_for_each(|tree| check_tree(context, tree))
+}
+
+/// Refuses a prefix whose path holds a character with which a runtime of the plan does not work.
+///
+/// # Errors
+/// [`PrefixError::UnfitPath`], or that a runtime is unknown.
+pub(super) fn check_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) -> Result<(), Error> {
+    for planned in plan.trees.iter().flat_map(|tree| &tree.runtimes) {
+        let runtime = context.catalog.runtime(&planned.name)?;
+        let is_unfit = |unfit: &&UnfitPath| unfit.refused && prefix.path_holds(unfit.character);
+        if let Some(unfit) = runtime.unfit_paths.iter().find(is_unfit) {
+            return Err(PrefixError::UnfitPath {
+                path: prefix.path().to_owned(),
+                called: unfit.called.clone(),
+                character: unfit.character,
+                runtime: runtime.name.clone(),
+                breaks: unfit.breaks.join("; "),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// [`check_target`] for one tree.

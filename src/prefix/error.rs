@@ -24,6 +24,23 @@ pub enum PrefixError {
         /// What it does not do.
         problem: &'static str,
     },
+    /// The path holds a character with which a runtime does not work.
+    #[error(
+        "the prefix {} has {called} ({character}) in its path, with which {runtime} does not work: {breaks}",
+        shown(.path)
+    )]
+    UnfitPath {
+        /// The prefix.
+        path: PathBuf,
+        /// What people call the character.
+        called: String,
+        /// The character.
+        character: char,
+        /// The runtime.
+        runtime: String,
+        /// What fails.
+        breaks: String,
+    },
     /// There is a file where the prefix should be.
     #[error("{} is not a directory", shown(.path))]
     NotADirectory {
@@ -146,7 +163,7 @@ impl PrefixError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::BadPath { .. } | Self::NotADirectory { .. } => {
+            Self::BadPath { .. } | Self::UnfitPath { .. } | Self::NotADirectory { .. } => {
                 Some("choose another directory".to_owned())
             }
             Self::Unfit { .. } => Some(

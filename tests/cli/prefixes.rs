@@ -43,6 +43,11 @@ fn paths_that_no_runtime_can_live_with_are_refused() {
         (OsStr::new("a:b"), "colon"),
         (OsStr::new("a\nb"), "line break"),
         (OsStr::from_bytes(b"a\xffb"), "UTF-8"),
+        // By its runtime's file.
+        (
+            OsStr::new("a;b"),
+            "has a semicolon (;) in its path, with which tool does not work: counting",
+        ),
     ] {
         let prefix = root.join(name);
         fails(tiny.elsewhere("install").args(TOOL).arg(&prefix), 6, &[part]);

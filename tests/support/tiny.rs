@@ -245,6 +245,12 @@ character = ","
 called = "a comma"
 breaks = ["counting clauses"]
 
+[[unfit_path]]
+character = ";"
+called = "a semicolon"
+breaks = ["counting"]
+refused = true
+
 [[command]]
 name = "tool"
 path = "bin/tool"
