@@ -154,6 +154,30 @@ fn what_is_not_understood_within_a_certificate_condemns_nothing_else() {
 }
 
 #[test]
+fn files_made_to_take_long_do_not() {
+    let key = TestKey::new();
+    let own = key.public_packets();
+    // Every other key is compared with all that were found before it.
+    let mut many = own.clone();
+    for number in 0..60_000_u32 {
+        let mut body = key_body(4, 27, 32);
+        body[1..5].copy_from_slice(&number.to_be_bytes());
+        many.extend(packet(6, &body));
+    }
+    // Every signature of a user takes in the whole of what the user is called.
+    let signature = cut(&own).into_iter().find(|(tag, _)| *tag == 2).unwrap().1;
+    let mut long = [own, packet(13, &vec![b'x'; 3 << 20])].concat();
+    long.extend(signature.repeat(5000));
+    for (what, file) in [("many keys", many), ("a long name", long)] {
+        assert!(file.len() < 4 << 20, "{what}: {}", file.len());
+        let start = std::time::Instant::now();
+        Keyring::new().add_pinned(&file, &key.fingerprint()).unwrap();
+        let took = start.elapsed();
+        assert!(took.as_secs() < 15, "{what}: {took:?}");
+    }
+}
+
+#[test]
 fn text_around_blocks_and_odd_armor_are_no_hindrance() {
     let key = rsa();
     let armored = String::from_utf8(key.public_file()).unwrap();

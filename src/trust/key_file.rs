@@ -11,6 +11,8 @@ use super::packets::{Block, Label, RawPacket, blocks};
 
 /// Key files are a few kilobytes; the largest collections of a distribution, some hundred.
 const MAX_KEY_FILE: usize = 4 << 20;
+/// Longest user id, which each of its signatures takes in. GnuPG knows no longer ones.
+const LONGEST_USER: usize = 2048;
 /// How an armored private key begins.
 const PRIVATE: &[u8] = b"-----BEGIN PGP PRIVATE KEY BLOCK-----";
 
@@ -129,7 +131,7 @@ fn certificate(packets: &[RawPacket]) -> Result<SignedPublicKey, String> {
     for packet in rest {
         match (packet.tag, packet.parse()) {
             (_, Some(Packet::Signature(signature))) => owner.sign(&mut key, signature),
-            (_, Some(Packet::UserId(user))) => {
+            (_, Some(Packet::UserId(user))) if packet.body().len() <= LONGEST_USER => {
                 key.details.users.push(SignedUser::new(user, Vec::new()));
                 owner = Owner::User;
             }

@@ -8,6 +8,10 @@ use pgp::types::{PacketLength, Tag};
 /// What some editors put before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// Most packets of a file. The largest collections of a distribution have some thousand; keys that
+/// strangers have signed too often have more, which nobody needs here.
+const MOST_PACKETS: usize = 10_000;
+
 /// What a block holds, by the words in its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
@@ -54,15 +58,17 @@ pub(super) fn blocks(file: &[u8], label: Label) -> Vec<Block> {
     let armored = armored_blocks(file, label);
     // Packets begin with a byte whose highest bit is set, and so may text before a block.
     let is_binary = file.first().is_some_and(|first| first & 0x80 != 0);
+    let mut left = MOST_PACKETS;
     if is_binary && (armored.is_empty() || first_tag(file) == Some(label.first_tag())) {
-        return vec![cut(file)];
+        return vec![cut(file, &mut left)];
     }
-    armored.into_iter().map(Armored::open).collect()
+    armored.into_iter().map(|block| block.open(&mut left)).collect()
 }
 
 /// The packets in `base64` without the lines around it, as RPM 6 keeps signatures.
 pub(super) fn bare_block(base64: &str) -> Block {
-    Armored { text: base64.bytes().collect(), has_end: true }.open()
+    let mut left = MOST_PACKETS;
+    Armored { text: base64.bytes().collect(), has_end: true }.open(&mut left)
 }
 
 impl Label {
@@ -93,11 +99,11 @@ struct Armored {
 }
 
 impl Armored {
-    fn open(self) -> Block {
+    fn open(self, left: &mut usize) -> Block {
         let Some(bytes) = decode(&self.text) else {
             return Block { packets: Vec::new(), damage: Some("its armor is damaged") };
         };
-        let mut block = cut(&bytes);
+        let mut block = cut(&bytes, left);
         if !self.has_end {
             block.damage.get_or_insert("its armor is cut off");
         }
@@ -150,8 +156,8 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Cuts bytes into packets, up to the first that is not whole.
-fn cut(mut rest: &[u8]) -> Block {
+/// Cuts bytes into packets, up to the first that is not whole, and as many as are `left`.
+fn cut(mut rest: &[u8], left: &mut usize) -> Block {
     let mut block = Block::default();
     // An editor's last line end is no packet.
     while !rest.trim_ascii().is_empty() {
@@ -167,6 +173,11 @@ fn cut(mut rest: &[u8]) -> Block {
             block.damage = Some("it ends within a packet, or holds something else");
             break;
         };
+        let Some(fewer) = left.checked_sub(1) else {
+            block.damage = Some("its file holds more packets than any key file");
+            break;
+        };
+        *left = fewer;
         let body = whole.len() - rest.len();
         let (packet, after) = whole.split_at(body + length);
         block.packets.push(RawPacket { tag, bytes: packet.to_vec(), body });
@@ -203,20 +214,25 @@ mod tests {
         assert_eq!(armored(&text), [None, None, Some(Vec::new())]);
     }
 
+    fn cut_all(bytes: &[u8]) -> Block {
+        let mut left = MOST_PACKETS;
+        cut(bytes, &mut left)
+    }
+
     #[test]
     fn a_file_is_cut_at_its_frames() {
         let user = [&[0xcd, 2][..], b"me"].concat();
         let private = [&[0xfc, 1][..], b"x"].concat();
-        let block = cut(&[user.clone(), private, user.clone()].concat());
+        let block = cut_all(&[user.clone(), private, user.clone()].concat());
         let bodies: Vec<&[u8]> = block.packets.iter().map(RawPacket::body).collect();
         assert_eq!(bodies, [b"me".as_slice(), b"x", b"me"]);
         assert_eq!(block.damage, None);
         assert!(block.packets[1].parse().is_none());
         for odd in [&[0xcd, 3, b'm'][..], &[0xcd], &[0x03, 0x01, 0], &[0xcd, 0xe1, 0, 0], &[0xb7]] {
-            let block = cut(&[user.as_slice(), odd].concat());
+            let block = cut_all(&[user.as_slice(), odd].concat());
             assert_eq!(block.packets.len(), 1, "{odd:?}");
             assert!(block.damage.is_some(), "{odd:?}");
         }
-        assert_eq!(cut(&[user.as_slice(), b"\r\n"].concat()).damage, None);
+        assert_eq!(cut_all(&[user.as_slice(), b"\r\n"].concat()).damage, None);
     }
 }
