@@ -249,6 +249,82 @@ fn a_key_without_a_value_is_an_empty_list() {
     assert_eq!(summary(&format!("{}{defaults}", stream(""))), "m:s:1 (1); m is None");
 }
 
+/// What becomes of a document, `from` in which is `to` instead; of one beside it, nothing must.
+fn changed(document: &str, from: &str, to: &str) -> String {
+    assert_eq!(document.matches(from).count(), 1, "{from}");
+    let text =
+        format!("{}{}", document.replace(from, to), stream("").replace("name: m", "name: n"));
+    let text = summary(&text);
+    let parts = text.split("; ").filter(|part| *part != "n:s:1 (1)").collect::<Vec<_>>();
+    assert_eq!(parts.len() + 1, text.split("; ").count(), "{text}");
+    parts.join("; ")
+}
+
+#[test]
+fn every_field_may_be_missing_empty_doubled_or_odd() {
+    let good = stream("");
+    let long = format!("  name: {}\n", "m".repeat(256));
+    for (from, to, expected) in [
+        ("document: modulemd\n", "document:\n", "! line 2 has \"\" as its document"),
+        ("version: 2\n", "version:\n", "! line 3 has \"\" as its version"),
+        ("version: 2\n", "version: 9\nversion: 2\n", "m:s:1 (1)"),
+        ("data:\n", "xdata:\n", "! line 1 has no data"),
+        ("data:\n", "data:\nxdata:\n", "! line 1 has no data"),
+        ("data:\n", "data: x\nxdata:\n", "! line 4 has \"x\" as its data"),
+        ("  name: m\n", "  name:\n", "! line 5 has \"\" as its name"),
+        ("  name: m\n", "  name: x\n  name: m\n", "m:s:1 (1)"),
+        ("  name: m\n", long.as_str(), "! line 5 has"),
+        ("  stream: s\n", "  stream:\n", "! line 6 has \"\" as its stream"),
+        ("  stream: s\n", "  stream: {}\n", "! line 6 has a mapping as its stream"),
+        ("  stream: s\n", "  stream: x\n  stream: s\n", "m:s:1 (1)"),
+        ("  version: 1\n", "", "m:s:0 (1)"),
+        ("  version: 1\n", "  version:\n", "! line 7 has \"\" as its version"),
+        ("  version: 1\n", "  version: 7\n  version: 1\n", "m:s:1 (1)"),
+        ("  version: 1\n", "  version: -1\n", "! line 7 has \"-1\" as its version"),
+        ("    - a-0:1-1.x86_64\n", "    - a\n    - b-0:1-1.src\n    -\n", "m:s:1 (0)"),
+        ("    rpms:\n", "    rpms: [b-0:1-1.noarch]\n    rpms:\n", "m:s:1 (2)"),
+        ("    rpms:\n", "    debs:\n", "m:s:1 (0)"),
+    ] {
+        let got = changed(&good, from, to);
+        assert!(got.starts_with(expected), "{to}: {got}");
+    }
+    let defaults = "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: m\n  stream: s\n  \
+                    modified: 1\n...\n";
+    for (from, to, expected) in [
+        ("version: 1\n", "version: 2\n", "! line 1 has the unknown version 2"),
+        ("  module: m\n", "", "! line 1 does not name its module"),
+        ("  stream: s\n", "", "m is None"),
+        ("  stream: s\n", "  stream:\n", "! line 6 has \"\" as its stream"),
+        ("  modified: 1\n", "", "m is Some(\"s\")"),
+        ("  modified: 1\n", "  modified: x\n", "! line 7 has \"x\" as its modified"),
+        ("  modified: 1\n...\n", &format!("{defaults}").replace(": s", ": t"), "m is Some(\"t\")"),
+    ] {
+        assert_eq!(changed(defaults, from, to), expected, "{to}");
+    }
+}
+
+#[test]
+fn what_a_stream_needs_may_be_missing_empty_doubled_or_odd() {
+    let needs = |text: &str| {
+        let modules = read(&stream(text)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(modules.streams[0].requires.clone())
+    };
+    let two = |one: &[&str], other: &[&str]| {
+        let owned = |streams: &[&str]| streams.iter().map(|it| (*it).to_owned()).collect();
+        Ok(vec![("p".to_owned(), owned(one)), ("q".to_owned(), owned(other))])
+    };
+    assert_eq!(needs(""), Ok(Vec::new()));
+    assert_eq!(needs("  dependencies:\n"), Ok(Vec::new()));
+    let text = "  dependencies:\n  - requires: {p: [], q: [-x]}\n";
+    assert_eq!(needs(text), two(&[], &["-x"]));
+    let text = "  dependencies:\n  - requires: {p: [1, 2]}\n  - requires: {q: }\n";
+    assert_eq!(needs(text), two(&["1", "2"], &[]));
+    let text = "  dependencies:\n  - requires: {p: {}}\n";
+    assert_eq!(needs(text).unwrap_err(), "line 9 has a mapping as its dependencies");
+    let text = format!("  dependencies:\n  - requires: {{p: [{}]}}\n", "x,".repeat(1001));
+    assert_eq!(needs(&text).unwrap_err(), "line 9 has \"x\" as its dependencies");
+}
+
 #[test]
 fn aliases_are_not_followed() {
     let aside = stream("  xmd:\n    a: &a [x, x]\n    b: &b [*a, *a]\n    c: [*b, *b]\n    *a : x");
