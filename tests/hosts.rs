@@ -15,13 +15,14 @@ use support::rpms::File;
 use support::tools;
 
 /// The only runtime: a script that tries what its first word says, and the tests for it.
-const NEEDS: [(&str, &str); 6] = [
+const NEEDS: [(&str, &str); 7] = [
     ("namespaces", "user-namespaces"),
     ("mounts", "user-namespaces\", \"mounts"),
     ("fuse", "fuse"),
     ("identity", "identity"),
     ("hosts", "hosts"),
     ("localtime", "localtime"),
+    ("resolv.conf", "resolv-conf"),
 ];
 
 const SCRIPT: &str = "#!/bin/sh
@@ -30,8 +31,7 @@ namespaces) unshare -Ur true ;;
 mounts) unshare -Urm mount -t tmpfs none /mnt ;;
 fuse) [ -c /dev/fuse ] && : <>/dev/fuse ;;
 identity) id -un ;;
-hosts) cat /etc/hosts ;;
-localtime) cat /etc/localtime ;;
+hosts | localtime | resolv.conf) cat \"/etc/$1\" ;;
 nothing) : ;;
 broken) exit 3 ;;
 esac >/dev/null || exit 1
@@ -61,6 +61,7 @@ impl Hospital {
         }
         fs::write(scratch.join("etc/nsswitch.conf"), "passwd: files\n").unwrap();
         fs::write(scratch.join("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
+        fs::write(scratch.join("etc/resolv.conf"), "").unwrap();
         fs::write(scratch.join("etc/localtime"), "TZif2").unwrap();
         fs::write(scratch.join("empty"), "").unwrap();
         fs::create_dir_all(scratch.join("p")).unwrap();
@@ -144,8 +145,8 @@ fn a_host_without_fuse_gets_the_tree() {
 }
 
 #[test]
-fn a_host_without_etc_hosts_or_localtime_gets_the_tree() {
-    for name in ["hosts", "localtime"] {
+fn a_host_without_files_that_are_bound_into_containers_gets_the_tree() {
+    for name in ["hosts", "localtime", "resolv.conf"] {
         let hospital = Hospital::new(name);
         fs::remove_file(hospital.world.prefix("etc").join(name)).unwrap();
         let told = hospital.passes_over("", &[name]);
@@ -230,13 +231,13 @@ fn without_home_downloads_go_to_the_home_of_passwd_or_to_a_place_of_the_users_ow
     let at_home = install(&path("home"));
     assert!(at_home.status.success(), "{}", text(&at_home));
     assert!(Path::new(&path("home/.cache/elsewhere")).is_dir());
-    let homeless = install("/nonexistent");
+    let homeless = install(&path("no-home"));
     assert!(homeless.status.success(), "{}", text(&homeless));
     let own = path(&format!("temporary/elsewhere-{id}"));
     assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
     // Whoever else made that directory may have put something into it.
     fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
-    let refused = install("/nonexistent");
+    let refused = install(&path("no-home"));
     assert_eq!(refused.status.code(), Some(2));
     let told = text(&refused);
     assert!(told.contains(&format!("no home for user {id}, and ")), "{told}");

@@ -5,11 +5,12 @@ use std::fs::File;
 use super::explain::at;
 use super::{Observation, State, Subject};
 
-/// The checks `hosts` and `localtime`.
+/// The checks `hosts`, `localtime` and `resolv-conf`.
 pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
     vec![
         file(subject, "hosts", "/etc/hosts", "hosts-missing"),
         file(subject, "localtime", "/etc/localtime", "localtime-missing"),
+        file(subject, "resolv-conf", "/etc/resolv.conf", "resolv-missing"),
     ]
 }
 

@@ -95,7 +95,7 @@ const CHECKS: &[Check] = &[
     (&TRIED, namespaces::observe),
     (&["id-maps"], account::id_maps),
     (&["identity"], account::identity),
-    (&["hosts", "localtime"], bound::observe),
+    (&["hosts", "localtime", "resolv-conf"], bound::observe),
     (&["prefix", "temporary"], place::observe),
     (&["libc", "processor"], machine::programs),
     (&["container-libc"], tree::container_libc),

@@ -177,7 +177,8 @@ fn files_that_are_bound_into_containers_are_looked_for() {
     let bare = bound::observe(&subject("bound", &[]));
     assert_eq!(found(&bare, "hosts"), (State::Limited, "hosts-missing"));
     assert_eq!(found(&bare, "localtime"), (State::Limited, "localtime-missing"));
-    let files = [("/etc/hosts", ""), ("/etc/localtime", "")];
+    assert_eq!(found(&bare, "resolv-conf"), (State::Limited, "resolv-missing"));
+    let files = [("/etc/hosts", ""), ("/etc/localtime", ""), ("/etc/resolv.conf", "")];
     let whole = bound::observe(&subject("bound-whole", &files));
     assert!(whole.iter().all(|observation| observation.state == State::Ok));
 }
@@ -251,10 +252,11 @@ fn causes_and_remedies_are_the_same() {
         "identity-",
         "hosts-",
         "localtime-",
+        "resolv-",
         "fakeroot-",
         "proc-",
     ];
-    let others = ["id-maps", "fuse-device"];
+    let others = ["id-maps", "fuse-device", "resolv-conf"];
     let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
     let is_cause = |text: &&str| {
         kinds.iter().any(|kind| text.starts_with(kind))

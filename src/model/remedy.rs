@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The checks of the host, by the names that definitions and users call them, in the order in which
 /// `elsewhere doctor` shows them.
-pub const CHECKS: [&str; 16] = [
+pub const CHECKS: [&str; 17] = [
     "kernel",
     "user-namespaces",
     "mounts",
@@ -15,6 +15,7 @@ pub const CHECKS: [&str; 16] = [
     "identity",
     "hosts",
     "localtime",
+    "resolv-conf",
     "prefix",
     "temporary",
     "libc",
