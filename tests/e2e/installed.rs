@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::mirror::{Mirror, Options, directory};
+use crate::support::server::Server;
 use crate::support::session::{Session, quoted};
 use crate::support::tools::run;
 
@@ -12,6 +13,12 @@ use crate::support::tools::run;
 pub(crate) fn mirror() -> &'static Mirror {
     static MIRROR: OnceLock<Mirror> = OnceLock::new();
     MIRROR.get_or_init(|| Mirror::build(&directory(), &Options::default()))
+}
+
+/// Serves the shared mirror: an ordinary user may not read it where root's own clone lies.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&mirror().root))
 }
 
 /// What the shared prefix holds.
@@ -26,9 +33,8 @@ pub(crate) fn session(name: &str) -> Session {
 /// Runs `elsewhere install` in `session`, where the machine has no library that it brings, and
 /// returns what it printed.
 pub(crate) fn install(session: &Session, arguments: &str, prefix: &Path) -> String {
-    let place = quoted(format!("file:{}", mirror().root.display()).as_ref());
     let prefix = quoted(prefix.as_os_str());
-    let words = format!("{arguments} -d el8 --repos repos --mirror {place}");
+    let words = format!("{arguments} -d el8 --repos repos --mirror {}", server().url());
     let how = session.without_help(mirror(), &words);
     session.script(&how, &format!("./elsewhere install {words} --cache-dir home/cache {prefix}"))
 }
