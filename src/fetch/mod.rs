@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 pub use document::Proof;
 pub use error::{Attempt, FetchError, Reason, Refusal, Through};
-pub use location::{join, places};
+pub use location::{join, places, without_credentials};
 pub use stream::{End, Stream, StreamReader};
 
 use cache::Cache;

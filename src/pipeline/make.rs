@@ -442,7 +442,10 @@ fn receipt_of(
     PackageReceipt {
         nevra: planned.nevra.clone(),
         dist: planned.dist.clone(),
-        url: urls(source, planned).into_iter().next().unwrap_or_default(),
+        url: urls(source, planned)
+            .first()
+            .map(|url| fetch::without_credentials(url))
+            .unwrap_or_default(),
         source: planned.source.clone(),
         location: planned.location.clone(),
         size: planned.size,

@@ -159,6 +159,16 @@ fn a_password_in_a_base_url_stays_with_its_origin() {
     let told = own.heads();
     assert!(told.iter().any(|head| head.contains("/tool-data-1-2.")), "{told:?}");
     assert!(told.iter().all(|head| head.contains(BASIC)), "{told:?}");
+    // What is handed on says where packages are from, and no more.
+    for format in ["spdx", "cyclonedx"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+        command.env_clear().env("HOME", root.join("home")).args(["sbom", "--format", format]);
+        let output = command.arg(world.tiny.prefix()).output().unwrap();
+        let told = text(&output.stdout);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(told.contains(&format!("https://localhost:{}/", own.port)), "{told}");
+        assert!(!told.contains(SECRET) && !told.contains("ann:"), "{told}");
+    }
 }
 
 #[test]
