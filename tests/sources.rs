@@ -99,6 +99,8 @@ fn entry(
 #[test]
 fn all_is_well_where_all_is_as_the_definitions_say() {
     let (site, server) = served("sources-well");
+    // How one gets in is nobody's business.
+    redefine(&site, "\"https://forged.example/", "\"https://ann:secret@forged.example/");
     let output = check(&site, &server, &["-d", "lab", "-a", "x86_64,aarch64"]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
@@ -106,6 +108,7 @@ fn all_is_well_where_all_is_as_the_definitions_say() {
         assert!(told.contains(&format!(" {what} https://forged.example/")), "{what}: {told}");
     }
     assert!(told.lines().all(|line| line.starts_with("ok ")), "{told}");
+    assert!(!told.contains("secret"), "{told}");
     // Nothing of the packages, and of the package lists no more than that they are there.
     assert_eq!(server.count("Packages/"), 0);
 }
@@ -151,6 +154,20 @@ fn whatever_is_otherwise_is_named_with_its_line() {
     fs::remove_file(site.file("link?arch=x86_64")).unwrap();
     fs::remove_file(site.file("list")).unwrap();
     assert_eq!(wrong(&site, &server), (vec![], 0));
+    // A place where it may not send.
+    let repomd = fs::read_to_string(site.file("other/repodata/repomd.xml")).unwrap();
+    let elsewhere = "href=\"ftp://forged.example/";
+    assert!(repomd.contains("href=\"repodata/"), "{repomd}");
+    site.write("other/repodata/repomd.xml", repomd.replace("href=\"repodata/", elsewhere));
+    let modular = line(&site, "other", "modular");
+    let found = vec![
+        entry("other", "primary", "differs", base()),
+        entry("other", "modules", "differs", modular),
+    ];
+    assert_eq!(wrong(&site, &server), (found, 2));
+    let output = check(&site, &server, &["-d", "lab", "-a", "x86_64"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told.matches("may not send: \"ftp://forged.example/").count(), 2, "{told}");
 }
 
 #[test]

@@ -11,10 +11,12 @@ use serde::Serialize;
 use super::metadata::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
 use super::{Context, Keys};
 use crate::error::Error;
-use crate::fetch::{Attempt, FetchError, Fetcher, Proof, Reason, join, places};
+use crate::fetch::{
+    Attempt, FetchError, Fetcher, Proof, Reason, join, places, without_credentials,
+};
 use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
-use crate::repodata::{metalink, modules};
+use crate::repodata::{RepodataError, metalink, modules};
 use crate::report::{Event, Phase};
 use crate::tools::threads;
 use crate::trust::Keyring;
@@ -267,9 +269,9 @@ impl Asking<'_, '_> {
             let answer = self.signature(&url, &bytes);
             self.note("signature", &url, "signed_metadata", answer)?;
         }
-        let url = places(&[base.to_owned()], &repomd.primary.location);
-        let url = url.into_iter().next().unwrap_or_default();
-        let answer = self.presence(&url, &repomd.primary);
+        let place = place_of(base, &repomd.primary);
+        let url = place.as_ref().map_or(&repomd.primary.location, |url| url).clone();
+        let answer = place.and_then(|url| self.presence(&url, &repomd.primary));
         self.note("primary", &url, "base", answer)?;
         if repository.modular {
             let (url, answer) = self.modules(base, &repomd);
@@ -324,15 +326,16 @@ impl Asking<'_, '_> {
             let missing = "repomd.xml names no module list".to_owned();
             return (join(base, REPOMD), Err(Wrong::Content(missing)));
         };
-        let urls = places(&[base.to_owned()], &record.location);
+        let place = place_of(base, record);
+        let shown = place.as_ref().map_or(&record.location, |url| url).clone();
         let read = || -> Answer<()> {
-            let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
+            let fetched = self.fetcher.content(&[place?], &record.checksum, record.size, None)?;
             let file = File::open(fetched.path());
             let file = file.map_err(|error| FetchError::cache("read", fetched.path(), error))?;
             let parsed = modules::parse(file, record);
             parsed.map(drop).map_err(|error| Wrong::Content(error.to_string()))
         };
-        (urls.first().cloned().unwrap_or_default(), read())
+        (shown, read())
     }
 
     /// Whether the file at `url` holds the pinned key.
@@ -379,7 +382,7 @@ impl Asking<'_, '_> {
             },
             repository: repository.id.clone(),
             what,
-            url: url.to_owned(),
+            url: without_credentials(url),
             state,
             reason,
             file: origin.file.clone(),
@@ -388,6 +391,14 @@ impl Asking<'_, '_> {
         });
         Ok(value)
     }
+}
+
+/// Where the file is that `record` describes.
+fn place_of(base: &str, record: &RepomdRecord) -> Answer<String> {
+    places(&[base.to_owned()], &record.location).pop().ok_or_else(|| {
+        let (of, value) = (REPOMD.to_owned(), record.location.clone());
+        Wrong::Content(RepodataError::Elsewhere { of, value }.to_string())
+    })
 }
 
 /// Whether there was an answer, or there cannot be one that counts.
