@@ -73,12 +73,21 @@ fn apptainer_finds_its_own_configuration_helpers_and_libraries() {
         let text = traveller.session.script(&how, &command) + "\n";
         let libexec = tree.join("libexec/apptainer");
         assert!(text.contains(&format!("LIBEXECDIR={}\n", libexec.display())), "{text}");
-        for helper in ["squashfuse_ll", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs"] {
+        let helpers =
+            ["squashfuse_ll", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs", "mkfs.ext3"];
+        for helper in helpers {
             let line = format!("HELPER {helper}={}/bin/{helper}\n", libexec.display());
             assert!(text.contains(&line), "{helper}: {text}");
         }
         assert!(text.contains("LIBSUBID=libsubid.so."), "{text}");
     }
+    // As `overlay create` calls it, with the libraries of the tree alone.
+    let mkfs = tree.join("libexec/apptainer/bin/mkfs.ext3");
+    let make = format!(
+        "mkdir -p home/overlay/upper && {} -q -d home/overlay home/overlay.img 1M",
+        quoted(mkfs.as_os_str())
+    );
+    traveller.session.script(&how, &make);
     let configuration = tree.join("etc/apptainer/apptainer.conf");
     let previous = fs::read_to_string(&configuration).unwrap();
     fs::write(&configuration, format!("{previous}message = edited here\n")).unwrap();

@@ -24,7 +24,7 @@ static void show_libsubid(void) {
 /* Upstream's `apptainer buildcfg`, with what this program would use of each helper. */
 static int buildcfg(const struct installation *here) {
 	static const char *const helpers[] = {
-		"squashfuse_ll", "fuse-overlayfs", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs", NULL};
+		"squashfuse_ll", "fuse-overlayfs", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs", "mkfs.ext3", NULL};
 	const struct scmp_version *seccomp = seccomp_version();
 	char found[PATH_MAX];
 
