@@ -96,6 +96,42 @@ fn a_directory_that_cannot_be_renamed_is_made_and_deleted_in_place() {
 }
 
 #[test]
+fn what_is_made_and_deleted_in_place_is_whole_or_gone_when_a_run_is_killed() {
+    let world = world("manners-killed");
+    let prefix = world.prefix("p");
+    // Ends the program with one of these system calls, each counted by itself.
+    let kill_at = |words: &[&str], calls: &str, number: u32| {
+        let mut command = Command::new(tools::need("strace", "strace"));
+        command.args(["-f", "-qq", "-o", "/dev/null"]).arg(format!("--trace={calls}"));
+        command.arg(format!("--inject={calls}:signal=KILL:when={number}"));
+        command.arg(manners()).arg("moves").arg(world.program());
+        world.complete(&mut command, words);
+        !command.current_dir(world.scratch.path()).output().unwrap().status.success()
+    };
+    let install = ["install", "-r", "tool", "p"];
+    let remove = ["remove", "--all", "--force", "p"];
+    let changes = "?mkdir,?mkdirat,?rename,?renameat,?renameat2";
+    let moments = [
+        (&install[..], changes, [1, 5, 9, 13, 17, 21, 25]),
+        (&remove, "?unlink,?unlinkat,?rmdir", [1, 2, 3, 4, 5, 6, 7]),
+    ];
+    let mut killed = [0; 2];
+    for ((words, calls, numbers), count) in moments.into_iter().zip(&mut killed) {
+        for number in numbers {
+            *count += u32::from(kill_at(words, calls, number));
+            ok(&world, "moves", &install);
+            ok(&world, "moves", &["verify", "--all", "p"]);
+            assert_eq!((problems(&prefix), rubbish(&prefix)), (Vec::new(), Vec::new()), "{number}");
+            if words == install {
+                ok(&world, "moves", &remove);
+                assert_eq!(fs::read_dir(&prefix).map_or(0, Iterator::count), 0, "{number}");
+            }
+        }
+    }
+    assert!(killed.iter().all(|count| *count > 3), "{killed:?}");
+}
+
+#[test]
 fn hard_links_are_not_needed() {
     live("links");
 }

@@ -73,6 +73,7 @@ impl Prefix {
             history.take_back();
         }
         history.pending = None;
+        history.leaving = history.leaving.filter(|leaving| live != Some(*leaving));
         match live {
             Some(live) => history.add(live),
             None if history.activations.is_empty() || history.removed_at.is_some() => {}
@@ -100,7 +101,7 @@ impl Prefix {
         Ok(history)
     }
 
-    /// Deletes the generations that no launcher ever ran.
+    /// Deletes the generations that no launcher ever ran, and what is left of one that was being deleted.
     fn discard_never_live(
         &self,
         lock: &Lock,
@@ -110,7 +111,9 @@ impl Prefix {
         for generation in self.generations(arch)? {
             // An adopted tree is the user's, whatever the history says.
             let is_ours = generation.number != ADOPTED;
-            if is_ours && !history.knows(generation.number) && self.user_of(&generation).is_none() {
+            let never_lived = is_ours && !history.knows(generation.number);
+            let is_half = history.leaving == Some(generation.number);
+            if is_half || (never_lived && self.user_of(&generation).is_none()) {
                 self.discard(lock, &generation)?;
             }
         }
@@ -133,8 +136,23 @@ impl Prefix {
         files::set_directory_mode(&generation.path, 0o755)?;
         let stem = format!("{}-{}", generation.arch, generation.number);
         let trash = files::unique(&self.layout.trash(), &stem);
-        files::discard(&generation.path, RECEIPT_NAME, &trash)?;
+        files::discard(&generation.path, &trash, || {
+            self.note_leaving(generation)?;
+            files::remove_file(&generation.path.join(RECEIPT_NAME))
+        })?;
         self.discard_if_bare(arch)
+    }
+
+    /// Notes that a generation is being deleted where it lies, so that [`Prefix::clean`] goes on with it. Of
+    /// one that no history knows, that is so without a note.
+    fn note_leaving(&self, generation: &Generation) -> Result<(), PrefixError> {
+        match History::load(&self.layout, generation.arch) {
+            Ok(mut history) if history.knows(generation.number) => {
+                history.leaving = Some(generation.number);
+                history.save(&self.layout, generation.arch)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes the directory of an architecture that has no generation, with its history.
@@ -147,6 +165,6 @@ impl Prefix {
             return Ok(());
         }
         let trash = files::unique(&self.layout.trash(), arch.as_str());
-        files::discard(&directory, HISTORY_NAME, &trash)
+        files::discard(&directory, &trash, || files::remove_file(&directory.join(HISTORY_NAME)))
     }
 }

@@ -114,11 +114,15 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), PrefixError> {
 }
 
 /// Deletes the directory at `path`: renamed into `trash` before, so that it is never there in part. Where
-/// it cannot be renamed, as in a lower layer of an overlay, the file `first` in it goes first, without
-/// which nothing takes it for whole. What cannot be deleted after the renaming is [`Prefix::clean`]'s.
+/// it cannot be renamed, as in a lower layer of an overlay, `begin` sees to it before that nothing takes it
+/// for whole. What cannot be deleted after the renaming is [`Prefix::clean`]'s.
 ///
 /// [`Prefix::clean`]: super::Prefix::clean
-pub(super) fn discard(path: &Path, first: &str, trash: &Path) -> Result<(), PrefixError> {
+pub(super) fn discard(
+    path: &Path,
+    trash: &Path,
+    begin: impl FnOnce() -> Result<(), PrefixError>,
+) -> Result<(), PrefixError> {
     let moved = fs::rename(path, trash);
     match moved {
         Ok(()) => {
@@ -129,7 +133,7 @@ pub(super) fn discard(path: &Path, first: &str, trash: &Path) -> Result<(), Pref
             Ok(())
         }
         Err(error) if files::cannot_move(&error) => {
-            remove_file(&path.join(first))?;
+            begin()?;
             remove_tree(path).map_err(failed("remove", path))
         }
         Err(error) => Err(failed("rename something to", trash)(error)),

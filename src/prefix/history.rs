@@ -36,6 +36,9 @@ pub(super) struct History {
     /// was killed in between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pending: Option<u32>,
+    /// The number of the one that is being deleted where it lies: it is not whole any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) leaving: Option<u32>,
     /// When the link was removed, in seconds since 1970; `None` while the last one is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) removed_at: Option<u64>,
@@ -49,6 +52,7 @@ impl History {
             highest: 0,
             activations: Vec::new(),
             pending: None,
+            leaving: None,
             removed_at: None,
         }
     }
