@@ -21,9 +21,13 @@ fn locate(base: &str, location: &str) -> Option<String> {
     if climbs { Url::parse(&url).ok().map(String::from) } else { Some(url) }
 }
 
-/// [`locate`] for each of several base URLs, each place once.
+/// [`locate`] for each of several base URLs, each place once. The first is where `location` was read:
+/// where that may not lead, a mirror over plain http among the others changes nothing.
 #[must_use]
 pub fn places(bases: &[String], location: &str) -> Vec<String> {
+    if bases.first().is_some_and(|first| locate(first, location).is_none()) {
+        return Vec::new();
+    }
     let mut places: Vec<String> = Vec::with_capacity(bases.len());
     for place in bases.iter().filter_map(|base| locate(base, location)) {
         if !places.contains(&place) {
@@ -235,6 +239,16 @@ mod tests {
         ] {
             assert_eq!(located(base, location), "refused", "{base} {location}");
         }
+    }
+
+    #[test]
+    fn a_less_secure_mirror_beside_it_makes_no_url_acceptable() {
+        let (secure, plain) = ("https://a/r/".to_owned(), "http://b/r/".to_owned());
+        let places = |bases: [&String; 2], location| places(&bases.map(Clone::clone), location);
+        assert_eq!(places([&secure, &plain], "http://o/x"), [""; 0]);
+        assert_eq!(places([&plain, &secure], "http://o/x"), ["http://o/x"]);
+        assert_eq!(places([&secure, &plain], "https://o/x"), ["https://o/x"]);
+        assert_eq!(places([&secure, &plain], "x"), ["https://a/r/x", "http://b/r/x"]);
     }
 
     #[test]
