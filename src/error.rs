@@ -425,8 +425,7 @@ fn fetch_status(error: &FetchError) -> u8 {
     let is_wrong = |reason: &Reason| match reason {
         Reason::Digest { .. } | Reason::Size { .. } => true,
         Reason::Refused(refusal) => match refusal.downcast_ref() {
-            // It could not be judged.
-            Some(within) => fetch_status(within) == 4,
+            Some(judging) => fetch_status(judging) == 4,
             None => !is_malformed(refusal.as_ref()),
         },
         _ => false,

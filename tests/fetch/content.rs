@@ -292,7 +292,7 @@ fn files_are_read_where_they_lie() {
     assert!(matches!(only_reason(&error), Reason::Size { got: 300_000, expected: 7 }));
     let error = fetcher.content(&[url], &Checksum::of(b""), None, None).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Digest { .. }));
-    let error = fetcher.document("file:/nonexistent", 10).unwrap_err();
+    let error = fetcher.document(&format!("file:{}.not", path.display()), 10).unwrap_err();
     assert!(error.is_not_found());
 }
 
