@@ -278,9 +278,6 @@ impl Error {
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
-            Self::Metadata(MetadataError::NoRepositories { .. } | MetadataError::AllOff { .. }) => {
-                2
-            }
             Self::Metadata(error) => metadata_status(error),
             Self::Trust(_) | Self::Untrusted { .. } => 4,
             Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
@@ -414,6 +411,7 @@ impl Error {
 fn metadata_status(error: &MetadataError) -> u8 {
     match error.fetch_error() {
         Some(error) => fetch_status(error),
+        None if error.is_choice() => 2,
         None if error.is_distrust() => 4,
         None if error.is_bug() => 1,
         None => NETWORK,

@@ -105,6 +105,11 @@ impl MetadataError {
         }
     }
 
+    /// Whether what was asked for leaves nothing to read.
+    pub(crate) fn is_choice(&self) -> bool {
+        matches!(self, Self::NoRepositories { .. } | Self::AllOff { .. })
+    }
+
     /// Whether a part of this program failed.
     #[must_use]
     pub fn is_bug(&self) -> bool {
