@@ -297,7 +297,7 @@ fn every_field_may_be_missing_empty_doubled_or_odd() {
         ("  stream: s\n", "  stream:\n", "! line 6 has \"\" as its stream"),
         ("  modified: 1\n", "", "m is Some(\"s\")"),
         ("  modified: 1\n", "  modified: x\n", "! line 7 has \"x\" as its modified"),
-        ("  modified: 1\n...\n", &format!("{defaults}").replace(": s", ": t"), "m is Some(\"t\")"),
+        ("  modified: 1\n...\n", &defaults.replace(": s", ": t"), "m is Some(\"t\")"),
     ] {
         assert_eq!(changed(defaults, from, to), expected, "{to}");
     }
