@@ -16,8 +16,11 @@ CROSS_aarch64 = gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 CROSS_x86_64 = gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyring ca-certificates
-TEST_PACKAGES = $(DEMO_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox createrepo-c \
-	curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl patchelf python3 \
+# Linkers and architectures beside those of the demo: tests/linkers.rs.
+LINK_PACKAGES = chrpath gcc-powerpc64le-linux-gnu gcc-s390x-linux-gnu libc6-dev-ppc64el-cross \
+	libc6-dev-s390x-cross lld mold patchelf
+TEST_PACKAGES = $(DEMO_PACKAGES) $(LINK_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox \
+	createrepo-c curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl python3 \
 	python3-dnf python3-rpm qemu-user rpm shellcheck strace tcsh uidmap util-linux wget yash zsh
 
 DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \

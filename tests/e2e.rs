@@ -7,6 +7,7 @@
     clippy::expect_used,
     reason = "a helper that fails should stop its test"
 )]
+#![allow(clippy::disallowed_methods, reason = "`make bare` says where its hosts are")]
 
 mod support;
 
