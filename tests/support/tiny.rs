@@ -246,8 +246,8 @@ called = "a comma"
 breaks = ["counting clauses"]
 
 [[unfit_path]]
-character = ";"
-called = "a semicolon"
+character = "="
+called = "an equals sign"
 breaks = ["counting"]
 refused = true
 
