@@ -367,6 +367,139 @@ fn the_plan_does_not_depend_on_the_order_of_packages() {
     assert_eq!(case.plan().unwrap(), plan);
 }
 
+mod wishes {
+    use super::*;
+
+    /// Of `a` and `z`, which both provide what `app` requires, `a` is chosen where nothing else is said.
+    fn case() -> scenario::Scenario {
+        scenario().with(package("lib-1-1"))
+    }
+
+    fn chosen(app: scenario::Offer, a: scenario::Offer, z: scenario::Offer) -> String {
+        let case = case().with(app.requires("lib").requires("x"));
+        let case = case.with(a.provides("x")).with(z.provides("x"));
+        case.chooses().replace("app-1-1", "").replace("lib-1-1", "").trim().to_owned()
+    }
+
+    fn offers() -> [scenario::Offer; 3] {
+        ["app-1-1", "a-1-1", "z-1-1"].map(package)
+    }
+
+    #[test]
+    fn of_two_providers_the_one_that_is_wished_for_is_taken() {
+        let [app, a, z] = offers();
+        assert_eq!(chosen(app, a, z), "a-1-1");
+        for kind in ["recommends", "suggests"] {
+            let [app, a, z] = offers();
+            assert_eq!(chosen(app.wishes(kind, "z"), a, z), "z-1-1", "{kind}");
+        }
+        for kind in ["supplements", "enhances"] {
+            let [app, a, z] = offers();
+            assert_eq!(chosen(app, a, z.wishes(kind, "lib")), "z-1-1", "{kind}");
+        }
+        // Nothing is chosen because of a wish.
+        let [app, a, z] = offers();
+        let case =
+            case().with(app.wishes("recommends", "a")).with(a.wishes("suggests", "z")).with(z);
+        assert_eq!(case.chooses(), "app-1-1");
+    }
+
+    #[test]
+    fn what_is_recommended_goes_before_what_is_suggested() {
+        let [app, a, z] = offers();
+        assert_eq!(chosen(app.wishes("suggests", "a").wishes("recommends", "z"), a, z), "z-1-1");
+        let [app, a, z] = offers();
+        let app = app.wishes("recommends", "x").wishes("suggests", "z");
+        assert_eq!(chosen(app, a, z), "z-1-1", "both are recommended");
+    }
+
+    #[test]
+    fn wishes_have_versions_and_conditions() {
+        for (wish, expected) in [
+            ("z >= 2", "a-1-1"),
+            ("z = 1", "z-1-1"),
+            ("(z if lib)", "z-1-1"),
+            ("(z if none)", "a-1-1"),
+            ("(z if none else a)", "a-1-1"),
+            ("(none or z)", "z-1-1"),
+            ("(z with x)", "z-1-1"),
+        ] {
+            let [app, a, z] = offers();
+            assert_eq!(chosen(app.wishes("recommends", wish), a, z), expected, "{wish}");
+        }
+        for (wish, expected) in [
+            ("(lib and app)", "z-1-1"),
+            ("(lib and none)", "a-1-1"),
+            ("(lib if none)", "z-1-1"),
+            ("(none unless lib)", "a-1-1"),
+            ("(lib without app)", "z-1-1"),
+        ] {
+            let [app, a, z] = offers();
+            assert_eq!(chosen(app, a, z.wishes("supplements", wish)), expected, "{wish}");
+        }
+    }
+}
+
+mod asked_by_name {
+    use super::*;
+
+    #[test]
+    fn a_package_that_took_another_ones_place_is_taken() {
+        let case = scenario()
+            .with(package("app-1.0-1"))
+            .with(package("app-ng-5-1").obsoletes("app < 2").requires("lib"))
+            .with(package("lib-1-1"));
+        assert_eq!(case.chooses(), "app-ng-5-1 lib-1-1");
+        assert_eq!(case.plan().unwrap().runtimes[0].version, "5");
+        // Unless a newer one is there, or the old one is asked for by its version.
+        assert_eq!(case.clone().with(package("app-2-1")).chooses(), "app-2-1");
+        assert_eq!(case.clone().version("1.0").chooses(), "app-1.0-1");
+        // What is installed of it stays what it is.
+        assert_eq!(case.version("5").chooses(), "app-ng-5-1 lib-1-1");
+    }
+
+    #[test]
+    fn of_several_that_took_its_place_one_that_can_be_had_is_taken() {
+        let case = scenario()
+            .with(package("app-1-1"))
+            .with(package("a-2-1").obsoletes("app").requires("missing"))
+            .with(package("b-3-1").obsoletes("app"));
+        assert_eq!(case.chooses(), "b-3-1");
+        assert_eq!(case.plan().unwrap().runtimes[0].version, "3");
+    }
+
+    #[test]
+    fn an_extra_is_replaced_too() {
+        let case = scenario()
+            .with(package("app-1-1"))
+            .with(package("tool-1-1"))
+            .with(package("tool-ng-1-1").obsoletes("tool"))
+            .extra("package = 'tool'");
+        assert_eq!(case.chooses(), "app-1-1 tool-ng-1-1");
+    }
+
+    #[test]
+    fn the_repository_that_costs_less_is_preferred_for_what_is_the_same() {
+        let case = |cost: u32| {
+            scenario()
+                .with(package("app-1-1").requires("lib"))
+                .with(package("lib-1-1"))
+                .repository("cheap", 99)
+                .costs(cost)
+                .with(package("lib-1-1"))
+        };
+        let source = |cost| case(cost).plan().unwrap().packages[1].source.clone();
+        assert_eq!(source(999), "cheap");
+        assert_eq!(source(1000), "base");
+        assert_eq!(source(2000), "base");
+        // A newer one counts more than any cost.
+        assert_eq!(
+            case(1).repository("dear", 99).costs(9).with(package("lib-2-1")).chooses(),
+            "app-1-1 lib-2-1"
+        );
+    }
+}
+
 mod rich_dependencies {
     use super::*;
 
@@ -559,7 +692,7 @@ mod modules {
     }
 
     #[test]
-    fn the_newest_version_of_a_stream_counts() {
+    fn of_a_streams_versions_the_newest_packages_count() {
         let case = scenario()
             .with(package("app-1-1").requires("runc"))
             .with(package("runc-2-1.module_a"))
@@ -567,7 +700,7 @@ mod modules {
             .stream("m", "s", true, "runc-0:2-1.module_a.x86_64")
             .stream("m", "s", true, "runc-0:1-1.module_b.x86_64")
             .needing(2, "platform", "el8");
-        assert_eq!(case.chooses(), "app-1-1 runc-1-1.module_b");
+        assert_eq!(case.chooses(), "app-1-1 runc-2-1.module_a");
     }
 
     #[test]
@@ -584,11 +717,14 @@ mod modules {
             .needing(1, "perl", "5.26")
             .stream("dbi", "1", true, "dbi-0:1-1.module_b.x86_64")
             .needing(2, "perl", "5.30");
-        // The newest, and with it the perl that it was built with.
-        assert_eq!(case.chooses(), "app-1-1 dbi-1-1.module_b perl-5.30-1.module_b");
-        // Unless another one is wanted.
-        let case = case.uses_stream("perl", "5.26");
+        // The first by what it needs, as for dnf, and with it the perl that it was built with.
         assert_eq!(case.chooses(), "app-1-1 dbi-1-1.module_a perl-5.26-1.module_a");
+        // Unless another one is wanted.
+        let wanted = case.clone().uses_stream("perl", "5.30");
+        assert_eq!(wanted.chooses(), "app-1-1 dbi-1-1.module_b perl-5.30-1.module_b");
+        // Or is the default.
+        let default = case.stream("perl", "5.30", true, "");
+        assert_eq!(default.chooses(), "app-1-1 dbi-1-1.module_b perl-5.30-1.module_b");
     }
 
     #[test]

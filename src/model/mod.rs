@@ -36,7 +36,7 @@ pub use made_with::{MadeWith, RuntimeMade};
 pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub use nevra::{Evr, Nevra};
 pub use package::{
-    Comparison, Index, Interner, NameHash, Package, Provide, Relation, SetAside, StrId,
+    Comparison, Index, Interner, NameHash, Package, Provide, Relation, SetAside, StrId, Weak,
 };
 pub use plan::{
     CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,

@@ -75,7 +75,7 @@ pub struct ModuleStream {
     pub module: String,
     /// The stream's name: `rhel8`.
     pub stream: String,
-    /// Of several versions the newest counts.
+    /// Its version.
     pub version: u64,
     /// The modules that it needs, each with the streams of which one will do; with none, any will.
     /// A stream that begins with `-` will not do.

@@ -226,10 +226,39 @@ pub struct Package {
     pub conflicts: Box<[Relation]>,
     /// Obsoletes.
     pub obsoletes: Box<[Relation]>,
-    /// Recommends.
-    pub recommends: Box<[Relation]>,
+    /// What it would like, if anything.
+    pub weak: Option<Box<Weak>>,
     /// The files that primary.xml lists: `/etc/*`, `*bin/*` and `/usr/lib/sendmail`.
     pub files: Box<[NameHash]>,
+}
+
+/// What a package would like to have beside it, or beside what it would like to be. Nothing is
+/// chosen for it; but of several packages that would do, those are taken that are wished for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Weak {
+    /// Recommends.
+    pub recommends: Box<[Relation]>,
+    /// Suggests.
+    pub suggests: Box<[Relation]>,
+    /// Supplements.
+    pub supplements: Box<[Relation]>,
+    /// Enhances.
+    pub enhances: Box<[Relation]>,
+}
+
+impl Weak {
+    /// These wishes as a package holds them: nothing, where there are none.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        let Self { recommends, suggests, supplements, enhances } = &self;
+        let all = [recommends, suggests, supplements, enhances];
+        all.iter().any(|relations| !relations.is_empty()).then(|| Box::new(self))
+    }
+
+    fn all_mut(&mut self) -> [&mut Box<[Relation]>; 4] {
+        let Self { recommends, suggests, supplements, enhances } = self;
+        [recommends, suggests, supplements, enhances]
+    }
 }
 
 impl Package {
@@ -244,8 +273,9 @@ impl Package {
         for id in [&mut self.name, &mut self.arch] {
             *id = new(*id);
         }
+        let weak = self.weak.iter_mut().flat_map(|weak| weak.all_mut());
         for relations in
-            [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
+            [&mut self.requires, &mut self.conflicts, &mut self.obsoletes].into_iter().chain(weak)
         {
             for relation in relations.iter_mut() {
                 relation.name = new(relation.name);
@@ -393,7 +423,7 @@ mod tests {
             provides: [].into(),
             conflicts: [].into(),
             obsoletes: [].into(),
-            recommends: [].into(),
+            weak: None,
             files: [NameHash::of(&format!("/bin/{name}"))].into(),
         };
         index.packages.push(package);

@@ -9,7 +9,7 @@ use super::metadata::Loaded;
 use crate::error::Error;
 use crate::model::{
     Arch, Comparison, Dist, Fingerprint, Index, KeyPin, NameHash, Package, Provide, Relation,
-    Source,
+    Source, Weak,
 };
 use crate::resolve::LOCAL;
 use crate::trust::{self, LocalPackage, LocalRelation};
@@ -88,7 +88,7 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
     let requires = relations(local.requires);
     let conflicts = relations(local.conflicts);
     let obsoletes = relations(local.obsoletes);
-    let recommends = relations(local.recommends);
+    let [recommends, suggests, supplements, enhances] = local.weak.map(&mut relations);
     let provides = local.provides.into_iter().map(|provide| Provide {
         name: NameHash::of(&provide.name),
         comparison: provide.comparison,
@@ -111,7 +111,7 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
         provides,
         conflicts,
         obsoletes,
-        recommends,
+        weak: Weak { recommends, suggests, supplements, enhances }.boxed(),
         files: local.files.iter().map(|path| NameHash::of(path)).collect(),
     }
 }

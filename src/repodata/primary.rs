@@ -8,7 +8,7 @@ use super::repomd::RepomdRecord;
 use super::xml::{Element, Xml};
 use super::{Proven, RepodataError, brief, location_of, number, quote, stronger};
 use crate::model::{
-    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside,
+    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside, Weak,
 };
 
 /// Most bytes that a `primary.xml` may unpack to, whatever is declared. The largest real one has
@@ -101,7 +101,7 @@ struct Draft {
     provides: Vec<Provide>,
     conflicts: Vec<Relation>,
     obsoletes: Vec<Relation>,
-    recommends: Vec<Relation>,
+    weak: [Vec<Relation>; 4],
     files: Vec<NameHash>,
     entry: Entry,
     text: String,
@@ -113,9 +113,8 @@ impl Draft {
         self.evr.clear();
         (self.checksum, self.location, self.size) = (None, None, (0, 0));
         self.is_partial = false;
-        for relations in
-            [&mut self.requires, &mut self.conflicts, &mut self.obsoletes, &mut self.recommends]
-        {
+        let strong = [&mut self.requires, &mut self.conflicts, &mut self.obsoletes];
+        for relations in strong.into_iter().chain(&mut self.weak) {
             relations.clear();
         }
         self.provides.clear();
@@ -186,7 +185,10 @@ impl Draft {
                 "provides" => Section::Provides,
                 "conflicts" => Section::Conflicts,
                 "obsoletes" => Section::Obsoletes,
-                "recommends" => Section::Recommends,
+                "recommends" => Section::Weak(0),
+                "suggests" => Section::Weak(1),
+                "supplements" => Section::Weak(2),
+                "enhances" => Section::Weak(3),
                 "file" => {
                     xml.text(&mut self.text)?;
                     if !self.text.starts_with('/') {
@@ -243,7 +245,7 @@ impl Draft {
             Section::Requires | Section::Provides => &mut self.requires,
             Section::Conflicts => &mut self.conflicts,
             Section::Obsoletes => &mut self.obsoletes,
-            Section::Recommends => &mut self.recommends,
+            Section::Weak(kind) => &mut self.weak[kind],
         }
     }
 
@@ -289,6 +291,8 @@ impl Draft {
         if !self.provides.contains(&itself) {
             self.provides.push(itself);
         }
+        let [recommends, suggests, supplements, enhances] =
+            self.weak.each_ref().map(|relations| relations.as_slice().into());
         Ok(Package {
             name: index.strings.intern(name),
             arch: index.strings.intern(self.arch.as_deref().unwrap_or("noarch")),
@@ -302,7 +306,7 @@ impl Draft {
             provides: self.provides.as_slice().into(),
             conflicts: self.conflicts.as_slice().into(),
             obsoletes: self.obsoletes.as_slice().into(),
-            recommends: self.recommends.as_slice().into(),
+            weak: Weak { recommends, suggests, supplements, enhances }.boxed(),
             files: self.files.as_slice().into(),
         })
     }
@@ -330,5 +334,6 @@ enum Section {
     Provides,
     Conflicts,
     Obsoletes,
-    Recommends,
+    /// Recommends, suggests, supplements, enhances.
+    Weak(usize),
 }

@@ -95,7 +95,7 @@ fn a_package_is_read_whole() {
     assert_eq!(show(&a.requires), ["libz.so.1()(64bit)", "b >= 2:7", "(c if d >= 1)"]);
     assert_eq!(show(&a.conflicts), ["x < 2"]);
     assert_eq!(show(&a.obsoletes), ["y <= 2"]);
-    assert_eq!(show(&a.recommends), ["z"]);
+    assert_eq!(show(&a.weak.as_ref().unwrap().recommends), ["z"]);
     assert_eq!(*a.files, ["/usr/bin/a", "/etc/a", "/etc/w"].map(NameHash::of));
     assert_eq!(a.evr.to_string(), "1.2-3.el9");
     assert_eq!((a.size, a.installed_size, a.repository), (10, 20, 3));

@@ -5,7 +5,8 @@
 //! 2. `roots` turns the runtimes' definitions into packages that must be in.
 //! 3. `rules` turns a package's dependencies into rules, `rich` those in parentheses;
 //!    `policy` says which of several providers is preferred.
-//! 4. `solve` gives the rules to the solver, through `provider`.
+//! 4. `solve` gives the rules to the solver, through `provider`; `wishes` says which of several
+//!    providers those that are in would like.
 //! 5. `tree` says why each package is in and writes the plan; where there is none, `explain`
 //!    says why.
 
@@ -22,6 +23,7 @@ mod solve;
 mod streams;
 mod tree;
 mod universe;
+mod wishes;
 
 use crate::model::{Arch, Dist, Evr, Extra, HostGives, Index, Runtime, Source, TreePlan};
 

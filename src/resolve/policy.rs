@@ -41,13 +41,14 @@ pub(super) fn best(universe: &Universe, candidates: &[PackageId]) -> Vec<Package
     best
 }
 
-/// Whether `left` goes before `right`, which has the same name: newer, or from an earlier
-/// repository.
+/// Whether `left` goes before `right`, which has the same name: newer, or from a repository that
+/// costs less or is an earlier one.
 fn is_better(universe: &Universe, left: PackageId, right: PackageId) -> bool {
     let key = |id| universe.package(id);
     key(left)
         .evr
         .cmp(&key(right).evr)
+        .then_with(|| universe.cost(right).cmp(&universe.cost(left)))
         .then_with(|| key(right).repository.cmp(&key(left).repository))
         .then_with(|| right.cmp(&left))
         .is_gt()
@@ -68,10 +69,11 @@ fn without_obsoleted(universe: &Universe, candidates: Vec<PackageId>) -> Vec<Pac
 }
 
 /// Whether a package of the same name is preferred to this one: newer, or of a preferred
-/// repository.
+/// repository. Those that modules hide count, as for libdnf.
 fn is_outdated(universe: &Universe, id: PackageId) -> bool {
     let (package, priority) = (universe.package(id), universe.priority(id));
-    universe.named(package.name).any(|other| {
+    let all = universe.named(package.name).chain(universe.hidden_named(package.name));
+    all.into_iter().any(|other| {
         let same_arch = universe.package(other).arch == package.arch;
         match universe.priority(other).cmp(&priority) {
             _ if !same_arch || other == id => false,

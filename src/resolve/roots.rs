@@ -18,6 +18,8 @@ pub(super) struct RootRule {
     pub(super) runtime: String,
     /// What the runtime's definition says.
     pub(super) needs: String,
+    /// Whether it is the runtime's own package: its version is the runtime's.
+    pub(super) is_own: bool,
 }
 
 /// Some files of a package, without what the package requires.
@@ -51,13 +53,15 @@ pub(super) fn choose(universe: &Universe, target: &Target) -> Result<Roots, Reso
         let version = match wanted.part {
             Part::InContainers(version) => version.to_owned(),
             Part::Whole | Part::Outside => {
-                let own = own_package(universe, target, wanted)?;
+                let own = own_packages(universe, target, wanted)?;
+                let version = own.first().map(|&own| universe.package(own).evr.version.clone());
                 roots.rules.push(RootRule {
-                    any_of: vec![own],
+                    any_of: own,
                     runtime: runtime.name.clone(),
                     needs: runtime.package.clone(),
+                    is_own: true,
                 });
-                universe.package(own).evr.version.clone()
+                version.unwrap_or_default()
             }
         };
         let extras = runtime.extras.iter().filter(|extra| wanted.part.has(runtime, extra));
@@ -80,7 +84,9 @@ impl Roots {
         let needs = &extra.package;
         let providers = universe.find(needs, Comparison::Any, None);
         let named = universe.index.strings.find(needs).map(|id| universe.named(id).collect());
-        let named: Vec<PackageId> = named.unwrap_or_default();
+        let mut named: Vec<PackageId> = named.unwrap_or_default();
+        // What took its place serves too, where it is asked for by name.
+        named.extend(universe.obsoleting(&named));
         let candidates = if named.is_empty() { providers.packages } else { named };
         let best = policy::best(universe, &candidates);
         let Some(&first) = best.first() else {
@@ -99,7 +105,7 @@ impl Roots {
         if extra.files.is_empty() {
             if !best.iter().any(|&id| universe.is_installed(id)) {
                 let (runtime, needs) = (runtime.to_owned(), needs.clone());
-                self.rules.push(RootRule { any_of: best, runtime, needs });
+                self.rules.push(RootRule { any_of: best, runtime, needs, is_own: false });
             }
             return Ok(());
         }
@@ -123,12 +129,12 @@ fn applies(extra: &Extra, target: &Target, version: &str) -> bool {
     for_dist && extra.when.as_ref().is_none_or(|bound| bound.contains(version))
 }
 
-/// The runtime's own package: the newest that is wanted.
-fn own_package(
+/// The runtime's own package: the newest that is wanted; or several, if several took its place.
+fn own_packages(
     universe: &Universe,
     target: &Target,
     wanted: &Wanted,
-) -> Result<PackageId, ResolveError> {
+) -> Result<Vec<PackageId>, ResolveError> {
     let is_local = |id: &PackageId| {
         let repository = usize::from(universe.package(*id).repository);
         universe.index.repositories.get(repository).is_some_and(|id| id == LOCAL)
@@ -137,14 +143,20 @@ fn own_package(
     let named = universe.index.strings.find(name).map(|id| universe.named(id).collect());
     let mut held: Vec<PackageId> = named.unwrap_or_default();
     held.retain(|id| is_local(id) == wanted.local);
-    let matching: Vec<PackageId> = held
-        .iter()
-        .copied()
-        .filter(|&id| {
-            wanted.version.is_none_or(|version| is_version(&universe.package(id).evr, version))
-        })
-        .collect();
-    policy::best(universe, &matching).first().copied().ok_or_else(|| match wanted.version {
+    let is_meant = |id: &PackageId| {
+        wanted.version.is_none_or(|version| is_version(&universe.package(*id).evr, version))
+    };
+    let mut matching: Vec<PackageId> = held.iter().copied().filter(is_meant).collect();
+    // What took its place is taken, as by dnf; and where a version is asked for, one of what took its
+    // place before, because it is that of the tree.
+    if !wanted.local && (wanted.version.is_none() || matching.is_empty()) {
+        matching.extend(universe.obsoleting(&held).into_iter().filter(is_meant));
+    }
+    let best = policy::best(universe, &matching);
+    if !best.is_empty() {
+        return Ok(best);
+    }
+    Err(match wanted.version {
         Some(version) if !held.is_empty() => ResolveError::UnknownVersion {
             runtime: wanted.runtime.name.clone(),
             dist: target.dist.name.clone(),

@@ -115,7 +115,7 @@ impl<'a> Rules<'a> {
     }
 
     /// What a relation demands (`wanted`) or forbids; `None` when it cannot be understood.
-    fn clauses(&self, relation: &Relation, wanted: bool) -> Option<Vec<Clause>> {
+    pub(super) fn clauses(&self, relation: &Relation, wanted: bool) -> Option<Vec<Clause>> {
         let text = self.universe.index.text(relation.name);
         if rich::is_rich(text) {
             let mut maker = ClauseMaker { universe: self.universe, work: 0 };
@@ -126,11 +126,11 @@ impl<'a> Rules<'a> {
 }
 
 /// A package that is in (`true`) or not in.
-type Literal = (PackageId, bool);
+pub(super) type Literal = (PackageId, bool);
 
 /// Literals of which one must hold. A list of clauses must hold as a whole: the empty list always
 /// does, a list with an empty clause never.
-type Clause = Vec<Literal>;
+pub(super) type Clause = Vec<Literal>;
 
 /// What it takes that a capability is there (`wanted`), or is not.
 fn of_providers(universe: &Universe, providers: &Providers, wanted: bool) -> Vec<Clause> {
@@ -176,7 +176,7 @@ impl ClauseMaker<'_> {
                 self.both(plain, rest, !wanted)
             }
             _ => {
-                let providers = self.providers(expression)?;
+                let providers = providers(self.universe, expression)?;
                 self.spend(1 + providers.packages.len())?;
                 Some(of_providers(self.universe, &providers, wanted))
             }
@@ -225,44 +225,45 @@ impl ClauseMaker<'_> {
         Some(products)
     }
 
-    /// The packages that an expression about single packages means.
-    fn providers(&self, expression: &Expression) -> Option<Providers> {
-        match expression {
-            Expression::Capability { name, comparison, evr } => {
-                Some(self.universe.find(name, *comparison, *evr))
-            }
-            Expression::Or(terms) => {
-                let mut union = Providers::default();
-                for term in terms {
-                    let term = self.providers(term)?;
-                    union.by_host |= term.by_host;
-                    union.packages.extend(term.packages);
-                }
-                Some(union)
-            }
-            Expression::With(terms) => {
-                let (first, others) = terms.split_first()?;
-                let mut all = self.providers(first)?;
-                for other in others {
-                    let other = self.providers(other)?;
-                    all.by_host &= other.by_host;
-                    all.packages.retain(|id| other.packages.contains(id));
-                }
-                Some(all)
-            }
-            Expression::Without(terms) => {
-                let [mut first, second] = [self.providers(&terms[0])?, self.providers(&terms[1])?];
-                first.by_host &= !second.by_host;
-                first.packages.retain(|id| !second.packages.contains(id));
-                Some(first)
-            }
-            _ => None,
-        }
-    }
-
     fn spend(&mut self, work: usize) -> Option<()> {
         self.work += work;
         (self.work <= MAX_WORK).then_some(())
+    }
+}
+
+/// The packages that an expression about single packages means.
+pub(super) fn providers(universe: &Universe, expression: &Expression) -> Option<Providers> {
+    match expression {
+        Expression::Capability { name, comparison, evr } => {
+            Some(universe.find(name, *comparison, *evr))
+        }
+        Expression::Or(terms) => {
+            let mut union = Providers::default();
+            for term in terms {
+                let term = providers(universe, term)?;
+                union.by_host |= term.by_host;
+                union.packages.extend(term.packages);
+            }
+            Some(union)
+        }
+        Expression::With(terms) => {
+            let (first, others) = terms.split_first()?;
+            let mut all = providers(universe, first)?;
+            for other in others {
+                let other = providers(universe, other)?;
+                all.by_host &= other.by_host;
+                all.packages.retain(|id| other.packages.contains(id));
+            }
+            Some(all)
+        }
+        Expression::Without(terms) => {
+            let [mut first, second] =
+                [providers(universe, &terms[0])?, providers(universe, &terms[1])?];
+            first.by_host &= !second.by_host;
+            first.packages.retain(|id| !second.packages.contains(id));
+            Some(first)
+        }
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::provider::{Active, Provider, is_kept_back};
 use super::roots::RootRule;
 use super::rules::{Rule, Rules};
 use super::universe::PackageId;
+use super::wishes;
 
 /// A rule: its package, and its number among that package's.
 type RuleId = (PackageId, usize);
@@ -26,8 +27,8 @@ pub(super) fn solve(rules: &Rules, roots: &[RootRule]) -> Option<BTreeSet<Packag
     let mut reconsidered = HashSet::new();
     loop {
         let chosen = solve_active(rules, roots, &active)?;
-        if let Some(rule) = choices.next(&chosen) {
-            active.insert(rule, None);
+        if let Some((rule, first)) = choices.next(&chosen) {
+            active.insert(rule, first);
         } else if let Some((rule, other)) = superfluous(rules, &active, &chosen, &reconsidered) {
             reconsidered.insert(rule);
             active.insert(rule, Some(other));
@@ -64,30 +65,34 @@ enum Member<'a> {
 }
 
 impl<'a> Choices<'a> {
-    /// The rule to add, of those that a set of packages breaks; the search goes on where it
-    /// stopped.
-    fn next(&mut self, chosen: &BTreeSet<PackageId>) -> Option<RuleId> {
+    /// The rule to add, of those that a set of packages breaks, and the package that is to be tried
+    /// first where that is not the best; the search goes on where it stopped.
+    fn next(&mut self, chosen: &BTreeSet<PackageId>) -> Option<(RuleId, Option<PackageId>)> {
         let mut broken = Vec::new();
         for &id in chosen {
             for (number, rule) in self.rules.of(id).iter().enumerate() {
                 if is_kept_back(rule) && !holds(rule, chosen) {
-                    broken.push((self.place(id, rule), rule.is_choice, (id, number)));
+                    let candidates = wishes::candidates(self.rules, rule, chosen);
+                    let first = candidates.first().copied();
+                    let first = first.filter(|first| rule.any_of.first() != Some(first));
+                    let place = self.place(id, rule);
+                    broken.push((place, candidates.len() > 1, (id, number), first));
                 }
             }
         }
-        if !self.has_waited && broken.iter().all(|(_, is_choice, _)| *is_choice) {
+        if !self.has_waited && broken.iter().all(|(_, is_choice, ..)| *is_choice) {
             (self.has_waited, self.last) = (true, None);
         }
-        broken.retain(|(_, is_choice, _)| self.has_waited || !is_choice);
+        broken.retain(|(_, is_choice, ..)| self.has_waited || !is_choice);
         broken.sort();
-        let is_later = |(place, ..): &(Place, bool, RuleId)| Some(place) >= self.last.as_ref();
+        let is_later = |broken: &(Place, bool, RuleId, _)| Some(&broken.0) >= self.last.as_ref();
         let position = broken.iter().position(is_later).unwrap_or(0);
         if broken.is_empty() {
             return None;
         }
-        let (place, _, rule) = broken.swap_remove(position);
+        let (place, _, rule, first) = broken.swap_remove(position);
         self.last = Some(place);
-        Some(rule)
+        Some((rule, first))
     }
 
     fn place(&self, id: PackageId, rule: &Rule) -> Place<'a> {

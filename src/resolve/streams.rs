@@ -1,7 +1,7 @@
 //! Which module streams are active: those that the runtimes' definitions name, the defaults of
-//! other modules, and what these need. Of a module one stream is active, and of that one version.
+//! other modules, and what these need. Of a module one stream is active, and of that one context:
+//! the entries that need the same. Choices fall as libdnf's do.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -13,12 +13,12 @@ use super::{ResolveError, Target};
 const PLATFORM: &str = "platform";
 /// Longest chain of streams of which each needs the next.
 const DEEPEST: usize = 16;
-/// How many versions of streams are tried in all, and names of streams looked at.
+/// How many contexts of streams are tried in all, and names of streams looked at.
 const MAX_WORK: usize = 1_000_000;
 
-/// The positions of the entries of all lists that are one version of a stream: those that say the
-/// same of what it needs.
-type Version = Rc<[usize]>;
+/// The positions of the entries of a stream in all lists that need the same. Their versions count
+/// alike: those of the packages decide.
+type Context = Rc<[usize]>;
 
 /// The positions of the active streams in the lists.
 ///
@@ -26,20 +26,21 @@ type Version = Rc<[usize]>;
 /// When two runtimes want different streams of one module.
 pub(super) fn active(modules: &Modules, target: &Target) -> Result<BTreeSet<usize>, ResolveError> {
     let mut search = Search::new(modules);
-    for (module, stream) in wanted(target)? {
-        if !search.activate(module, stream, 0) {
+    let wanted = wanted(target)?;
+    search.activate_all(wanted.iter().map(|(module, stream)| (*module, *stream)));
+    for (module, stream) in wanted {
+        if !search.chosen.contains_key(module) {
             // What is asked for by name counts even where what it needs is not there.
-            let newest = search.versions(module, stream).first().cloned();
-            search.chosen.insert(module, (stream, newest.unwrap_or_default()));
+            let first = search.contexts(module, stream).first().cloned();
+            search.chosen.insert(module, (stream, first.unwrap_or_default()));
         }
     }
-    for module in modules.defaults.keys() {
-        if let Some(stream) = modules.default_of(module) {
-            search.activate(module, stream, 0);
-        }
-    }
+    search.activate_all(modules.defaults.keys().filter_map(|module| {
+        let stream = modules.default_of(module)?;
+        Some((module.as_str(), stream))
+    }));
     let chosen = search.chosen.into_values();
-    Ok(chosen.flat_map(|(_, version)| version.iter().copied().collect::<Vec<_>>()).collect())
+    Ok(chosen.flat_map(|(_, context)| context.iter().copied().collect::<Vec<_>>()).collect())
 }
 
 /// The streams that the runtimes' definitions name: module → stream.
@@ -63,10 +64,10 @@ fn wanted<'a>(target: &Target<'a>) -> Result<BTreeMap<&'a str, &'a str>, Resolve
 /// The streams that are active so far, and the means to find more.
 struct Search<'a> {
     modules: &'a Modules,
-    /// Module and stream → its versions, newest first.
-    streams: BTreeMap<(&'a str, &'a str), Rc<[Version]>>,
-    /// Module → its active stream, and the version that counts.
-    chosen: BTreeMap<&'a str, (&'a str, Version)>,
+    /// Module and stream → its contexts, in the order in which they are tried.
+    streams: BTreeMap<(&'a str, &'a str), Rc<[Context]>>,
+    /// Module → its active stream, and the context that counts.
+    chosen: BTreeMap<&'a str, (&'a str, Context)>,
     /// The modules in `chosen`, in the order in which they came there.
     trail: Vec<&'a str>,
     work: usize,
@@ -78,13 +79,24 @@ impl<'a> Search<'a> {
         for (position, ModuleStream { module, stream, .. }) in modules.streams.iter().enumerate() {
             positions.entry((module.as_str(), stream.as_str())).or_default().push(position);
         }
-        let streams = positions.into_iter().map(|(key, all)| (key, versions(modules, all)));
+        let streams = positions.into_iter().map(|(key, all)| (key, contexts(modules, &all)));
         let streams = streams.collect();
         Self { modules, streams, chosen: BTreeMap::new(), trail: Vec::new(), work: 0 }
     }
 
-    /// The versions of a stream, newest first.
-    fn versions(&self, module: &str, stream: &str) -> Rc<[Version]> {
+    /// Makes streams active as far as that can be: first those that leave no choice.
+    fn activate_all(&mut self, streams: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+        for leaves_choice in [false, true] {
+            for (module, stream) in streams.clone() {
+                if (self.contexts(module, stream).len() > 1) == leaves_choice {
+                    self.activate(module, stream, 0);
+                }
+            }
+        }
+    }
+
+    /// The contexts of a stream, in the order in which they are tried.
+    fn contexts(&self, module: &str, stream: &str) -> Rc<[Context]> {
         self.streams.get(&(module, stream)).cloned().unwrap_or_default()
     }
 
@@ -94,14 +106,14 @@ impl<'a> Search<'a> {
             return *chosen == stream;
         }
         let trail = self.trail.len();
-        for version in self.versions(module, stream).iter() {
+        for context in self.contexts(module, stream).iter() {
             self.work += 1;
             if depth > DEEPEST || self.work > MAX_WORK {
                 return false;
             }
-            let first = version.first().and_then(|&first| self.modules.streams.get(first));
+            let first = context.first().and_then(|&first| self.modules.streams.get(first));
             let Some(ModuleStream { requires, .. }) = first else { continue };
-            self.chosen.insert(module, (stream, Rc::clone(version)));
+            self.chosen.insert(module, (stream, Rc::clone(context)));
             self.trail.push(module);
             if requires.iter().all(|(module, streams)| self.fulfil(module, streams, depth + 1)) {
                 return true;
@@ -141,14 +153,31 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The versions of a stream whose entries are these, newest first.
-fn versions(modules: &Modules, mut positions: Vec<usize>) -> Rc<[Version]> {
-    let key = |position: usize| {
-        let entry = modules.streams.get(position);
-        entry.map(|stream| (Reverse(stream.version), &stream.requires))
+/// The contexts of a stream whose entries are these, in the order of what they need.
+fn contexts(modules: &Modules, positions: &[usize]) -> Rc<[Context]> {
+    let mut contexts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for &position in positions {
+        if let Some(entry) = modules.streams.get(position) {
+            contexts.entry(needs(entry)).or_default().push(position);
+        }
+    }
+    contexts.into_values().map(Rc::from).collect()
+}
+
+/// What an entry needs, in the words by which libdnf tells contexts apart and sorts them.
+fn needs(entry: &ModuleStream) -> String {
+    let module = |(module, streams): &(String, Vec<String>)| {
+        let mut streams: Vec<&str> = streams.iter().map(String::as_str).collect();
+        streams.sort_unstable();
+        match streams.as_slice() {
+            [] => module.clone(),
+            streams => format!("{module}:[{}]", streams.join(",")),
+        }
     };
-    positions.sort_by_key(|&position| key(position));
-    positions.chunk_by(|&left, &right| key(left) == key(right)).map(Rc::from).collect()
+    let all = entry.requires.iter().filter(|(module, _)| module != PLATFORM);
+    let mut all: Vec<String> = all.map(module).collect();
+    all.sort_unstable();
+    if all.is_empty() { "NoRequires".to_owned() } else { all.join(";") }
 }
 
 /// The streams that will not do, and those of which one must.

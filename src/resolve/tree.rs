@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GlibcVersion, PlannedPackage, Reason, Source, TreePlan};
+use crate::model::{GlibcVersion, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
 
 use super::Target;
 use super::roots::Roots;
@@ -37,10 +37,27 @@ pub(super) fn plan(
         disabled_repositories: Vec::new(),
         enabled_repositories: Vec::new(),
         glibc,
-        runtimes: roots.runtimes.clone(),
+        runtimes: runtimes(universe, roots, chosen),
         sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),
         packages,
     }
+}
+
+/// The runtimes, each with the version of its own package that was chosen.
+fn runtimes(
+    universe: &Universe,
+    roots: &Roots,
+    chosen: &BTreeSet<PackageId>,
+) -> Vec<PlannedRuntime> {
+    let mut runtimes = roots.runtimes.clone();
+    for runtime in &mut runtimes {
+        let mut own = roots.rules.iter().filter(|rule| rule.is_own && rule.runtime == runtime.name);
+        let chosen = own.next().and_then(|rule| rule.any_of.iter().find(|id| chosen.contains(id)));
+        if let Some(&chosen) = chosen {
+            runtime.version.clone_from(&universe.package(chosen).evr.version);
+        }
+    }
+    runtimes
 }
 
 /// The newest glibc that a package's Requires name: `libc.so.6(GLIBC_2.34)(64bit)`. Where only some

@@ -25,14 +25,16 @@ pub(super) struct Providers {
 /// The packages of an index as one target sees them.
 pub(super) struct Universe<'a> {
     pub(super) index: &'a Index,
-    /// Priority of each repository; smaller is preferred.
-    priorities: Vec<u8>,
+    /// Priority and cost of each repository; smaller is preferred.
+    preferences: Vec<(u8, u32)>,
     /// Whether a package counts as installed on the host: never chosen, its capabilities given.
     installed: Vec<bool>,
     /// Capability or listed file → the visible packages that provide it.
     capabilities: Table,
     /// Name → the visible packages.
     names: Table,
+    /// Name → the packages that modules hide.
+    hidden_names: Table,
     hiding: Hiding,
     host: &'a HostGives,
     providers: RefCell<HashMap<Relation, Rc<Providers>>>,
@@ -42,10 +44,11 @@ impl<'a> Universe<'a> {
     /// Everything in `index` that is not hidden, is of the target's architecture, and is let in
     /// by its repository's definition.
     pub(super) fn new(index: &'a Index, target: &Target<'a>, hiding: Hiding) -> Self {
-        let visible = visible(index, target, &hiding);
+        let (hidden, visible): (Vec<_>, Vec<_>) =
+            let_in(index, target).into_iter().partition(|&id| hiding.is_hidden(id as usize));
         Self {
             index,
-            priorities: priorities(index, target),
+            preferences: preferences(index, target),
             installed: installed(index, target),
             capabilities: Table::new(index, &visible, |package, put| {
                 let names = package.provides.iter().map(|provide| provide.name);
@@ -54,6 +57,7 @@ impl<'a> Universe<'a> {
                 names.filter_map(|name| index.strings.named(name)).for_each(put);
             }),
             names: Table::new(index, &visible, |package, put| put(package.name)),
+            hidden_names: Table::new(index, &hidden, |package, put| put(package.name)),
             hiding,
             host: target.host,
             providers: RefCell::default(),
@@ -82,7 +86,17 @@ impl<'a> Universe<'a> {
 
     /// Priority of a package's repository; smaller is preferred.
     pub(super) fn priority(&self, id: PackageId) -> u8 {
-        self.priorities.get(usize::from(self.package(id).repository)).copied().unwrap_or(u8::MAX)
+        self.preference(id).0
+    }
+
+    /// Cost of a package's repository; smaller is preferred.
+    pub(super) fn cost(&self, id: PackageId) -> u32 {
+        self.preference(id).1
+    }
+
+    fn preference(&self, id: PackageId) -> (u8, u32) {
+        let known = self.preferences.get(usize::from(self.package(id).repository));
+        known.copied().unwrap_or((u8::MAX, u32::MAX))
     }
 
     /// Whether a package counts as installed on the host.
@@ -93,6 +107,11 @@ impl<'a> Universe<'a> {
     /// The visible packages of this name.
     pub(super) fn named(&self, name: StrId) -> impl Iterator<Item = PackageId> {
         self.names.under(name).iter().copied()
+    }
+
+    /// The packages of this name that modules hide.
+    pub(super) fn hidden_named(&self, name: StrId) -> impl Iterator<Item = PackageId> {
+        self.hidden_names.under(name).iter().copied()
     }
 
     /// Who satisfies a relation that is no rich dependency.
@@ -137,6 +156,21 @@ impl<'a> Universe<'a> {
         self.named(relation.name).filter(means).collect()
     }
 
+    /// The packages, none of the host's, that obsolete one of these.
+    pub(super) fn obsoleting(&self, packages: &[PackageId]) -> Vec<PackageId> {
+        let is_hit = |relation: &Relation| {
+            let obsoleted = self.obsoleted(relation);
+            obsoleted.iter().any(|id| packages.contains(id))
+        };
+        let names: HashSet<StrId> = packages.iter().map(|&id| self.package(id).name).collect();
+        let obsoletes = |id: &PackageId| {
+            let package = self.package(*id);
+            let mut listed = package.obsoletes.iter().filter(|it| names.contains(&it.name));
+            !names.contains(&package.name) && !self.is_installed(*id) && listed.any(is_hit)
+        };
+        self.names.packages.iter().copied().filter(obsoletes).collect()
+    }
+
     /// Whether a package's provides or files satisfy a capability.
     fn provides(&self, id: PackageId, name: NameHash, wanted: Option<&Bound>) -> bool {
         let Some(wanted) = wanted else { return true };
@@ -167,13 +201,10 @@ impl<'a> Universe<'a> {
     /// Packages that modules hide, of those that are meant: the newest of them.
     pub(super) fn hidden(&self, is_meant: impl Fn(&Package) -> bool) -> Box<[HiddenPackage]> {
         const MOST: usize = 3;
-        let packages = self.index.packages.iter().enumerate();
-        let is_hidden = |&(position, package): &(usize, &Package)| {
-            self.hiding.is_hidden(position) && is_meant(package)
-        };
-        let mut hidden: Vec<(usize, &Package)> = packages.filter(is_hidden).collect();
-        hidden.sort_by(|(_, left), (_, right)| right.evr.cmp(&left.evr));
-        let named = |(position, _)| self.hiding.hidden(self.index, position);
+        let all = self.hidden_names.packages.iter().copied();
+        let mut hidden: Vec<PackageId> = all.filter(|&id| is_meant(self.package(id))).collect();
+        hidden.sort_by(|&left, &right| self.package(right).evr.cmp(&self.package(left).evr));
+        let named = |id| self.hiding.hidden(self.index, id as usize);
         hidden.into_iter().filter_map(named).take(MOST).collect()
     }
 
@@ -196,6 +227,9 @@ impl Table {
         packages: &[PackageId],
         keys: impl Fn(&Package, &mut dyn FnMut(StrId)),
     ) -> Self {
+        if packages.is_empty() {
+            return Self { starts: Vec::new(), packages: Vec::new() };
+        }
         let mut entries = Vec::new();
         for &id in packages {
             if let Some(package) = index.packages.get(id as usize) {
@@ -227,8 +261,8 @@ impl Table {
     }
 }
 
-/// The packages that a target may use.
-fn visible(index: &Index, target: &Target, hiding: &Hiding) -> Vec<PackageId> {
+/// The packages of a target's architecture that its repositories' definitions let in.
+fn let_in(index: &Index, target: &Target) -> Vec<PackageId> {
     let local = index.repositories.iter().position(|id| id == LOCAL);
     let local_names: HashSet<&str> =
         target.runtimes.iter().filter(|w| w.local).map(|w| w.runtime.package.as_str()).collect();
@@ -240,35 +274,34 @@ fn visible(index: &Index, target: &Target, hiding: &Hiding) -> Vec<PackageId> {
             listed.flat_map(|repository| repository.only.iter().map(String::as_str)).collect()
         })
         .collect();
-    let let_in = |id: usize, package: &Package| {
+    let is_let_in = |package: &Package| {
         let name = index.text(package.name);
         let repository = usize::from(package.repository);
-        let wanted = match only.get(repository) {
+        match only.get(repository) {
             _ if Some(repository) == local => local_names.contains(name),
             Some(only) => only.is_empty() || only.contains(name),
             None => true,
-        };
-        wanted && !hiding.is_hidden(id)
+        }
     };
     let packages = index.packages.iter().enumerate();
     packages
         .filter(|(_, package)| target.arch.accepts(index.text(package.arch)))
-        .filter(|&(id, package)| let_in(id, package))
+        .filter(|(_, package)| is_let_in(package))
         .filter_map(|(id, _)| PackageId::try_from(id).ok())
         .collect()
 }
 
-/// Each repository's priority; what the user named himself comes before all.
-fn priorities(index: &Index, target: &Target) -> Vec<u8> {
-    let priority = |id: &String| {
+/// Each repository's priority and cost; what the user named himself comes before all.
+fn preferences(index: &Index, target: &Target) -> Vec<(u8, u32)> {
+    let preference = |id: &String| {
         let known = target.dist.repositories_for(target.arch).find(|r| &r.id == id);
         match known {
-            _ if id == LOCAL => 0,
-            Some(repository) => repository.priority.0,
-            None => u8::MAX,
+            _ if id == LOCAL => (0, 0),
+            Some(repository) => (repository.priority.0, repository.cost.0),
+            None => (u8::MAX, u32::MAX),
         }
     };
-    index.repositories.iter().map(priority).collect()
+    index.repositories.iter().map(preference).collect()
 }
 
 /// Which packages are the host's. One that a runtime's definition asks for by name is not: the

@@ -16,6 +16,9 @@ mod tag {
     pub(super) const CONFLICTS: [u32; 3] = [1054, 1053, 1055];
     pub(super) const OBSOLETES: [u32; 3] = [1090, 1114, 1115];
     pub(super) const RECOMMENDS: [u32; 3] = [5046, 5048, 5047];
+    pub(super) const SUGGESTS: [u32; 3] = [5049, 5051, 5050];
+    pub(super) const SUPPLEMENTS: [u32; 3] = [5052, 5054, 5053];
+    pub(super) const ENHANCES: [u32; 3] = [5055, 5057, 5056];
     pub(super) const SIZE: u32 = 1009;
     pub(super) const LONGSIZE: u32 = 5009;
 }
@@ -46,8 +49,8 @@ pub struct LocalPackage {
     pub conflicts: Vec<LocalRelation>,
     /// Obsoletes.
     pub obsoletes: Vec<LocalRelation>,
-    /// Recommends.
-    pub recommends: Vec<LocalRelation>,
+    /// Recommends, Suggests, Supplements and Enhances.
+    pub weak: [Vec<LocalRelation>; 4],
     /// The absolute paths of its files.
     pub files: Vec<String>,
 }
@@ -81,8 +84,11 @@ fn read(reader: impl Read) -> Result<LocalPackage, Malformed> {
     let requires = relations(&blob, tag::REQUIRES)?.into_iter().filter(is_needed);
     let (provides, conflicts) =
         (relations(&blob, tag::PROVIDES)?, relations(&blob, tag::CONFLICTS)?);
-    let (obsoletes, recommends) =
-        (relations(&blob, tag::OBSOLETES)?, relations(&blob, tag::RECOMMENDS)?);
+    let obsoletes = relations(&blob, tag::OBSOLETES)?;
+    let [recommends, suggests] =
+        [relations(&blob, tag::RECOMMENDS)?, relations(&blob, tag::SUGGESTS)?];
+    let [supplements, enhances] =
+        [relations(&blob, tag::SUPPLEMENTS)?, relations(&blob, tag::ENHANCES)?];
     io::copy(&mut source, &mut io::sink())?;
     let without_flags = |relations: Vec<(LocalRelation, u32)>| {
         relations.into_iter().map(|(relation, _)| relation).collect()
@@ -95,7 +101,7 @@ fn read(reader: impl Read) -> Result<LocalPackage, Malformed> {
         provides: without_flags(provides),
         conflicts: without_flags(conflicts),
         obsoletes: without_flags(obsoletes),
-        recommends: without_flags(recommends),
+        weak: [recommends, suggests, supplements, enhances].map(without_flags),
         files: header.files.into_iter().map(|file| file.path).collect(),
         nevra: header.nevra,
     })

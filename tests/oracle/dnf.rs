@@ -8,9 +8,9 @@ use std::process::Command;
 use elsewhere::model::{Checksum, Comparison};
 use serde_json::{Value, json};
 
-use super::scenario::{Offer, Offers, Scenario, Stream, parts};
+use super::scenario::{Offer, Offers, Scenario, Stream, WEAK, parts};
 
-/// What dnf says: full names, or its problem.
+/// What dnf says: full names, each with its repository, or its problem.
 pub(crate) type Answer = Result<Vec<String>, String>;
 
 /// Fails with the name of the Debian package where a tool is missing.
@@ -47,13 +47,22 @@ pub(crate) fn ask(cases: &[Value], directory: &Path) -> Vec<Answer> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answers.len(), cases.len());
-    answers
-        .into_iter()
-        .map(|answer| match answer.get("problem") {
-            Some(problem) => Err(problem.as_str().unwrap().to_owned()),
-            None => Ok(serde_json::from_value(answer["chosen"].clone()).unwrap()),
-        })
-        .collect()
+    answers.into_iter().flat_map(flat).map(understood).collect()
+}
+
+/// The answers of one case, which may be several.
+fn flat(answer: Value) -> Vec<Value> {
+    match answer {
+        Value::Array(several) => several,
+        one => vec![one],
+    }
+}
+
+fn understood(answer: Value) -> Answer {
+    match answer.get("problem") {
+        Some(problem) => Err(problem.as_str().unwrap().to_owned()),
+        None => Ok(serde_json::from_value(answer["chosen"].clone()).unwrap()),
+    }
 }
 
 fn write_case(scenario: &Scenario, directory: &Path) -> Value {
@@ -65,7 +74,12 @@ fn write_case(scenario: &Scenario, directory: &Path) -> Value {
             let path = directory.join(&offers.id);
             // All modules are in the first repository's metadata.
             write_repository(offers, if number == 0 { modules(scenario) } else { None }, &path);
-            json!({ "id": offers.id, "path": path, "priority": offers.priority })
+            json!({
+                "id": offers.id,
+                "path": path,
+                "priority": offers.priority,
+                "cost": offers.cost,
+            })
         })
         .collect();
     let (runtime, version, _) = &scenario.runtimes[0];
@@ -120,8 +134,6 @@ fn all_provides(offer: &Offer) -> Vec<String> {
 }
 
 pub(crate) fn write_repository(offers: &Offers, modules: Option<String>, path: &Path) {
-    let repodata = path.join("repodata");
-    fs::create_dir_all(&repodata).unwrap();
     let mut primary = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
@@ -132,13 +144,20 @@ pub(crate) fn write_repository(offers: &Offers, modules: Option<String>, path: &
         write_package(&mut primary, offer);
     }
     primary.push_str("</metadata>\n");
+    let modules = modules.map(|text| ("modules", "modules.yaml", text));
+    let primary = ("primary", "primary.xml", primary);
+    write_documents(path, &[primary].into_iter().chain(modules).collect::<Vec<_>>());
+}
+
+/// Writes a repository's documents: type, file name and text of each.
+pub(crate) fn write_documents(path: &Path, documents: &[(&str, &str, String)]) {
+    let repodata = path.join("repodata");
+    fs::create_dir_all(&repodata).unwrap();
     let mut repomd = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <repomd xmlns=\"http://linux.duke.edu/metadata/repo\"><revision>1</revision>",
     );
-    let files = [("primary", "primary.xml", Some(primary)), ("modules", "modules.yaml", modules)];
-    for (kind, name, content) in files {
-        let Some(content) = content else { continue };
+    for (kind, name, content) in documents {
         let digest = Checksum::of(content.as_bytes());
         write!(
             repomd,
@@ -179,7 +198,7 @@ fn write_package(xml: &mut String, offer: &Offer) {
         ("conflicts", &offer.conflicts),
         ("obsoletes", &offer.obsoletes),
     ];
-    for (list, relations) in lists {
+    for (list, relations) in lists.into_iter().chain(WEAK.into_iter().zip(&offer.weak)) {
         write!(xml, "<rpm:{list}>").unwrap();
         relations.iter().for_each(|relation| write_relation(xml, relation));
         write!(xml, "</rpm:{list}>").unwrap();

@@ -39,6 +39,15 @@ pub(crate) fn check(cases: &[Scenario], answers: &[Answer]) {
         ("modules", without_modules as Removal),
         ("several repositories", |case: &mut Scenario| case.repositories.truncate(1)),
         ("extras", |case: &mut Scenario| case.runtimes[0].0.extras.clear()),
+        ("costs", |case: &mut Scenario| case.repositories.iter_mut().for_each(|r| r.cost = 1000)),
+        ("obsoletes of what is asked for", without_takeovers),
+        ("recommends", |case: &mut Scenario| each_offer(case, |offer| offer.weak[0].clear())),
+        ("suggests", |case: &mut Scenario| each_offer(case, |offer| offer.weak[1].clear())),
+        ("supplements", |case: &mut Scenario| each_offer(case, |offer| offer.weak[2].clear())),
+        ("enhances", |case: &mut Scenario| each_offer(case, |offer| offer.weak[3].clear())),
+        ("modules' needs", |case: &mut Scenario| {
+            case.modules.iter_mut().for_each(|stream| stream.requires.clear());
+        }),
     ]);
     for (name, remove) in all {
         let count = decided.entry(name).or_default();
@@ -122,9 +131,20 @@ fn keep_last_provider(case: &mut Scenario) {
     });
 }
 
+/// Lets nothing obsolete what the runtime asks for by name.
+fn without_takeovers(case: &mut Scenario) {
+    let (runtime, ..) = &case.runtimes[0];
+    let extras = runtime.extras.iter().map(|extra| extra.package.clone());
+    let asked: Vec<String> = extras.chain([runtime.package.clone()]).collect();
+    each_offer(case, |offer| {
+        offer.obsoletes.retain(|text| !asked.iter().any(|it| it == parts(text).0))
+    });
+}
+
 fn without_modules(case: &mut Scenario) {
     case.modules.clear();
-    let modular: BTreeSet<&str> = BTreeSet::from([".module_s0", ".module_s1"]);
+    let modular: BTreeSet<&str> =
+        BTreeSet::from([".module_s0", ".module_s1", ".module_v0", ".module_v1"]);
     each_offer(case, |offer| {
         for mark in &modular {
             offer.evr.release = offer.evr.release.replace(mark, "");

@@ -17,9 +17,10 @@ mod real;
 
 use std::path::Path;
 
+use elsewhere::model::TreePlan;
 use scenario::Scenario;
 
-const CASES: u64 = 500;
+const CASES: u64 = 900;
 
 #[test]
 fn dnf_chooses_the_same_packages_or_accepts_ours() {
@@ -71,10 +72,15 @@ struct Counts {
 /// Our answer in the form of dnf's.
 fn answer(case: &Scenario) -> dnf::Answer {
     let plan = case.plan().map_err(|error| error.to_string())?;
-    let mut chosen: Vec<String> =
-        plan.packages.iter().map(|package| package.nevra.to_string()).collect();
+    Ok(chosen(&plan))
+}
+
+/// The packages of a plan, each with its repository.
+fn chosen(plan: &TreePlan) -> Vec<String> {
+    let named = plan.packages.iter().map(|package| format!("{}@{}", package.nevra, package.source));
+    let mut chosen: Vec<String> = named.collect();
     chosen.sort();
-    Ok(chosen)
+    chosen
 }
 
 /// Lets each side resolve with nothing but the other's choice.
@@ -98,12 +104,19 @@ fn check_acceptance(
     }
 }
 
-/// The same situation with these packages and the host's only.
+/// The same situation with these packages, those that are asked for and the host's only.
 fn restricted(case: &Scenario, packages: &[String]) -> Scenario {
     let mut case = case.clone();
+    // What is asked for by name must be there, so that what took its place is found.
+    let asked: Vec<String> =
+        case.runtimes[0].0.extras.iter().map(|it| it.package.clone()).collect();
+    let is_asked = |name: &str| name == "app" || asked.iter().any(|it| it == name);
     for repository in &mut case.repositories {
         repository.packages.retain(|offer| {
-            case.host.packages.contains(&offer.name) || packages.contains(&offer.nevra())
+            let named = format!("{}@{}", offer.nevra(), repository.id);
+            case.host.packages.contains(&offer.name)
+                || packages.contains(&named)
+                || is_asked(&offer.name)
         });
     }
     case

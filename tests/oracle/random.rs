@@ -1,6 +1,6 @@
 //! Random situations, the same for the same seed.
 
-use super::scenario::{Offer, Scenario, package, parts, scenario};
+use super::scenario::{Offer, Scenario, package, scenario};
 
 /// Sebastiano Vigna's SplitMix64.
 pub(crate) struct Random(u64);
@@ -57,6 +57,7 @@ pub(crate) fn situation(seed: u64) -> Scenario {
     let mut case = scenario();
     if random.chance(50) {
         case = case.repository("extra", *random.pick(&[99, 99, 10, 50]));
+        case = case.costs(*random.pick(&[1000, 500, 2000]));
     }
     for host in &names.hosts {
         case = case.host_package(host);
@@ -69,10 +70,12 @@ pub(crate) fn situation(seed: u64) -> Scenario {
         let requirement = requirement(random, &names, 0);
         app.requires.push(requirement);
     }
+    random_wishes(random, &names, &mut app);
     case.repositories[0].packages.push(app);
     for position in 0..count {
         add_versions(random, &names, position, &mut case);
     }
+    add_twins(random, &mut case);
     for repository in &mut case.repositories {
         // As createrepo lists them; dnf's choices depend on it.
         repository.packages.sort_by_key(Offer::nevra);
@@ -81,13 +84,17 @@ pub(crate) fn situation(seed: u64) -> Scenario {
         add_modules(random, &names, &mut case);
     }
     let extra = random.pick(&names.packages);
-    let offers = case.repositories.iter().flat_map(|repository| &repository.packages);
-    // dnf would install what obsoletes it instead.
-    let is_obsoleted = offers.flat_map(|offer| &offer.obsoletes).any(|text| parts(text).0 == extra);
-    if random.chance(20) && !is_obsoleted {
+    if random.chance(25) {
         case = case.extra(&format!("package = {extra:?}"));
     }
     case
+}
+
+/// Lets the second repository, if there is one, have some packages of the first, too.
+fn add_twins(random: &mut Random, case: &mut Scenario) {
+    let [first, second] = &mut case.repositories[..] else { return };
+    let is_twin = |offer: &&Offer| !case.host.packages.contains(&offer.name) && random.chance(25);
+    second.packages.extend(first.packages.iter().filter(is_twin).cloned());
 }
 
 /// Adds one to three versions of the package at `position`.
@@ -116,6 +123,10 @@ fn add_versions(random: &mut Random, names: &Names, position: usize, case: &mut 
         if random.chance(8) {
             offer.obsoletes.push(named(random, names.packages.get(position..).unwrap()));
         }
+        if random.chance(1) {
+            offer.obsoletes.push("app".to_owned());
+        }
+        random_wishes(random, names, &mut offer);
         let repository = random.below(case.repositories.len());
         case.repositories[repository].packages.push(offer);
     }
@@ -133,6 +144,22 @@ fn random_provides(random: &mut Random, names: &Names, offer: &mut Offer) {
     }
     if random.chance(25) {
         offer.files.push(random.pick(&names.files).clone());
+    }
+}
+
+/// Adds weak dependencies, of any kind, on any package; mostly such as decide something.
+fn random_wishes(random: &mut Random, names: &Names, offer: &mut Offer) {
+    let percent = if offer.name == "app" { 70 } else { 12 };
+    for (number, relations) in offer.weak.iter_mut().enumerate() {
+        if random.chance(percent) {
+            relations.push(match random.below(10) {
+                0 => rich(random, names, 0, 0),
+                1 => named(random, &names.virtuals),
+                2 | 3 => named(random, &names.packages),
+                4..=7 if number > 1 => "app".to_owned(),
+                _ => random.pick(&names.packages).clone(),
+            });
+        }
     }
 }
 
@@ -200,7 +227,8 @@ fn rich(random: &mut Random, names: &Names, position: usize, depth: usize) -> St
     }
 }
 
-/// Makes some packages modular: of one module with two streams.
+/// Makes some packages modular: of one module with two streams, and now and then of another one, which
+/// is there in two versions and needs the first.
 fn add_modules(random: &mut Random, names: &Names, case: &mut Scenario) {
     let mut artifacts = [Vec::new(), Vec::new()];
     for repository in &mut case.repositories {
@@ -222,5 +250,32 @@ fn add_modules(random: &mut Random, names: &Names, case: &mut Scenario) {
         case.clone().stream("tools", "s0", default, &first).stream("tools", "s1", false, &second);
     if random.chance(30) {
         *case = case.clone().uses_stream("tools", "s1");
+    }
+    if random.chance(50) {
+        add_needing(random, names, case);
+    }
+}
+
+/// Adds a module whose two versions need streams of the first one. Where that has a default one of
+/// them can be had with it: between defaults that contradict each other libsolv's choice is no rule.
+fn add_needing(random: &mut Random, names: &Names, case: &mut Scenario) {
+    let mut artifacts = [Vec::new(), Vec::new()];
+    for offer in case.repositories.iter_mut().flat_map(|repository| &mut repository.packages) {
+        let is_plain =
+            !offer.evr.release.contains(".module") && names.packages.contains(&offer.name);
+        if is_plain && random.chance(25) {
+            let version = random.below(2);
+            offer.evr.release = format!("{}.module_v{version}", offer.evr.release);
+            let Offer { name, evr, arch, .. } = &offer;
+            let artifact = format!("{name}-{}:{}-{}.{arch}", evr.epoch, evr.version, evr.release);
+            artifacts[version].push(artifact);
+        }
+    }
+    for (version, artifacts) in (1..).zip(artifacts) {
+        let has_default = case.modules.iter().any(|stream| stream.default);
+        let all = ["s0", "s1", "s2"];
+        let needs = *random.pick(if has_default && version == 1 { &all[..1] } else { &all });
+        let with = case.clone().stream("needing", "n", true, &artifacts.join(" "));
+        *case = with.needing(version, "tools", needs);
     }
 }

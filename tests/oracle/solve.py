@@ -3,7 +3,9 @@
 Reads a JSON list of cases from the file named first and writes a JSON list of answers to standard
 output. A case names its directory (for dnf's cache and an empty or prepared installation root),
 its repositories, the module streams to enable, the packages that are installed and the
-specifications to install. An answer has `chosen` (full names) or `problem`.
+specifications to install. An answer has `chosen` (full names, each with its repository) or `problem`.
+A case with `each`, a list of such lists of specifications, is answered by a list of answers. With
+`host` the installed packages are the newest of these names in the repositories.
 """
 
 import json
@@ -53,13 +55,53 @@ def prepare_root(root, installed):
     subprocess.run(rpmdb + ["--importdb"], input=headers, check=True)
 
 
+def described(package):
+    """A package of a repository as `header` takes it."""
+    provides = []
+    for provide in package.provides:
+        name, *bound = str(provide).split(" ")
+        provides.append([name, *(bound or ["", ""])])
+    return {
+        "name": package.name,
+        "epoch": package.epoch,
+        "version": package.version,
+        "release": package.release,
+        "arch": package.arch,
+        "provides": provides,
+        "files": list(package.files),
+    }
+
+
+def host_packages(case):
+    """The newest packages of the names that the case's host has."""
+    base = configured_base(case, "look")
+    base.fill_sack(load_system_repo=False)
+    found = base.sack.query().filterm(name=case["host"], arch=["x86_64", "noarch"], latest=True)
+    described_all = [described(package) for package in found]
+    base.close()
+    return described_all
+
+
 def prepared_base(case):
     """dnf with the case's repositories and installed packages loaded."""
-    root = case["directory"] + "/root"
-    os.makedirs(root)
-    os.makedirs(case["directory"] + "/log")
+    if "host" in case:
+        case["installed"] = host_packages(case)
+    base = configured_base(case, "root")
     if case["installed"]:
-        prepare_root(root, case["installed"])
+        prepare_root(base.conf.installroot, case["installed"])
+    base.fill_sack(load_system_repo=bool(case["installed"]))
+    found = {package.name for package in base.sack.query().installed()}
+    wanted = {package["name"] for package in case["installed"]}
+    if found != wanted:
+        raise RuntimeError(f"installed are {sorted(found)} instead of {sorted(wanted)}")
+    return base
+
+
+def configured_base(case, root):
+    """dnf with the case's repositories, and an empty root of this name."""
+    root = case["directory"] + "/" + root
+    os.makedirs(root)
+    os.makedirs(case["directory"] + "/log", exist_ok=True)
     base = dnf.Base()
     base.conf.installroot = root
     base.conf.cachedir = case.get("cache", case["directory"] + "/cache")
@@ -77,14 +119,36 @@ def prepared_base(case):
             base.conf,
             baseurl=["file://" + repository["path"]],
             priority=repository["priority"],
+            cost=repository.get("cost", 1000),
             skip_if_unavailable=False,
         )
-    base.fill_sack(load_system_repo=bool(case["installed"]))
-    found = {package.name for package in base.sack.query().installed()}
-    wanted = {package["name"] for package in case["installed"]}
-    if found != wanted:
-        raise RuntimeError(f"installed are {sorted(found)} instead of {sorted(wanted)}")
     return base
+
+
+def enable(base, streams):
+    """Enables module streams. That a default stream of another module is then not active, because it
+    needs another one of these, is told as an error after it was done."""
+    try:
+        dnf.module.module_base.ModuleBase(base).enable(streams)
+    except dnf.exceptions.MarkingErrors as error:
+        if error.error_group_specs or error.no_match_group_specs:
+            raise
+
+
+def answer(base, specifications):
+    """What dnf chooses for these specifications."""
+    try:
+        for specification in specifications:
+            base.install(specification)
+        base.resolve()
+        if base.transaction is None:
+            return {"chosen": []}
+        if base.transaction.remove_set:
+            return {"problem": "would remove " + str(base.transaction.remove_set)}
+        chosen = base.transaction.install_set
+        return {"chosen": sorted(f"{package}@{package.reponame}" for package in chosen)}
+    except dnf.exceptions.Error as error:
+        return {"problem": str(error)}
 
 
 def solve(case):
@@ -92,15 +156,14 @@ def solve(case):
     base = prepared_base(case)
     try:
         if case["streams"]:
-            dnf.module.module_base.ModuleBase(base).enable(case["streams"])
-        for specification in case["install"]:
-            base.install(specification)
-        base.resolve()
-        if base.transaction is None:
-            return {"chosen": []}
-        if base.transaction.remove_set:
-            return {"problem": "would remove " + str(base.transaction.remove_set)}
-        return {"chosen": sorted(str(package) for package in base.transaction.install_set)}
+            enable(base, case["streams"])
+        if "each" not in case:
+            return answer(base, case["install"])
+        answers = []
+        for specifications in case["each"]:
+            base.reset(goal=True)
+            answers.append(answer(base, specifications))
+        return answers
     except dnf.exceptions.Error as error:
         return {"problem": str(error)}
     finally:

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use elsewhere::model::{Evr, Index, NameHash, Package, Relation};
+use elsewhere::model::{Evr, Index, NameHash, Package, Relation, Weak};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -58,7 +58,7 @@ pub(crate) struct View {
     pub(crate) checksum: String,
     pub(crate) size: u64,
     pub(crate) installed: u64,
-    pub(crate) relations: [Relations; 4],
+    pub(crate) relations: [Relations; 7],
     pub(crate) provides: BTreeSet<(NameHash, String)>,
     pub(crate) files: BTreeSet<NameHash>,
 }
@@ -66,8 +66,17 @@ pub(crate) struct View {
 /// What was read of a package.
 pub(crate) fn view(index: &Index, package: &Package) -> View {
     let all = |relations: &[Relation]| relations.iter().map(|it| index.display(it)).collect();
-    let relations =
-        [&package.requires, &package.conflicts, &package.obsoletes, &package.recommends];
+    let weak = package.weak.as_deref().cloned().unwrap_or_default();
+    let Weak { recommends, suggests, supplements, enhances } = &weak;
+    let relations = [
+        &package.requires,
+        &package.conflicts,
+        &package.obsoletes,
+        recommends,
+        suggests,
+        supplements,
+        enhances,
+    ];
     let provides = package.provides.iter().map(|provide| {
         let evr =
             provide.evr.map(|evr| format!("{} {}", provide.comparison.as_str(), index.text(evr)));

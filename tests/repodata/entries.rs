@@ -1,6 +1,6 @@
 //! Dependencies: `<rpm:entry>` in all its sections.
 
-use elsewhere::model::{Index, Relation};
+use elsewhere::model::{Index, Relation, Weak};
 
 use super::document::{document, names, package, read};
 
@@ -68,15 +68,18 @@ fn only_what_scriptlets_alone_need_is_left_out() {
 /// Every kind is read alike, and no oddity keeps the next package from being read.
 #[test]
 fn every_kind_of_dependency_may_be_odd() {
-    let kinds = ["requires", "provides", "conflicts", "obsoletes", "recommends", "suggests"];
+    let kinds = ["requires", "provides", "conflicts", "obsoletes"];
+    let weak = ["recommends", "suggests", "supplements", "enhances"];
     let odd =
         r#"<rpm:entry/><rpm:entry name="x" flags="GE" epoch="1"/><rpm:entry name="y" flags="?"/>"#;
     let sections: String =
-        kinds.iter().map(|kind| format!("<rpm:{kind}>{odd}</rpm:{kind}>")).collect();
+        kinds.iter().chain(&weak).map(|kind| format!("<rpm:{kind}>{odd}</rpm:{kind}>")).collect();
     let index = read(&document(&(package("a", &sections) + &package("b", "")))).unwrap();
     assert_eq!(names(&index), ["a", "b"]);
     let [a, _] = &index.packages[..] else { panic!("two packages") };
-    for relations in [&a.requires, &a.conflicts, &a.obsoletes, &a.recommends] {
+    let Weak { recommends, suggests, supplements, enhances } = &**a.weak.as_ref().unwrap();
+    let weak = [recommends, suggests, supplements, enhances];
+    for relations in [&a.requires, &a.conflicts, &a.obsoletes].into_iter().chain(weak) {
         assert_eq!(shown(&index, relations), ["x >= 1:", "y ! "]);
     }
     let provided: Vec<_> =

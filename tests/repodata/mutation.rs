@@ -7,8 +7,16 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 /// The kinds of dependencies.
-pub(crate) const KINDS: [&str; 5] =
-    ["requires", "provides", "conflicts", "obsoletes", "recommends"];
+pub(crate) const KINDS: [&str; 8] = [
+    "requires",
+    "provides",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
+];
 
 /// An element: its name, its attributes, its text, and what it contains.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::corpus::{Case, Relations, View, cases, views};
 
 /// The kinds of dependencies that [`View::relations`] has, in that order.
-const KINDS: [&str; 4] = ["requires", "conflicts", "obsoletes", "recommends"];
+const KINDS: [&str; 7] =
+    ["requires", "conflicts", "obsoletes", "recommends", "suggests", "supplements", "enhances"];
 
 /// What the oracles read of each case, a JSON value each.
 fn answers(cases: &[Case]) -> Vec<Value> {

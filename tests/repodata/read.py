@@ -16,7 +16,16 @@ import hawkey
 
 warnings.simplefilter("ignore")
 
-KINDS = ["requires", "provides", "conflicts", "obsoletes", "recommends"]
+KINDS = [
+    "requires",
+    "provides",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
+]
 COMMON = "{http://linux.duke.edu/metadata/common}"
 RPM = "{http://linux.duke.edu/metadata/rpm}"
 BASE = "{http://www.w3.org/XML/1998/namespace}base"

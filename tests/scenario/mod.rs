@@ -6,7 +6,7 @@
 use elsewhere::model::{
     Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Dist, Evr, Extra, GlibcVersion,
     HostGives, Index, ModuleStream, Modules, NameHash, Origin, Package, Provide, Relation,
-    Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan,
+    Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan, Weak,
 };
 use elsewhere::resolve::{ResolveError, Target, Wanted, resolve};
 
@@ -20,6 +20,8 @@ pub(crate) struct Offer {
     pub(crate) provides: Vec<String>,
     pub(crate) conflicts: Vec<String>,
     pub(crate) obsoletes: Vec<String>,
+    /// Recommends, suggests, supplements, enhances.
+    pub(crate) weak: [Vec<String>; 4],
     pub(crate) files: Vec<String>,
 }
 
@@ -38,9 +40,13 @@ pub(crate) fn package(nevr: &str) -> Offer {
         provides: Vec::new(),
         conflicts: Vec::new(),
         obsoletes: Vec::new(),
+        weak: Default::default(),
         files: Vec::new(),
     }
 }
+
+/// The kinds of weak dependencies, in the order of [`Offer::weak`].
+pub(crate) const WEAK: [&str; 4] = ["recommends", "suggests", "supplements", "enhances"];
 
 impl Offer {
     pub(crate) fn requires(mut self, relation: &str) -> Self {
@@ -60,6 +66,13 @@ impl Offer {
 
     pub(crate) fn obsoletes(mut self, relation: &str) -> Self {
         self.obsoletes.push(relation.to_owned());
+        self
+    }
+
+    /// Adds a weak dependency of one of the kinds [`WEAK`].
+    pub(crate) fn wishes(mut self, kind: &str, relation: &str) -> Self {
+        let kind = WEAK.iter().position(|it| *it == kind).unwrap();
+        self.weak[kind].push(relation.to_owned());
         self
     }
 
@@ -347,7 +360,8 @@ impl Scenario {
                     ("files", &offer.files),
                 ];
                 text += &format!("  {}", offer.nevra());
-                for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+                let lists = lists.into_iter().chain(WEAK.into_iter().zip(&offer.weak));
+                for (name, list) in lists.filter(|(_, list)| !list.is_empty()) {
                     text += &format!(" {name} {list:?}");
                 }
                 text.push('\n');
@@ -385,6 +399,7 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
     };
     let [requires, conflicts, obsoletes] =
         [&offer.requires, &offer.conflicts, &offer.obsoletes].map(|t| relations(t));
+    let [recommends, suggests, supplements, enhances] = offer.weak.each_ref().map(|t| relations(t));
     let provides = provides.iter().map(|text| {
         let (name, comparison, evr) = parts(text);
         let evr = evr.map(|evr| index.strings.intern(evr));
@@ -405,7 +420,7 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
         provides,
         conflicts,
         obsoletes,
-        recommends: Box::default(),
+        weak: Weak { recommends, suggests, supplements, enhances }.boxed(),
         files,
     }
 }
