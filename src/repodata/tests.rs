@@ -75,7 +75,10 @@ const BODY: &str = r#"
     <rpm:conflicts><rpm:entry name="x" flags="LT" epoch="0" ver="2"/></rpm:conflicts>
     <rpm:obsoletes><rpm:entry name="y" flags="LE" epoch="0" ver="2"/></rpm:obsoletes>
     <rpm:recommends><rpm:entry name="z"/></rpm:recommends>
-    <rpm:suggests><rpm:entry name="never"/></rpm:suggests>
+    <rpm:suggests><rpm:entry name="s"/></rpm:suggests>
+    <rpm:supplements><rpm:entry name="t"/></rpm:supplements>
+    <rpm:enhances><rpm:entry name="u"/></rpm:enhances>
+    <rpm:wonders><rpm:entry name="never"/></rpm:wonders>
     <file>/usr/bin/a</file><file type="dir">/etc/a</file><file type="wonder">/etc/w</file>"#;
 
 #[test]
@@ -95,7 +98,9 @@ fn a_package_is_read_whole() {
     assert_eq!(show(&a.requires), ["libz.so.1()(64bit)", "b >= 2:7", "(c if d >= 1)"]);
     assert_eq!(show(&a.conflicts), ["x < 2"]);
     assert_eq!(show(&a.obsoletes), ["y <= 2"]);
-    assert_eq!(show(&a.weak.as_ref().unwrap().recommends), ["z"]);
+    let weak = a.weak.as_ref().unwrap();
+    let weak = [&weak.recommends, &weak.suggests, &weak.supplements, &weak.enhances];
+    assert_eq!(weak.map(|relations| show(relations)), [["z"], ["s"], ["t"], ["u"]]);
     assert_eq!(*a.files, ["/usr/bin/a", "/etc/a", "/etc/w"].map(NameHash::of));
     assert_eq!(a.evr.to_string(), "1.2-3.el9");
     assert_eq!((a.size, a.installed_size, a.repository), (10, 20, 3));
