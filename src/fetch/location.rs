@@ -21,7 +21,7 @@ fn locate(base: &str, location: &str) -> Option<String> {
     if climbs { Url::parse(&url).ok().map(String::from) } else { Some(url) }
 }
 
-/// [`locate`] for each of several base URLs, each place once. The first is where `location` was read:
+/// Where a location leads to for each of several base URLs, each place once. The first is where `location` was read:
 /// where that may not lead, a mirror over plain http among the others changes nothing.
 #[must_use]
 pub fn places(bases: &[String], location: &str) -> Vec<String> {
