@@ -63,6 +63,13 @@ fn ward() -> &'static Ward {
             fs::copy(path.join(name), path.join(format!("etc/{name}{conf}"))).unwrap();
         }
         file("os-release", "ID=opensuse-leap\nVERSION_ID=15.6\n");
+        // Copied, since a clone may lie where an ordinary user may not read.
+        let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/network/authority");
+        fs::create_dir(path.join("authority")).unwrap();
+        for certificate in fs::read_dir(authority).unwrap().map(Result::unwrap) {
+            let copy = path.join("authority").join(certificate.file_name());
+            fs::copy(certificate.path(), copy).unwrap();
+        }
         Ward { path }
     })
 }
@@ -120,7 +127,7 @@ fn output(treatment: &str, words: &[&str], variables: &[(&str, &str)]) -> Output
         .args(words.iter().map(|word| place(word)))
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
-        .env("SSL_CERT_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/authority"))
+        .env("SSL_CERT_DIR", ward.path.join("authority"))
         .envs(variables.iter().map(|(name, value)| (name, place(value))))
         .current_dir("/")
         .output()
