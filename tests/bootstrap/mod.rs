@@ -66,7 +66,8 @@ impl Release {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("install-sh {}-{number}", std::process::id());
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Not in the clone, which may lie where an ordinary user may not look.
+        let root = std::env::temp_dir().join(name);
         for directory in ["mirror", "home", "tmp"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
