@@ -8,9 +8,8 @@ use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::{HostError, NoHome};
+use crate::metadata::{KeyFileError, MetadataError, SourcesError, is_malformed};
 use crate::model::{Arch, LockError, escape, shell_word};
-use crate::pipeline::SourcesError;
-use crate::pipeline::metadata::{MetadataError, is_malformed};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -98,22 +97,9 @@ pub enum Error {
         /// The architecture.
         arch: Arch,
     },
-    /// A file of `--trust-key` cannot be read.
-    #[error("cannot read the key file {}", path.display())]
-    TrustKeyFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of `--trust-key` holds no key that can be used.
-    #[error("{}: {source}", shown(path))]
-    UnusableKeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: TrustError,
-    },
+    /// A file of `--trust-key` is of no use.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// Something could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -273,8 +259,7 @@ impl Error {
             | Self::NoHome(_)
             | Self::Config(_)
             | Self::Lock(_)
-            | Self::TrustKeyFile { .. }
-            | Self::UnusableKeyFile { .. }
+            | Self::KeyFile(_)
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
@@ -284,7 +269,9 @@ impl Error {
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,
             Self::Undefined { .. } => UNDEFINED,
-            Self::Sources(error) => error.exit_status(),
+            Self::Sources(error) if error.is_distrust() => 4,
+            Self::Sources(error) if error.is_network() => NETWORK,
+            Self::Sources(_) => 2,
             Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
             Self::Prefix(_)
             | Self::Staging { .. }
@@ -331,7 +318,7 @@ impl Error {
             ),
             Self::Trust(error)
             | Self::Untrusted { source: error, .. }
-            | Self::UnusableKeyFile { source: error, .. } => error.hint(),
+            | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::Relocate(error) => error.hint(),
@@ -374,7 +361,7 @@ impl Error {
             ),
             Self::Verify(_)
             | Self::Sources(_)
-            | Self::TrustKeyFile { .. }
+            | Self::KeyFile(KeyFileError::Unreadable { .. })
             | Self::Signals { .. }
             | Self::Staging { .. }
             | Self::Cache { .. }

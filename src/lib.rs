@@ -28,22 +28,28 @@
 //!
 //! `tools` holds what is needed everywhere and is nobody's own: threads, limits.
 //!
-//! [`pipeline`] calls the stages in that order. Stages do not import each other; the types that
-//! cross them live in [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
+//! [`metadata`] reads what a dist offers, [`planning`] makes the plan of it, [`making`] the trees, and
+//! [`lifecycle`] does with them what is asked of a prefix; a [`context::Context`] is what all of these are
+//! given. They call the stages; stages do not import each other; the types that cross them live in
+//! [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
 //! draws. [`error`] gives every failure its exit status and its hint.
 
 pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod context;
 pub mod doctor;
 pub(crate) mod elf;
 pub mod error;
 pub mod fetch;
 pub mod host;
 pub mod launcher;
+pub mod lifecycle;
+pub mod making;
+pub mod metadata;
 pub mod model;
-pub mod pipeline;
+pub mod planning;
 pub mod prefix;
 pub mod release;
 pub mod relocate;

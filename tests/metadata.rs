@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use elsewhere::error::Error;
 use elsewhere::fetch::{Fetcher, Options};
+use elsewhere::metadata::{Loaded, MetadataError, TrustFailure, load};
 use elsewhere::model::{Arch, Artifact, Checksum, Dist, Repository};
-use elsewhere::pipeline::metadata::{Loaded, MetadataError, TrustFailure, load};
 use support::scratch::{Log, Scratch};
 use support::server::{Fault, Server};
 

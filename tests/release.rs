@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use elsewhere::error::Error;
 use elsewhere::fetch::{Fetcher, Options, join};
+use elsewhere::lifecycle::{newer_release, replace_program};
 use elsewhere::model::Arch;
-use elsewhere::pipeline::{newer_release, replace_program};
 use elsewhere::release::{PINNED_KEY, Release, ReleaseError, verify};
 use elsewhere::report::Silent;
 

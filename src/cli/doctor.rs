@@ -12,6 +12,7 @@ use super::options::{Definitions, Output};
 use super::page::Page;
 use super::parts;
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::doctor::{
     self, Diagnosis, DistFacts, Finding, InstalledFacts, Observation, Outlook, Possible, Probe,
     State, Subject,
@@ -19,7 +20,6 @@ use crate::doctor::{
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Ability, Arch, Loading, Receipt, RelPath, Request, Runtime, escape};
-use crate::pipeline::Context;
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::{Form, Terminal};

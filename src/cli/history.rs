@@ -10,8 +10,8 @@ use super::parts::{PartOf, label};
 use super::update::describe_change;
 use crate::error::Error;
 use crate::host::{Host, date};
+use crate::lifecycle::{Change, changes_between};
 use crate::model::{Arch, PackageReceipt, PlannedRuntime, Receipt, escape};
-use crate::pipeline::{Change, changes_between};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 

@@ -9,11 +9,14 @@ use indicatif::HumanBytes;
 use super::options::{Output, Sources, Turn, Wanted};
 use super::session::Session;
 use super::{doctor, parts, plan, repositories};
+use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
 use crate::launcher;
+use crate::lifecycle::{self, Installed, InstalledTree, Options};
+use crate::metadata::Keys;
 use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan, shell_word};
-use crate::pipeline::{self, Context, Installed, InstalledTree, Keys, Options, Present};
+use crate::planning::{self, Present};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
@@ -115,7 +118,7 @@ impl Install {
         let installed = match parts.as_slice() {
             [part] if part.prefix.path() == prefix.path() => {
                 let made = (&part.plan, &part.present);
-                pipeline::install(part.context, &keys, made, &prefix, options)?
+                lifecycle::install(part.context, &keys, made, &prefix, options)?
             }
             parts => install_parts(&keys, parts, &prefix, options, terminal)?,
         };
@@ -135,7 +138,7 @@ impl Install {
         prefix: &Prefix,
     ) -> Result<Vec<Part<'a>>, Error> {
         let pins = parts::pins(prefix)?;
-        locked.iter().try_for_each(|plan| pipeline::check_pins(plan, &pins))?;
+        locked.iter().try_for_each(|plan| planning::check_pins(plan, &pins))?;
         let named: Vec<&Dist> = match &locked {
             Some(plan) => dists_of(context, plan)?,
             None => self.wanted.dists(context)?,
@@ -143,12 +146,12 @@ impl Install {
         let trees = locked.as_ref().map_or(&[][..], |plan| &plan.trees);
         let is_mixed = locked.is_none() || has_twins(trees);
         if prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
-            let present = pipeline::present(prefix, context.reporter)?;
+            let present = lifecycle::present(prefix, context.reporter)?;
             let plan = match locked {
                 Some(plan) => plan,
-                None => pipeline::plan(context, keys, request, &present)?,
+                None => planning::plan(context, keys, request, &present)?,
             };
-            pipeline::check_target(context, &plan)?;
+            planning::check_target(context, &plan)?;
             return Ok(vec![Part { context, prefix: prefix.clone(), plan, present }]);
         }
         let mut planned = Vec::new();
@@ -158,7 +161,7 @@ impl Install {
                 None => parts::context(context, &part)?,
             };
             let name = dist.map(|dist| dist.name.clone());
-            let present = pipeline::present(&part, context.reporter)?;
+            let present = lifecycle::present(&part, context.reporter)?;
             let present = Present { pins: pins.clone(), ..present };
             let plan = match &locked {
                 Some(plan) => {
@@ -167,10 +170,10 @@ impl Install {
                 }
                 None => {
                     let request = Request { dist: name, ..request.clone() };
-                    pipeline::plan(context, keys, &request, &present)?
+                    planning::plan(context, keys, &request, &present)?
                 }
             };
-            pipeline::check_target(context, &plan)?;
+            planning::check_target(context, &plan)?;
             planned.push(Part { context, prefix: part, plan, present });
         }
         Ok(planned)
@@ -242,7 +245,7 @@ fn install_parts(
         for part in parts {
             let (made, options) =
                 ((&part.plan, &part.present), Options { program: None, ..options });
-            installed.add(pipeline::install(part.context, keys, made, &part.prefix, options)?);
+            installed.add(lifecycle::install(part.context, keys, made, &part.prefix, options)?);
         }
         Ok(())
     };

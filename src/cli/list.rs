@@ -9,10 +9,12 @@ use serde_json::json;
 use super::options::{Output, Sources, TrustKeys};
 use super::session::Session;
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::error::{Error, NETWORK};
 use crate::host::Host;
+use crate::metadata::{self, CheckedSource, SourceState, SourcesError};
 use crate::model::{Arch, Dist, escape};
-use crate::pipeline::{self, CheckedSource, Context, Offer, SourceState, SourcesError};
+use crate::planning::{self, Offer};
 use crate::terminal::Terminal;
 
 /// List runtimes, their versions, and the dists that they come from
@@ -97,7 +99,7 @@ impl List {
     fn offers(&self, session: &Session<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
         let context = session.context();
         let keys = session.keys(&TrustKeys::default(), false)?;
-        match pipeline::offers(context, &keys, dist, arch) {
+        match planning::offers(context, &keys, dist, arch) {
             Err(error) if self.dists.is_empty() && error.exit_status() == NETWORK => {
                 context.reporter.warning(format!("versions are not known: {error}"));
                 let unknown = |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
@@ -123,7 +125,8 @@ impl List {
         self.sources.repositories.check_for(context.catalog, names)?;
         let arches = if self.arches.is_empty() { Arch::ALL.to_vec() } else { self.arches.clone() };
         let keys = session.keys(&TrustKeys::default(), false)?;
-        let sources = pipeline::check_sources(context, &keys, &dists, &arches)?;
+        let sources =
+            metadata::check_sources(context.fetcher, &keys, &dists, &arches, context.reporter)?;
         if sources.is_empty() {
             let arches: Vec<&str> = arches.iter().map(|arch| arch.as_str()).collect();
             return Err(Error::Usage(format!(

@@ -11,10 +11,10 @@ use clap::Args;
 use super::repositories::Repositories;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, Whose};
+use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Dist, Plan, Request, RuntimeRequest, escape};
-use crate::pipeline::Context;
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.

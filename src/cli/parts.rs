@@ -5,10 +5,10 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::model::{Aim, Arch, Dist, Receipt, escape, shell_word};
-use crate::pipeline::Context;
-use crate::prefix::{Generation, Pins, Prefix};
+use crate::model::{Aim, Arch, Dist, Pins, Receipt, escape, shell_word};
+use crate::prefix::{Generation, Prefix};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 

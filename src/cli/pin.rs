@@ -10,9 +10,9 @@ use super::options::{Output, Turn};
 use super::parts;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::escape;
-use crate::pipeline;
-use crate::prefix::{Pins, Prefix};
+use crate::lifecycle;
+use crate::model::{Pins, escape};
+use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
 /// Keep a runtime at its version
@@ -134,7 +134,7 @@ impl Unpin {
 fn installed(prefix: &Prefix, name: &str, terminal: &Terminal) -> Result<String, Error> {
     let mut versions = BTreeSet::new();
     for part in parts::all(prefix)? {
-        for tree in pipeline::present(&part, terminal)?.trees.into_values() {
+        for tree in lifecycle::present(&part, terminal)?.trees.into_values() {
             let runtimes = tree.runtimes.into_iter().filter(|runtime| runtime.name == name);
             versions.extend(runtimes.map(|runtime| runtime.version));
         }

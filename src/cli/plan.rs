@@ -11,10 +11,12 @@ use super::page::Page;
 use super::parts;
 use super::repositories;
 use super::session::Session;
+use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
+use crate::metadata::Keys;
 use crate::model::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Request, TreePlan, escape};
-use crate::pipeline::{self, Context, Keys, Present};
+use crate::planning::{self, Present};
 use crate::terminal::Terminal;
 
 /// Print what an install would do: every package, and why it is in
@@ -75,13 +77,13 @@ impl PlanCommand {
         let dists = self.wanted.dists(context)?;
         let present = Present::default();
         if dists.len() < 2 {
-            return pipeline::plan(context, keys, request, &present);
+            return planning::plan(context, keys, request, &present);
         }
         let mut trees = Vec::new();
         for dist in dists {
             let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
             let context = parts::for_dist(context, dist);
-            trees.extend(pipeline::plan(context, keys, &request, &present)?.trees);
+            trees.extend(planning::plan(context, keys, &request, &present)?.trees);
         }
         trees.sort_by_key(|tree| tree.arch);
         Ok(Plan { format: PLAN_FORMAT, trees })

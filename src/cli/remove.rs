@@ -15,8 +15,9 @@ use super::prune;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle::{self, Options, Removed};
 use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
-use crate::pipeline::{self, Options, Present, Removed};
+use crate::planning::{self, Present};
 use crate::prefix::Prefix;
 use crate::report::Silent;
 use crate::terminal::Terminal;
@@ -82,7 +83,7 @@ impl Remove {
         if let (Some(name), true) = (&self.what.runtime, parts.len() > 1) {
             let mut having = Vec::new();
             for part in &parts {
-                if trees_with(&pipeline::present(part, terminal)?, name).is_ok() {
+                if trees_with(&lifecycle::present(part, terminal)?, name).is_ok() {
                     having.push(part.clone());
                 }
             }
@@ -105,7 +106,7 @@ impl Remove {
     fn forget_pins(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
         let mut left = BTreeSet::new();
         for part in parts::all(prefix)? {
-            for tree in pipeline::present(&part, &Silent::default())?.trees.into_values() {
+            for tree in lifecycle::present(&part, &Silent::default())?.trees.into_values() {
                 left.extend(tree.runtimes.into_iter().map(|runtime| runtime.name));
             }
         }
@@ -139,7 +140,7 @@ impl Remove {
             self.remove_arches(prefix, &arches, &mut entries, host, terminal)?;
             return Ok(entries);
         };
-        let present = pipeline::present(prefix, terminal)?;
+        let present = lifecycle::present(prefix, terminal)?;
         let (only, shared) = trees_with(&present, name)?;
         if !shared.is_empty() {
             self.remove_runtime(prefix, (name, &shared), &present, &mut entries, host, terminal)?;
@@ -161,7 +162,7 @@ impl Remove {
         let catalog = self.sources.settings(host)?.catalog;
         let lock = prefix.lock(self.turn.waits(), terminal)?;
         prefix.clean(&lock, terminal)?;
-        pipeline::remove(&catalog, prefix, &lock, &[], false, terminal)?;
+        lifecycle::remove(&catalog, prefix, &lock, &[], false, terminal)?;
         Ok(())
     }
 
@@ -186,7 +187,7 @@ impl Remove {
                 None => "nothing is installed: nothing to do".to_owned(),
             });
         }
-        let removed = pipeline::remove(&catalog, prefix, &lock, &arches, self.force, terminal)?;
+        let removed = lifecycle::remove(&catalog, prefix, &lock, &arches, self.force, terminal)?;
         for arch in &removed {
             entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
             terminal.line(self.tell(arch, prefix));
@@ -230,7 +231,7 @@ impl Remove {
         let keys = session.keys(&self.trust, self.allow_unsigned)?;
         let mut trees = Vec::new();
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
-            trees.push(pipeline::without(context, &keys, tree, name)?);
+            trees.push(planning::without(context, &keys, tree, name)?);
         }
         let plan = Plan { format: PLAN_FORMAT, trees };
         session.check_policy(&plan)?;
@@ -242,7 +243,7 @@ impl Remove {
             program: None,
             subject: subject.as_ref(),
         };
-        let installed = pipeline::install(context, &keys, (&plan, present), prefix, options)?;
+        let installed = lifecycle::install(context, &keys, (&plan, present), prefix, options)?;
         for tree in &installed.trees {
             let place = parts::label(prefix, tree.arch);
             entries.push(json!({

@@ -9,8 +9,8 @@ use super::parts::{self, PartOf, label};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle;
 use crate::model::Arch;
-use crate::pipeline;
 use crate::prefix::{Prefix, PrefixError};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
@@ -90,7 +90,7 @@ impl Rollback {
         part.clean(&lock, terminal)?;
         let arches: Vec<Arch> = self.arch.into_iter().collect();
         let way = (self.to, !self.no_verify);
-        let done = match pipeline::roll_back(catalog, part, &lock, &arches, way, terminal) {
+        let done = match lifecycle::roll_back(catalog, part, &lock, &arches, way, terminal) {
             Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
                 terminal.note(format!("{}: {error}: it stays as it is", part.place()));
                 return Ok(());

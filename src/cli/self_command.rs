@@ -9,7 +9,7 @@ use super::options::Output;
 use crate::error::Error;
 use crate::fetch::{self, Fetcher, Options};
 use crate::host::Host;
-use crate::pipeline;
+use crate::lifecycle;
 use crate::release::{self, ReleaseError};
 use crate::terminal::Terminal;
 
@@ -84,11 +84,11 @@ impl Update {
         let fetcher = Fetcher::new(options, terminal)?;
         let base = self.base(host);
         let running = release::RUNNING;
-        let newer = pipeline::newer_release(&fetcher, &base, release::PINNED_KEY, running)?;
+        let newer = lifecycle::newer_release(&fetcher, &base, release::PINNED_KEY, running)?;
         if let (Some(release), false) = (&newer, self.check) {
             let (arch, program) =
                 host.program_arch().zip(host.program()).ok_or(ReleaseError::Unknown)?;
-            pipeline::replace_program(&fetcher, &base, release, arch, &program)?;
+            lifecycle::replace_program(&fetcher, &base, release, arch, &program)?;
             terminal.line(format_args!("replaced {}", program.display()));
         }
         let newer = newer.as_ref().map(|release| release.version());

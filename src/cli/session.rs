@@ -12,11 +12,12 @@ use signal_hook::flag;
 use super::options::{Settings, Sources, TrustKeys};
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
+use crate::context::Context;
 use crate::error::{Error, HOST, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
+use crate::metadata::Keys;
 use crate::model::{Aim, Arch, Plan, TreePlan};
-use crate::pipeline::{Context, Keys};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::{limits, threads};
@@ -153,7 +154,7 @@ impl<'a> Session<'a> {
     /// When a policy forbids `trust` or, with `allow_unsigned`, unsigned packages; or when a file
     /// cannot be read or holds no key.
     pub(super) fn keys(&self, trust: &TrustKeys, allow_unsigned: bool) -> Result<Keys<'_>, Error> {
-        Keys::new(&self.fetcher, self.terminal, &trust.files(&self.config, allow_unsigned)?)
+        Ok(Keys::new(&self.fetcher, self.terminal, &trust.files(&self.config, allow_unsigned)?)?)
     }
 
     /// The architecture that is meant where none is named: the configuration's first, or this machine's.

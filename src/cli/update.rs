@@ -11,10 +11,13 @@ use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
 use super::repositories;
 use super::session::Session;
+use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle::{self, Change, Installed, Options, TreeChange};
+use crate::metadata::Keys;
 use crate::model::{Plan, escape};
-use crate::pipeline::{self, Change, Context, Installed, Keys, Options, Present, TreeChange};
+use crate::planning::{self, Present};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -69,12 +72,12 @@ impl Update {
             // Without its receipt nobody knows what to update.
             parts::live(&part)?;
             let pins = parts::pins(&prefix)?;
-            let present = Present { pins, ..pipeline::present(&part, terminal)? };
-            let plan = pipeline::update_plan(context, &keys, &present)?;
+            let present = Present { pins, ..lifecycle::present(&part, terminal)? };
+            let plan = planning::update_plan(context, &keys, &present)?;
             session.check_policy(&plan)?;
             let dists = present.trees.values().map(|tree| tree.dist.clone());
             read.extend(dists.chain(repositories::dists(&plan).map(str::to_owned)));
-            before.extend(pipeline::changes(context, &part, &plan)?);
+            before.extend(lifecycle::changes(context, &part, &plan)?);
             plans.push((part, plan, present));
         }
         let read = read.iter().map(String::as_str);
@@ -117,7 +120,7 @@ impl Update {
             program: None,
             subject: subject.as_ref(),
         };
-        pipeline::install(parts::context(context, part)?, keys, made, part, options)
+        lifecycle::install(parts::context(context, part)?, keys, made, part, options)
     }
 
     fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {

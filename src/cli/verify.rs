@@ -9,8 +9,8 @@ use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle::{self, Verification};
 use crate::model::escape;
-use crate::pipeline::{self, Verification};
 use crate::prefix::{Prefix, RECEIPT_NAME};
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
@@ -95,18 +95,18 @@ impl Verify {
     ) -> Result<Verification, Error> {
         if !self.repair && !self.deep {
             let catalog = self.sources.settings(host)?.catalog;
-            return pipeline::verify(&catalog, prefix, self.all, terminal);
+            return lifecycle::verify(&catalog, prefix, self.all, terminal);
         }
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = parts::context(session.context(), prefix)?;
         let keys = session.keys(&self.trust, false)?;
         let mut verification = match self.repair {
-            true => pipeline::repair(context, &keys, prefix, self.all, !self.no_wait)?,
-            false => pipeline::verify(context.catalog, prefix, self.all, terminal)?,
+            true => lifecycle::repair(context, &keys, prefix, self.all, !self.no_wait)?,
+            false => lifecycle::verify(context.catalog, prefix, self.all, terminal)?,
         };
         if self.deep {
             let temporary = host.temporary_dir();
-            pipeline::verify_origin(context, &keys, prefix, &temporary, &mut verification)?;
+            lifecycle::verify_origin(context, &keys, prefix, &temporary, &mut verification)?;
         }
         Ok(verification)
     }

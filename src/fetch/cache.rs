@@ -7,7 +7,7 @@
 //! ├── documents/<sha256 of URL>    small files by URL: a line of JSON (ETag, Last-Modified, the
 //! │                                body's digest), then the body; revalidated by a request
 //! ├── derived/<key>                what took long to make of objects: its digest in a line, then it
-//! ├── seen/<repository>            the newest metadata that was accepted (see `pipeline::metadata`)
+//! ├── seen/<repository>            the newest metadata that was accepted (see `metadata`)
 //! └── partial/<hex>.<random>       files on their way; what a dead run left is taken over
 //! ```
 //!

@@ -47,7 +47,7 @@ pub use receipt::{
 };
 pub use relpath::{InvalidRelPath, RelPath};
 pub use remedy::{Ability, CHECKS, Remedies, Remedy};
-pub use request::{Request, RuntimeRequest};
+pub use request::{Pins, Request, RuntimeRequest};
 pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
 pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, UnfitPath,

@@ -32,3 +32,6 @@ pub struct RuntimeRequest {
     /// A path or URL of the runtime's own package, instead of one from the repositories.
     pub package: Option<String>,
 }
+
+/// Versions that the user wants runtimes to stay at: runtime → `1.4.5`, or a prefix such as `1.4`.
+pub type Pins = std::collections::BTreeMap<String, String>;

@@ -54,7 +54,6 @@ pub use generation::Generation;
 pub use history::Activation;
 pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
-pub use pins::Pins;
 pub use prune::{Pruned, RolledBack};
 pub use share::Share;
 pub use staging::Staging;

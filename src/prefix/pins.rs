@@ -1,20 +1,16 @@
 //! Pins: the versions that the user wants runtimes to stay at.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::error::PrefixError;
 use super::{Lock, Prefix, files};
+use crate::model::Pins;
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
 
 /// Far more than any prefix has: a bound for damaged files, in bytes.
 const LIMIT: u64 = 1 << 20;
-
-/// Runtime → version: `1.4.5`, or a prefix such as `1.4`.
-pub type Pins = BTreeMap<String, String>;
 
 /// `pins.toml`.
 #[derive(Serialize, Deserialize)]

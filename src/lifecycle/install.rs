@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use super::judge::Judge;
 use super::launchers;
-use super::make::{self, Making, Rules};
-use super::{Context, Keys, Present, definitions, target};
+use super::present::check_present;
+use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
 use crate::launcher;
-use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan};
+use crate::making::{self, Judge, Making, Rules};
+use crate::metadata::Keys;
+use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan, UnfitPath};
+use crate::planning::{Present, definitions};
 use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
@@ -101,10 +103,10 @@ fn execute(
     prefix: &Prefix,
     options: Options<'_>,
 ) -> Result<Installed, Error> {
-    target::check_path(context, plan, prefix)?;
+    check_path(context, plan, prefix)?;
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
-    present.check(prefix)?;
+    check_present(present, prefix)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {
@@ -133,6 +135,28 @@ fn execute(
     trees.sort_by_key(|tree| tree.arch);
     let suggestion = suggestion(context, plan, &launchers)?;
     Ok(Installed { trees, launchers, suggestion })
+}
+
+/// Refuses a prefix whose path holds a character with which a runtime of the plan does not work.
+///
+/// # Errors
+/// [`PrefixError::UnfitPath`], or that a runtime is unknown.
+fn check_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) -> Result<(), Error> {
+    for planned in plan.trees.iter().flat_map(|tree| &tree.runtimes) {
+        let runtime = context.catalog.runtime(&planned.name)?;
+        let is_unfit = |unfit: &&UnfitPath| unfit.refused && prefix.path_holds(unfit.character);
+        if let Some(unfit) = runtime.unfit_paths.iter().find(is_unfit) {
+            return Err(PrefixError::UnfitPath {
+                path: prefix.path().to_owned(),
+                called: unfit.called.clone(),
+                character: unfit.character,
+                runtime: runtime.name.clone(),
+                breaks: unfit.breaks.join("; "),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// An example for the first runtime that has one.
@@ -200,7 +224,7 @@ fn make<'a>(
     }
     prefix.check_space(needed)?;
     if !makings.is_empty() {
-        make::fill(context, keys, rules, &makings)?;
+        making::fill(context, keys, rules, &makings)?;
     }
     let receipts = thread::scope(|scope| {
         let finish = |making| finish(context, keys, (rules, judge), prefix, lock, making);

@@ -2,8 +2,9 @@
 //! enough. Where packages may come from only the definitions themselves say: a receipt gives no trust.
 
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::error::Error;
-use crate::model::{MadeWith, Receipt, Runtime};
+use crate::model::{KeyPin, MadeWith, Receipt, Repository, Runtime, TreePlan};
 use crate::resolve::LOCAL;
 
 /// What a tree was made with: as its receipt says, or, where an older version of this program wrote
@@ -11,7 +12,7 @@ use crate::resolve::LOCAL;
 ///
 /// # Errors
 /// [`Error::Undefined`] when neither says it.
-pub(super) fn made_with(catalog: &Catalog, receipt: &Receipt) -> Result<MadeWith, Error> {
+pub(crate) fn made_with(catalog: &Catalog, receipt: &Receipt) -> Result<MadeWith, Error> {
     if let Some(made_with) = &receipt.made_with {
         return Ok(made_with.clone());
     }
@@ -22,7 +23,7 @@ pub(super) fn made_with(catalog: &Catalog, receipt: &Receipt) -> Result<MadeWith
 }
 
 /// What a tree of `runtimes` from `dist` is made with now.
-pub(super) fn of_definitions(catalog: &Catalog, dist: &str, runtimes: &[&Runtime]) -> MadeWith {
+pub(crate) fn of_definitions(catalog: &Catalog, dist: &str, runtimes: &[&Runtime]) -> MadeWith {
     MadeWith::of(catalog.dist(dist).ok(), runtimes, &catalog.host_gives(runtimes))
 }
 
@@ -30,7 +31,7 @@ pub(super) fn of_definitions(catalog: &Catalog, dist: &str, runtimes: &[&Runtime
 ///
 /// # Errors
 /// [`Error::Undefined`], which names all that are missing.
-pub(super) fn check_runtimes<'a>(
+pub(crate) fn check_runtimes<'a>(
     catalog: &Catalog,
     names: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
@@ -42,7 +43,7 @@ pub(super) fn check_runtimes<'a>(
 ///
 /// # Errors
 /// [`Error::Undefined`], which names all that are missing.
-pub(super) fn check<'a>(
+pub(crate) fn check<'a>(
     catalog: &Catalog,
     receipt: &Receipt,
     runtimes: impl Iterator<Item = &'a str>,
@@ -58,7 +59,7 @@ pub(super) fn check<'a>(
 ///
 /// # Errors
 /// [`Error::Undefined`], which names all that are missing.
-pub(super) fn check_all(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
+pub(crate) fn check_all(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
     check(catalog, receipt, receipt.runtimes.iter().map(|runtime| runtime.name.as_str()))
 }
 
@@ -67,7 +68,7 @@ pub(super) fn check_all(catalog: &Catalog, receipt: &Receipt) -> Result<(), Erro
 ///
 /// # Errors
 /// [`Error::Undefined`], which names the repositories.
-pub(super) fn check_origins(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
+pub(crate) fn check_origins(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
     let of_source = |id: &str| {
         let (name, plain) = id.split_once('/').unwrap_or((&receipt.dist, id));
         let repositories = catalog.dist(name).map(|dist| dist.repositories_for(receipt.arch));
@@ -88,4 +89,25 @@ fn unless_missing(mut missing: Vec<String>) -> Result<(), Error> {
     missing.sort();
     missing.dedup();
     if missing.is_empty() { Ok(()) } else { Err(Error::Undefined { missing }) }
+}
+
+/// The receipt's plan, with the keys that the definitions pin: whoever changed a tree may have
+/// changed its receipt too.
+///
+/// # Errors
+/// [`Error::Undefined`] where definitions are missing that pin some.
+pub(crate) fn pinned(context: Context<'_>, receipt: &Receipt) -> Result<TreePlan, Error> {
+    check_origins(context.catalog, receipt)?;
+    let mut plan = receipt.plan();
+    for source in &mut plan.sources {
+        // Those of another dist have its name before theirs.
+        let (dist, id) = source.id.split_once('/').unwrap_or((&receipt.dist, &source.id));
+        let dist = context.catalog.dist(dist).ok();
+        let is_its = |repository: &&Repository| id == LOCAL || id == repository.id;
+        let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
+        let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
+        let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
+        source.keys = keys.filter(signs).cloned().collect();
+    }
+    Ok(plan)
 }

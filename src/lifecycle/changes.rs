@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Context;
 use super::install::unchanged;
+use crate::context::Context;
 use crate::error::Error;
 use crate::model::{Arch, Evr, Nevra, Plan, PlannedRuntime};
 use crate::prefix::Prefix;

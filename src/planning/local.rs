@@ -4,9 +4,9 @@
 use std::fs::File;
 use std::io::{BufReader, Cursor};
 
-use super::Context;
-use super::metadata::Loaded;
+use crate::context::Context;
 use crate::error::Error;
+use crate::metadata::Loaded;
 use crate::model::{
     Arch, Comparison, Dist, Fingerprint, Index, KeyPin, NameHash, Package, Provide, Relation,
     Source, Weak,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Context;
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::doctor::{self, Diagnosis, Finding, State, Subject};
 use crate::error::Error;
 use crate::model::{RelPath, SmokeTest, TreePlan};
@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// This host, as far as the tests of some trees need it.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     catalog: &'a Catalog,
     distribution: &'a str,
     subject: Option<&'a Arc<Subject>>,
     /// What was found before anything was fetched.
     found: Vec<Finding>,
     /// Whether programs can be run from where trees are made.
-    pub(super) can_run: bool,
+    pub(crate) can_run: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -39,7 +39,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// When no program can be run from there, and the trees are meant for this machine; or when the
     /// prefix cannot be written.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: Context<'a>,
         subject: Option<&'a Arc<Subject>>,
         trees: &[&TreePlan],

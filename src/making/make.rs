@@ -8,18 +8,20 @@ use std::thread;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-pub(super) use super::fill::fill;
 use super::judge::Judge;
 use super::keep::{Keeper, Kept, KeptPackage};
-use super::{Context, Keys, definitions};
+use super::places::urls;
 use crate::audit::{self, Audit, Gap};
+use crate::context::Context;
 use crate::error::Error;
 use crate::fetch;
+use crate::metadata::Keys;
 use crate::model::{
     Aided, Arch, CONTAINER_DIRECTORY, FileKind, GlibcVersion, HostGives, Loading, PackageReceipt,
     PlannedPackage, RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath, Reuse, Runtime, Source,
     TreePlan,
 };
+use crate::planning::definitions;
 use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated, Relocation};
 use crate::smoke::{self, Trial};
@@ -28,24 +30,24 @@ use crate::unpack::{Claims, Destination, Unpacked};
 
 /// What an install is allowed and told by its caller.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// Whether unsigned packages are let in.
-    pub(super) allow_unsigned: bool,
+    pub(crate) allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
-    pub(super) now: u64,
+    pub(crate) now: u64,
 }
 
 /// One tree in the making.
-pub(super) struct Making<'a> {
+pub(crate) struct Making<'a> {
     plan: &'a TreePlan,
     runtimes: Vec<&'a Runtime>,
     host_gives: HostGives,
     /// Where it is made.
-    pub(super) staging: Staging,
+    pub(crate) staging: Staging,
     /// The staged tree.
-    pub(super) directory: Dir,
+    pub(crate) directory: Dir,
     /// Which package has what in it.
-    pub(super) claims: Claims,
+    pub(crate) claims: Claims,
     /// What became of each package, by its position in the plan.
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
     /// What was taken over from the live generation instead.
@@ -59,7 +61,7 @@ impl<'a> Making<'a> {
     ///
     /// # Errors
     /// When a runtime is unknown, or the staging directory cannot be opened.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: Context<'a>,
         plan: &'a TreePlan,
         staging: Staging,
@@ -82,7 +84,7 @@ impl<'a> Making<'a> {
     ///
     /// # Errors
     /// When the prefix cannot be read or written.
-    pub(super) fn keep(
+    pub(crate) fn keep(
         &mut self,
         live: &Generation,
         receipt: &Receipt,
@@ -95,7 +97,7 @@ impl<'a> Making<'a> {
     }
 
     /// Where `package` is unpacked.
-    pub(super) fn destination(&self, package: &PlannedPackage) -> Destination<'_> {
+    pub(crate) fn destination(&self, package: &PlannedPackage) -> Destination<'_> {
         match (&self.inside, &package.dist) {
             (Some(inside), Some(_)) => {
                 Destination { tree: &inside.directory, claims: &inside.claims }
@@ -105,17 +107,17 @@ impl<'a> Making<'a> {
     }
 
     /// The tree's architecture.
-    pub(super) fn arch(&self) -> Arch {
+    pub(crate) fn arch(&self) -> Arch {
         self.plan.arch
     }
 
     /// What it is to hold.
-    pub(super) fn plan(&self) -> &'a TreePlan {
+    pub(crate) fn plan(&self) -> &'a TreePlan {
         self.plan
     }
 
     /// Takes note of a package that is in the tree now, by its position in the plan.
-    pub(super) fn add(&self, position: usize, unpacked: Unpacked) {
+    pub(crate) fn add(&self, position: usize, unpacked: Unpacked) {
         self.unpacked().push((position, unpacked));
     }
 
@@ -123,7 +125,7 @@ impl<'a> Making<'a> {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub(super) fn reset(&self) -> Result<(), Error> {
+    pub(crate) fn reset(&self) -> Result<(), Error> {
         self.unpacked().clear();
         *self.kept() = Kept::default();
         self.claims.clear();
@@ -144,7 +146,7 @@ impl<'a> Making<'a> {
     }
 
     /// Bytes that the packages that are to be fetched will have when installed.
-    pub(super) fn needed_space(&self) -> u64 {
+    pub(crate) fn needed_space(&self) -> u64 {
         crate::model::total(self.fetched().iter().map(|(_, package)| package.installed_size))
     }
 
@@ -152,7 +154,7 @@ impl<'a> Making<'a> {
     ///
     /// # Errors
     /// When any of these fails; the tree is then not to go live.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &self,
         context: Context<'_>,
         keys: &Keys<'_>,
@@ -253,7 +255,7 @@ impl<'a> Making<'a> {
     ///
     /// # Errors
     /// When it cannot be changed.
-    pub(super) fn relocate(
+    pub(crate) fn relocate(
         &self,
         context: Context<'_>,
         files: &mut Vec<ReceiptFile>,
@@ -275,7 +277,7 @@ impl<'a> Making<'a> {
 
     /// The packages and files of the tree, in an order that does not depend on the threads; and what
     /// each package brought, by its position in the plan.
-    pub(super) fn account(
+    pub(crate) fn account(
         &self,
         keys: &Keys<'_>,
     ) -> (Vec<PackageReceipt>, Vec<ReceiptFile>, Brought) {
@@ -319,7 +321,7 @@ impl<'a> Making<'a> {
     }
 
     /// The packages that are to be fetched, with their positions in the plan.
-    pub(super) fn fetched(&self) -> Vec<(usize, &'a PlannedPackage)> {
+    pub(crate) fn fetched(&self) -> Vec<(usize, &'a PlannedPackage)> {
         let kept = self.kept();
         let packages = self.plan.packages.iter().enumerate();
         packages.filter(|(position, _)| !kept.has(*position)).collect()
@@ -358,7 +360,7 @@ impl Inside {
 
 /// How the programs of the tree at `tree`, which has `files`, find its libraries: as its receipt says; a
 /// receipt of an older version says nothing.
-pub(super) fn loading(
+pub(crate) fn loading(
     tree: &Path,
     receipt: &Receipt,
     files: &[ReceiptFile],
@@ -396,7 +398,7 @@ fn tell_launched(context: Context<'_>, loading: &Loading) {
 
 /// Audits the tree at `tree`, and what is bound into containers as a tree of its own; with the newest
 /// glibc that the latter asks for.
-pub(super) fn audit_both(
+pub(crate) fn audit_both(
     tree: &Path,
     arch: Arch,
     files: &[ReceiptFile],
@@ -421,16 +423,7 @@ pub(super) fn audit_both(
 }
 
 /// What each package brought, by its position in the plan.
-pub(super) type Brought = Vec<(usize, Vec<ReceiptFile>)>;
-
-/// Every URL of a package, best first.
-pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
-    let bases = source.map_or(&[][..], |source| &source.base);
-    if bases.is_empty() {
-        return vec![package.location.clone()];
-    }
-    fetch::places(bases, &package.location)
-}
+pub(crate) type Brought = Vec<(usize, Vec<ReceiptFile>)>;
 
 fn receipt_of(
     planned: &PlannedPackage,

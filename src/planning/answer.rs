@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Context;
 use super::containers;
-use super::metadata::Loaded;
+use crate::context::Context;
 use crate::error::Error;
+use crate::metadata::Loaded;
 use crate::model::{Arch, Checksum, Dist, HostGives, Runtime, RuntimeRequest, Source, TreePlan};
 
 /// The place of an answer in the cache: a digest of all that is asked.

@@ -2,10 +2,10 @@
 //! dist than the rest's is better for it. Its closure is resolved for itself, and has a directory of its
 //! own in the tree: neither part finds the other's libraries.
 
-use super::metadata::Loaded;
-use super::plan::{load, target_runtimes};
-use super::{Context, Keys};
+use super::load::{load, target_runtimes};
+use crate::context::Context;
 use crate::error::Error;
+use crate::metadata::{Keys, Loaded};
 use crate::model::{Arch, Dist, HostGives, Receipt, Runtime, RuntimeRequest, Source, TreePlan};
 use crate::resolve::{self, Part, Target, Wanted};
 

@@ -1,8 +1,8 @@
 //! Which repositories are left out: told, and kept with what is made without them, so that an update
 //! does as the install did.
 
-use super::Context;
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::model::{Arch, DecidedBy, Receipt, Repository, TreePlan};
 
 /// The definitions for what is planned in the place of `tree`, where there is one.

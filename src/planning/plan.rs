@@ -1,21 +1,17 @@
 //! From a request to a plan: metadata, then resolution, for each architecture side by side.
 
-use std::thread;
-
-use super::answer::Answer;
-use super::containers::{self, Choice, Inside};
-use super::metadata::Loaded;
-use super::target::check_tree;
-use super::{Context, Keys, Present, definitions, local, metadata, repositories};
+use super::closure::resolve_in;
+use super::containers::Inside;
+use super::load::side_by_side;
+use super::{Present, definitions, repositories};
 use crate::catalog::CatalogError;
+use crate::context::Context;
 use crate::error::Error;
+use crate::metadata::Keys;
 use crate::model::{
-    Arch, Checksum, Dist, Evr, Index, Libc, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime,
-    Receipt, Repository, Request, Runtime, RuntimeRequest, TreePlan, escape,
+    Arch, Dist, Evr, Libc, PLAN_FORMAT, Pins, Plan, PlannedPackage, PlannedRuntime, Receipt,
+    Request, RuntimeRequest, TreePlan, escape,
 };
-use crate::prefix::Pins;
-use crate::resolve::{self, Part, Target, Wanted};
-use crate::tools::threads;
 
 /// Makes the plan for `request`.
 ///
@@ -38,19 +34,6 @@ pub fn plan(
         Ok(tree)
     })?;
     Ok(Plan { format: PLAN_FORMAT, trees })
-}
-
-/// Does `work` for each architecture at the same time.
-pub(super) fn side_by_side<T: Send>(
-    arches: &[Arch],
-    work: impl Fn(Arch) -> Result<T, Error> + Sync,
-) -> Result<Vec<T>, Error> {
-    thread::scope(|scope| {
-        let work = &work;
-        let spawn = |&arch: &Arch| threads::spawn(scope, move || work(arch));
-        let tasks: Vec<_> = arches.iter().map(spawn).collect();
-        tasks.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect()
-    })
 }
 
 /// The runtimes as asked for, held to their pins.
@@ -100,34 +83,6 @@ fn check_pin(name: &str, version: &str, pin: &str) -> Result<(), Error> {
 /// Whether `version` is `pin`, or a version that `pin` is a prefix of.
 fn is_within(version: &str, pin: &str) -> bool {
     version.strip_prefix(pin).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// A runtime's versions in a dist, newest first.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Offer {
-    /// The runtime's name.
-    pub runtime: String,
-    /// Its versions, without release, newest first; empty when the dist lacks it.
-    pub versions: Vec<String>,
-}
-
-/// What `dist` offers for `arch`: every runtime of the catalog with its versions.
-///
-/// # Errors
-/// When the metadata cannot be had.
-pub fn offers(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    dist: &Dist,
-    arch: Arch,
-) -> Result<Vec<Offer>, Error> {
-    repositories::tell(context, &dist.name, arch);
-    let index = load(context, keys, dist, arch, None)?.index;
-    let offer = |runtime: &Runtime| Offer {
-        runtime: runtime.name.clone(),
-        versions: resolve::versions(&index, &runtime.package),
-    };
-    Ok(context.catalog.runtimes().map(offer).collect())
 }
 
 fn plan_tree(
@@ -260,162 +215,4 @@ fn resolve_with(
         ));
         request.version = None;
     }
-}
-
-/// Resolves `runtimes` in `dist`, and what they have bound into containers where `inside` says.
-pub(super) fn resolve_in(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    runtimes: &[RuntimeRequest],
-    (dist, inside): (&Dist, Inside<'_>),
-    arch: Arch,
-) -> Result<TreePlan, Error> {
-    let definitions = target_runtimes(context, runtimes)?;
-    let choice = containers::choose(context, inside, &definitions, dist, arch)?;
-    let answer = Answer::to(context, runtimes, dist, &choice.dists, arch)?;
-    let known = answer.as_ref().and_then(|answer| answer.recall(context));
-    let contents = known.as_ref().map_or(&[][..], |known| known.contents.as_slice());
-    let (mut loaded, mut first) = load_both(context, keys, dist, &choice, arch, contents)?;
-    if let Some(known) = known {
-        if known.contents == contents_of(&loaded, first.as_ref()) {
-            let tree = known.with_sources(loaded, first.and_then(Result::ok));
-            check_tree(context, &tree)?;
-            return Ok(tree);
-        }
-        // Of what did not change nothing was read.
-        (loaded, first) = load_both(context, keys, dist, &choice, arch, &[])?;
-    }
-    for runtime in runtimes {
-        if let Some(package) = &runtime.package {
-            local::append(context, package, dist, arch, &mut loaded)?;
-        }
-    }
-    let contents = contents_of(&loaded, first.as_ref());
-    let tree = resolve_parts(context, keys, runtimes, &choice, (&loaded, first), (dist, arch))?;
-    if let Some(answer) = answer
-        && tree.container_dist.as_ref() == choice.dists.first().map(|dist| &dist.name)
-    {
-        answer.remember(context, contents, &tree);
-    }
-    Ok(tree)
-}
-
-/// Resolves what runs outside containers and what runs inside from two dists, or all from one.
-fn resolve_parts(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    runtimes: &[RuntimeRequest],
-    choice: &Choice<'_>,
-    (loaded, first): (&Loaded, Option<Result<Loaded, Error>>),
-    (dist, arch): (&Dist, Arch),
-) -> Result<TreePlan, Error> {
-    if !choice.dists.is_empty() {
-        let outside = resolve_loaded(context, loaded, runtimes, dist, arch, Part::Outside)?;
-        let whole = containers::complete(context, keys, choice, first, runtimes, &outside)?;
-        if let Some(tree) = whole {
-            check_tree(context, &tree)?;
-            return Ok(tree);
-        }
-    }
-    resolve_loaded(context, loaded, runtimes, dist, arch, Part::Whole)
-}
-
-/// The metadata of `dist`, and beside it that of the first dist for containers. `known` are the
-/// contents that need not be read again.
-fn load_both(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    dist: &Dist,
-    choice: &Choice<'_>,
-    arch: Arch,
-    known: &[Vec<Checksum>],
-) -> Result<(Loaded, Option<Result<Loaded, Error>>), Error> {
-    let known = |place| known.get(place).map(Vec::as_slice);
-    thread::scope(|scope| {
-        let load_first =
-            |&dist| threads::spawn(scope, move || load(context, keys, dist, arch, known(1)));
-        let first = choice.dists.first().map(load_first);
-        let loaded = load(context, keys, dist, arch, known(0))?;
-        Ok((loaded, first.map(|thread| thread.join().unwrap_or(Err(Error::Panicked)))))
-    })
-}
-
-fn contents_of(loaded: &Loaded, first: Option<&Result<Loaded, Error>>) -> Vec<Vec<Checksum>> {
-    let first = first.and_then(|first| first.as_ref().ok());
-    let all = [Some(loaded), first].into_iter().flatten();
-    all.map(|loaded| loaded.contents.clone()).collect()
-}
-
-/// The definitions of `runtimes`.
-pub(super) fn target_runtimes<'a>(
-    context: Context<'a>,
-    runtimes: &[RuntimeRequest],
-) -> Result<Vec<&'a Runtime>, Error> {
-    let definition = |runtime: &RuntimeRequest| Ok(context.catalog.runtime(&runtime.name)?);
-    runtimes.iter().map(definition).collect()
-}
-
-/// Resolves `part` of `runtimes` in repositories that are at hand.
-pub(super) fn resolve_loaded(
-    context: Context<'_>,
-    loaded: &metadata::Loaded,
-    runtimes: &[RuntimeRequest],
-    dist: &Dist,
-    arch: Arch,
-    part: Part<'_>,
-) -> Result<TreePlan, Error> {
-    let definitions = target_runtimes(context, runtimes)?;
-    let wanted: Vec<Wanted<'_>> = runtimes
-        .iter()
-        .zip(&definitions)
-        .map(|(runtime, definition)| Wanted {
-            runtime: definition,
-            version: runtime.version.as_deref(),
-            local: runtime.package.is_some(),
-            part,
-        })
-        .collect();
-    let mut host = context.catalog.host_gives(&definitions);
-    if part == Part::Outside {
-        containers::count_as_given(&mut host, &definitions);
-    }
-    let sources = loaded.sources.clone();
-    let target = Target { arch, dist, runtimes: &wanted, host: &host, sources };
-    let tree = resolve::resolve(&loaded.index, &target)?;
-    check_tree(context, &tree)?;
-    warn_of_newer(context, &loaded.index, &wanted, &tree);
-    Ok(tree)
-}
-
-/// Says which newer package of a runtime was passed over because its repository lists it in a way
-/// that cannot be used.
-fn warn_of_newer(context: Context<'_>, index: &Index, wanted: &[Wanted<'_>], tree: &TreePlan) {
-    for wanted in wanted.iter().filter(|wanted| wanted.version.is_none() && !wanted.local) {
-        let name = &wanted.runtime.package;
-        let chosen = tree.packages.iter().find(|package| package.nevra.name == *name);
-        let newer = |evr: &Evr| chosen.is_some_and(|chosen| *evr > chosen.nevra.evr);
-        let mut passed = index.set_aside.iter().filter(|it| it.name == *name && newer(&it.evr));
-        if let Some(passed) = passed.next() {
-            context.reporter.warning(passed.describe(index));
-        }
-    }
-}
-
-pub(super) fn load(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    dist: &Dist,
-    arch: Arch,
-    known: Option<&[Checksum]>,
-) -> Result<metadata::Loaded, Error> {
-    let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
-        keys.verify_detached(&repository.keys, data, signature)
-            .map(drop)
-            .map_err(|error| metadata::TrustFailure(Box::new(error)))
-    };
-    thread::scope(|scope| {
-        // Packages need the keys, and so may metadata: asked for at once, they cost no time.
-        threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));
-        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
-    })
 }

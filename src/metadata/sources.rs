@@ -8,16 +8,15 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::metadata::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
-use super::{Context, Keys};
-use crate::error::Error;
+use super::Keys;
+use super::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
 use crate::fetch::{
     Attempt, FetchError, Fetcher, Proof, Reason, join, places, without_credentials,
 };
 use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, metalink, modules};
-use crate::report::{Event, Phase};
+use crate::report::{Event, Phase, Reporter};
 use crate::tools::threads;
 use crate::trust::Keyring;
 
@@ -93,14 +92,16 @@ impl SourcesError {
         }
     }
 
-    /// The process's exit status: trust, a definition that is wrong, or the network.
+    /// Whether a digest, a signature or a key differs.
     #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        match (self.is_distrust, self.differ) {
-            (true, _) => 4,
-            (false, 0) => crate::error::NETWORK,
-            (false, _) => 2,
-        }
+    pub fn is_distrust(&self) -> bool {
+        self.is_distrust
+    }
+
+    /// Whether the network alone is to blame: what could be reached is as definitions say.
+    #[must_use]
+    pub fn is_network(&self) -> bool {
+        self.differ == 0
     }
 }
 
@@ -109,24 +110,25 @@ impl SourcesError {
 /// # Errors
 /// When the user stops the run, or the cache cannot be written.
 pub fn check_sources(
-    context: Context<'_>,
+    fetcher: &Fetcher<'_>,
     keys: &Keys<'_>,
     dists: &[&Dist],
     arches: &[Arch],
-) -> Result<Vec<CheckedSource>, Error> {
+    reporter: &dyn Reporter,
+) -> Result<Vec<CheckedSource>, FetchError> {
     let jobs = jobs(dists, arches);
     let (phase, total) = (Phase::Metadata, Some(jobs.len() as u64));
-    context.reporter.event(Event::Started { phase, total });
+    reporter.event(Event::Started { phase, total });
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(position) else { return Ok(done) };
-            let mut asking = Asking { fetcher: context.fetcher, keys, job, found: Vec::new() };
+            let mut asking = Asking { fetcher, keys, job, found: Vec::new() };
             asking.ask()?;
             done.push((position, asking.found));
-            context.reporter.advanced(phase, 1);
+            reporter.advanced(phase, 1);
         }
     };
     let all: Vec<Result<_, FetchError>> = thread::scope(|scope| {
@@ -137,7 +139,7 @@ pub fn check_sources(
     for done in all {
         found.extend(done?);
     }
-    context.reporter.event(Event::Finished { phase });
+    reporter.event(Event::Finished { phase });
     Ok(found.into_values().flatten().collect())
 }
 

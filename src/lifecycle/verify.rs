@@ -5,19 +5,17 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::definitions::{check_all, check_origins, made_with, of_definitions};
-use super::make::{self, Making, Rules};
-use super::{Context, Keys, launchers, siblings};
+use super::{launchers, siblings};
 use crate::audit;
 use crate::catalog::Catalog;
+use crate::context::Context;
 use crate::error::Error;
-use crate::model::{
-    Aided, Arch, KeyPin, Loading, PackageReceipt, Receipt, ReceiptFile, RelPath, Repository,
-    Runtime, TreePlan,
-};
+use crate::making::{self, Making, Rules};
+use crate::metadata::Keys;
+use crate::model::{Aided, Arch, Loading, PackageReceipt, Receipt, ReceiptFile, RelPath, Runtime};
+use crate::planning::definitions::{check_all, made_with, of_definitions, pinned};
 use crate::prefix::{Generation, Prefix, PrefixError, RECEIPT_NAME};
 use crate::report::Reporter;
-use crate::resolve::LOCAL;
 use crate::verify::{self, Finding, Problem, Subject};
 
 /// What was found in a prefix.
@@ -205,8 +203,8 @@ fn gaps(
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
     let tree = &generation.path;
     let arch = generation.arch;
-    let loading = make::loading(tree, receipt, &files, libraries)?;
-    let (audit, _) = make::audit_both(tree, arch, &files, libraries, &loading, None)?;
+    let loading = making::loading(tree, receipt, &files, libraries)?;
+    let (audit, _) = making::audit_both(tree, arch, &files, libraries, &loading, None)?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
@@ -266,7 +264,7 @@ pub fn verify_origin(
         let plan = pinned(context, &receipt)?;
         scratch.check_space(plan.installed_size())?;
         let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
-        make::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
+        making::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
         let (packages, mut files, _) = making.account(keys);
         let relocated = making.relocate(context, &mut files)?;
         tree.findings.extend(compare(&receipt, &packages, &files));
@@ -280,27 +278,6 @@ pub fn verify_origin(
 pub(super) fn rules(receipt: &Receipt) -> Rules {
     let allow_unsigned = receipt.packages.iter().any(|package| package.signed_by.is_none());
     Rules { allow_unsigned, now: receipt.installed_at }
-}
-
-/// The receipt's plan, with the keys that the definitions pin: whoever changed a tree may have
-/// changed its receipt too.
-///
-/// # Errors
-/// [`Error::Undefined`] where definitions are missing that pin some.
-pub(super) fn pinned(context: Context<'_>, receipt: &Receipt) -> Result<TreePlan, Error> {
-    check_origins(context.catalog, receipt)?;
-    let mut plan = receipt.plan();
-    for source in &mut plan.sources {
-        // Those of another dist have its name before theirs.
-        let (dist, id) = source.id.split_once('/').unwrap_or((&receipt.dist, &source.id));
-        let dist = context.catalog.dist(dist).ok();
-        let is_its = |repository: &&Repository| id == LOCAL || id == repository.id;
-        let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
-        let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
-        let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
-        source.keys = keys.filter(signs).cloned().collect();
-    }
-    Ok(plan)
 }
 
 /// What the packages say otherwise than the receipt.

@@ -6,13 +6,16 @@
 //! the signature must hold as well. All else follows by digest.
 
 mod error;
+mod keys;
 mod reading;
+mod sources;
 
 use std::thread;
 
 pub use self::error::{MetadataError, RepositoryError, TrustFailure, is_malformed};
 
-pub(super) use self::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
+pub use self::keys::{KeyFileError, Keys};
+pub use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
 use self::reading::{Found, Reading};
 use crate::fetch::Fetcher;

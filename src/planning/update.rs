@@ -1,16 +1,17 @@
 //! Plans that start from what is installed: the newest of everything, or one runtime less.
 
-use super::Present;
+use super::closure::{resolve_in, resolve_loaded};
 use super::containers::{self, Inside};
-use super::plan::{load, resolve_in, resolve_loaded, side_by_side, target_runtimes};
-use super::verify::pinned;
-use super::{Context, Keys, definitions, repositories};
+use super::definitions::pinned;
+use super::load::{load, side_by_side, target_runtimes};
+use super::{Present, definitions, repositories};
+use crate::context::Context;
 use crate::error::Error;
+use crate::metadata::Keys;
 use crate::model::{
-    Evr, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
+    Evr, PLAN_FORMAT, Pins, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
     TreePlan, escape,
 };
-use crate::prefix::Pins;
 use crate::resolve::{Part, ResolveError};
 
 /// The newest allowed version of everything that is installed. A tree that would go back to an older

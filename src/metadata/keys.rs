@@ -3,17 +3,38 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::error::Error;
-use crate::fetch::{Fetcher, Proof};
-use crate::model::{Fingerprint, KeyPin};
+use crate::fetch::{FetchError, Fetcher, Proof};
+use crate::model::{Fingerprint, KeyPin, escape};
 use crate::report::Reporter;
 use crate::trust::{Keyring, SignedBy, TrustError};
 
 /// A key file of a distribution is a few kilobytes.
 const KEY_FILE_LIMIT: u64 = 1 << 20;
+
+/// Why a file of `--trust-key` is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It cannot be read.
+    #[error("cannot read the key file {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds no key that can be used.
+    #[error("{}: {source}", escape(&path.to_string_lossy()))]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TrustError,
+    },
+}
 
 /// The keyring of a run.
 pub struct Keys<'a> {
@@ -42,13 +63,13 @@ impl<'a> Keys<'a> {
         fetcher: &'a Fetcher<'a>,
         reporter: &'a dyn Reporter,
         trust_files: &[PathBuf],
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, KeyFileError> {
         let mut state = State::default();
         let mut trusted = Vec::new();
         for path in trust_files {
             let bytes = fs::read(path)
-                .map_err(|source| Error::TrustKeyFile { path: path.clone(), source })?;
-            let unusable = |source| Error::UnusableKeyFile { path: path.clone(), source };
+                .map_err(|source| KeyFileError::Unreadable { path: path.clone(), source })?;
+            let unusable = |source| KeyFileError::Unusable { path: path.clone(), source };
             trusted.extend(state.keyring.add_trusted(&bytes).map_err(unusable)?);
         }
         for what in state.keyring.passed_over() {
@@ -129,7 +150,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Adds one key: from the cache, or from the first place that serves it.
-    fn fetch(&self, pin: &KeyPin) -> Result<(), Error> {
+    fn fetch(&self, pin: &KeyPin) -> Result<(), FetchError> {
         let note = format!("key-{}", pin.fingerprint);
         if let Some(kept) = self.fetcher.recall(&note)
             && self.add(kept.as_bytes(), &pin.fingerprint).is_ok()

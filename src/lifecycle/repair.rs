@@ -13,12 +13,14 @@ use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::definitions::check_all;
-use super::make::{self, Making};
-use super::verify::{generations, pinned, receipt, rules, verify};
-use super::{Context, Keys, Verification, launchers, siblings};
+use super::verify::{generations, receipt, rules, verify};
+use super::{Verification, launchers, siblings};
+use crate::context::Context;
 use crate::error::Error;
+use crate::making::{self, Making};
+use crate::metadata::Keys;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
+use crate::planning::definitions::{check_all, pinned};
 use crate::prefix::{Generation, Lock, Prefix};
 use crate::tools::files;
 use crate::verify::{Finding, Problem};
@@ -138,7 +140,7 @@ impl Repair<'_> {
         let staging = self.prefix.stage(self.lock, plan.arch)?;
         let making = Making::new(self.context, plan, staging)?;
         let (context, keys) = (self.context, self.keys);
-        make::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
+        making::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
         let (_, mut files, _) = making.account(keys);
         let tree = making.staging.path().to_owned();
         if !is_whole {

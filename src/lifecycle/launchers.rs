@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::definitions::made_with;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher::{self, Tree};
 use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
+use crate::planning::definitions::made_with;
 use crate::prefix::{Lock, Prefix, PrefixError};
 use crate::report::Reporter;
 

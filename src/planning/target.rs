@@ -1,33 +1,8 @@
 //! The machine that a tree must run on: those that `--for` names, or this one.
 
-use super::Context;
+use crate::context::Context;
 use crate::error::Error;
-use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, Libc, Plan, TreePlan, UnfitPath};
-use crate::prefix::{Prefix, PrefixError};
-
-impl Context<'_> {
-    /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
-    #[must_use]
-    pub fn target(&self, arch: Arch) -> Option<HostFacts> {
-        match self.aim {
-            Some(aim) => Some(aim.machine(arch)),
-            None => Some(self.host.clone()).filter(|host| host.arch == Some(arch)),
-        }
-    }
-
-    /// Whether this machine can run a tree for `arch` that needs `glibc`: one that is made for
-    /// others may be too new for it, and this one may have no glibc at all.
-    #[must_use]
-    pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
-        let is_fit = |aim: Aim| {
-            let has_glibc =
-                self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
-            let has_level = arch != Arch::X86_64 || aim.x86_64_level <= self.host.x86_64_level;
-            has_glibc && has_level
-        };
-        self.host.arch == Some(arch) && self.aim.is_none_or(is_fit)
-    }
-}
+use crate::model::{Arch, Dist, HostFacts, Libc, Plan, TreePlan};
 
 /// Refuses a plan whose packages ask more than its target has, before anything is fetched.
 ///
@@ -36,28 +11,6 @@ impl Context<'_> {
 /// dist that fits.
 pub fn check_target(context: Context<'_>, plan: &Plan) -> Result<(), Error> {
     plan.trees.iter().try_for_each(|tree| check_tree(context, tree))
-}
-
-/// Refuses a prefix whose path holds a character with which a runtime of the plan does not work.
-///
-/// # Errors
-/// [`PrefixError::UnfitPath`], or that a runtime is unknown.
-pub(super) fn check_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) -> Result<(), Error> {
-    for planned in plan.trees.iter().flat_map(|tree| &tree.runtimes) {
-        let runtime = context.catalog.runtime(&planned.name)?;
-        let is_unfit = |unfit: &&UnfitPath| unfit.refused && prefix.path_holds(unfit.character);
-        if let Some(unfit) = runtime.unfit_paths.iter().find(is_unfit) {
-            return Err(PrefixError::UnfitPath {
-                path: prefix.path().to_owned(),
-                called: unfit.called.clone(),
-                character: unfit.character,
-                runtime: runtime.name.clone(),
-                breaks: unfit.breaks.join("; "),
-            }
-            .into());
-        }
-    }
-    Ok(())
 }
 
 /// [`check_target`] for one tree.

@@ -19,15 +19,15 @@ use crate::report::Reporter;
 use crate::tools::threads::{self, Task};
 
 /// Most bytes of a metalink or mirror list.
-pub(in crate::pipeline) const LIST_LIMIT: u64 = 4 << 20;
+pub(super) const LIST_LIMIT: u64 = 4 << 20;
 /// Most bytes of `repomd.xml`.
-pub(in crate::pipeline) const REPOMD_LIMIT: u64 = 1 << 20;
+pub(super) const REPOMD_LIMIT: u64 = 1 << 20;
 /// Most bytes of its signature.
-pub(in crate::pipeline) const SIGNATURE_LIMIT: u64 = 64 << 10;
+pub(super) const SIGNATURE_LIMIT: u64 = 64 << 10;
 /// Packages that cannot be used and are told, each by itself.
 const TOLD: usize = 100;
 /// The table of contents of a repository, below its base URL.
-pub(in crate::pipeline) const REPOMD: &str = "repodata/repomd.xml";
+pub(super) const REPOMD: &str = "repodata/repomd.xml";
 
 /// A repository whose table of contents is believed.
 #[derive(Clone)]

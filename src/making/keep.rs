@@ -1,9 +1,9 @@
 //! Takes files of packages that stay the same over from the live generation: they are not fetched,
 //! proven or decoded again, and not stored twice.
 
-use super::Keys;
-use super::make::urls;
+use super::places::urls;
 use crate::error::Error;
+use crate::metadata::Keys;
 use crate::model::{
     PackageReceipt, PlannedPackage, Receipt, ReceiptFile, Runtime, Taken, TreePlan,
 };

@@ -8,10 +8,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use super::make::{Making, Rules, urls};
-use super::{Context, Keys};
+use super::make::{Making, Rules};
+use super::places::urls;
+use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{End, FetchError, Stream};
+use crate::metadata::Keys;
 use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
 use crate::sandbox::{self, Confinement};
@@ -39,7 +41,7 @@ const NICER: i32 = 5;
 ///
 /// # Errors
 /// The first failure; the other threads then stop at their next step.
-pub(super) fn fill(
+pub(crate) fn fill(
     context: Context<'_>,
     keys: &Keys<'_>,
     rules: Rules,

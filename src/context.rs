@@ -1,0 +1,58 @@
+//! What every step of a run is given: definitions, this machine, what the user and the site settled, the
+//! way to the network.
+
+use crate::catalog::Catalog;
+use crate::fetch::Fetcher;
+use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts};
+use crate::report::Reporter;
+
+/// What every stage is given: read once, the same for the whole run.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The definitions.
+    pub catalog: &'a Catalog,
+    /// This machine.
+    pub host: &'a HostFacts,
+    /// The dist to take where neither the user nor the prefix says; `None` or `auto` to choose.
+    pub default_dist: Option<&'a str>,
+    /// The only dists that packages may come from; any, where it is empty.
+    pub allowed_dists: &'a [String],
+    /// The machines that trees are made for, where `--for` says so.
+    pub aim: Option<Aim>,
+    /// The way to the network and the cache.
+    pub fetcher: &'a Fetcher<'a>,
+    /// Today, `YYYY-MM-DD`: dists are maintained until a day.
+    pub today: &'a str,
+    /// Where events go.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl Context<'_> {
+    /// Whether packages may come from `dist`.
+    #[must_use]
+    pub fn allows(&self, dist: &Dist) -> bool {
+        self.allowed_dists.is_empty() || self.allowed_dists.contains(&dist.name)
+    }
+
+    /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
+    #[must_use]
+    pub fn target(&self, arch: Arch) -> Option<HostFacts> {
+        match self.aim {
+            Some(aim) => Some(aim.machine(arch)),
+            None => Some(self.host.clone()).filter(|host| host.arch == Some(arch)),
+        }
+    }
+
+    /// Whether this machine can run a tree for `arch` that needs `glibc`: one that is made for
+    /// others may be too new for it, and this one may have no glibc at all.
+    #[must_use]
+    pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
+        let is_fit = |aim: Aim| {
+            let has_glibc =
+                self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
+            let has_level = arch != Arch::X86_64 || aim.x86_64_level <= self.host.x86_64_level;
+            has_glibc && has_level
+        };
+        self.host.arch == Some(arch) && self.aim.is_none_or(is_fit)
+    }
+}

@@ -1,0 +1,20 @@
+//! What is done to a prefix: install, update, roll back, remove, verify, repair. Plans and trees come from
+//! `planning` and `making`; the prefix keeps them.
+
+mod changes;
+mod install;
+mod launchers;
+mod life;
+mod present;
+mod repair;
+mod self_update;
+mod siblings;
+mod verify;
+
+pub use changes::{Change, TreeChange, changes, changes_between};
+pub use install::{Installed, InstalledTree, Options, install};
+pub use life::{Removed, remove, roll_back};
+pub use present::present;
+pub use repair::repair;
+pub use self_update::{newer_release, replace_program};
+pub use verify::{CheckedTree, Verification, verify, verify_origin};

@@ -1,0 +1,51 @@
+//! What plans are made from: definitions and metadata, for each architecture side by side.
+
+use std::thread;
+
+use super::local;
+use crate::context::Context;
+use crate::error::Error;
+use crate::metadata::{self, Keys, Loaded};
+use crate::model::{Arch, Checksum, Dist, Repository, Runtime, RuntimeRequest};
+use crate::tools::threads;
+
+/// Does `work` for each architecture at the same time.
+pub(super) fn side_by_side<T: Send>(
+    arches: &[Arch],
+    work: impl Fn(Arch) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    thread::scope(|scope| {
+        let work = &work;
+        let spawn = |&arch: &Arch| threads::spawn(scope, move || work(arch));
+        let tasks: Vec<_> = arches.iter().map(spawn).collect();
+        tasks.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect()
+    })
+}
+
+/// The definitions of `runtimes`.
+pub(super) fn target_runtimes<'a>(
+    context: Context<'a>,
+    runtimes: &[RuntimeRequest],
+) -> Result<Vec<&'a Runtime>, Error> {
+    let definition = |runtime: &RuntimeRequest| Ok(context.catalog.runtime(&runtime.name)?);
+    runtimes.iter().map(definition).collect()
+}
+
+pub(super) fn load(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    dist: &Dist,
+    arch: Arch,
+    known: Option<&[Checksum]>,
+) -> Result<Loaded, Error> {
+    let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
+        keys.verify_detached(&repository.keys, data, signature)
+            .map(drop)
+            .map_err(|error| metadata::TrustFailure(Box::new(error)))
+    };
+    thread::scope(|scope| {
+        // Packages need the keys, and so may metadata: asked for at once, they cost no time.
+        threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));
+        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
+    })
+}

@@ -1,0 +1,21 @@
+//! From a [`Request`](crate::model::Request) to a [`Plan`](crate::model::Plan), which decides everything: which
+//! dist, what is bound into containers, what stays, what is pinned or refused.
+
+mod answer;
+mod closure;
+mod containers;
+pub(crate) mod definitions;
+mod load;
+mod local;
+mod offers;
+mod plan;
+mod present;
+mod repositories;
+mod target;
+mod update;
+
+pub use offers::{Offer, offers};
+pub use plan::{check_pins, plan};
+pub use present::Present;
+pub use target::check_target;
+pub use update::{update_plan, without};
