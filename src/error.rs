@@ -347,8 +347,8 @@ impl Error {
                 None => "no dist fits: name the machines that it is for with --for".to_owned(),
             }),
             Self::Musl => Some(
-                "install your distribution's own package, or name the machines that the tree is for: \
-                 --for el8"
+                "install your distribution's own package, or name the machines that the tree is for \
+                 with --for, by their glibc or a distribution's name"
                     .to_owned(),
             ),
             Self::NoExec { .. } => Some(
@@ -443,7 +443,7 @@ fn shown(path: &Path) -> String {
 /// What helps against what a tree lacks, by what most of it is.
 fn gaps_hint(gaps: &[Gap]) -> String {
     let helps = if gaps.iter().any(|gap| matches!(gap, Gap::Glibc { .. })) {
-        "choose an older dist (-d el7, -d el8): glibc is too old"
+        "choose a dist with an older glibc (-d; elsewhere list names them): glibc is too old"
     } else if gaps.iter().any(|gap| matches!(gap, Gap::Missing { .. })) {
         "name the package that brings what is missing as an `extra` in a definition of your own (--repos)"
     } else {

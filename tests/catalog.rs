@@ -274,11 +274,11 @@ fn runtimes_are_consistent() {
     }
 }
 
-/// What apptainer's file asks for with a version of apptainer and a dist.
-fn extras(runtime: &Runtime, version: &str, dist: &str) -> Vec<String> {
+/// What apptainer's file asks for with a version of apptainer in a dist with this e2fsprogs.
+fn extras(runtime: &Runtime, version: &str, e2fsprogs: &str) -> Vec<String> {
     let wanted = runtime.extras.iter().filter(|extra| {
         let in_time = extra.when.as_ref().is_none_or(|bound| bound.contains(version));
-        in_time && (extra.dists.is_empty() || extra.dists.iter().any(|name| name == dist))
+        in_time && extra.version.as_ref().is_none_or(|bound| bound.contains(e2fsprogs))
     });
     wanted.map(|extra| extra.package.clone()).collect()
 }
@@ -287,18 +287,29 @@ fn extras(runtime: &Runtime, version: &str, dist: &str) -> Vec<String> {
 fn apptainers_helpers_depend_on_its_version() {
     let catalog = catalog();
     let apptainer = catalog.runtime("apptainer").unwrap();
-    let now = extras(apptainer, "1.4.5", "el8");
+    let now = extras(apptainer, "1.4.5", "1.45.6");
     assert_eq!(now, ["fakeroot", "util-linux", "libgcc", "shadow-utils-subid", "e2fsprogs"]);
-    assert!(extras(apptainer, "1.10.0", "el8").iter().all(|name| now.contains(name)));
-    let three = extras(apptainer, "1.3.6", "el9");
+    assert!(extras(apptainer, "1.10.0", "1.45.6").iter().all(|name| now.contains(name)));
+    let three = extras(apptainer, "1.3.6", "1.46.5");
     assert!(three.contains(&"squashfs-tools".into()) && !three.contains(&"squashfuse".into()));
-    let old = extras(apptainer, "1.2.5", "el8");
-    for name in ["squashfuse", "fuse-overlayfs", "e2fsprogs"] {
+    let old = extras(apptainer, "1.2.5", "1.45.6");
+    for name in ["squashfuse", "fuse-overlayfs", "fuse2fs", "e2fsprogs"] {
         assert!(old.contains(&name.into()), "{name}");
     }
-    let el7 = extras(apptainer, "1.2.5", "el7");
-    assert!(el7.contains(&"fuse2fs".into()));
-    assert!(!el7.contains(&"shadow-utils-subid".into()) && !el7.contains(&"e2fsprogs".into()));
+    // EL7's e2fsprogs is too old. It has fuse2fs as a package, and no shadow-utils-subid: both are
+    // taken where they are.
+    assert!(!extras(apptainer, "1.2.5", "1.42.9").contains(&"e2fsprogs".into()));
+    let optional = apptainer.extras.iter().filter(|extra| extra.optional);
+    let optional: Vec<_> = optional.map(|extra| extra.package.as_str()).collect();
+    assert_eq!(optional, ["shadow-utils-subid", "fuse2fs"]);
+}
+
+/// A list of dists would be wrong with each new one.
+#[test]
+fn no_runtime_of_the_programs_own_names_dists() {
+    for runtime in catalog().runtimes() {
+        assert!(runtime.extras.iter().all(|extra| extra.dists.is_empty()), "{}", runtime.name);
+    }
 }
 
 /// Seen with 1.5.3: its test container does not start there, or its fakeroot finds no library.

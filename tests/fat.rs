@@ -293,3 +293,33 @@ fn launchers_of_another_version_are_no_damage() {
     let told = world.ok(&["verify", "p"]);
     assert!(told.contains("another version"), "{told}");
 }
+
+/// Failed before: the second runtime's launcher silently took the first one's place.
+#[test]
+fn a_second_runtime_with_the_same_command_is_refused() {
+    let world = world("claims");
+    let prefix = world.prefix("p");
+    let text = fs::read_to_string(world.prefix("repos/runtimes/gadget.toml")).unwrap();
+    let text = text.replace("\"gadget\"\ntitle", "\"impostor\"\ntitle");
+    let text = text.replace("[[command]]\nname = \"gadget\"", "[[command]]\nname = \"tool\"");
+    world.scratch.write("theirs/runtimes/impostor.toml", text);
+    world.ok(&["install", "-r", "tool", "-d", "old", "p"]);
+    let theirs = ["--repos", "theirs", "p"];
+    let refused = |words: &[&str]| {
+        let told = world.fails(2, &[&["install"], words, &theirs].concat());
+        for part in ["theirs/runtimes/impostor.toml", "repos/runtimes/tool.toml", "\"tool\""] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert_eq!(says(&prefix), "tool 17 part 1");
+        assert!(!prefix.join("aarch64").exists() && !prefix.join("dists/mid/x86_64").exists());
+    };
+    // Both in one tree, and together from the start.
+    refused(&["-r", "impostor", "-d", "old"]);
+    refused(&["-r", "impostor,tool", "-d", "old"]);
+    // The launchers of a prefix are those of all architectures and dists.
+    refused(&["-r", "impostor", "-d", "old", "-a", "aarch64"]);
+    refused(&["-r", "impostor", "-d", "mid"]);
+    // Elsewhere it is fine.
+    world.ok(&["install", "-r", "impostor", "-d", "old", "--repos", "theirs", "q"]);
+    assert_eq!(says(&world.prefix("q")), "gadget 1 part 1");
+}

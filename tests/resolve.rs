@@ -270,6 +270,56 @@ fn extras_are_wanted_where_they_apply() {
 }
 
 #[test]
+fn an_extra_in_other_versions_only_is_done_without() {
+    let case = |version: &str| {
+        scenario()
+            .with(package("app-1-1"))
+            .with(package(&format!("e2fsprogs-{version}-1")))
+            .extra("package = 'e2fsprogs'\nversion = '>= 1.43'")
+    };
+    assert_eq!(case("1.42.9").chooses(), "app-1-1");
+    assert_eq!(case("1.45.6").chooses(), "app-1-1 e2fsprogs-1.45.6-1");
+    // The newest that is within the bound, where there are several.
+    let both = case("1.45.6").with(package("e2fsprogs-1.42.9-1"));
+    assert_eq!(both.chooses(), "app-1-1 e2fsprogs-1.45.6-1");
+    let below = scenario().with(package("app-1-1")).with(package("tool-2-1"));
+    let below = below.with(package("tool-1-1")).extra("package = 'tool'\nversion = '< 2'");
+    assert_eq!(below.chooses(), "app-1-1 tool-1-1");
+    // A dist that lacks it altogether is another matter.
+    let none = scenario().with(package("app-1-1"));
+    let none = none.extra("package = 'e2fsprogs'\nversion = '>= 1.43'");
+    assert!(none.fails().contains("needs e2fsprogs beside it"), "{}", none.fails());
+}
+
+/// What the dists offered when apptainer's file still had lists of them, and what it took by those.
+#[test]
+fn apptainer_takes_from_each_dist_what_its_lists_of_dists_named() {
+    let catalog = elsewhere::catalog::Catalog::load(&[]).unwrap();
+    let apptainer = catalog.runtime("apptainer").unwrap();
+    let take = |version: &str, offered: &[&str]| {
+        let mut case = scenario();
+        case.runtimes = vec![(apptainer.clone(), None, false)];
+        let everywhere = ["fakeroot-1-1", "util-linux-2-1", "libgcc-8-1", "squashfs-tools-4-1"];
+        let helpers = ["squashfuse-1-1", "fuse-overlayfs-1-1"];
+        let own = format!("apptainer-{version}-1");
+        let all = everywhere.iter().chain(&helpers).chain(offered).copied();
+        let case = all.chain([own.as_str()]).fold(case, |case, nevr| case.with(package(nevr)));
+        let chosen = case.chooses();
+        let common = |name: &&str| name.starts_with("fuse2fs") || offered.contains(name);
+        chosen.split(' ').filter(common).collect::<Vec<_>>().join(" ")
+    };
+    let el7 = ["fuse2fs-1.42.9-1", "e2fsprogs-1.42.9-1"];
+    assert_eq!(take("1.2.5", &el7), "fuse2fs-1.42.9-1");
+    assert_eq!(take("1.3.1", &el7), "");
+    for e2fsprogs in ["1.45.6", "1.46.5", "1.47.1", "1.47.3"] {
+        let newer = ["shadow-utils-subid-4-1", &format!("e2fsprogs-{e2fsprogs}-1")];
+        let both = format!("{} {}", newer[1], newer[0]);
+        assert_eq!(take("1.2.5", &newer), both);
+        assert_eq!(take("1.5.3", &newer), both);
+    }
+}
+
+#[test]
 fn single_files_of_a_package_come_without_its_requires() {
     let case = scenario()
         .with(package("app-1-1"))

@@ -1,49 +1,37 @@
 //! The definitions that come with the program.
 
-/// Path below `repos/`, and text, of every definition.
-pub(super) const FILES: &[(&str, &str)] = &[
-    ("dists/el10.toml", include_str!("../../repos/dists/el10.toml")),
-    ("dists/el7.toml", include_str!("../../repos/dists/el7.toml")),
-    ("dists/el8.toml", include_str!("../../repos/dists/el8.toml")),
-    ("dists/el9.toml", include_str!("../../repos/dists/el9.toml")),
-    ("dists/fc42.toml", include_str!("../../repos/dists/fc42.toml")),
-    ("dists/fc43.toml", include_str!("../../repos/dists/fc43.toml")),
-    ("dists/fc44.toml", include_str!("../../repos/dists/fc44.toml")),
-    ("dists/fc45.toml", include_str!("../../repos/dists/fc45.toml")),
-    ("runtimes/apptainer.toml", include_str!("../../repos/runtimes/apptainer.toml")),
-    ("runtimes/charliecloud.toml", include_str!("../../repos/runtimes/charliecloud.toml")),
-    ("runtimes/crun.toml", include_str!("../../repos/runtimes/crun.toml")),
-    ("runtimes/fakeroot.toml", include_str!("../../repos/runtimes/fakeroot.toml")),
-    ("runtimes/fuse-overlayfs.toml", include_str!("../../repos/runtimes/fuse-overlayfs.toml")),
-    ("runtimes/squashfs-tools.toml", include_str!("../../repos/runtimes/squashfs-tools.toml")),
-    ("runtimes/squashfuse.toml", include_str!("../../repos/runtimes/squashfuse.toml")),
-    ("doctor.toml", include_str!("../../repos/doctor.toml")),
-    ("host.toml", include_str!("../../repos/host.toml")),
-    ("names.toml", include_str!("../../repos/names.toml")),
-];
+/// Path below `repos/`, and text, of every definition; `build.rs` lists them.
+pub(super) const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/definitions.rs"));
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::FILES;
 
-    #[test]
-    fn every_file_of_repos_is_embedded() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("repos");
-        let mut found = Vec::new();
-        for place in ["", "dists", "runtimes"] {
-            for entry in fs::read_dir(root.join(place)).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_file() {
-                    found.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
-                }
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => walk(&path, found),
+                false => found.push(path),
             }
         }
-        let mut embedded: Vec<_> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
+    }
+
+    #[test]
+    fn every_file_of_repos_is_embedded_as_it_is() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("repos");
+        let mut found = Vec::new();
+        walk(&root, &mut found);
         found.sort();
-        embedded.sort();
+        let path = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = |path: &PathBuf| fs::read_to_string(path).unwrap();
+        let found: Vec<_> = found.iter().map(|file| (path(file), text(file))).collect();
+        let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        let embedded: Vec<_> = FILES.iter().map(owned).collect();
+        assert!(embedded.len() > 10);
         assert_eq!(embedded, found);
     }
 }

@@ -43,6 +43,30 @@ pub enum CatalogError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Two definitions that stand beside each other give one name to commands of different runtimes.
+    #[error("{} and {} both have the command {command:?}", escape(first), escape(second))]
+    CommandTwice {
+        /// The command.
+        command: String,
+        /// The file of one runtime.
+        first: String,
+        /// The file of the other.
+        second: String,
+    },
+    /// Two runtimes that would be in one prefix have commands of the same name.
+    #[error(
+        "one prefix cannot have both: {} and {} have the command {command:?}",
+        escape(first),
+        escape(second)
+    )]
+    CommandTaken {
+        /// The command.
+        command: String,
+        /// The file of the runtime that comes first, or is there already.
+        first: String,
+        /// The file of the other.
+        second: String,
+    },
     /// No runtime has this name.
     #[error("unknown runtime {:?}: there are {}", name, known.join(", "))]
     UnknownRuntime {
@@ -58,7 +82,7 @@ pub enum CatalogError {
         known: Vec<String>,
     },
     /// What `--for` names is no machine.
-    #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, el8, or a distribution's name")]
+    #[error("{name:?} is no machine: write glibc=2.28, x86-64-v2, or a distribution's name")]
     UnknownHost {
         /// As it was typed.
         name: String,
@@ -132,6 +156,12 @@ impl CatalogError {
             Self::UnexpectedFile { .. } | Self::Syntax { .. } | Self::Invalid { .. } => {
                 Some("docs/definitions.md describes the format of definitions".to_owned())
             }
+            Self::CommandTwice { .. } => Some(
+                "rename the command in one of them, or keep them in two directories (--repos): \
+                 then each can be installed into a prefix of its own"
+                    .to_owned(),
+            ),
+            Self::CommandTaken { .. } => Some("install one of them into another prefix".to_owned()),
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),

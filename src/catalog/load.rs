@@ -14,17 +14,20 @@ use crate::model::{CHECKS, Dist, HostGives, Remedies, Repository, Runtime};
 struct Definition {
     file: String,
     text: String,
+    /// Which directory it comes from; the program's own come last.
+    directory: usize,
 }
 
 /// See [`Catalog::load`].
 pub(super) fn catalog(directories: &[PathBuf]) -> Result<Catalog, CatalogError> {
     let mut files = BTreeMap::new();
     let mut name_tables = Vec::new();
-    for directory in directories {
-        collect(directory, &mut files, &mut name_tables)?;
+    for (number, directory) in directories.iter().enumerate() {
+        collect((number, directory), &mut files, &mut name_tables)?;
     }
     for (path, text) in embedded::FILES {
-        let definition = Definition { file: format!("repos/{path}"), text: (*text).to_owned() };
+        let (file, text) = (format!("repos/{path}"), (*text).to_owned());
+        let definition = Definition { file, text, directory: directories.len() };
         place((*path).to_owned(), definition, &mut files, &mut name_tables);
     }
     build(&files, &name_tables)
@@ -32,7 +35,7 @@ pub(super) fn catalog(directories: &[PathBuf]) -> Result<Catalog, CatalogError> 
 
 /// Adds the definitions below `directory`. What is in `files` already is more important and stays.
 fn collect(
-    directory: &Path,
+    (number, directory): (usize, &Path),
     files: &mut BTreeMap<String, Definition>,
     name_tables: &mut Vec<Definition>,
 ) -> Result<(), CatalogError> {
@@ -49,7 +52,8 @@ fn collect(
         }
         let text = fs::read_to_string(&path)
             .map_err(|source| CatalogError::Unreadable { path: path.clone(), source })?;
-        let definition = Definition { file: path.to_string_lossy().into_owned(), text };
+        let file = path.to_string_lossy().into_owned();
+        let definition = Definition { file, text, directory: number };
         place(relative, definition, files, name_tables);
     }
     Ok(())
@@ -110,7 +114,8 @@ fn build(
             check(definition, problem.or_else(|| dist_problem(&dist)))?;
             catalog.dists.insert(dist.name.clone(), dist);
         } else if let Some(file_name) = relative.strip_prefix("runtimes/") {
-            let runtime: Runtime = parse(definition)?;
+            let mut runtime: Runtime = parse(definition)?;
+            runtime.file.clone_from(&definition.file);
             let problem = named_as_file(&runtime.name, file_name);
             check(definition, problem.or_else(|| runtime_problem(&runtime, &catalog.dists)))?;
             catalog.runtimes.insert(runtime.name.clone(), runtime);
@@ -120,12 +125,37 @@ fn build(
             catalog.host = parse(definition)?;
         }
     }
+    check_commands(&catalog, files)?;
     for definition in name_tables {
         let names: Names = parse(definition)?;
         check(definition, names.problem(&catalog.dists))?;
         catalog.names.append(names);
     }
     Ok(catalog)
+}
+
+/// Refuses two runtimes of one directory that have commands of the same name. A runtime of the user's
+/// own may have those of one that comes with the program: whoever wants both keeps them in two prefixes.
+fn check_commands(
+    catalog: &Catalog,
+    files: &BTreeMap<String, Definition>,
+) -> Result<(), CatalogError> {
+    let definition = |name: &String| files.get(&format!("runtimes/{name}.toml"));
+    let directory = |runtime: &Runtime| definition(&runtime.name).map(|it| it.directory);
+    let runtimes: Vec<&Runtime> = catalog.runtimes().collect();
+    for (number, one) in runtimes.iter().enumerate() {
+        let others = runtimes.iter().skip(number + 1);
+        for other in others.filter(|other| directory(one) == directory(other)) {
+            if let Some(command) = one.shares_command(other) {
+                return Err(CatalogError::CommandTwice {
+                    command: command.to_owned(),
+                    first: one.file.clone(),
+                    second: other.file.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(definition: &Definition) -> Result<T, CatalogError> {

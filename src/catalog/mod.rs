@@ -132,6 +132,25 @@ impl Catalog {
         Ok((!hosts.is_empty()).then_some(aim))
     }
 
+    /// Refuses runtimes for one prefix that have commands of the same name.
+    ///
+    /// # Errors
+    /// [`CatalogError::CommandTaken`], which names the files of two of them.
+    pub fn check_together(&self, runtimes: &[&Runtime]) -> Result<(), CatalogError> {
+        for (number, one) in runtimes.iter().enumerate() {
+            for other in runtimes.iter().skip(number + 1) {
+                if let Some(command) = one.shares_command(other) {
+                    return Err(CatalogError::CommandTaken {
+                        command: command.to_owned(),
+                        first: one.file.clone(),
+                        second: other.file.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What counts as being on the host for `runtimes` together: what every host gives, and what
     /// their own files add.
     #[must_use]

@@ -183,6 +183,28 @@ fn a_command_cannot_be_written_outside_the_prefix() {
 }
 
 #[test]
+fn two_runtimes_of_a_directory_cannot_have_one_command() {
+    let other = RUNTIME.replace("name = 'tool'\ntitle", "name = 'other'\ntitle");
+    let both = [("runtimes/tool.toml", RUNTIME), ("runtimes/other.toml", &other)];
+    assert_eq!(
+        Definitions::new("claims", &both).refused(),
+        "runtimes/other.toml and runtimes/tool.toml both have the command \"tool\""
+    );
+    // Whoever wants both has two directories, and two prefixes.
+    let first = Definitions::new("claims-first", &both[..1]);
+    let second = Definitions::new("claims-second", &both[1..]);
+    let catalog = Catalog::load(&[first.0.clone(), second.0.clone()]).unwrap();
+    let runtimes = [catalog.runtime("tool").unwrap(), catalog.runtime("other").unwrap()];
+    let refused = catalog.check_together(&runtimes).unwrap_err().to_string();
+    assert!(refused.contains("claims-first/runtimes/tool.toml and "), "{refused}");
+    assert!(refused.contains("claims-second/runtimes/other.toml have the command"), "{refused}");
+    assert!(catalog.check_together(&runtimes[..1]).is_ok());
+    // One of the user's own in place of one that comes with the program.
+    let text = RUNTIME.replace("[[command]]\nname = 'tool'", "[[command]]\nname = 'crun'");
+    assert!(Definitions::new("claims-own", &[("runtimes/tool.toml", &text)]).load().is_ok());
+}
+
+#[test]
 fn names_of_dists_that_do_not_exist_are_refused() {
     let extra = format!("{RUNTIME}[[extra]]\npackage = 'x'\ndists = ['el88']\n");
     let mine = Definitions::new("extra", &[("runtimes/tool.toml", &extra)]);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use super::launchers;
 use super::present::check_present;
+use super::{commands, launchers};
 use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
@@ -107,6 +107,7 @@ fn execute(
     let lock = prefix.lock(options.wait, context.reporter)?;
     prefix.clean(&lock, context.reporter)?;
     check_present(present, prefix)?;
+    commands::check(context, plan, prefix)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {

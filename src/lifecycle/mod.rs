@@ -2,6 +2,7 @@
 //! `planning` and `making`; the prefix keeps them.
 
 mod changes;
+mod commands;
 mod install;
 mod launchers;
 mod life;

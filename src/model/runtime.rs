@@ -63,6 +63,9 @@ pub struct Runtime {
     /// What it does on a host, and what the host must let it: `elsewhere doctor` says which work.
     #[serde(rename = "ability", default)]
     pub abilities: Vec<Ability>,
+    /// Where the definition stands, for messages.
+    #[serde(skip)]
+    pub file: String,
 }
 
 /// A character in the prefix's path by which features of the runtime fail by themselves.
@@ -92,6 +95,10 @@ pub struct Extra {
     /// Only with versions of the runtime's own package within this bound: `< 1.3`.
     #[serde(default)]
     pub when: Option<VersionBound>,
+    /// Only where the dist's own is within this bound: `>= 1.43`. A dist that has it only in other
+    /// versions does without.
+    #[serde(default)]
+    pub version: Option<VersionBound>,
     /// Only for these dists; all when empty.
     #[serde(default)]
     pub dists: Vec<String>,
@@ -251,6 +258,14 @@ impl Runtime {
     #[must_use]
     pub fn faces_containers(&self, extra: &Extra) -> bool {
         self.container_facing.contains(&extra.package)
+    }
+
+    /// A command that `other`, another runtime, has too.
+    #[must_use]
+    pub fn shares_command(&self, other: &Self) -> Option<&str> {
+        let is_its = |name: &&str| other.commands.iter().any(|command| command.name == *name);
+        let names = self.commands.iter().map(|command| command.name.as_str());
+        names.into_iter().find(is_its).filter(|_| self.name != other.name)
     }
 }
 

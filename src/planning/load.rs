@@ -22,13 +22,15 @@ pub(super) fn side_by_side<T: Send>(
     })
 }
 
-/// The definitions of `runtimes`.
+/// The definitions of `runtimes`, which may be in one prefix.
 pub(super) fn target_runtimes<'a>(
     context: Context<'a>,
     runtimes: &[RuntimeRequest],
 ) -> Result<Vec<&'a Runtime>, Error> {
     let definition = |runtime: &RuntimeRequest| Ok(context.catalog.runtime(&runtime.name)?);
-    runtimes.iter().map(definition).collect()
+    let definitions = runtimes.iter().map(definition).collect::<Result<Vec<_>, Error>>()?;
+    context.catalog.check_together(&definitions)?;
+    Ok(definitions)
 }
 
 pub(super) fn load(

@@ -87,7 +87,15 @@ impl Roots {
         let mut named: Vec<PackageId> = named.unwrap_or_default();
         // What took its place serves too, where it is asked for by name.
         named.extend(universe.obsoleting(&named));
-        let candidates = if named.is_empty() { providers.packages } else { named };
+        let mut candidates = if named.is_empty() { providers.packages } else { named };
+        if let Some(bound) = &extra.version
+            && !candidates.is_empty()
+        {
+            candidates.retain(|&id| bound.contains(&universe.package(id).evr.version));
+            if candidates.is_empty() {
+                return Ok(());
+            }
+        }
         let best = policy::best(universe, &candidates);
         let Some(&first) = best.first() else {
             return match extra.optional || providers.by_host {
