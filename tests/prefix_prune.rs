@@ -193,7 +193,7 @@ fn pins_are_kept_with_the_prefix() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     assert!(prefix.pins().unwrap().is_empty());
-    let pins = elsewhere::prefix::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
+    let pins = elsewhere::model::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
     prefix.set_pins(&lock, &pins).unwrap();
     assert_eq!(prefix.pins().unwrap(), pins);
     fs::write(place.join("p/.elsewhere/pins.toml"), "format = 1\n[runtimes]\ncrun = 2\n").unwrap();
