@@ -19,6 +19,7 @@ use crate::tools::limits::Limit;
 use crate::trust::TrustError;
 use crate::unpack::UnpackError;
 use crate::verify::VerifyError;
+use crate::workshop::WorkshopError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
 pub const EXIT_STATUSES: [(u8, &str); 13] = [
@@ -173,6 +174,9 @@ pub enum Error {
     /// The prefix cannot be used or written.
     #[error(transparent)]
     Prefix(#[from] PrefixError),
+    /// A tree cannot be made where it should be, or one that lies somewhere cannot be read.
+    #[error(transparent)]
+    Workshop(#[from] WorkshopError),
     /// A release of this program cannot be used.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -273,7 +277,9 @@ impl Error {
             Self::Sources(error) if error.is_network() => NETWORK,
             Self::Sources(_) => 2,
             Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
+            Self::Workshop(WorkshopError::Damaged { .. }) => 8,
             Self::Prefix(_)
+            | Self::Workshop(_)
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }
@@ -325,6 +331,7 @@ impl Error {
             Self::Audit(error) => error.hint(),
             Self::Smoke(error) => error.hint(),
             Self::Prefix(error) => error.hint(),
+            Self::Workshop(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(

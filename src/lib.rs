@@ -15,8 +15,11 @@
 //! 8. [`unpack`] writes a verified payload into a staged tree, and nowhere else.
 //! 9. [`relocate`] makes the tree movable; [`audit`] proves that nothing it needs is missing.
 //! 10. [`smoke`] runs it; [`launcher`] writes the text of `PREFIX/bin/*`.
-//! 11. [`prefix`] makes it live: staging, generations, swap, receipts, locks.
+//! 11. [`prefix`] makes it live: generations, swap, locks.
 //! 12. [`verify`] holds it against its receipt, any time later.
+//!
+//! A tree is made in a [`workshop::Workshop`]: in a prefix that is its staging, and elsewhere any
+//! directory. Finished, it is a [`workshop::MadeTree`], wherever it lies.
 //!
 //! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
 //! prefix consists of.
@@ -64,3 +67,4 @@ pub(crate) mod tools;
 pub mod trust;
 pub mod unpack;
 pub mod verify;
+pub mod workshop;

@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use elsewhere::prefix::{Prefix, PrefixError, RECEIPT_NAME};
+use elsewhere::model::RECEIPT_NAME;
+use elsewhere::prefix::{Prefix, PrefixError};
 use elsewhere::report::Silent;
 use prefixes::{ARCH, Place, commit, install, live, numbers};
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use elsewhere::model::{Checksum, Receipt, RelPath};
 use serde_json::Value;
@@ -323,4 +324,80 @@ fn older_generations_are_checked_when_asked() {
     site.write("base/Packages/hello-1.0-1.el9.x86_64.rpm", hello("1.0").signed(&site.key));
     site.run("verify", &["--all", "--repair"]).ok();
     assert_eq!(fs::read_to_string(old).unwrap(), "text of 1.0\n");
+}
+
+/// A copy of the live tree; the prefix, the cache and the mirror are gone.
+fn copied(site: &Site) -> PathBuf {
+    let tree = site.scratch.path().join("copy of a tree");
+    let live = fs::canonicalize(path(site, "")).unwrap();
+    run(Command::new("cp").arg("-a").arg(live).arg(&tree));
+    for gone in [site.prefix(), site.cache(), site.mirror()] {
+        fs::rename(&gone, gone.with_extension("gone")).unwrap();
+    }
+    tree
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
+}
+
+#[test]
+fn a_tree_that_lies_elsewhere_is_checked_and_described_by_itself() {
+    let site = installed("verify-tree");
+    let of_prefix = |words: &[&str]| site.run_without_definitions(words).ok().out;
+    let (bill, status) = (of_prefix(&["sbom"]), of_prefix(&["status"]));
+    let tree = copied(&site);
+    let outcome = site.run_at(&tree, &["verify"]).ok();
+    assert_eq!(outcome.out, "");
+    let told = "x86_64: 11 files of 2 packages as they were made";
+    assert!(outcome.err.contains(told), "{}", outcome.err);
+    let json = result(&site.run_at(&tree, &["verify", "--json"]).ok());
+    let found = &json["trees"][0];
+    assert_eq!(found["findings"], serde_json::json!([]));
+    assert_eq!((&found["live"], found.get("generation")), (&false.into(), None));
+    assert_eq!(site.run_at(&tree, &["status"]).ok().out, status.replace("generation 1, ", ""));
+    let json = result(&site.run_at(&tree, &["status", "--json"]).ok());
+    assert_eq!((&json[0]["dist"], json[0].get("generation")), (&"lab".into(), None));
+    assert_eq!(site.run_at(&tree, &["sbom"]).ok().out, bill);
+    // It reads there what is installed.
+    let told = site.run_at(&tree, &["doctor"]).err;
+    assert!(told.contains("hello: no definition here says what it needs"), "{told}");
+    site.run_at(&tree, &["status", "-d", "el9"]).refused(2, "there is lab");
+    site.run_at(&tree, &["verify", "--repair"]).refused(2, "is a tree by itself");
+    fs::write(tree.join("share/hello/text"), "text of 6.6\n").unwrap();
+    let outcome = site.run_at(&tree, &["verify"]).refused(8, "is damaged: 1 finding");
+    assert_eq!(findings(&outcome)["share/hello/text"], "changed");
+    fs::write(tree.join(".elsewhere.json"), "{").unwrap();
+    for command in ["verify", "status", "sbom"] {
+        site.run_at(&tree, &[command]).refused(8, ".elsewhere.json is damaged");
+    }
+    fs::write(tree.join(".elsewhere.json"), "{\"format\": 99}").unwrap();
+    site.run_at(&tree, &["status"]).refused(6, "has format 99, which is newer");
+}
+
+#[test]
+fn where_a_tree_that_lies_elsewhere_came_from_is_proved_by_itself() {
+    let site = installed("verify-tree-deep");
+    let tree = copied(&site);
+    for there in [site.cache(), site.mirror()] {
+        fs::rename(there.with_extension("gone"), there).unwrap();
+    }
+    let repos = site.scratch.path().join("repos");
+    let cache = site.cache();
+    let places = ["--repos", repos.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()];
+    let deep = || site.run_at(&tree, &[&["verify", "--deep"], &places[..]].concat());
+    deep().ok();
+    fs::write(tree.join("share/hello/text"), "text of 6.6\n").unwrap();
+    let receipt = fs::read_to_string(tree.join(".elsewhere.json")).unwrap();
+    let (old, new) = (Checksum::of(b"text of 1.0\n"), Checksum::of(b"text of 6.6\n"));
+    let forged = receipt.replace(&old.to_string(), &new.to_string());
+    fs::write(tree.join(".elsewhere.json"), forged).unwrap();
+    site.run_at(&tree, &["verify"]).ok();
+    let outcome = deep().refused(8, "is damaged: 1 finding");
+    assert!(outcome.err.contains("do not use this tree"), "{}", outcome.err);
+    let told = &findings(&outcome)["share/hello/text"];
+    assert_eq!(told, "the receipt's digest is not its package's");
+    let is_left = |name: &str| name.starts_with("elsewhere.") || name.starts_with("elsewhere-");
+    let mut names = fs::read_dir(site.scratch.path()).unwrap().map(|it| it.unwrap().file_name());
+    assert!(!names.any(|name| is_left(name.to_str().unwrap())), "TMPDIR is clean again");
 }

@@ -23,6 +23,7 @@ use crate::model::{Ability, Arch, Loading, Receipt, RelPath, Request, Runtime, e
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::{Form, Terminal};
+use crate::workshop::MadeTree;
 
 /// Say what works on this machine, and what helps where something does not
 ///
@@ -51,7 +52,7 @@ pub(super) struct Doctor {
     definitions: Definitions,
     #[command(flatten)]
     pub(super) output: Output,
-    /// Where the runtime is, or will be, installed
+    /// Where the runtime is, or will be, installed; or a tree that was copied out of a prefix
     #[arg(value_name = "PREFIX")]
     prefix: Option<PathBuf>,
 }
@@ -173,9 +174,13 @@ impl<'a> Patient<'a> {
         path: Option<&Path>,
         names: &[String],
     ) -> Result<Self, Error> {
-        let prefix = path.map(Prefix::create).transpose()?;
-        let live = match (&prefix, host.facts().arch) {
-            (Some(prefix), Some(arch)) => live(catalog, prefix, arch, host)?,
+        let tree = path.map(MadeTree::open).transpose()?.flatten();
+        let prefix = path.filter(|_| tree.is_none()).map(Prefix::create).transpose()?;
+        let live = match (tree, &prefix, host.facts().arch) {
+            (Some(tree), _, arch) => Some(tree)
+                .filter(|it| arch == Some(it.receipt.arch))
+                .map(|it| (it.path, it.receipt)),
+            (None, Some(prefix), Some(arch)) => live(catalog, prefix, arch, host)?,
             _ => None,
         };
         let (mut names, mut undefined) = (names.to_vec(), Vec::new());

@@ -6,6 +6,7 @@ mod doctor;
 mod document;
 mod history;
 mod install;
+mod installation;
 mod list;
 mod man;
 mod options;

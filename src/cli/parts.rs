@@ -65,19 +65,31 @@ impl PartOf {
         if chosen.is_empty() {
             let there: Vec<String> = there.into_iter().collect();
             let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-            let wanted = escape(wanted);
-            return Err(Error::Usage(format!(
-                "nothing of {wanted} is installed here: there is {}",
-                escape(&there)
-            )));
+            return Err(nothing_of(wanted, &there));
         }
         Ok(chosen)
+    }
+
+    /// Refuses a tree of another dist than the one that is named, if one is.
+    ///
+    /// # Errors
+    /// When it is of another one.
+    pub(super) fn check(&self, receipt: &Receipt) -> Result<(), Error> {
+        match self.dist.as_ref().filter(|wanted| **wanted != receipt.dist) {
+            None => Ok(()),
+            Some(wanted) => Err(nothing_of(wanted, &receipt.dist)),
+        }
     }
 
     /// Whether one dist is named.
     pub(super) fn is_one(&self) -> bool {
         self.dist.is_some()
     }
+}
+
+fn nothing_of(wanted: &str, there: &str) -> Error {
+    let (wanted, there) = (escape(wanted), escape(there));
+    Error::Usage(format!("nothing of {wanted} is installed here: there is {there}"))
 }
 
 /// Every part of `prefix`: what it holds itself, and its members.

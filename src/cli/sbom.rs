@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::document;
+use super::installation::Installation;
 use super::options::Output;
 use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::host;
-use crate::prefix::Prefix;
 use crate::sbom::{self, Format};
 use crate::terminal::Terminal;
 
-/// Write a bill of materials (SBOM) of a prefix
+/// Write a bill of materials (SBOM) of a prefix, or of a tree that was copied out of one
 ///
 /// Lists the runtimes and every package with its version, package URL, licence, digest, source and
 /// signer, as the receipts of the live trees tell. The same prefix gives the same file.
@@ -33,7 +33,7 @@ pub(super) struct Sbom {
     part: PartOf,
     #[command(flatten)]
     pub(super) output: Output,
-    /// Prefix to describe
+    /// Prefix, or tree, to describe
     #[arg(value_name = "PREFIX")]
     prefix: PathBuf,
 }
@@ -41,10 +41,17 @@ pub(super) struct Sbom {
 impl Sbom {
     /// Runs the command.
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&self.prefix)?;
         let mut receipts = Vec::new();
-        for part in self.part.of(&prefix)? {
-            receipts.extend(parts::live(&part)?.into_iter().map(|(_, receipt)| receipt));
+        match Installation::at(&self.prefix)? {
+            Installation::Prefix(prefix) => {
+                for part in self.part.of(&prefix)? {
+                    receipts.extend(parts::live(&part)?.into_iter().map(|(_, receipt)| receipt));
+                }
+            }
+            Installation::Tree(tree) => {
+                self.part.check(&tree.receipt)?;
+                receipts.push(tree.receipt);
+            }
         }
         let made = receipts.iter().map(|receipt| receipt.installed_at).max().unwrap_or(0);
         let document = sbom::write(&receipts, &host::timestamp(made), self.format);

@@ -6,29 +6,31 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::installation::Installation;
 use super::options::Output;
 use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::model::{Receipt, escape};
-use crate::prefix::{Generation, Prefix};
+use crate::prefix::Generation;
 use crate::terminal::Terminal;
 
-/// Show what is installed in a prefix
+/// Show what is installed in a prefix, or in a tree that was copied out of one
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
     pub(super) output: Output,
-    /// Prefix to look at
+    /// Prefix, or tree, to look at
     #[arg(value_name = "PREFIX")]
     prefix: PathBuf,
 }
 
-/// One live tree, as `--json` shows it.
+/// One live tree, or one that lies elsewhere, as `--json` shows it.
 #[derive(Serialize)]
 struct Tree {
-    generation: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
     size: u64,
     #[serde(flatten)]
     receipt: Receipt,
@@ -37,15 +39,20 @@ struct Tree {
 impl Status {
     /// Runs the command.
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&self.prefix)?;
         let mut trees = Vec::new();
-        for part in self.part.of(&prefix)? {
-            let tree = |(generation, receipt): (Generation, Receipt)| Tree {
-                generation: generation.number,
-                size: receipt.size(),
-                receipt,
-            };
-            trees.extend(parts::live(&part)?.into_iter().map(tree));
+        match Installation::at(&self.prefix)? {
+            Installation::Prefix(prefix) => {
+                for part in self.part.of(&prefix)? {
+                    let tree = |(generation, receipt): (Generation, Receipt)| {
+                        Tree::new(Some(generation.number), receipt)
+                    };
+                    trees.extend(parts::live(&part)?.into_iter().map(tree));
+                }
+            }
+            Installation::Tree(tree) => {
+                self.part.check(&tree.receipt)?;
+                trees.push(Tree::new(None, tree.receipt));
+            }
         }
         if self.output.json {
             terminal.output_json(&trees);
@@ -61,6 +68,12 @@ impl Status {
     }
 }
 
+impl Tree {
+    fn new(generation: Option<u32>, receipt: Receipt) -> Self {
+        Self { generation, size: receipt.size(), receipt }
+    }
+}
+
 /// A tree, for people.
 fn describe(tree: &Tree) -> String {
     let receipt = &tree.receipt;
@@ -69,12 +82,13 @@ fn describe(tree: &Tree) -> String {
         .iter()
         .map(|runtime| format!("{} {}", escape(&runtime.name), escape(&runtime.version)))
         .collect();
+    let generation = tree.generation;
+    let generation = generation.map_or(String::new(), |number| format!("generation {number}, "));
     let mut lines = vec![format!(
-        "{}: {} from {}; generation {}, {}, installed {}",
+        "{}: {} from {}; {generation}{}, installed {}",
         receipt.arch,
         names.join(", "),
         receipt.dist,
-        tree.generation,
         HumanBytes(tree.size),
         crate::host::date(receipt.installed_at)
     )];

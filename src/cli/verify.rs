@@ -1,26 +1,29 @@
-//! `elsewhere verify`: whether a prefix is still as it was made, and putting it right.
+//! `elsewhere verify`: whether a prefix or a tree is still as it was made, and putting it right.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::installation::Installation;
 use super::options::{Output, Sources, TrustKeys};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{self, Verification};
-use crate::model::escape;
-use crate::prefix::{Prefix, RECEIPT_NAME};
+use crate::model::{RECEIPT_NAME, escape};
+use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
+use crate::workshop::MadeTree;
 
 /// Check that a prefix is still as it was made, and put back what is damaged
 ///
 /// Compares every file with the digest, mode and link target that it was installed with, looks for
 /// what does not belong there, checks that programs find their libraries, and compares the
 /// launchers in PREFIX/bin. Configuration that you edited and files that you added to etc/ are
-/// named, and are no damage. Exit status 8 says that something is damaged.
+/// named, and are no damage. Exit status 8 says that something is damaged. A tree that was copied
+/// out of a prefix (the directory with .elsewhere.json) can be checked by itself.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -49,7 +52,7 @@ pub(super) struct Verify {
     sources: Sources,
     #[command(flatten)]
     pub(super) output: Output,
-    /// Prefix to check
+    /// Prefix, or tree, to check
     #[arg(value_name = "PREFIX")]
     prefix: PathBuf,
 }
@@ -58,7 +61,10 @@ impl Verify {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let prefix = Prefix::open(&path)?;
+        let prefix = match Installation::at(&path)? {
+            Installation::Prefix(prefix) => prefix,
+            Installation::Tree(tree) => return self.check_tree(&tree, host, terminal),
+        };
         let mut parts = self.part.of(&prefix)?;
         let has_own = parts.iter().any(|part| part.path() == prefix.path());
         if !self.part.is_one() && !has_own {
@@ -78,13 +84,40 @@ impl Verify {
         } else if verification.trees.is_empty() {
             terminal.line("nothing is installed");
         }
-        match verification.damage() {
-            0 => Ok(()),
-            count => {
-                let hint = self.hint(&verification);
-                Err(Error::Damaged { path, count, hint })
-            }
+        let hint = || self.hint(&verification);
+        unless_damaged(path, verification.damage(), hint)
+    }
+
+    /// Checks a tree that lies anywhere.
+    fn check_tree(&self, tree: &MadeTree, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        self.part.check(&tree.receipt)?;
+        if self.repair {
+            return Err(Error::Usage(format!(
+                "{} is a tree by itself and no prefix: copy it anew instead of repairing it",
+                escape(&tree.path.to_string_lossy())
+            )));
         }
+        let verification = if self.deep {
+            let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let context = session.context();
+            let keys = session.keys(&self.trust, false)?;
+            let mut verification = lifecycle::verify_tree(context.catalog, tree, terminal)?;
+            let temporary = host.temporary_dir();
+            lifecycle::verify_tree_origin(context, &keys, tree, &temporary, &mut verification)?;
+            verification
+        } else {
+            let catalog = self.sources.settings(host)?.catalog;
+            lifecycle::verify_tree(&catalog, tree, terminal)?
+        };
+        match self.output.json {
+            true => terminal.output_json(&verification),
+            false => tell(&verification, "", terminal),
+        }
+        let hint = || match has_origin(&verification) {
+            true => "do not use this tree: get another one from where it was made".to_owned(),
+            false => "copy it anew from where it was made".to_owned(),
+        };
+        unless_damaged(tree.path.clone(), verification.damage(), hint)
     }
 
     fn verify(
@@ -114,11 +147,7 @@ impl Verify {
     /// What to type next.
     fn hint(&self, verification: &Verification) -> String {
         let prefix = parts::typed(&self.prefix);
-        let has = |is_it: fn(&Problem) -> bool| {
-            let mut trees = verification.trees.iter().flat_map(|tree| &tree.findings);
-            trees.any(|finding| is_it(&finding.problem))
-        };
-        if has(|problem| matches!(problem, Problem::Origin { .. })) {
+        if has_origin(verification) {
             return "do not use this prefix: install into a new directory".to_owned();
         }
         let is_receipt = |finding: &Finding| {
@@ -134,21 +163,42 @@ impl Verify {
         if !self.repair {
             return format!("to put it right: elsewhere verify --repair {prefix}");
         }
-        match has(|problem| matches!(problem, Problem::Extra)) {
+        match has(verification, |problem| matches!(problem, Problem::Extra)) {
             true => "what does not belong there was left: remove it yourself".to_owned(),
             false => "this cannot be repaired: install into a new directory".to_owned(),
         }
     }
 }
 
+/// That `path` is damaged where there are so many findings.
+fn unless_damaged(path: PathBuf, count: usize, hint: impl Fn() -> String) -> Result<(), Error> {
+    match count {
+        0 => Ok(()),
+        count => Err(Error::Damaged { path, count, hint: hint() }),
+    }
+}
+
+/// Whether a tree has such a problem.
+fn has(verification: &Verification, is_it: fn(&Problem) -> bool) -> bool {
+    let mut trees = verification.trees.iter().flat_map(|tree| &tree.findings);
+    trees.any(|finding| is_it(&finding.problem))
+}
+
+/// Whether a tree is not what its packages make.
+fn has_origin(verification: &Verification) -> bool {
+    has(verification, |problem| matches!(problem, Problem::Origin { .. }))
+}
+
 /// One line per finding, and one about each tree.
 fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
     for tree in &verification.trees {
-        let place = match tree.live {
-            true => format!("{part}{}", tree.arch),
-            false => format!("{part}{} generation {}", tree.arch, tree.generation),
+        let place = match tree.generation.filter(|_| !tree.live) {
+            None => format!("{part}{}", tree.arch),
+            Some(generation) => format!("{part}{} generation {generation}", tree.arch),
         };
-        tree.findings.iter().for_each(|finding| tell_finding(&place, finding, terminal));
+        // In a tree by itself paths begin at its root.
+        let above = if tree.generation.is_some() { place.as_str() } else { "" };
+        tree.findings.iter().for_each(|finding| tell_finding(above, finding, terminal));
         let damage = tree.findings.iter().filter(|finding| finding.problem.is_damage()).count();
         let state = if damage == 0 { "as they were made" } else { "compared" };
         terminal.line(format_args!(
@@ -169,7 +219,7 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
 }
 
 fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {
-    let slash = if finding.path.is_empty() { "" } else { "/" };
+    let slash = if place.is_empty() || finding.path.is_empty() { "" } else { "/" };
     let path = escape(&finding.path);
     terminal.output(format_args!("{place}{slash}{path}: {}", finding.problem));
 }

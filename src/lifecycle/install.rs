@@ -15,12 +15,13 @@ use crate::making::{self, Judge, Making, Rules};
 use crate::metadata::Keys;
 use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan, UnfitPath};
 use crate::planning::{Present, definitions};
-use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError};
+use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError, Staging};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
 use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
+use crate::workshop::{MadeTree, Workshop, WorkshopError};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -119,8 +120,8 @@ fn execute(
         }
     }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
-    let judge = Judge::new(context, options.subject, &wanted, (prefix, &lock))?;
-    let (makings, receipts) =
+    let judge = judge(context, options.subject, &wanted, (prefix, &lock))?;
+    let (stagings, receipts) =
         match make(context, keys, (rules, &judge), prefix, &lock, &wanted, true) {
             Err(Error::Relocate(RelocateError::Stale { path })) => {
                 let reason = format!("{path} changes with its surroundings: nothing is taken over");
@@ -129,13 +130,30 @@ fn execute(
             }
             outcome => outcome?,
         };
-    let launchers = go_live(context, &judge, (prefix, &lock), makings, &receipts, &mut trees)?;
+    let launchers = go_live(context, &judge, (prefix, &lock), stagings, &receipts, &mut trees)?;
     if let Some((arch, program)) = options.program {
         prefix.keep_program(&lock, arch, program, launcher::own)?;
     }
     trees.sort_by_key(|tree| tree.arch);
     let suggestion = suggestion(context, plan, &launchers)?;
     Ok(Installed { trees, launchers, suggestion })
+}
+
+/// What this machine lets `trees` do in `prefix`.
+fn judge<'a>(
+    context: Context<'a>,
+    subject: Option<&'a Arc<Subject>>,
+    trees: &[&TreePlan],
+    (prefix, lock): (&Prefix, &Lock),
+) -> Result<Judge<'a>, Error> {
+    let scratch = trees.first().map(|tree| prefix.scratch(lock, tree.arch)).transpose()?;
+    let place = scratch.as_ref().map_or(prefix.path(), |scratch| scratch.path());
+    Judge::new(context, subject, trees, place).map_err(|error| match error {
+        Error::Smoke(SmokeError::NoExec { source, .. }) => {
+            SmokeError::NoExec { path: prefix.path().to_owned(), source }.into()
+        }
+        error => error,
+    })
 }
 
 /// Refuses a prefix whose path holds a character with which a runtime of the plan does not work.
@@ -181,9 +199,10 @@ fn suggestion(
 
 /// Names the prefix, and what is free there, in a failure for want of space. The stages name the file
 /// that they were at, which says nothing to anybody.
-fn explain_space(prefix: &Prefix, error: Error) -> Error {
+pub(super) fn explain_space(prefix: &Prefix, error: Error) -> Error {
     let source = match &error {
-        Error::Prefix(PrefixError::NoSpace { needed: None, .. }) => None,
+        Error::Prefix(PrefixError::NoSpace { needed: None, .. })
+        | Error::Workshop(WorkshopError::NoSpace { .. }) => None,
         Error::Unpack(UnpackError::Write { source, .. })
         | Error::Relocate(RelocateError::File { source, .. })
         | Error::Smoke(SmokeError::Io { source, .. }) => Some(source.kind()),
@@ -199,27 +218,33 @@ fn explain_space(prefix: &Prefix, error: Error) -> Error {
 }
 
 /// Trees that are whole but not live, with their receipts.
-type Made<'a> = (Vec<Making<'a>>, Vec<Receipt>);
+type Made = (Vec<Staging>, Vec<Receipt>);
 
 /// Makes the trees; with `keep`, takes over from the live ones what stays the same.
-fn make<'a>(
-    context: Context<'a>,
+fn make(
+    context: Context<'_>,
     keys: &Keys<'_>,
     (rules, judge): (Rules, &Judge<'_>),
     prefix: &Prefix,
     lock: &Lock,
-    wanted: &[&'a TreePlan],
+    wanted: &[&TreePlan],
     keep: bool,
-) -> Result<Made<'a>, Error> {
-    let mut makings = Vec::new();
-    let mut needed = 0;
-    for &tree in wanted {
-        let mut making = Making::new(context, tree, prefix.stage(lock, tree.arch)?)?;
+) -> Result<Made, Error> {
+    let mut stagings = Vec::new();
+    for tree in wanted {
+        let mut staging = prefix.stage(lock, tree.arch)?;
         if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
             && let Some(receipt) = prefix.whole_receipt(&live)?
         {
-            making.keep(&live, &receipt, keys)?;
+            staging.take_from(MadeTree { path: live.path, receipt });
         }
+        stagings.push(staging);
+    }
+    let mut makings = Vec::new();
+    let mut needed = 0;
+    for (tree, staging) in wanted.iter().zip(&stagings) {
+        let mut making = Making::new(context, tree, staging)?;
+        making.keep(keys)?;
         needed = making.needed_space().saturating_add(needed);
         makings.push(making);
     }
@@ -228,13 +253,17 @@ fn make<'a>(
         making::fill(context, keys, rules, &makings)?;
     }
     let receipts = thread::scope(|scope| {
-        let finish = |making| finish(context, keys, (rules, judge), prefix, lock, making);
-        let spawn = |making| threads::spawn(scope, move || finish(making));
-        let tasks: Vec<_> = makings.iter().map(spawn).collect();
+        let finish = |(making, staging): (_, &Staging)| {
+            let scratch = prefix.scratch(lock, staging.arch())?;
+            finish(context, keys, (rules, judge), (making, staging), scratch.path())
+        };
+        let spawn = |pair| threads::spawn(scope, move || finish(pair));
+        let tasks: Vec<_> = makings.iter().zip(&stagings).map(spawn).collect();
         let join = |task: Task<'_, _>| task.join().unwrap_or(Err(Error::Panicked));
         tasks.into_iter().map(join).collect::<Result<_, _>>()
     })?;
-    Ok((makings, receipts))
+    drop(makings);
+    Ok((stagings, receipts))
 }
 
 /// Relocates, audits and tries one tree, and writes its receipt. All of it is durable then.
@@ -242,13 +271,11 @@ fn finish(
     context: Context<'_>,
     keys: &Keys<'_>,
     (rules, judge): (Rules, &Judge<'_>),
-    prefix: &Prefix,
-    lock: &Lock,
-    making: &Making<'_>,
+    (making, workshop): (&Making<'_>, &Workshop),
+    scratch: &Path,
 ) -> Result<Receipt, Error> {
-    let scratch = prefix.scratch(lock, making.arch())?;
-    let receipt = making.finish(context, keys, rules, (judge, scratch.path()))?;
-    making.staging.write_receipt(&receipt)?;
+    let receipt = making.finish(context, keys, rules, (judge, scratch))?;
+    workshop.write_receipt(&receipt)?;
     Ok(receipt)
 }
 
@@ -258,13 +285,13 @@ fn go_live(
     context: Context<'_>,
     judge: &Judge<'_>,
     (prefix, lock): (&Prefix, &Lock),
-    makings: Vec<Making<'_>>,
+    stagings: Vec<Staging>,
     receipts: &[Receipt],
     trees: &mut Vec<InstalledTree>,
 ) -> Result<Vec<String>, Error> {
     let mut generations = Vec::new();
-    for making in makings {
-        generations.push(making.staging.commit(lock)?);
+    for staging in stagings {
+        generations.push(staging.commit(lock)?);
     }
     let live = launchers::live(prefix)?;
     let all = live.iter().chain(receipts);

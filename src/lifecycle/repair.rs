@@ -13,7 +13,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::verify::{generations, receipt, rules, verify};
+use super::install::explain_space;
+use super::origin::rules;
+use super::verify::{generations, receipt, verify};
 use super::{Verification, launchers, siblings};
 use crate::context::Context;
 use crate::error::Error;
@@ -61,14 +63,14 @@ pub fn repair(
     // What runs goes first: of older generations not every package may be left.
     under_repair.sort_by_key(|(_, is_live)| !is_live);
     for (generation, _) in under_repair {
-        let findings = before
-            .trees
-            .iter()
-            .find(|tree| (tree.arch, tree.generation) == (generation.arch, generation.number));
+        let findings = before.trees.iter().find(|tree| {
+            (tree.arch, tree.generation) == (generation.arch, Some(generation.number))
+        });
         let findings = findings.map_or(&[][..], |tree| &tree.findings);
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let (lock, generation) = (&lock, &generation);
-            Repair { context, keys, prefix, lock, generation, receipt }.run(findings)?;
+            let repair = Repair { context, keys, prefix, lock, generation, receipt };
+            repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
     if !before.launchers.is_empty() {
@@ -138,11 +140,11 @@ impl Repair<'_> {
         lost: Vec<&'f ReceiptFile>,
     ) -> Result<Vec<&'f ReceiptFile>, Error> {
         let staging = self.prefix.stage(self.lock, plan.arch)?;
-        let making = Making::new(self.context, plan, staging)?;
+        let making = Making::new(self.context, plan, &staging)?;
         let (context, keys) = (self.context, self.keys);
         making::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
         let (_, mut files, _) = making.account(keys);
-        let tree = making.staging.path().to_owned();
+        let tree = staging.path().to_owned();
         if !is_whole {
             self.add_others(&tree, &mut files, &lost)
                 .map_err(|source| Error::Staging { path: tree.clone(), source })?;

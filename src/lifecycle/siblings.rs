@@ -6,9 +6,10 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::error::Error;
 use crate::model::{FileKind, Receipt, ReceiptFile, RelPath};
-use crate::prefix::{Generation, Lock, Prefix, Share};
+use crate::prefix::{Generation, Lock, Prefix};
 use crate::report::Reporter;
 use crate::verify::{self, Finding};
+use crate::workshop::Share;
 
 /// The numbers of the generations that have a damaged file of `generation` as the same file on disk.
 ///
@@ -134,7 +135,7 @@ fn copy(
     }
     let scratch = prefix.scratch(lock, to.arch)?;
     // A file of its own: the next damage is not shared.
-    if !scratch.take_over(from, &[Share { file, is_linkable: false }])? {
+    if !scratch.take_over(&from.path, &[Share { file, is_linkable: false }])? {
         return Ok(false);
     }
     let new = scratch.path().join(&file.path);

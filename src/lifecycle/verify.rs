@@ -1,24 +1,18 @@
-//! Whether what is installed is still what was installed; and, when asked, where it came from.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+//! Whether what is installed, or a tree that lies anywhere, is still what was made.
 
 use super::{launchers, siblings};
 use crate::audit;
 use crate::catalog::Catalog;
-use crate::context::Context;
 use crate::error::Error;
-use crate::making::{self, Making, Rules};
-use crate::metadata::Keys;
-use crate::model::{Aided, Arch, Loading, PackageReceipt, Receipt, ReceiptFile, RelPath, Runtime};
-use crate::planning::definitions::{check_all, made_with, of_definitions, pinned};
-use crate::prefix::{Generation, Prefix, PrefixError, RECEIPT_NAME};
+use crate::making;
+use crate::model::{Arch, RECEIPT_NAME, Receipt, ReceiptFile};
+use crate::planning::definitions::made_with;
+use crate::prefix::{Generation, Prefix, PrefixError};
 use crate::report::Reporter;
 use crate::verify::{self, Finding, Problem, Subject};
+use crate::workshop::MadeTree;
 
-/// What was found in a prefix.
+/// What was found in a prefix, or in a tree that lies elsewhere.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Verification {
     /// Every tree that was looked at.
@@ -34,8 +28,9 @@ pub struct CheckedTree {
     pub part: String,
     /// Its architecture.
     pub arch: Arch,
-    /// The generation's number.
-    pub generation: u32,
+    /// The generation's number; of a tree that is no prefix's there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// Whether it is the one that launchers run.
     pub live: bool,
     /// How many packages its receipt lists.
@@ -47,6 +42,18 @@ pub struct CheckedTree {
     /// The other generations that have a damaged file of it as the same file on disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shares_damage_with: Vec<u32>,
+}
+
+impl CheckedTree {
+    fn new(arch: Arch, generation: Option<u32>, live: bool, findings: Vec<Finding>) -> Self {
+        let (part, shares_damage_with) = (String::new(), Vec::new());
+        Self { part, arch, generation, live, packages: 0, files: 0, findings, shares_damage_with }
+    }
+
+    /// The same with what its receipt lists.
+    fn of(self, receipt: &Receipt) -> Self {
+        Self { packages: receipt.packages.len(), files: receipt.files.len(), ..self }
+    }
 }
 
 impl Verification {
@@ -86,42 +93,44 @@ pub fn verify(
     let mut trees = Vec::new();
     for (generation, live) in generations(prefix, all)? {
         trees.push(match receipt(prefix, &generation)? {
-            Ok(receipt) => check_tree(catalog, prefix, (&generation, live), &receipt, reporter)?,
-            Err(finding) => CheckedTree {
-                part: String::new(),
-                arch: generation.arch,
-                generation: generation.number,
-                live,
-                packages: 0,
-                files: 0,
-                findings: vec![finding],
-                shares_damage_with: Vec::new(),
-            },
+            Ok(receipt) => {
+                let tree = MadeTree { path: generation.path.clone(), receipt };
+                let findings = check_tree(catalog, &tree, || prefix.keeps_modes(), reporter)?;
+                let shares_damage_with = siblings::sharing(prefix, &generation, &findings)?;
+                let number = Some(generation.number);
+                let checked = CheckedTree::new(generation.arch, number, live, findings);
+                CheckedTree { shares_damage_with, ..checked.of(&tree.receipt) }
+            }
+            Err(finding) => {
+                CheckedTree::new(generation.arch, Some(generation.number), live, vec![finding])
+            }
         });
     }
     for arch in Arch::ALL {
-        if let Some(generation) = prefix.lost(arch)? {
-            let Generation { arch, number: generation, .. } = generation;
-            let (part, path) = (String::new(), String::new());
-            let findings = vec![Finding { path, problem: Problem::Unlinked { generation } }];
-            let (live, packages, files) = (true, 0, 0);
-            let shares_damage_with = Vec::new();
-            trees.push(CheckedTree {
-                part,
-                arch,
-                generation,
-                live,
-                packages,
-                files,
-                findings,
-                shares_damage_with,
-            });
+        if let Some(Generation { number: generation, .. }) = prefix.lost(arch)? {
+            let (path, problem) = (String::new(), Problem::Unlinked { generation });
+            let findings = vec![Finding { path, problem }];
+            trees.push(CheckedTree::new(arch, Some(generation), true, findings));
         }
     }
     // The launchers follow from the receipts.
     let is_readable = trees.iter().all(|tree| !tree.live || tree.files > 0);
     let launchers = if is_readable { check_launchers(catalog, prefix)? } else { Vec::new() };
     Ok(Verification { trees, launchers })
+}
+
+/// Checks a tree that lies anywhere. Needs no network, and writes nothing.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_tree(
+    catalog: &Catalog,
+    tree: &MadeTree,
+    reporter: &dyn Reporter,
+) -> Result<Verification, Error> {
+    let findings = check_tree(catalog, tree, || None, reporter)?;
+    let checked = CheckedTree::new(tree.receipt.arch, None, false, findings);
+    Ok(Verification { trees: vec![checked.of(&tree.receipt)], launchers: Vec::new() })
 }
 
 /// The live generations, or all, and which of them are live.
@@ -155,56 +164,44 @@ pub(super) fn receipt(
     }
 }
 
+/// What is not as it was made in `tree`; `keeps_modes` tries whether permissions stay as they are set
+/// there, where it can.
 fn check_tree(
     catalog: &Catalog,
-    prefix: &Prefix,
-    (generation, live): (&Generation, bool),
-    receipt: &Receipt,
+    tree: &MadeTree,
+    keeps_modes: impl Fn() -> Option<bool>,
     reporter: &dyn Reporter,
-) -> Result<CheckedTree, Error> {
+) -> Result<Vec<Finding>, Error> {
+    let receipt = &tree.receipt;
     let with = made_with(catalog, receipt)?;
     let subject = Subject {
-        tree: &generation.path,
+        tree: &tree.path,
         receipt,
         receipt_name: RECEIPT_NAME,
         plugin_directories: &with.plugin_directories(),
     };
     let mut findings = verify::check(&subject, reporter)?;
     let suffices = |finding: &Finding| finding.problem.is_mode_that_suffices();
-    // A prefix may be copied to where permissions are the file system's own. What a receipt says counts
+    // A tree may be copied to where permissions are the file system's own. What a receipt says counts
     // where that cannot be tried only.
-    if findings.iter().any(suffices) && !prefix.keeps_modes().unwrap_or(!receipt.without_modes) {
+    if findings.iter().any(suffices) && !keeps_modes().unwrap_or(!receipt.without_modes) {
         findings.retain(|finding| !suffices(finding));
     }
     // In a damaged tree, what programs lack is most often what is damaged.
     if !findings.iter().any(|finding| finding.problem.is_damage()) {
-        findings.extend(gaps(generation, receipt, &with.host_libraries)?);
+        findings.extend(gaps(tree, &with.host_libraries)?);
     }
-    Ok(CheckedTree {
-        part: String::new(),
-        arch: generation.arch,
-        generation: generation.number,
-        live,
-        packages: receipt.packages.len(),
-        files: receipt.files.len(),
-        shares_damage_with: siblings::sharing(prefix, generation, &findings)?,
-        findings,
-    })
+    Ok(findings)
 }
 
 /// What the programs of the tree lack, on whatever host.
-fn gaps(
-    generation: &Generation,
-    receipt: &Receipt,
-    libraries: &[String],
-) -> Result<Vec<Finding>, Error> {
+fn gaps(tree: &MadeTree, libraries: &[String]) -> Result<Vec<Finding>, Error> {
+    let MadeTree { path, receipt } = tree;
     // The user may have removed configuration; nothing is loaded from there.
     let files: Vec<ReceiptFile> =
         receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
-    let tree = &generation.path;
-    let arch = generation.arch;
-    let loading = making::loading(tree, receipt, &files, libraries)?;
-    let (audit, _) = making::audit_both(tree, arch, &files, libraries, &loading, None)?;
+    let loading = making::loading(path, receipt, &files, libraries)?;
+    let (audit, _) = making::audit_both(path, receipt.arch, &files, libraries, &loading, None)?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
@@ -236,137 +233,4 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
     }
     let wrong = wrong.into_iter();
     Ok(wrong.map(|path| Finding { path, problem: problem.clone() }).collect())
-}
-
-/// Proves once more where every tree of `verification` came from: its packages are brought from
-/// the cache or their sources, verified by the keys that the definitions pin today, and made into
-/// a tree below `temporary`, with which the receipt is compared. Adds findings.
-///
-/// # Errors
-/// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
-pub fn verify_origin(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    prefix: &Prefix,
-    temporary: &Path,
-    verification: &mut Verification,
-) -> Result<(), Error> {
-    let workshop = Workshop::new(temporary)?;
-    let scratch = Prefix::create(&workshop.0)?;
-    let lock = scratch.lock(false, context.reporter)?;
-    for (generation, _) in generations(prefix, true)? {
-        let is_it = |tree: &&mut CheckedTree| {
-            (tree.arch, tree.generation) == (generation.arch, generation.number)
-        };
-        let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
-        let Ok(receipt) = receipt(prefix, &generation)? else { continue };
-        check_all(context.catalog, &receipt)?;
-        let plan = pinned(context, &receipt)?;
-        scratch.check_space(plan.installed_size())?;
-        let making = Making::new(context, &plan, scratch.stage(&lock, plan.arch)?)?;
-        making::fill(context, keys, rules(&receipt), std::slice::from_ref(&making))?;
-        let (packages, mut files, _) = making.account(keys);
-        let relocated = making.relocate(context, &mut files)?;
-        tree.findings.extend(compare(&receipt, &packages, &files));
-        tree.findings.extend(compare_definitions(context.catalog, &receipt));
-        tree.findings.extend(compare_loading(&receipt, &relocated.loading));
-    }
-    Ok(())
-}
-
-/// Packages that were let in unsigned are let in again, and told.
-pub(super) fn rules(receipt: &Receipt) -> Rules {
-    let allow_unsigned = receipt.packages.iter().any(|package| package.signed_by.is_none());
-    Rules { allow_unsigned, now: receipt.installed_at }
-}
-
-/// What the packages say otherwise than the receipt.
-fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (told, proven) in receipt.packages.iter().zip(packages) {
-        // Which keys the user names is this run's business.
-        let trusted_by_user = told.trusted_by_user;
-        let is_same = *told == PackageReceipt { trusted_by_user, ..proven.clone() };
-        let problem = match (&proven.signed_by, is_same) {
-            (None, true) => Problem::Unsigned,
-            (_, true) => continue,
-            _ => origin("the receipt says otherwise than the package"),
-        };
-        findings.push(Finding { path: told.nevra.to_string(), problem });
-    }
-    findings.extend(compare_files(receipt, files));
-    findings
-}
-
-/// What the definitions say otherwise than the receipt does of them.
-fn compare_definitions(catalog: &Catalog, receipt: &Receipt) -> Option<Finding> {
-    let told = receipt.made_with.as_ref()?;
-    // Those that another version brings are others.
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
-    let names = receipt.runtimes.iter().filter_map(|it| catalog.runtime(&it.name).ok());
-    let runtimes: Vec<&Runtime> = names.collect();
-    let is_same = *told == of_definitions(catalog, &receipt.dist, &runtimes);
-    let reason = "the receipt says otherwise than the definitions, unless those changed since";
-    let finding = || Finding { path: RECEIPT_NAME.to_owned(), problem: origin(reason) };
-    (is_same_version && !is_same).then(finding)
-}
-
-fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
-    fn by_path(files: &[ReceiptFile]) -> BTreeMap<&RelPath, &ReceiptFile> {
-        files.iter().map(|file| (&file.path, file)).collect()
-    }
-    let (told, proven) = (by_path(&receipt.files), by_path(files));
-    // Another version may relocate in another way; what packages bring is the same for all.
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
-    let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
-    let difference = |path: &RelPath| match (told.get(path), proven.get(path)) {
-        (Some(told), Some(proven)) if told.packaged_checksum() != proven.packaged_checksum() => {
-            Some("the receipt's digest is not its package's")
-        }
-        (Some(told), Some(proven)) if told != proven => {
-            is_same_version.then_some("the receipt says otherwise than its package")
-        }
-        (Some(_), None) => is_same_version.then_some("no package brings it"),
-        (None, Some(_)) => is_same_version.then_some("the receipt does not list it"),
-        _ => None,
-    };
-    let finding = |path: &RelPath| {
-        let problem = origin(difference(path)?);
-        Some(Finding { path: path.to_string(), problem })
-    };
-    paths.into_iter().filter_map(finding).collect()
-}
-
-/// A receipt that tells programs to look elsewhere than relocation does.
-fn compare_loading(receipt: &Receipt, proven: &Loading) -> Option<Finding> {
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
-    let told = receipt.loading.as_ref().filter(|told| is_same_version && *told != proven)?;
-    let differs = |aided: &&Aided| !proven.aided.contains(aided);
-    let path = told.aided.iter().find(differs).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
-    let problem = origin("the receipt says otherwise where its libraries are");
-    Some(Finding { path: path.to_owned(), problem })
-}
-
-fn origin(reason: &str) -> Problem {
-    Problem::Origin { reason: reason.to_owned() }
-}
-
-/// A directory that nobody else can look into, deleted at the end.
-struct Workshop(PathBuf);
-
-impl Workshop {
-    fn new(temporary: &Path) -> Result<Self, Error> {
-        let path = temporary.join(format!("elsewhere-{}", std::process::id()));
-        // Fails when it is there: somebody else may have made it.
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(Error::Staging { path, source }),
-        }
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -300,7 +300,7 @@ impl<'a> Crew<'a> {
 
     /// Takes from this thread what unpacking needs not, as far as the kernel can.
     fn confine(&self) {
-        let staged: Vec<&Path> = self.trees.iter().map(|tree| tree.staging.path()).collect();
+        let staged: Vec<&Path> = self.trees.iter().map(|tree| tree.path()).collect();
         let confinement = sandbox::confine(&staged);
         if !self.is_confinement_told.swap(true, Ordering::Relaxed) {
             self.context.reporter.detail(confinement.to_string());

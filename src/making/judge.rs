@@ -13,7 +13,6 @@ use crate::context::Context;
 use crate::doctor::{self, Diagnosis, Finding, State, Subject};
 use crate::error::Error;
 use crate::model::{RelPath, SmokeTest, TreePlan};
-use crate::prefix::{Lock, Prefix};
 use crate::smoke::{self, HostJudge, Obstacle, SmokeError};
 use crate::tools::files;
 
@@ -33,24 +32,23 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Asks all that the tests of `trees` need, and whether programs can be run from `prefix`. Without
-    /// a `subject` nothing is asked of the doctor.
+    /// Asks all that the tests of `trees` need, and whether programs can be run from `scratch`, an empty
+    /// directory where trees are made. Without a `subject` nothing is asked of the doctor.
     ///
     /// # Errors
     /// When no program can be run from there, and the trees are meant for this machine; or when the
-    /// prefix cannot be written.
+    /// directory cannot be written.
     pub(crate) fn new(
         context: Context<'a>,
         subject: Option<&'a Arc<Subject>>,
         trees: &[&TreePlan],
-        (prefix, lock): (&Prefix, &Lock),
+        scratch: &Path,
     ) -> Result<Self, Error> {
         let (catalog, distribution) = (context.catalog, context.host.distribution.as_str());
         let mut judge = Self { catalog, distribution, subject, found: Vec::new(), can_run: true };
         let mut native = trees.iter().filter(|tree| context.runs_here(tree.arch, tree.glibc));
         let Some(tree) = native.next() else { return Ok(judge) };
-        let scratch = prefix.scratch(lock, tree.arch)?;
-        match smoke::probe(scratch.path(), tree.arch) {
+        match smoke::probe(scratch, tree.arch) {
             // Where it is moved to, or mounted otherwise, it may well run.
             Err(error @ SmokeError::NoExec { .. }) if context.aim.is_some() => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -59,10 +57,6 @@ impl<'a> Judge<'a> {
                     source.map_or(String::new(), |source| format!(": {source}"))
                 ));
                 judge.can_run = false;
-            }
-            Err(SmokeError::NoExec { source, .. }) => {
-                let path = prefix.path().to_owned();
-                return Err(SmokeError::NoExec { path, source }.into());
             }
             outcome => outcome?,
         }

@@ -1,15 +1,13 @@
-//! Takes files of packages that stay the same over from the live generation: they are not fetched,
+//! Takes files of packages that stay the same over from the tree that was there before: they are not fetched,
 //! proven or decoded again, and not stored twice.
 
 use super::places::urls;
 use crate::error::Error;
 use crate::metadata::Keys;
-use crate::model::{
-    PackageReceipt, PlannedPackage, Receipt, ReceiptFile, Runtime, Taken, TreePlan,
-};
-use crate::prefix::{Generation, Share, Staging};
+use crate::model::{PackageReceipt, PlannedPackage, ReceiptFile, Runtime, Taken, TreePlan};
 use crate::relocate;
 use crate::unpack::Claims;
+use crate::workshop::{MadeTree, Share, Workshop};
 
 /// What was taken over.
 #[derive(Clone, Debug, Default)]
@@ -48,30 +46,28 @@ pub(super) struct Keeper<'a> {
     pub(super) runtimes: &'a [&'a Runtime],
     /// Whose signatures are accepted.
     pub(super) keys: &'a Keys<'a>,
-    /// The live generation.
-    pub(super) live: &'a Generation,
-    /// Its receipt.
-    pub(super) receipt: &'a Receipt,
+    /// The tree that was there before.
+    pub(super) earlier: &'a MadeTree,
 }
 
 impl Keeper<'_> {
-    /// Takes over what can be, into `staging`.
+    /// Takes over what can be, into `workshop`.
     ///
     /// # Errors
-    /// When the prefix cannot be read or written.
-    pub(super) fn keep(&self, staging: &Staging, claims: &Claims) -> Result<Kept, Error> {
+    /// When one of the trees cannot be read or written.
+    pub(super) fn keep(&self, workshop: &Workshop, claims: &Claims) -> Result<Kept, Error> {
         let mut kept = Kept::default();
         for (position, planned) in self.plan.packages.iter().enumerate() {
             // What is bound into containers is little, and lies elsewhere.
             let planned_here = Some(planned).filter(|planned| planned.dist.is_none());
             let Some(installed) = planned_here.and_then(|it| self.installed(it)) else { continue };
             let (name, rules) = (&planned.nevra.name, relocate::RULES);
-            let Some(reusable) = self.receipt.reusable(name, &planned.files, rules) else {
+            let Some(reusable) = self.earlier.receipt.reusable(name, &planned.files, rules) else {
                 continue;
             };
             let share = |file| Share { file, is_linkable: self.is_linkable(file) };
             let shares: Vec<_> = reusable.in_tree.iter().map(share).collect();
-            if !staging.take_over(self.live, &shares)? {
+            if !workshop.take_over(&self.earlier.path, &shares)? {
                 continue;
             }
             claims.hold(name, &reusable.packaged)?;
@@ -86,7 +82,7 @@ impl Keeper<'_> {
         Ok(kept)
     }
 
-    /// The same package in the live generation, if its signature still counts. What the user let in
+    /// The same package in the tree from before, if its signature still counts. What the user let in
     /// without one, or by a key of the user's own, is in already.
     fn installed(&self, planned: &PlannedPackage) -> Option<&PackageReceipt> {
         let is_same = |package: &&PackageReceipt| {
@@ -94,7 +90,7 @@ impl Keeper<'_> {
                 && package.checksum == planned.checksum
                 && package.dist == planned.dist
         };
-        let installed = self.receipt.packages.iter().find(is_same)?;
+        let installed = self.earlier.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);
         let allowed = self.keys.allowed(pins);
         let counts = match &installed.signed_by {

@@ -1,4 +1,4 @@
-//! From a plan to staged trees: [`fill`] brings the packages; then each tree is made relocatable,
+//! From a plan to finished trees: [`fill`] brings the packages; then each tree is made relocatable,
 //! audited and tried out.
 
 use std::path::Path;
@@ -22,11 +22,11 @@ use crate::model::{
     TreePlan,
 };
 use crate::planning::definitions;
-use crate::prefix::{Generation, Staging};
 use crate::relocate::{self, Relocated, Relocation};
 use crate::smoke::{self, Trial};
 use crate::tools::{files, threads};
 use crate::unpack::{Claims, Destination, Unpacked};
+use crate::workshop::Workshop;
 
 /// What an install is allowed and told by its caller.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,28 +43,28 @@ pub(crate) struct Making<'a> {
     runtimes: Vec<&'a Runtime>,
     host_gives: HostGives,
     /// Where it is made.
-    pub(crate) staging: Staging,
-    /// The staged tree.
-    pub(crate) directory: Dir,
+    workshop: &'a Workshop,
+    /// The same, open.
+    directory: Dir,
     /// Which package has what in it.
-    pub(crate) claims: Claims,
+    claims: Claims,
     /// What became of each package, by its position in the plan.
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
-    /// What was taken over from the live generation instead.
+    /// What was taken over from an earlier tree instead.
     kept: Mutex<Kept>,
     /// The part that is bound into containers, where that is of another dist.
     inside: Option<Inside>,
 }
 
 impl<'a> Making<'a> {
-    /// An empty tree for `plan` in `staging`.
+    /// An empty tree for `plan` in `workshop`.
     ///
     /// # Errors
-    /// When a runtime is unknown, or the staging directory cannot be opened.
+    /// When a runtime is unknown, or the workshop cannot be opened.
     pub(crate) fn new(
         context: Context<'a>,
         plan: &'a TreePlan,
-        staging: Staging,
+        workshop: &'a Workshop,
     ) -> Result<Self, Error> {
         let runtimes: Vec<&Runtime> = plan
             .runtimes
@@ -72,26 +72,23 @@ impl<'a> Making<'a> {
             .map(|runtime| context.catalog.runtime(&runtime.name))
             .collect::<Result<_, _>>()?;
         let host_gives = context.catalog.host_gives(&runtimes);
-        let directory = Dir::open_ambient_dir(staging.path(), ambient_authority())
-            .map_err(|source| Error::Staging { path: staging.path().to_owned(), source })?;
-        let inside = Inside::of(context, plan, &directory, &staging)?;
-        let claims = Claims::where_names(staging.folds_case());
+        let directory = Dir::open_ambient_dir(workshop.path(), ambient_authority())
+            .map_err(|source| Error::Staging { path: workshop.path().to_owned(), source })?;
+        let inside = Inside::of(context, plan, &directory, workshop)?;
+        let claims = Claims::where_names(workshop.folds_case());
         let (unpacked, kept) = (Mutex::default(), Mutex::default());
-        Ok(Self { plan, runtimes, host_gives, staging, directory, claims, unpacked, kept, inside })
+        Ok(Self { plan, runtimes, host_gives, workshop, directory, claims, unpacked, kept, inside })
     }
 
-    /// Takes over from `live` the files of packages that stay the same.
+    /// Takes over the files of packages that stay the same from the earlier tree that the workshop
+    /// has, if it has one.
     ///
     /// # Errors
-    /// When the prefix cannot be read or written.
-    pub(crate) fn keep(
-        &mut self,
-        live: &Generation,
-        receipt: &Receipt,
-        keys: &Keys<'_>,
-    ) -> Result<(), Error> {
-        let keeper = Keeper { plan: self.plan, runtimes: &self.runtimes, keys, live, receipt };
-        let kept = keeper.keep(&self.staging, &self.claims)?;
+    /// When one of the trees cannot be read or written.
+    pub(crate) fn keep(&mut self, keys: &Keys<'_>) -> Result<(), Error> {
+        let Some(earlier) = self.workshop.earlier() else { return Ok(()) };
+        let keeper = Keeper { plan: self.plan, runtimes: &self.runtimes, keys, earlier };
+        let kept = keeper.keep(self.workshop, &self.claims)?;
         *self.kept() = kept;
         Ok(())
     }
@@ -106,9 +103,9 @@ impl<'a> Making<'a> {
         }
     }
 
-    /// The tree's architecture.
-    pub(crate) fn arch(&self) -> Arch {
-        self.plan.arch
+    /// Where it is made.
+    pub(crate) fn path(&self) -> &Path {
+        self.workshop.path()
     }
 
     /// What it is to hold.
@@ -130,7 +127,7 @@ impl<'a> Making<'a> {
         *self.kept() = Kept::default();
         self.claims.clear();
         self.inside.iter().for_each(|inside| inside.claims.clear());
-        let path = || self.staging.path().to_owned();
+        let path = || self.workshop.path().to_owned();
         let kept = self.inside.as_ref().map(|_| CONTAINER_DIRECTORY);
         let kept = kept.map(Path::new);
         files::remove_contents(&self.directory, kept)
@@ -165,14 +162,14 @@ impl<'a> Making<'a> {
         let relocated = self.relocate(context, &mut files)?;
         // The disk works while the tree is tried out: nothing changes it any more.
         let (synced, proven) = thread::scope(|scope| {
-            let sync = threads::spawn(scope, || self.staging.sync().map_err(Error::from));
+            let sync = threads::spawn(scope, || self.workshop.sync().map_err(Error::from));
             let proven = self.prove(context, &files, &relocated.loading, (judge, scratch));
             (sync.join().unwrap_or(Err(Error::Panicked)), proven)
         });
         // A disk that is full explains whatever else failed.
         synced?;
         let audit = proven?;
-        self.staging.sync_again()?;
+        self.workshop.sync_again()?;
         let brought = brought.iter().filter_map(|(position, files)| {
             let planned = self.plan.packages.get(*position)?;
             let planned = Some(planned).filter(|planned| planned.dist.is_none())?;
@@ -194,7 +191,7 @@ impl<'a> Making<'a> {
             files,
             loading: Some(relocated.loading),
             reuse: Some(reuse),
-            without_modes: !self.staging.keeps_modes(),
+            without_modes: !self.workshop.keeps_modes(),
             made_with: Some(definitions::of_definitions(
                 context.catalog,
                 &self.plan.dist,
@@ -211,7 +208,7 @@ impl<'a> Making<'a> {
         loading: &Loading,
         (judge, scratch): (&Judge<'_>, &Path),
     ) -> Result<Audit, Error> {
-        let (tree, arch) = (self.staging.path(), self.plan.arch);
+        let (tree, arch) = (self.workshop.path(), self.plan.arch);
         let libraries = &self.host_gives.libraries;
         let target = context.target(arch).and_then(|target| target.glibc());
         let (audit, asked) = audit_both(tree, arch, files, libraries, loading, target)?;
@@ -261,7 +258,7 @@ impl<'a> Making<'a> {
         files: &mut Vec<ReceiptFile>,
     ) -> Result<Relocated, Error> {
         let job = Relocation {
-            tree: self.staging.path(),
+            tree: self.workshop.path(),
             arch: self.plan.arch,
             runtimes: &self.runtimes,
             host_libraries: &self.host_gives.libraries,
@@ -342,10 +339,10 @@ impl Inside {
         context: Context<'_>,
         plan: &TreePlan,
         tree: &Dir,
-        staging: &Staging,
+        workshop: &Workshop,
     ) -> Result<Option<Self>, Error> {
         let Some(dist) = &plan.container_dist else { return Ok(None) };
-        let path = || staging.path().join(CONTAINER_DIRECTORY);
+        let path = || workshop.path().join(CONTAINER_DIRECTORY);
         let make = || -> std::io::Result<Dir> {
             tree.create_dir(CONTAINER_DIRECTORY)?;
             files::set_mode_in(tree, CONTAINER_DIRECTORY, 0o755)?;
@@ -353,7 +350,7 @@ impl Inside {
         };
         let directory = make().map_err(|source| Error::Staging { path: path(), source })?;
         let glibc = context.catalog.dist(dist).ok().map(|dist| dist.glibc);
-        let claims = Claims::where_names(staging.folds_case());
+        let claims = Claims::where_names(workshop.folds_case());
         Ok(Some(Self { directory, claims, glibc }))
     }
 }

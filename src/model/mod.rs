@@ -43,7 +43,8 @@ pub use plan::{
     TreePlan,
 };
 pub use receipt::{
-    CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, Receipt, ReceiptFile,
+    CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
+    ReceiptError, ReceiptFile,
 };
 pub use relpath::{InvalidRelPath, RelPath};
 pub use remedy::{Ability, CHECKS, Remedies, Remedy};

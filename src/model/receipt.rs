@@ -11,6 +11,12 @@ use super::{
 /// The version of the receipt's format that this program writes.
 pub const RECEIPT_FORMAT: u32 = 1;
 
+/// The receipt's name in the root of a tree.
+pub const RECEIPT_NAME: &str = ".elsewhere.json";
+
+/// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
+const PERMISSIONS: u32 = 0o777;
+
 /// The directory of a tree in which every file is configuration.
 pub const CONFIG_DIRECTORY: &str = "etc";
 
@@ -58,7 +64,43 @@ pub struct Receipt {
     pub made_with: Option<MadeWith>,
 }
 
+/// Why a receipt cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// It is no receipt, or says what none does.
+    #[error("{0}")]
+    Damaged(String),
+    /// A newer program wrote it.
+    #[error("it has format {0}, which is newer than this program")]
+    Newer(u32),
+}
+
 impl Receipt {
+    /// The receipt in the bytes of its file.
+    ///
+    /// # Errors
+    /// When it is damaged, or a newer version of this program wrote it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        /// What every format has, whatever else it has.
+        #[derive(Deserialize)]
+        struct FormatOnly {
+            format: u32,
+        }
+        let damaged = |error: serde_json::Error| ReceiptError::Damaged(error.to_string());
+        let FormatOnly { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format > RECEIPT_FORMAT {
+            return Err(ReceiptError::Newer(format));
+        }
+        let receipt: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        // Whoever puts such a file back lends its maker their identity.
+        match receipt.files.iter().find(|file| file.mode & !PERMISSIONS != 0) {
+            None => Ok(receipt),
+            Some(file) => {
+                Err(ReceiptError::Damaged(format!("{} has a mode that no tree has", file.path)))
+            }
+        }
+    }
+
     /// Whether the tree has something at `path`.
     #[must_use]
     pub fn has(&self, path: &RelPath) -> bool {

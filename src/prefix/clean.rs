@@ -5,9 +5,9 @@ use std::fs;
 use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
 use super::history::{History, now};
-use super::layout::{HISTORY_NAME, RECEIPT_NAME};
+use super::layout::HISTORY_NAME;
 use super::{Generation, Lock, Prefix, files};
-use crate::model::Arch;
+use crate::model::{Arch, RECEIPT_NAME};
 use crate::report::Reporter;
 
 impl Prefix {

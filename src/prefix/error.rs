@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Arch, escape, shell_word};
+use crate::tools::space;
+use crate::workshop::WorkshopError;
 
 /// Why a prefix could not be read or changed. What was live before is live still.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +84,7 @@ pub enum PrefixError {
         path: PathBuf,
     },
     /// The disk or the quota is full, or would be.
-    #[error("not enough space at {}{}", shown(.path), amounts(*.needed, *.available))]
+    #[error("not enough space at {}{}", shown(.path), space::amounts(*.needed, *.available))]
     NoSpace {
         /// Where.
         path: PathBuf,
@@ -207,6 +209,21 @@ impl PrefixError {
     }
 }
 
+impl From<WorkshopError> for PrefixError {
+    /// What goes wrong in a workshop of a prefix is the prefix's.
+    fn from(error: WorkshopError) -> Self {
+        match error {
+            WorkshopError::Unfit { path, problem } => Self::Unfit { path, problem },
+            WorkshopError::NoSpace { path, needed, available } => {
+                Self::NoSpace { path, needed, available }
+            }
+            WorkshopError::Damaged { path, problem } => Self::Damaged { path, problem },
+            WorkshopError::NewerFormat { path, format } => Self::NewerFormat { path, format },
+            WorkshopError::Io { action, path, source } => Self::Io { action, path, source },
+        }
+    }
+}
+
 fn io_hint(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -230,7 +247,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) ->
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PrefixError::NoSpace {
             path: path.to_owned(),
             needed: None,
-            available: super::files::available_space(path).ok(),
+            available: space::available(path).ok(),
         },
         _ => PrefixError::Io { action, path: path.to_owned(), source },
     }
@@ -248,24 +265,6 @@ fn typed(path: &Path) -> String {
 
 fn list(arches: &[Arch]) -> String {
     arches.iter().map(|arch| arch.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn amounts(needed: Option<u64>, available: Option<u64>) -> String {
-    match (needed, available) {
-        (Some(needed), Some(available)) => {
-            format!(": {} needed, {} free", size(needed), size(available))
-        }
-        (None, Some(available)) => format!(": {} free (or the quota is used up)", size(available)),
-        _ => String::new(),
-    }
-}
-
-/// Bytes for people, in powers of ten.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
-    }
 }
 
 #[cfg(test)]

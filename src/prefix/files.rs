@@ -1,28 +1,23 @@
 //! Small steps on files that are whole at every instant, and the same under every umask.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::{PrefixError, failed};
 use crate::tools::files;
+pub(super) use crate::tools::files::{remove_tree, unique};
 
 /// Makes a directory with exactly `mode` if it is not there; a set-group-id bit that it inherits
-/// stays, because project directories and their quotas rely on it. Whether it was made.
+/// stays. Whether it was made.
 pub(super) fn make_directory(path: &Path, mode: u32) -> Result<bool, PrefixError> {
-    match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => set_directory_mode(path, mode).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
-        Err(error) => Err(failed("make the directory", path)(error)),
-    }
+    files::make_directory(path, mode).map_err(failed("make the directory", path))
 }
 
 /// Gives a directory exactly `mode`, and keeps its set-group-id bit.
 pub(super) fn set_directory_mode(path: &Path, mode: u32) -> Result<(), PrefixError> {
-    let inherited = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o2000;
-    files::set_mode_at(path, mode | inherited).map_err(failed("set the mode of", path))
+    files::set_directory_mode(path, mode).map_err(failed("set the mode of", path))
 }
 
 /// Makes `path` and the directories above it that are missing, searchable for everyone. Returns
@@ -36,19 +31,6 @@ pub(super) fn make_directories(path: &Path) -> Result<Vec<PathBuf>, PrefixError>
         }
     }
     Ok(made)
-}
-
-/// A name that no other file of this run has, nor one of a run beside it on another machine that
-/// works without locks.
-pub(super) fn unique(directory: &Path, stem: &str) -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("{stem}.{}.{number}", std::process::id()));
-        if fs::symlink_metadata(&path).is_err() {
-            return path;
-        }
-    }
 }
 
 /// Replaces the file `path` by one with these bytes and this mode, in one step, durably. The new
@@ -140,25 +122,6 @@ pub(super) fn discard(
     }
 }
 
-/// Deletes a directory and all in it, directories without write permission included. Symlinks are
-/// deleted, not followed.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        metadata => metadata?,
-    };
-    if !metadata.is_dir() {
-        return fs::remove_file(path);
-    }
-    if metadata.permissions().mode() & 0o700 != 0o700 {
-        files::set_mode_at(path, 0o700)?;
-    }
-    for entry in fs::read_dir(path)? {
-        remove_tree(&entry?.path())?;
-    }
-    fs::remove_dir(path)
-}
-
 /// Reads a file of at most `limit` bytes; `None` when there is none.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrefixError> {
     let file = match File::open(path) {
@@ -172,14 +135,4 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrefixErr
         return Err(PrefixError::Damaged { path: path.to_owned(), problem });
     }
     Ok(Some(bytes))
-}
-
-/// Bytes that an ordinary user can still write at `path`, or where it will be.
-pub(super) fn available_space(path: &Path) -> io::Result<u64> {
-    let there = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
-    let answer = rustix::fs::statvfs(there)?;
-    if answer.f_blocks == 0 {
-        return Err(rustix::io::Errno::NOSYS.into());
-    }
-    Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
 }

@@ -6,14 +6,10 @@ use std::path::PathBuf;
 
 use super::error::{PrefixError, failed};
 use super::history::{Activation, History, now};
-use super::layout::{Layout, RECEIPT_NAME, parse_number};
+use super::layout::{Layout, parse_number};
 use super::{Lock, Prefix, adopt, config, files};
-use crate::model::{Arch, RECEIPT_FORMAT, Receipt};
-
-/// The largest receipt that is read, in bytes: some hundred thousand files.
-const RECEIPT_LIMIT: u64 = 128 << 20;
-/// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
-const PERMISSIONS: u32 = 0o777;
+use crate::model::{Arch, RECEIPT_NAME, Receipt};
+use crate::workshop::read_receipt;
 
 /// A complete tree of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,28 +75,16 @@ impl Prefix {
     /// # Errors
     /// When there is no receipt, it is damaged, or a newer version of this program wrote it.
     pub fn receipt(&self, generation: &Generation) -> Result<Receipt, PrefixError> {
-        let path = generation.path.join(RECEIPT_NAME);
-        let damaged = |problem| PrefixError::Damaged { path: path.clone(), problem };
-        let bytes = match files::read(&path, RECEIPT_LIMIT)? {
+        let receipt = match read_receipt(&generation.path)? {
             None if generation.number == adopt::ADOPTED => return adopt::receipt(generation),
-            bytes => bytes.ok_or_else(|| damaged("it is missing".to_owned()))?,
+            receipt => receipt.ok_or_else(|| "it is missing".to_owned()),
         };
-        let format = serde_json::from_slice::<FormatOnly>(&bytes)
-            .map_err(|error| damaged(error.to_string()))?
-            .format;
-        if format > RECEIPT_FORMAT {
-            return Err(PrefixError::NewerFormat { path, format });
-        }
-        let receipt: Receipt =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if receipt.arch != generation.arch {
-            return Err(damaged(format!("it is for {}", receipt.arch)));
-        }
-        // Whoever puts such a file back lends its maker their identity.
-        match receipt.files.iter().find(|file| file.mode & !PERMISSIONS != 0) {
-            None => Ok(receipt),
-            Some(file) => Err(damaged(format!("{} has a mode that no tree has", file.path))),
-        }
+        let of_arch = receipt.and_then(|receipt| match receipt.arch == generation.arch {
+            true => Ok(receipt),
+            false => Err(format!("it is for {}", receipt.arch)),
+        });
+        let path = || generation.path.join(RECEIPT_NAME);
+        of_arch.map_err(|problem| PrefixError::Damaged { path: path(), problem })
     }
 
     /// The same; `None` where the receipt is damaged, so that nobody knows.
@@ -230,10 +214,4 @@ impl Prefix {
             _ => files::sync_directory(&self.layout.root),
         }
     }
-}
-
-/// The part of a receipt that every format has.
-#[derive(serde::Deserialize)]
-struct FormatOnly {
-    format: u32,
 }

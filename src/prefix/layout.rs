@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use super::error::{PrefixError, failed};
 use crate::model::Arch;
 
-/// The receipt's name in the root of a tree.
-pub const RECEIPT_NAME: &str = ".elsewhere.json";
-
 /// The history's name, beside the generations.
 pub(super) const HISTORY_NAME: &str = "history.json";
 

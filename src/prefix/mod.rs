@@ -41,7 +41,6 @@ mod pins;
 mod program;
 mod prune;
 mod repair;
-mod share;
 mod staging;
 
 use std::fs;
@@ -52,14 +51,12 @@ pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use history::Activation;
-pub use layout::RECEIPT_NAME;
 pub use lock::Lock;
 pub use prune::{Pruned, RolledBack};
-pub use share::Share;
 pub use staging::Staging;
 
-use crate::model::{Arch, RelPath};
-use crate::tools::files as steps;
+use crate::model::{Arch, RECEIPT_NAME, RelPath};
+use crate::tools::space;
 use error::failed;
 use layout::Layout;
 
@@ -157,7 +154,7 @@ impl Prefix {
     /// # Errors
     /// When the file system does not answer.
     pub fn available_space(&self) -> Result<u64, PrefixError> {
-        files::available_space(&self.layout.root)
+        space::available(&self.layout.root)
             .map_err(failed("ask for free space at", &self.layout.root))
     }
 
@@ -166,16 +163,12 @@ impl Prefix {
     /// # Errors
     /// [`PrefixError::NoSpace`] when they cannot.
     pub fn check_space(&self, needed: u64) -> Result<(), PrefixError> {
-        let available = match files::available_space(&self.layout.root) {
-            // Not every file system tells: writing will.
-            Err(error) if steps::is_refusal(&error) => return Ok(()),
-            available => available.map_err(failed("ask for free space at", &self.layout.root))?,
-        };
-        if available >= needed {
-            return Ok(());
-        }
         let path = self.layout.root.clone();
-        Err(PrefixError::NoSpace { path, needed: Some(needed), available: Some(available) })
+        match space::shortage(&path, needed) {
+            Ok(None) => Ok(()),
+            Ok(available) => Err(PrefixError::NoSpace { path, needed: Some(needed), available }),
+            Err(error) => Err(failed("ask for free space at", &path)(error)),
+        }
     }
 }
 

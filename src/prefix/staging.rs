@@ -1,31 +1,23 @@
 //! A tree that is being made: nothing links to it, and nobody else can look into it.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 
 use super::error::{PrefixError, failed};
-use super::layout::RECEIPT_NAME;
-use super::share::Inabilities;
 use super::{Generation, Lock, Prefix, files};
-use crate::model::{Arch, Receipt};
-use crate::tools::files as steps;
+use crate::model::Arch;
 use crate::tools::manners::Manners;
+use crate::workshop::Workshop;
 
-/// An unfinished tree. Deleted when dropped, unless [`Staging::commit`] made it a generation. Drop
-/// it before the [`Lock`].
+/// The workshop of an unfinished tree of a prefix. Deleted when dropped, unless [`Staging::commit`]
+/// made it a generation. Drop it before the [`Lock`].
 #[derive(Debug)]
 pub struct Staging {
     prefix: Prefix,
     arch: Arch,
-    /// Empty once committed.
-    path: Option<PathBuf>,
+    workshop: Workshop,
     /// The number of the generation whose place it has already, where directories cannot be renamed.
     number: Option<u32>,
-    manners: Manners,
-    /// Files that could not be synced while they may run.
-    unsynced: AtomicBool,
-    pub(super) inabilities: Inabilities,
 }
 
 impl Prefix {
@@ -65,10 +57,8 @@ impl Prefix {
         arch: Arch,
         manners: Manners,
     ) -> Result<Staging, PrefixError> {
-        files::make_directory(&path, 0o700)?;
-        let (prefix, inabilities) = (self.clone(), Inabilities::default());
-        let (path, number, unsynced) = (Some(path), None, AtomicBool::new(false));
-        Ok(Staging { prefix, arch, path, number, manners, unsynced, inabilities })
+        let workshop = Workshop::make(path, manners)?;
+        Ok(Staging { prefix: self.clone(), arch, workshop, number: None })
     }
 
     /// How the prefix's file system behaves, tried once.
@@ -100,79 +90,25 @@ impl Prefix {
     }
 }
 
+impl Deref for Staging {
+    type Target = Workshop;
+
+    fn deref(&self) -> &Workshop {
+        &self.workshop
+    }
+}
+
+impl DerefMut for Staging {
+    fn deref_mut(&mut self) -> &mut Workshop {
+        &mut self.workshop
+    }
+}
+
 impl Staging {
-    /// The tree's root.
+    /// The architecture of the tree.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        self.path.as_deref().unwrap_or(Path::new(""))
-    }
-
-    /// Whether permissions stay as they are set here.
-    #[must_use]
-    pub fn keeps_modes(&self) -> bool {
-        self.manners.keeps_modes
-    }
-
-    /// Whether names that differ only in case are the same here.
-    #[must_use]
-    pub fn folds_case(&self) -> bool {
-        self.manners.folds_case
-    }
-
-    /// Writes the receipt into the tree's root.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), PrefixError> {
-        let path = self.path().join(RECEIPT_NAME);
-        let bytes = serde_json::to_vec_pretty(receipt).map_err(|error| PrefixError::Damaged {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
-        files::write(&path, &bytes, 0o644, self.path())
-    }
-
-    /// Makes every file of the tree durable.
-    ///
-    /// # Errors
-    /// When the disk is full or fails: some file systems say so only now.
-    pub fn sync(&self) -> Result<(), PrefixError> {
-        // One call writes all at once. It does not report every failure on older kernels, so each
-        // file is asked too, which costs next to nothing then.
-        if let Ok(directory) = File::open(self.path()) {
-            let _ = rustix::fs::syncfs(directory);
-        }
-        self.sync_each(self.path(), steps::sync)
-    }
-
-    /// Syncs once more, where files can only be synced by who may write to them: when none of them runs.
-    ///
-    /// # Errors
-    /// As [`Staging::sync`].
-    pub fn sync_again(&self) -> Result<(), PrefixError> {
-        match self.unsynced.load(Ordering::Relaxed) {
-            true => self.sync_each(self.path(), steps::sync_as_writer),
-            false => Ok(()),
-        }
-    }
-
-    /// Syncs every file of a tree by `sync`, and every directory.
-    fn sync_each(
-        &self,
-        path: &Path,
-        sync: fn(&Path) -> std::io::Result<bool>,
-    ) -> Result<(), PrefixError> {
-        for entry in fs::read_dir(path).map_err(failed("read", path))? {
-            let entry = entry.map_err(failed("read", path))?;
-            let kind = entry.file_type().map_err(failed("read", path))?;
-            let path = entry.path();
-            if kind.is_dir() {
-                self.sync_each(&path, sync)?;
-            } else if kind.is_file() && !sync(&path).map_err(failed("sync", &path))? {
-                self.unsynced.store(true, Ordering::Relaxed);
-            }
-        }
-        files::sync_directory(path)
+    pub fn arch(&self) -> Arch {
+        self.arch
     }
 
     /// Makes the tree a generation with a number of its own. It is not live yet.
@@ -188,7 +124,7 @@ impl Staging {
         if self.number.is_none() {
             files::rename(self.path(), &generation.path)?;
         }
-        self.path = None;
+        self.workshop.release();
         files::sync_directory(&self.prefix.layout.hidden())?;
         Ok(generation)
     }
@@ -196,10 +132,8 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // What cannot be deleted now is `Prefix::clean`'s.
-            let _ = files::remove_tree(path);
-        }
+        // What cannot be deleted now is `Prefix::clean`'s.
+        self.workshop.discard();
         let _ = self.prefix.discard_if_bare(self.arch);
     }
 }

@@ -1,11 +1,12 @@
 //! Steps on files that not every file system takes. What is refused and only cosmetic is let be; what is
 //! refused and can be done in another way is done so.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, MetadataExt as _, Permissions, PermissionsExt};
@@ -152,4 +153,52 @@ pub(crate) fn remove_contents(directory: &Dir, kept: Option<&Path>) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// Makes a directory with exactly `mode` if it is not there; a set-group-id bit that it inherits
+/// stays, because project directories and their quotas rely on it. Whether it was made.
+pub(crate) fn make_directory(path: &Path, mode: u32) -> io::Result<bool> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => set_directory_mode(path, mode).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a directory exactly `mode`, and keeps its set-group-id bit.
+pub(crate) fn set_directory_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let inherited = fs::metadata(path)?.mode() & 0o2000;
+    set_mode_at(path, mode | inherited)
+}
+
+/// A name that no other file of this run has, nor one of a run beside it on another machine that
+/// works without locks.
+pub(crate) fn unique(directory: &Path, stem: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!("{stem}.{}.{number}", std::process::id()));
+        if fs::symlink_metadata(&path).is_err() {
+            return path;
+        }
+    }
+}
+
+/// Deletes a directory and all in it, directories without write permission included. Symlinks are
+/// deleted, not followed.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !metadata.is_dir() {
+        return fs::remove_file(path);
+    }
+    if metadata.mode() & 0o700 != 0o700 {
+        set_mode_at(path, 0o700)?;
+    }
+    for entry in fs::read_dir(path)? {
+        remove_tree(&entry?.path())?;
+    }
+    fs::remove_dir(path)
 }

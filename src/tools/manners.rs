@@ -9,7 +9,7 @@ use std::path::Path;
 use super::files;
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manners {
     /// Why there can be no prefix.
     pub(crate) obstacle: Option<&'static str>,

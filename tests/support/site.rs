@@ -197,6 +197,11 @@ impl Site {
 
     /// Runs `elsewhere WORDS … PREFIX` with this site's mirror and cache, without its definitions.
     pub fn run_without_definitions(&self, words: &[&str]) -> Outcome {
+        self.run_at(&self.prefix(), words)
+    }
+
+    /// Runs `elsewhere WORDS … PLACE` with this site's mirror and cache, without its definitions.
+    pub fn run_at(&self, place: &Path, words: &[&str]) -> Outcome {
         let mut run = Command::new(PROGRAM.unwrap());
         run.env_clear()
             .env("HOME", self.scratch.path().join("home"))
@@ -204,7 +209,7 @@ impl Site {
             .env("PATH", "/usr/bin:/bin")
             .env("XDG_CACHE_HOME", self.scratch.path())
             .env("ELSEWHERE_MIRROR", self.mirror());
-        Outcome::of(run.args(words).arg(self.prefix()).output().unwrap())
+        Outcome::of(run.args(words).arg(place).output().unwrap())
     }
 
     /// What `elsewhere status` says.

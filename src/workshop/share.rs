@@ -1,4 +1,4 @@
-//! Files of one generation in another: by reflink where the file system can, else by a hard link,
+//! Files of one tree in another: by reflink where the file system can, else by a hard link,
 //! else as a copy. What may be written to in place is never linked.
 
 use std::collections::HashMap;
@@ -8,10 +8,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{PrefixError, failed};
-use super::{Generation, Staging, files};
-use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile};
-use crate::tools::files as steps;
+use super::Workshop;
+use super::error::{WorkshopError, failed};
+use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath};
+use crate::tools::files;
 
 /// What the file system was found not to be able to do: it is not asked again.
 #[derive(Debug, Default)]
@@ -23,25 +23,25 @@ pub(super) struct Inabilities {
 /// A file to take over.
 #[derive(Clone, Debug)]
 pub struct Share<'a> {
-    /// What it is in the generation that it comes from.
+    /// What it is in the tree that it comes from.
     pub file: &'a ReceiptFile,
     /// Whether it may be the same file on disk, because nothing writes to it in place.
     pub is_linkable: bool,
 }
 
-impl Staging {
-    /// Puts `files` of `from` into this tree, with the directories above them. False, and nothing
+impl Workshop {
+    /// Puts `files` of the tree at `from` into this tree, with the directories above them. False, and nothing
     /// but directories is there, when one of them is not in `from` as it is said to be. What is there
     /// already stays.
     ///
     /// # Errors
-    /// When the prefix cannot be read or written.
-    pub fn take_over(&self, from: &Generation, files: &[Share<'_>]) -> Result<bool, PrefixError> {
-        let mut session = Session { staging: self, from, put: Vec::new(), inodes: HashMap::new() };
-        for share in files {
+    /// When one of the trees cannot be read or written.
+    pub fn take_over(&self, from: &Path, shares: &[Share<'_>]) -> Result<bool, WorkshopError> {
+        let mut session = Session { workshop: self, from, put: Vec::new(), inodes: HashMap::new() };
+        for share in shares {
             if !session.put(share)? {
                 for path in session.put {
-                    files::remove_file(&path)?;
+                    fs::remove_file(&path).map_err(failed("remove", &path))?;
                 }
                 return Ok(false);
             }
@@ -52,8 +52,8 @@ impl Staging {
 
 /// One package's way from one tree into another.
 struct Session<'a> {
-    staging: &'a Staging,
-    from: &'a Generation,
+    workshop: &'a Workshop,
+    from: &'a Path,
     /// What was made so far.
     put: Vec<PathBuf>,
     /// Hard links stay hard links: where each file of several names is now.
@@ -62,15 +62,15 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Puts one file. False when it is not as it is said to be.
-    fn put(&mut self, share: &Share<'_>) -> Result<bool, PrefixError> {
-        let path = self.staging.path().join(&share.file.path);
+    fn put(&mut self, share: &Share<'_>) -> Result<bool, WorkshopError> {
+        let path = self.workshop.path().join(&share.file.path);
         if !self.make_parents(&share.file.path)? {
             return Ok(false);
         }
         let is_there = fs::symlink_metadata(&path).is_ok();
         match &share.file.kind {
             FileKind::Directory => {
-                return Ok(is_there || files::make_directory(&path, 0o755)?);
+                return Ok(is_there || make_directory(&path)?);
             }
             _ if is_there => return Ok(true),
             FileKind::Symlink { target } => {
@@ -87,13 +87,13 @@ impl Session<'_> {
     }
 
     /// Makes the directories above `path`. False when something else is in the way.
-    fn make_parents(&self, path: &crate::model::RelPath) -> Result<bool, PrefixError> {
+    fn make_parents(&self, path: &RelPath) -> Result<bool, WorkshopError> {
         let Some(parent) = path.parent() else { return Ok(true) };
-        let directory = self.staging.path().join(&parent);
+        let directory = self.workshop.path().join(&parent);
         match fs::symlink_metadata(&directory) {
             Ok(metadata) => Ok(metadata.is_dir()),
             Err(_) if !self.make_parents(&parent)? => Ok(false),
-            Err(_) => files::make_directory(&directory, 0o755),
+            Err(_) => make_directory(&directory),
         }
     }
 
@@ -102,14 +102,14 @@ impl Session<'_> {
         share: &Share<'_>,
         checksum: &Checksum,
         path: &Path,
-    ) -> Result<bool, PrefixError> {
-        let source = self.from.path.join(&share.file.path);
+    ) -> Result<bool, WorkshopError> {
+        let source = self.from.join(&share.file.path);
         let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
         let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(&source);
         let Ok(mut file) = opened else { return Ok(false) };
         let metadata = file.metadata().map_err(failed("read", &source))?;
         let mode = metadata.permissions().mode() & 0o7777;
-        if !metadata.is_file() || (self.staging.keeps_modes() && mode != share.file.mode) {
+        if !metadata.is_file() || (self.workshop.keeps_modes() && mode != share.file.mode) {
             return Ok(false);
         }
         let inode = (metadata.dev(), metadata.ino());
@@ -135,8 +135,8 @@ impl Session<'_> {
         is_linkable: bool,
         path: &Path,
         checksum: &Checksum,
-    ) -> Result<bool, PrefixError> {
-        let cannot = &self.staging.inabilities;
+    ) -> Result<bool, WorkshopError> {
+        let cannot = &self.workshop.inabilities;
         if !cannot.reflink.load(Ordering::Relaxed) {
             match make(file, path, |new| Ok(rustix::fs::ioctl_ficlone(new, &*file)?)) {
                 Ok(()) => return Ok(true),
@@ -165,10 +165,14 @@ impl Session<'_> {
         make(file, path, copy).map_err(failed("write", path))?;
         let is_whole = copied.as_ref() == Some(checksum);
         if !is_whole {
-            files::remove_file(path)?;
+            fs::remove_file(path).map_err(failed("remove", path))?;
         }
         Ok(is_whole)
     }
+}
+
+fn make_directory(path: &Path) -> Result<bool, WorkshopError> {
+    files::make_directory(path, 0o755).map_err(failed("make the directory", path))
 }
 
 /// Makes the file `path`, fills it, and gives it the mode and the time of `like`.
@@ -177,8 +181,8 @@ fn make(like: &File, path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) ->
     let mode = metadata.permissions().mode() & 0o777;
     let new = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
     let finish = || {
-        steps::set_mode(&new, mode)?;
-        steps::set_time(&new, metadata.modified());
+        files::set_mode(&new, mode)?;
+        files::set_time(&new, metadata.modified());
         Ok(())
     };
     let result = fill(&new).and_then(|()| finish());

@@ -1,0 +1,157 @@
+//! Where a tree came from, proved once more: its packages are verified by the keys that the definitions pin
+//! today and made into a tree anew, with which its receipt is compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::verify::{CheckedTree, Verification, generations, receipt};
+use crate::catalog::Catalog;
+use crate::context::Context;
+use crate::error::Error;
+use crate::making::{self, Making, Rules};
+use crate::metadata::Keys;
+use crate::model::{
+    Aided, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
+};
+use crate::planning::definitions::{check_all, of_definitions, pinned};
+use crate::prefix::Prefix;
+use crate::verify::{Finding, Problem};
+use crate::workshop::{MadeTree, Workshop};
+
+/// Proves once more where every tree of `verification` came from: its packages are brought from
+/// the cache or their sources, verified by the keys that the definitions pin today, and made into
+/// a tree below `temporary`, with which the receipt is compared. Adds findings.
+///
+/// # Errors
+/// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
+pub fn verify_origin(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    prefix: &Prefix,
+    temporary: &Path,
+    verification: &mut Verification,
+) -> Result<(), Error> {
+    for (generation, _) in generations(prefix, true)? {
+        let is_it = |tree: &&mut CheckedTree| {
+            (tree.arch, tree.generation) == (generation.arch, Some(generation.number))
+        };
+        let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
+        let Ok(receipt) = receipt(prefix, &generation)? else { continue };
+        tree.findings.extend(prove(context, keys, &receipt, temporary)?);
+    }
+    Ok(())
+}
+
+/// The same for one tree that lies anywhere.
+///
+/// # Errors
+/// As [`verify_origin`].
+pub fn verify_tree_origin(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    tree: &MadeTree,
+    temporary: &Path,
+    verification: &mut Verification,
+) -> Result<(), Error> {
+    let findings = prove(context, keys, &tree.receipt, temporary)?;
+    verification.trees.iter_mut().for_each(|tree| tree.findings.extend(findings.iter().cloned()));
+    Ok(())
+}
+
+/// Makes the tree with `receipt` anew below `temporary`, and tells what is otherwise.
+fn prove(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    receipt: &Receipt,
+    temporary: &Path,
+) -> Result<Vec<Finding>, Error> {
+    check_all(context.catalog, receipt)?;
+    let plan = pinned(context, receipt)?;
+    let workshop = Workshop::temporary(temporary)?;
+    workshop.check_space(plan.installed_size())?;
+    let making = Making::new(context, &plan, &workshop)?;
+    making::fill(context, keys, rules(receipt), std::slice::from_ref(&making))?;
+    let (packages, mut files, _) = making.account(keys);
+    let relocated = making.relocate(context, &mut files)?;
+    let mut findings = compare(receipt, &packages, &files);
+    findings.extend(compare_definitions(context.catalog, receipt));
+    findings.extend(compare_loading(receipt, &relocated.loading));
+    Ok(findings)
+}
+
+/// Packages that were let in unsigned are let in again, and told.
+pub(super) fn rules(receipt: &Receipt) -> Rules {
+    let allow_unsigned = receipt.packages.iter().any(|package| package.signed_by.is_none());
+    Rules { allow_unsigned, now: receipt.installed_at }
+}
+
+/// What the packages say otherwise than the receipt.
+fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (told, proven) in receipt.packages.iter().zip(packages) {
+        // Which keys the user names is this run's business.
+        let trusted_by_user = told.trusted_by_user;
+        let is_same = *told == PackageReceipt { trusted_by_user, ..proven.clone() };
+        let problem = match (&proven.signed_by, is_same) {
+            (None, true) => Problem::Unsigned,
+            (_, true) => continue,
+            _ => origin("the receipt says otherwise than the package"),
+        };
+        findings.push(Finding { path: told.nevra.to_string(), problem });
+    }
+    findings.extend(compare_files(receipt, files));
+    findings
+}
+
+/// What the definitions say otherwise than the receipt does of them.
+fn compare_definitions(catalog: &Catalog, receipt: &Receipt) -> Option<Finding> {
+    let told = receipt.made_with.as_ref()?;
+    // Those that another version brings are others.
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let names = receipt.runtimes.iter().filter_map(|it| catalog.runtime(&it.name).ok());
+    let runtimes: Vec<&Runtime> = names.collect();
+    let is_same = *told == of_definitions(catalog, &receipt.dist, &runtimes);
+    let reason = "the receipt says otherwise than the definitions, unless those changed since";
+    let finding = || Finding { path: RECEIPT_NAME.to_owned(), problem: origin(reason) };
+    (is_same_version && !is_same).then(finding)
+}
+
+fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
+    fn by_path(files: &[ReceiptFile]) -> BTreeMap<&RelPath, &ReceiptFile> {
+        files.iter().map(|file| (&file.path, file)).collect()
+    }
+    let (told, proven) = (by_path(&receipt.files), by_path(files));
+    // Another version may relocate in another way; what packages bring is the same for all.
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
+    let difference = |path: &RelPath| match (told.get(path), proven.get(path)) {
+        (Some(told), Some(proven)) if told.packaged_checksum() != proven.packaged_checksum() => {
+            Some("the receipt's digest is not its package's")
+        }
+        (Some(told), Some(proven)) if told != proven => {
+            is_same_version.then_some("the receipt says otherwise than its package")
+        }
+        (Some(_), None) => is_same_version.then_some("no package brings it"),
+        (None, Some(_)) => is_same_version.then_some("the receipt does not list it"),
+        _ => None,
+    };
+    let finding = |path: &RelPath| {
+        let problem = origin(difference(path)?);
+        Some(Finding { path: path.to_string(), problem })
+    };
+    paths.into_iter().filter_map(finding).collect()
+}
+
+/// A receipt that tells programs to look elsewhere than relocation does.
+fn compare_loading(receipt: &Receipt, proven: &Loading) -> Option<Finding> {
+    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
+    let told = receipt.loading.as_ref().filter(|told| is_same_version && *told != proven)?;
+    let differs = |aided: &&Aided| !proven.aided.contains(aided);
+    let path = told.aided.iter().find(differs).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
+    let problem = origin("the receipt says otherwise where its libraries are");
+    Some(Finding { path: path.to_owned(), problem })
+}
+
+fn origin(reason: &str) -> Problem {
+    Problem::Origin { reason: reason.to_owned() }
+}
