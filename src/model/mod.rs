@@ -4,6 +4,7 @@ mod aim;
 mod arch;
 mod digest;
 mod dist;
+mod file;
 mod host;
 mod loading;
 mod lock;
@@ -18,6 +19,7 @@ mod remedy;
 mod request;
 mod reuse;
 mod runtime;
+mod strings;
 mod text;
 mod version_order;
 mod wishes;
@@ -29,24 +31,17 @@ pub use dist::{
     DecidedBy, Dist, Fingerprint, InvalidFingerprint, KeyPin, Origin, Repository, RepositoryCost,
     RepositoryPriority,
 };
+pub use file::{CONFIG_DIRECTORY, FileKind, ReceiptFile};
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use loading::{Aided, LAUNCHED_DIRECTORY, Loading};
 pub use lock::LockError;
 pub use made_with::{MadeWith, RuntimeMade};
 pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub use nevra::{Evr, Nevra};
-pub use package::{
-    Comparison, Index, Interner, NameHash, Package, Provide, Relation, SetAside, StrId, Weak,
-};
-pub use plan::{
-    CONTAINER_DIRECTORY, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source,
-    TreePlan,
-};
-pub use receipt::{
-    CONFIG_DIRECTORY, FileKind, PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
-    ReceiptError, ReceiptFile,
-};
-pub use relpath::{InvalidRelPath, RelPath};
+pub use package::{Comparison, Index, Package, Provide, Relation, SetAside, Weak};
+pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
+pub use receipt::{PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptError};
+pub use relpath::{CONTAINER_DIRECTORY, InvalidRelPath, RelPath};
 pub use remedy::{Ability, CHECKS, Remedies, Remedy};
 pub use request::{Pins, Request, RuntimeRequest};
 pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
@@ -54,6 +49,7 @@ pub use runtime::{
     Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, UnfitPath,
     VersionBound,
 };
+pub use strings::{Interner, NameHash, StrId};
 pub use text::{escape, shell_word};
 pub use wishes::{Claims, Wishes, means_repository};
 

@@ -8,10 +8,6 @@ use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 /// The version of the lock file's format that this program reads and writes.
 pub const PLAN_FORMAT: u32 = 1;
 
-/// The directory of a tree that holds what is bound into containers, where that comes from another
-/// dist than the rest: a tree of its own, so that neither finds the other's libraries.
-pub const CONTAINER_DIRECTORY: &str = "container";
-
 /// Everything that an install will do, for every architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,7 +81,7 @@ pub struct PlannedPackage {
     #[serde(flatten)]
     pub nevra: Nevra,
     /// The dist, where it is the tree's [`TreePlan::container_dist`]: the package then goes into
-    /// [`CONTAINER_DIRECTORY`].
+    /// [`CONTAINER_DIRECTORY`](super::CONTAINER_DIRECTORY).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dist: Option<String>,
     /// Id of the [`Source`]; `DIST/ID` where the package has a dist of its own.

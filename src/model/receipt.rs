@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::file::find;
 use super::{
-    Arch, CONTAINER_DIRECTORY, Checksum, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra,
-    PlannedPackage, PlannedRuntime, Reason, RelPath, Reuse, Source, TreePlan, total,
+    Arch, Checksum, FileKind, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra, PlannedPackage,
+    PlannedRuntime, Reason, ReceiptFile, RelPath, Reusable, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -16,9 +17,6 @@ pub const RECEIPT_NAME: &str = ".elsewhere.json";
 
 /// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
 const PERMISSIONS: u32 = 0o777;
-
-/// The directory of a tree in which every file is configuration.
-pub const CONFIG_DIRECTORY: &str = "etc";
 
 /// The account of one complete tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +102,20 @@ impl Receipt {
     /// Whether the tree has something at `path`.
     #[must_use]
     pub fn has(&self, path: &RelPath) -> bool {
-        self.files.binary_search_by(|file| file.path.cmp(path)).is_ok()
+        self.file(path).is_some()
+    }
+
+    /// What the tree has at `path`.
+    #[must_use]
+    pub fn file(&self, path: &RelPath) -> Option<&ReceiptFile> {
+        find(&self.files, path)
+    }
+
+    /// What the package `name`, of which `only` some files are wanted unless that is empty, has in
+    /// this tree. `None` where it cannot be taken over by the rules `relocator`.
+    #[must_use]
+    pub fn reusable(&self, name: &str, only: &[RelPath], relocator: u32) -> Option<Reusable> {
+        self.reuse.as_ref()?.reusable(&self.files, name, only, relocator)
     }
 
     /// Bytes of all regular files.
@@ -193,79 +204,6 @@ impl PackageReceipt {
             checksum: self.checksum.clone(),
             files: self.files.clone(),
             reason: self.reason.clone(),
-        }
-    }
-}
-
-/// What a path of a tree is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
-pub enum FileKind {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File {
-        /// Bytes.
-        size: u64,
-        /// Digest of the file in the tree.
-        checksum: Checksum,
-        /// Digest of the file in its package, where relocation changed it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        packaged: Option<Checksum>,
-    },
-    /// A symlink and its text.
-    Symlink {
-        /// The link's text.
-        target: String,
-    },
-}
-
-/// One path of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptFile {
-    /// Where it is.
-    pub path: RelPath,
-    /// What it is.
-    #[serde(flatten)]
-    pub kind: FileKind,
-    /// Permission bits; meaningless for symlinks.
-    pub mode: u32,
-    /// The package's name; `None` for what the runtime's file declares (links, directories).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub package: Option<String>,
-    /// Whether the package marks it `%config`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub config: bool,
-}
-
-impl ReceiptFile {
-    /// Whether the user may change it: what a package marks `%config`, and everything below
-    /// [`CONFIG_DIRECTORY`].
-    #[must_use]
-    pub fn is_config(&self) -> bool {
-        self.config || self.path.as_path().starts_with(CONFIG_DIRECTORY)
-    }
-
-    /// Whether it is a symlink.
-    #[must_use]
-    pub fn is_symlink(&self) -> bool {
-        matches!(self.kind, FileKind::Symlink { .. })
-    }
-
-    /// Whether it is part of what is bound into containers, where that is of another dist.
-    #[must_use]
-    pub fn is_inside(&self) -> bool {
-        self.path.as_path().starts_with(CONTAINER_DIRECTORY)
-    }
-
-    /// The digest that a regular file had in its package.
-    #[must_use]
-    pub fn packaged_checksum(&self) -> Option<&Checksum> {
-        match &self.kind {
-            FileKind::File { checksum, packaged, .. } => {
-                Some(packaged.as_ref().unwrap_or(checksum))
-            }
-            FileKind::Directory | FileKind::Symlink { .. } => None,
         }
     }
 }

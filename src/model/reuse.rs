@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileKind, Receipt, ReceiptFile, RelPath};
+use super::file::find;
+use super::{FileKind, ReceiptFile, RelPath};
 
 /// The part of a receipt that is about taking files over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,18 +85,23 @@ impl Reuse {
         };
         Self { relocator, packages: packages.filter_map(reusable).collect() }
     }
-}
 
-impl Receipt {
     /// What the package `name`, of which `only` some files are wanted unless that is empty, has in
-    /// this tree. `None` where it cannot be taken over by the rules `relocator`.
-    #[must_use]
-    pub fn reusable(&self, name: &str, only: &[RelPath], relocator: u32) -> Option<Reusable> {
-        let reuse = self.reuse.as_ref().filter(|reuse| reuse.relocator == relocator)?;
-        let package = reuse.packages.get(name).filter(|package| package.only == only)?;
+    /// a tree of `files`, sorted by path. `None` where it cannot be taken over by the rules
+    /// `relocator`.
+    pub(super) fn reusable(
+        &self,
+        files: &[ReceiptFile],
+        name: &str,
+        only: &[RelPath],
+        relocator: u32,
+    ) -> Option<Reusable> {
+        let package = self.packages.get(name).filter(|package| package.only == only)?;
+        if self.relocator != relocator {
+            return None;
+        }
         let mut run_paths = BTreeMap::new();
-        let mut packaged: BTreeMap<RelPath, ReceiptFile> = self
-            .files
+        let mut packaged: BTreeMap<RelPath, ReceiptFile> = files
             .iter()
             .filter(|file| file.package.as_deref() == Some(name) && !file.is_inside())
             .map(|file| (file.path.clone(), file.clone()))
@@ -110,7 +116,7 @@ impl Receipt {
         for (path, file) in packaged {
             let mut in_tree = file.clone();
             if matches!(file.kind, FileKind::File { .. }) {
-                in_tree.kind = self.file(&path)?.kind.clone();
+                in_tree.kind = find(files, &path)?.kind.clone();
                 reusable.taken.insert(path.clone(), run_paths.remove(&path).flatten());
             }
             reusable.packaged.push(file);
@@ -118,16 +124,6 @@ impl Receipt {
         }
         Some(reusable)
     }
-
-    /// What the tree has at `path`.
-    #[must_use]
-    pub fn file(&self, path: &RelPath) -> Option<&ReceiptFile> {
-        find(&self.files, path)
-    }
-}
-
-fn find<'a>(files: &'a [ReceiptFile], path: &RelPath) -> Option<&'a ReceiptFile> {
-    files.binary_search_by(|file| file.path.cmp(path)).ok().and_then(|at| files.get(at))
 }
 
 /// What the package brought and the tree has otherwise; `None` when it cannot be told from the two
@@ -164,7 +160,7 @@ fn differing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Arch, Checksum, RECEIPT_FORMAT};
+    use crate::model::{Arch, Checksum, RECEIPT_FORMAT, Receipt};
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
