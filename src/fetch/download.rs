@@ -6,11 +6,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::header::{HeaderMap, HeaderValue, RANGE};
 
 use super::cache::Partial;
 use super::error::Failure;
-use super::http::Answer;
 use super::location::Place;
 use super::ranges::Watch;
 use super::{FetchError, Fetched, Fetcher, Reason, Stream, local};
@@ -191,7 +190,7 @@ impl Fetcher<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
         let mut answer = self.http.get(url, range(partial.length), self.reporter)?;
-        let goes_on = continues(&answer, partial.length);
+        let goes_on = answer.continues(partial.length);
         if !goes_on {
             partial.restart()?;
         }
@@ -332,14 +331,6 @@ fn range(length: u64) -> HeaderMap {
         headers.insert(RANGE, value);
     }
     headers
-}
-
-/// Whether the answer goes on after `length` bytes.
-pub(super) fn continues(answer: &Answer<'_>, length: u64) -> bool {
-    let start = answer.header(&CONTENT_RANGE).and_then(|value| {
-        value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse::<u64>().ok()
-    });
-    answer.status == 206 && start == Some(length)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Request};
-use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Proxy, Url};
 
@@ -194,6 +194,14 @@ impl Answer<'_> {
     /// A header's value, where it is plain text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether it goes on after the first `length` bytes of the file.
+    pub(super) fn continues(&self, length: u64) -> bool {
+        let start = self.header(&CONTENT_RANGE).and_then(|value| {
+            value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse::<u64>().ok()
+        });
+        self.status == 206 && start == Some(length)
     }
 
     /// The next piece of the body; `None` at its end.

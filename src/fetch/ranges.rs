@@ -135,7 +135,7 @@ impl Fetcher<'_> {
             headers.insert(RANGE, value);
         }
         let mut answer = self.http.get(pieces.url, headers, self.reporter)?;
-        if !super::download::continues(&answer, start) {
+        if !answer.continues(start) {
             return Err(Reason::Broken("the server did not send the part asked for".into()).into());
         }
         let mut at = start;
