@@ -16,7 +16,6 @@ use pgp::types::{Duration, KeyDetails, PublicParams, Tag, Timestamp};
 use crate::model::Fingerprint;
 
 use super::key_file;
-use super::signature::names_nobody;
 
 /// The fewest bits of an RSA key that may sign packages. EL's oldest keys have as many.
 const MIN_RSA_BITS: u16 = 2048;
@@ -145,6 +144,11 @@ impl Signer {
             SignerKey::Subkey(key) => signature.verify(key, data).is_ok(),
         }
     }
+}
+
+/// Whether a signature leaves open whose it is.
+pub(super) fn names_nobody(signature: &Signature) -> bool {
+    signature.issuer_key_id().is_empty() && signature.issuer_fingerprint().is_empty()
 }
 
 /// A key and its kind, in words.

@@ -6,7 +6,7 @@ use crate::model::Fingerprint;
 
 use super::certificate::{Certificate, fingerprint};
 use super::key_file::KeyFile;
-use super::{SignedBy, TrustError, signature};
+use super::{SignatureProblem, SignedBy, TrustError, signature};
 
 /// Certificates, each in here because its full fingerprint was pinned or because the user named
 /// its file. Which of them may vouch for something is said anew at every use.
@@ -85,7 +85,7 @@ impl Keyring {
     ) -> Result<SignedBy, TrustError> {
         let signatures = signature::parse(signature);
         if signatures.is_empty() && !signature.is_empty() {
-            return Err(TrustError::Signature(signature::SignatureProblem::Unreadable));
+            return Err(TrustError::Signature(SignatureProblem::Unreadable));
         }
         signature::verify(&signatures, data, self.among(allowed)).map_err(TrustError::Signature)
     }

@@ -16,6 +16,7 @@ mod keyring;
 mod local;
 mod package;
 mod packets;
+mod problem;
 mod signature;
 
 pub use blob::Malformed;
@@ -24,4 +25,5 @@ pub use header::{Compression, FileFlags, FileType, Header, HeaderFile};
 pub use keyring::Keyring;
 pub use local::{LocalPackage, LocalRelation, read_local};
 pub use package::{Policy, Proof, Verified, open};
-pub use signature::{SignatureProblem, SignedBy};
+pub use problem::SignatureProblem;
+pub use signature::SignedBy;

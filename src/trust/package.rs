@@ -6,8 +6,7 @@ use std::io::{self, Read};
 use crate::model::{Checksum, Digester, Fingerprint, PlannedPackage, escape};
 
 use super::blob::{self, Blob, Malformed};
-use super::signature::{self, SignatureProblem};
-use super::{Header, Keyring, SignedBy, TrustError};
+use super::{Header, Keyring, SignatureProblem, SignedBy, TrustError, signature};
 
 /// Tags of the signature header that hold OpenPGP signatures over the header alone: RSA, the
 /// elliptic curves (under DSA's name), and RPM 6's list of signatures in base64.

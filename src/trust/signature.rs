@@ -7,7 +7,8 @@ use pgp::packet::{Packet, Signature, SignatureType};
 
 use crate::model::Fingerprint;
 
-use super::certificate::{Certificate, Standing};
+use super::SignatureProblem;
+use super::certificate::{Certificate, Standing, names_nobody};
 use super::packets::{Block, Label, RawPacket, bare_block, blocks};
 
 /// More signatures than anybody puts side by side.
@@ -20,40 +21,6 @@ pub struct SignedBy {
     pub fingerprint: Fingerprint,
     /// When, in seconds since 1970, as the signature itself says.
     pub signed_at: Option<u64>,
-}
-
-/// Why a signature does not count. In the order of what says most, least first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum SignatureProblem {
-    /// There is none.
-    #[error("it is not signed")]
-    Missing,
-    /// The bytes are no OpenPGP signature, or one of a kind that is not for data.
-    #[error("its signature cannot be read as an OpenPGP signature over data")]
-    Unreadable,
-    /// It is by none of the accepted keys.
-    #[error("it is signed by key {0}, which is none of those accepted for it")]
-    UnknownKey(String),
-    /// It rests on a hash algorithm that can be forged.
-    #[error("its signature uses {0}, which can be forged; SHA-256 or better is needed")]
-    Weak(String),
-    /// The key was not valid when the signature was made.
-    #[error("it is signed by key {0} at a time when that key had expired or did not exist")]
-    Outside(Fingerprint),
-    /// The key is revoked.
-    #[error("it is signed by key {0}, which was revoked")]
-    Revoked(Fingerprint),
-    /// The signature names an accepted key and does not match the data.
-    #[error("its signature by key {0} does not match: it was changed after it was signed")]
-    Bad(Fingerprint),
-}
-
-impl SignatureProblem {
-    /// Whether this says no more than that the origin is unknown, which `--allow-unsigned` lets
-    /// pass. A signature that is wrong never passes.
-    pub(super) fn is_lack_of_proof(&self) -> bool {
-        matches!(self, Self::Missing | Self::Unreadable | Self::UnknownKey(_) | Self::Weak(_))
-    }
 }
 
 /// The signatures in `bytes`, armored in as many blocks as there are, or not. Whatever else is there
@@ -135,11 +102,6 @@ fn check_hash(signature: &Signature) -> Result<(), SignatureProblem> {
         Some(other) => Err(SignatureProblem::Weak(other.to_string())),
         None => Err(SignatureProblem::Unreadable),
     }
-}
-
-/// Whether a signature leaves open whose it is.
-pub(super) fn names_nobody(signature: &Signature) -> bool {
-    signature.issuer_key_id().is_empty() && signature.issuer_fingerprint().is_empty()
 }
 
 /// The key that a signature names, for messages.
