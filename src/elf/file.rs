@@ -9,16 +9,14 @@ use object::elf::{
 };
 use object::pod;
 
-use super::segment::{SECTION_SIZE, SEGMENT_SIZE, read_sections, read_segments};
-use super::versions::{Required, read_provided, read_required};
-use super::{Abi, Dynamic, ElfError, Section, Segment, Source, dynamic, property};
+use super::segment::{SECTION_SIZE, SEGMENT_SIZE, offset_of, read_sections, read_segments};
+use super::versions::{Required, VersionTables};
+use super::{Abi, Dynamic, ElfError, Section, Segment, Source, Strings, dynamic, property};
 
 /// Bytes of string table that are read at most. The largest real one has about 10 MB.
 const LARGEST_STRINGS: u64 = 32 << 20;
 /// `PATH_MAX`: the kernel takes no longer interpreter.
 const LONGEST_INTERPRETER: u64 = 4096;
-/// The longest name or run path that is believed.
-const LONGEST_STRING: usize = 4096;
 /// glibc loads `libgcc_s` when one of these is called, without naming it in `DT_NEEDED`.
 const LIBGCC_CALLERS: [&str; 3] = ["pthread_exit", "pthread_cancel", "backtrace"];
 /// What loads a library while the program runs.
@@ -52,7 +50,7 @@ pub(crate) struct Elf {
     /// The dynamic section; `None` in static programs.
     pub(crate) dynamic: Option<Dynamic>,
     /// The strings that the dynamic section refers to.
-    pub(crate) strings: Vec<u8>,
+    pub(crate) strings: Strings,
     /// What it asks of the loader.
     pub(crate) linkage: Linkage,
 }
@@ -126,7 +124,7 @@ impl Elf {
             sections_at: header.e_shoff.get(endian),
             section_count: if has_sections { header.e_shnum.get(endian) } else { 0 },
             dynamic: None,
-            strings: Vec::new(),
+            strings: Strings::default(),
             linkage: Linkage::default(),
         };
         if elf.is_detached(source) {
@@ -163,68 +161,46 @@ impl Elf {
 
     /// The position in the file of the byte that is at `address` in memory.
     pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
-        let holder = self.segments.iter().find(|segment| {
-            segment.is_loaded()
-                && address >= segment.address
-                && address - segment.address < segment.file_size
-        })?;
-        (address - holder.address).checked_add(holder.offset)
+        offset_of(&self.segments, address)
     }
 
-    /// The string at `offset` of the dynamic strings.
-    pub(crate) fn string(&self, offset: u64) -> Result<String, ElfError> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = self.strings.get(start..).unwrap_or_default();
-        let end = rest.iter().take(LONGEST_STRING).position(|byte| *byte == 0);
-        let bytes = end
-            .and_then(|end| rest.get(..end))
-            .ok_or(ElfError::Malformed("a name has no end, or lies outside the string table"))?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(ElfError::Malformed("a name is not UTF-8")),
-        }
-    }
-
-    fn read_strings<S: Source + ?Sized>(&self, source: &S) -> Result<Vec<u8>, ElfError> {
-        let Some(dynamic) = &self.dynamic else { return Ok(Vec::new()) };
+    fn read_strings<S: Source + ?Sized>(&self, source: &S) -> Result<Strings, ElfError> {
+        let Some(dynamic) = &self.dynamic else { return Ok(Strings::default()) };
         let (Some(address), Some(size)) = (dynamic.value(DT_STRTAB), dynamic.value(DT_STRSZ))
         else {
-            return Ok(Vec::new());
+            return Ok(Strings::default());
         };
         let offset = self
             .offset_of(address)
             .ok_or(ElfError::Malformed("the string table is in no segment"))?;
-        source.bytes(offset, size, LARGEST_STRINGS)
+        source.bytes(offset, size, LARGEST_STRINGS).map(Strings::new)
     }
 
     fn read_linkage<S: Source + ?Sized>(&self, source: &S) -> Result<Linkage, ElfError> {
         let mut linkage = Linkage {
             interpreter: self.read_interpreter(source)?,
-            x86_64_level: property::x86_64_level(source, self)?,
+            x86_64_level: property::x86_64_level(source, self.endian, &self.segments)?,
             ..Linkage::default()
         };
         let Some(dynamic) = &self.dynamic else { return Ok(linkage) };
-        let text = |tag| dynamic.value(tag).map(|offset| self.string(offset)).transpose();
+        let text = |tag| dynamic.value(tag).map(|offset| self.strings.at(offset)).transpose();
         linkage.soname = text(DT_SONAME)?;
         linkage.rpath = text(DT_RPATH)?;
         linkage.runpath = text(DT_RUNPATH)?;
         linkage.needed = self.read_needed(dynamic)?;
-        linkage.required = read_required(source, self, dynamic)?;
-        linkage.provided = read_provided(source, self, dynamic)?;
-        linkage.may_load_libgcc = self.has_any_string(&LIBGCC_CALLERS);
-        linkage.may_load_others = self.has_any_string(&OPENERS);
+        let (endian, segments, strings) = (self.endian, &self.segments, &self.strings);
+        let versions = VersionTables { endian, segments, dynamic, strings };
+        linkage.required = versions.required(source)?;
+        linkage.provided = versions.provided(source)?;
+        linkage.may_load_libgcc = strings.has_any(&LIBGCC_CALLERS);
+        linkage.may_load_others = strings.has_any(&OPENERS);
         Ok(linkage)
-    }
-
-    fn has_any_string(&self, wanted: &[&str]) -> bool {
-        let mut strings = self.strings.split(|byte| *byte == 0);
-        strings.any(|string| wanted.iter().any(|wanted| wanted.as_bytes() == string))
     }
 
     fn read_needed(&self, dynamic: &Dynamic) -> Result<Vec<String>, ElfError> {
         let (mut needed, mut seen) = (Vec::new(), BTreeSet::new());
         for offset in dynamic.values(DT_NEEDED) {
-            let name = self.string(offset)?;
+            let name = self.strings.at(offset)?;
             if seen.insert(name.clone()) {
                 needed.push(name);
             }

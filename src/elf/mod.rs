@@ -8,6 +8,7 @@ mod file;
 mod property;
 mod segment;
 mod source;
+mod strings;
 mod survey;
 mod versions;
 mod walk;
@@ -16,6 +17,7 @@ pub(crate) use dynamic::{Dynamic, Entry};
 pub(crate) use file::{Elf, Linkage, Reading};
 pub(crate) use segment::{Section, Segment};
 pub(crate) use source::{Overlay, Patch, Source};
+pub(crate) use strings::Strings;
 pub(crate) use survey::{Object, Survey, Unopened, host_has, origin_directory};
 pub(crate) use walk::{Led, Places};
 

@@ -5,7 +5,7 @@
 use object::Endianness;
 use object::elf::PT_GNU_PROPERTY;
 
-use super::{Elf, ElfError, Source};
+use super::{ElfError, Segment, Source};
 
 /// `NT_GNU_PROPERTY_TYPE_0`.
 const PROPERTY_NOTE: u32 = 5;
@@ -14,10 +14,14 @@ const X86_ISA_NEEDED: u32 = 0xc000_8002;
 /// Real notes have 16 to 64 bytes.
 const LARGEST_NOTE: u64 = 64 << 10;
 
-/// The x86-64 level (1 to 4) that `elf` says it needs; 0 when it says nothing.
-pub(super) fn x86_64_level<S: Source + ?Sized>(source: &S, elf: &Elf) -> Result<u8, ElfError> {
-    let is_x86 = elf.endian == Endianness::Little;
-    let note = elf.segments.iter().find(|segment| segment.kind == PT_GNU_PROPERTY);
+/// The x86-64 level (1 to 4) that a file of these `segments` says it needs; 0 when it says nothing.
+pub(super) fn x86_64_level<S: Source + ?Sized>(
+    source: &S,
+    endian: Endianness,
+    segments: &[Segment],
+) -> Result<u8, ElfError> {
+    let is_x86 = endian == Endianness::Little;
+    let note = segments.iter().find(|segment| segment.kind == PT_GNU_PROPERTY);
     let Some(note) = note.filter(|_| is_x86) else { return Ok(0) };
     let bytes = source.bytes(note.offset, note.file_size, LARGEST_NOTE)?;
     Ok(needed_isa(&bytes).map_or(0, level))

@@ -71,6 +71,16 @@ impl Segment {
     }
 }
 
+/// The position in the file of the byte that is at `address` in memory.
+pub(super) fn offset_of(segments: &[Segment], address: u64) -> Option<u64> {
+    let holder = segments.iter().find(|segment| {
+        segment.is_loaded()
+            && address >= segment.address
+            && address - segment.address < segment.file_size
+    })?;
+    (address - holder.address).checked_add(holder.offset)
+}
+
 /// Reads `count` program headers at `offset`.
 pub(super) fn read_segments<S: Source + ?Sized>(
     source: &S,

@@ -8,7 +8,8 @@ use object::elf::{
     SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_STRTAB, SectionType,
 };
 
-use super::layout::{TABLES, Unchangeable};
+use super::entries::TABLES;
+use super::unchangeable::Unchangeable;
 use crate::elf::{Elf, Section, Segment, Source};
 
 /// Size of a program header in bytes.

@@ -1,7 +1,8 @@
 //! What kernel and loader demand of a file, checked before a rewritten one counts.
 
 use super::block::SEGMENT_SIZE;
-use super::layout::{TABLES, Unchangeable};
+use super::entries::TABLES;
+use super::unchangeable::Unchangeable;
 use crate::elf::{Abi, Elf, Linkage, Reading, Segment, Source};
 
 /// Checks that `source` is a file of `abi` that asks and gives what `wanted` says, and that it

@@ -7,7 +7,8 @@ use object::elf::{
 };
 use object::{Endianness, pod};
 
-use super::layout::{self, Unchangeable};
+use super::entries::{dynamic_patch, kept_entries};
+use super::unchangeable::Unchangeable;
 use crate::elf::{Elf, Entry, Linkage, Patch, Source};
 
 /// The largest real libraries have some 5 MB of dynamic symbols.
@@ -25,7 +26,7 @@ pub(super) fn plan<S: Source + ?Sized>(
 ) -> Result<Option<Vec<Patch>>, Unchangeable> {
     let mut wanted = rpath.as_bytes().to_vec();
     wanted.push(0);
-    let there = elf.strings.windows(wanted.len()).position(|window| window == wanted);
+    let there = elf.strings.bytes().windows(wanted.len()).position(|window| window == wanted);
     let (place, text) = match there {
         Some(place) => (place as u64, None),
         None => {
@@ -35,9 +36,9 @@ pub(super) fn plan<S: Source + ?Sized>(
             (place, Some(Patch { offset, bytes: wanted }))
         }
     };
-    let mut entries = layout::kept_entries(elf);
+    let mut entries = kept_entries(elf);
     entries.push(Entry { tag: DT_RPATH, value: place });
-    let Ok(patch) = layout::dynamic_patch(elf, entries) else { return Ok(None) };
+    let Ok(patch) = dynamic_patch(elf, entries) else { return Ok(None) };
     Ok(Some(text.into_iter().chain([patch]).collect()))
 }
 
@@ -50,7 +51,7 @@ fn strings_offset(elf: &Elf) -> Option<u64> {
 fn room<S: Source + ?Sized>(source: &S, elf: &Elf, size: u64) -> Result<Option<u64>, Unchangeable> {
     let Some(dynamic) = &elf.dynamic else { return Ok(None) };
     for place in dynamic.values(DT_RUNPATH).chain(dynamic.values(DT_RPATH)) {
-        let old = elf.string(place)?;
+        let old = elf.strings.at(place)?;
         let (start, end) = (place, place.saturating_add(old.len() as u64 + 1));
         if end - start < size || is_a_versions(&elf.linkage, &old) {
             continue;
@@ -71,7 +72,7 @@ fn reaches(elf: &Elf, name: u64, start: u64, end: u64) -> bool {
     }
     // One that begins before may end with what begins at `start`.
     let range = usize::try_from(name).ok().zip(usize::try_from(start).ok());
-    let between = range.and_then(|(name, start)| elf.strings.get(name..start));
+    let between = range.and_then(|(name, start)| elf.strings.bytes().get(name..start));
     between.is_none_or(|between| !between.contains(&0))
 }
 

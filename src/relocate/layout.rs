@@ -9,42 +9,23 @@
 //! it lies in that place, or has no spare entry.
 
 use object::elf::{
-    DT_GNU_HASH, DT_HASH, DT_RELACOUNT, DT_RELCOUNT, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB,
-    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, DynamicTag, FileHeader64, PF_R, PF_W, PT_DYNAMIC,
-    PT_LOAD, PT_PHDR, SHT_DYNAMIC, SHT_STRTAB,
+    DT_RPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PF_R, PF_W, PT_DYNAMIC, PT_LOAD, PT_PHDR,
+    SHT_DYNAMIC, SHT_STRTAB,
 };
 use object::endian::{U16, U64};
 use object::{Endianness, pod};
 
 use super::block::{Block, SEGMENT_SIZE, Slot};
+use super::entries::{TABLES, dynamic_patch, kept_entries};
+use super::symbols::MovedSection;
+use super::unchangeable::Unchangeable;
 use super::{check, in_place, symbols};
-use crate::elf::{
-    Abi, Dynamic, Elf, ElfError, Entry, Linkage, Overlay, Patch, Section, Segment, Source,
-};
+use crate::elf::{Abi, Dynamic, Elf, Entry, Linkage, Overlay, Patch, Section, Segment, Source};
 
-/// Entries that point to tables which may lie anywhere: nothing but these entries refers to them.
-pub(super) const TABLES: [DynamicTag; 7] =
-    [DT_HASH, DT_GNU_HASH, DT_STRTAB, DT_SYMTAB, DT_VERSYM, DT_VERDEF, DT_VERNEED];
-/// Entries that only make loading faster, so that one can give its place to the run path.
-const HINTS: [DynamicTag; 2] = [DT_RELACOUNT, DT_RELCOUNT];
 /// Tables need 8, notes 4 or 8.
 const ALIGNMENT: u64 = 16;
 /// Beyond this the address space of some architectures ends.
 const HIGHEST_ADDRESS: u64 = 1 << 46;
-
-/// Why a file cannot get a run path.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unchangeable {
-    /// The file is malformed.
-    #[error("{0}")]
-    Elf(#[from] ElfError),
-    /// It has no place for what must be written.
-    #[error("{0}")]
-    NoRoom(&'static str),
-    /// The result would not load.
-    #[error("the result would be wrong: {0}")]
-    Wrong(&'static str),
-}
 
 /// The patches after which the file in `source`, read as `elf`, has the `DT_RPATH` `rpath` and no
 /// `DT_RUNPATH`; neither when `rpath` is `None`. Checked: the file as it will be reads as it did,
@@ -70,35 +51,6 @@ pub(super) fn plan<S: Source + ?Sized>(
     let patches = Growth::new(source, elf, abi)?.patches(source, rpath)?;
     check::check(&Overlay::new(source, &patches), abi, &wanted)?;
     Ok(patches)
-}
-
-/// The dynamic entries without run paths.
-pub(super) fn kept_entries(elf: &Elf) -> Vec<Entry> {
-    let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.entries);
-    entries.filter(|entry| ![DT_RPATH, DT_RUNPATH].contains(&entry.tag)).copied().collect()
-}
-
-pub(super) fn dynamic_patch(elf: &Elf, mut entries: Vec<Entry>) -> Result<Patch, Unchangeable> {
-    let dynamic = elf.dynamic.as_ref().ok_or(Unchangeable::NoRoom("it is linked statically"))?;
-    if entries.len() >= dynamic.capacity {
-        entries.retain(|entry| !HINTS.contains(&entry.tag));
-    }
-    let bytes = dynamic
-        .encode(&entries, elf.endian)
-        .ok_or(Unchangeable::NoRoom("its dynamic section has no spare entry"))?;
-    Ok(Patch { offset: dynamic.offset, bytes })
-}
-
-/// A section that gets another place.
-pub(super) struct MovedSection {
-    /// Its number.
-    pub(super) number: usize,
-    /// As it was.
-    pub(super) section: Section,
-    /// Its new first position in memory.
-    pub(super) address: u64,
-    offset: u64,
-    size: u64,
 }
 
 /// A dynamic section that gets another place.
@@ -158,7 +110,7 @@ impl<'a> Growth<'a> {
         source: &S,
         rpath: &str,
     ) -> Result<Vec<Patch>, Unchangeable> {
-        let mut strings = self.elf.strings.clone();
+        let mut strings = self.elf.strings.bytes().to_vec();
         if strings.last().is_none_or(|byte| *byte != 0) {
             strings.push(0);
         }

@@ -7,6 +7,8 @@
 mod block;
 mod check;
 mod edits;
+mod entries;
+mod error;
 mod in_place;
 mod inner;
 mod launch;
@@ -14,104 +16,26 @@ mod layout;
 mod links;
 mod older;
 mod programs;
+mod relocated;
 mod run_path;
 mod symbols;
 mod tree;
+mod unchangeable;
 
+pub use error::RelocateError;
 pub use inner::split;
 pub use older::loading;
+pub use relocated::Relocated;
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::elf::Abi;
-use crate::model::{Arch, Loading, ReceiptFile, RelPath, RunPath, Runtime, Taken, escape};
+use crate::model::{Arch, ReceiptFile, RelPath, Runtime, Taken};
 use crate::report::{Event, Phase, Reporter};
 
 /// The version of the rules by which a tree is made movable. Raised whenever the same packages would
 /// become other files: only files that were made by the same rules are taken over from another tree.
 pub const RULES: u32 = 3;
-
-/// What relocation did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Relocated {
-    /// Programs and libraries that were rewritten.
-    pub rewritten: usize,
-    /// Bytes that they grew by.
-    pub growth: u64,
-    /// Which libraries the tree's programs find, beside what the run paths in its files say: programs
-    /// that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`, and libraries whose
-    /// users look in their stead.
-    pub loading: Loading,
-    /// The run paths that rewritten programs and libraries had before, those of files that were taken
-    /// over included.
-    pub run_paths: BTreeMap<RelPath, RunPath>,
-    /// Decisions that someone may want to know.
-    pub notes: Vec<String>,
-    /// What is not as it should be, and did not stop the work.
-    pub warnings: Vec<String>,
-}
-
-/// Why a tree cannot be relocated.
-#[derive(Debug, thiserror::Error)]
-pub enum RelocateError {
-    /// The tree itself cannot be opened.
-    #[error("cannot open the staged tree {}", .path.display())]
-    Tree {
-        /// Where it is.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A file or directory of the tree cannot be read or changed.
-    #[error("cannot change {path} in the staged tree")]
-    File {
-        /// Where in the tree.
-        path: RelPath,
-        /// Why not.
-        source: io::Error,
-    },
-    /// What was written is not what is read: the disk or its file system fails.
-    #[error("{path} in the staged tree does not hold what was written to it")]
-    Written {
-        /// Where in the tree.
-        path: RelPath,
-    },
-    /// A file has no line that an edit of the runtime's definition is about.
-    #[error("{path} has no line that starts with `{}`, which must be changed", escape(.line))]
-    NoSuchLine {
-        /// Where in the tree.
-        path: RelPath,
-        /// How the line should start.
-        line: String,
-    },
-    /// A file that was taken over from another tree would be another one in this tree.
-    #[error("{path} cannot be taken over from another tree")]
-    Stale {
-        /// Where in the tree.
-        path: RelPath,
-    },
-    /// The user stopped the run.
-    #[error("stopped while relocating")]
-    Cancelled,
-}
-
-impl RelocateError {
-    /// What to do next.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoSuchLine { .. } => Some(
-                "the package is newer than the runtime's definition: correct its `edit` in a \
-                 definition of your own and give the directory with --repos"
-                    .to_owned(),
-            ),
-            Self::Written { .. } => Some("check the disk and its file system".to_owned()),
-            Self::Tree { .. } | Self::File { .. } | Self::Stale { .. } | Self::Cancelled => None,
-        }
-    }
-}
 
 /// Makes the tree at `tree`, for `arch`, movable. `files` are its files as unpacked; afterwards
 /// they are its files as they are now: digests (with `packaged` the digest before), the texts of

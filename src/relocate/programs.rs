@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::layout::{self, Unchangeable};
+use super::layout;
 use super::run_path::{self, Reach};
 use super::tree::{Tree, at};
+use super::unchangeable::Unchangeable;
 use super::{RelocateError, Relocated, launch};
 use crate::elf::{Abi, Elf, ElfError, Linkage, Reading, Survey};
 use crate::model::{Aided, FileKind, RelPath, RunPath, Runtime, Taken};

@@ -7,11 +7,24 @@ use object::elf::{SHT_SYMTAB, Sym64};
 use object::endian::U64;
 use object::{Endianness, pod};
 
-use super::layout::MovedSection;
 use crate::elf::{Patch, Section, Source};
 
 /// Bytes of a symbol table that are read at most. The largest programs have some 10 MB.
 const LARGEST_TABLE: u64 = 64 << 20;
+
+/// A section that gets another place.
+pub(super) struct MovedSection {
+    /// Its number.
+    pub(super) number: usize,
+    /// As it was.
+    pub(super) section: Section,
+    /// Its new first position in memory.
+    pub(super) address: u64,
+    /// Its new first position in the file.
+    pub(super) offset: u64,
+    /// Its new size in bytes.
+    pub(super) size: u64,
+}
 
 /// What must be written into the symbol tables so that symbols move with their sections.
 pub(super) fn patches<S: Source + ?Sized>(

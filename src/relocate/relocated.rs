@@ -1,0 +1,25 @@
+//! What relocation did.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Loading, RelPath, RunPath};
+
+/// What relocation did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relocated {
+    /// Programs and libraries that were rewritten.
+    pub rewritten: usize,
+    /// Bytes that they grew by.
+    pub growth: u64,
+    /// Which libraries the tree's programs find, beside what the run paths in its files say: programs
+    /// that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`, and libraries whose
+    /// users look in their stead.
+    pub loading: Loading,
+    /// The run paths that rewritten programs and libraries had before, those of files that were taken
+    /// over included.
+    pub run_paths: BTreeMap<RelPath, RunPath>,
+    /// Decisions that someone may want to know.
+    pub notes: Vec<String>,
+    /// What is not as it should be, and did not stop the work.
+    pub warnings: Vec<String>,
+}
