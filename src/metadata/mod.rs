@@ -15,6 +15,7 @@ use std::thread;
 pub use self::error::{MetadataError, RepositoryError, TrustFailure, is_malformed};
 
 pub use self::keys::{KeyFileError, Keys};
+pub use self::reading::Verify;
 pub use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
 use self::reading::{Found, Reading};
@@ -34,10 +35,6 @@ pub struct Loaded {
     /// Digests of all that was read.
     pub contents: Vec<Checksum>,
 }
-
-/// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
-/// repository.
-pub type Verify<'a> = dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
 
 /// Reads every repository of `dist` for `arch`; or only finds them, where all that there is to read
 /// has the digests `known`: then nothing is in the index.

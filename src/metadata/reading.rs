@@ -7,8 +7,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::Verify;
-use super::error::{Distrust, RepositoryError};
+use super::error::{Distrust, RepositoryError, TrustFailure};
 use crate::fetch::{FetchError, Fetcher, Proof, Reason, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, Modules, Repository, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
@@ -28,6 +27,10 @@ pub(super) const SIGNATURE_LIMIT: u64 = 64 << 10;
 const TOLD: usize = 100;
 /// The table of contents of a repository, below its base URL.
 pub(super) const REPOMD: &str = "repodata/repomd.xml";
+
+/// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
+/// repository.
+pub type Verify<'a> = dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
 
 /// A repository whose table of contents is believed.
 #[derive(Clone)]

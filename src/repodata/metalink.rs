@@ -1,8 +1,9 @@
 //! Where a repository can be read: metalinks, which also say what `repomd.xml` must be, and plain
 //! mirror lists, which do not.
 
+use super::RepodataError;
+use super::values::number;
 use super::xml::Xml;
-use super::{RepodataError, number};
 use crate::model::Checksum;
 
 /// Mirrors that are kept: the best ones. Nobody waits for more to fail.

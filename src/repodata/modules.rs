@@ -9,9 +9,9 @@ use std::io::{BufReader, Read};
 
 use granit_parser::{Event, Parser};
 
+use super::RepodataError;
 use super::decode::{Measured, decompress};
 use super::repomd::RepomdRecord;
-use super::{RepodataError, quote};
 use crate::model::Modules;
 
 use self::document::{Content, Document};

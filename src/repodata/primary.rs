@@ -2,11 +2,13 @@
 
 use std::io::{BufReader, Read};
 
+use super::RepodataError;
 use super::decode::{Measured, decompress, newlines};
 use super::entry::{Entry, write_evr};
+use super::error::{brief, quote};
 use super::repomd::RepomdRecord;
+use super::values::{Proven, location_of, number, stronger};
 use super::xml::{Element, Xml};
-use super::{Proven, RepodataError, brief, location_of, number, quote, stronger};
 use crate::model::{
     Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside, Weak,
 };

@@ -1,7 +1,8 @@
 //! `repomd.xml`: what a repository's metadata files are called, and their digests.
 
+use super::RepodataError;
+use super::values::{Proven, location_of, number, stronger};
 use super::xml::Xml;
-use super::{Proven, RepodataError, location_of, number, stronger};
 use crate::model::Checksum;
 
 /// A repository's table of contents.

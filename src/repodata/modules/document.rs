@@ -2,8 +2,8 @@
 
 use granit_parser::{Event, ScalarStyle};
 
-use super::quote;
 use crate::model::{Artifact, DefaultStream, ModuleStream, NameHash};
+use crate::repodata::error::quote;
 
 /// Longest name of a module or stream.
 const LONGEST_NAME: usize = 255;
