@@ -1,20 +1,12 @@
-//! The files in `PREFIX/bin`.
+//! Writing and removing the launchers in `PREFIX/bin`.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::bin::{LIMIT, PROGRAM_NAME, has_marker, is_replaceable};
 use super::error::{PrefixError, failed};
-use super::program::PROGRAM_NAME;
 use super::{Lock, Prefix, files};
-use crate::model::LAUNCHER_MARKER;
-
-/// The longest file that can be a launcher, in bytes.
-const LIMIT: u64 = 64 << 10;
-
-/// Stands in the launcher that Apptainer's `install-unprivileged.sh` writes.
-const SCRIPTS_MARKER: &str = "exec $APPTDIR/bin/apptainer";
 
 impl Prefix {
     /// Writes launchers, `(name, text)`. Files that are right already are not touched. Written
@@ -77,7 +69,7 @@ impl Prefix {
                 .to_str()
                 .is_some_and(|name| name == PROGRAM_NAME || keep.contains(&name));
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if !is_kept && is_file && has(&entry.path(), LAUNCHER_MARKER) {
+            if !is_kept && is_file && has_marker(&entry.path()) {
                 fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
             }
         }
@@ -92,34 +84,6 @@ impl Prefix {
             false => Ok(path),
         }
     }
-}
-
-/// Whether there is nothing at `path`, or a launcher of ours or of the script.
-fn is_replaceable(path: &Path) -> Result<bool, PrefixError> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(failed("read", path)(error)),
-        Ok(metadata) if metadata.is_file() => {
-            Ok(has(path, LAUNCHER_MARKER) || has(path, SCRIPTS_MARKER))
-        }
-        // The script links `singularity` to `apptainer`, which may be ours by now.
-        Ok(metadata) if metadata.is_symlink() => Ok(fs::read_link(path)
-            .is_ok_and(|target| target.components().count() == 1)
-            && (has(path, LAUNCHER_MARKER) || has(path, SCRIPTS_MARKER))),
-        Ok(_) => Ok(false),
-    }
-}
-
-/// Whether a launcher that this program wrote is at `path`.
-pub(super) fn is_ours(path: &Path) -> bool {
-    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
-    is_file && has(path, LAUNCHER_MARKER)
-}
-
-/// Whether the file at `path` contains `marker`.
-fn has(path: &Path, marker: &str) -> bool {
-    matches!(files::read(path, LIMIT), Ok(Some(bytes))
-        if bytes.windows(marker.len()).any(|window| window == marker.as_bytes()))
 }
 
 /// Whether the launcher needs no change.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
-use super::{Prefix, files, program};
+use super::{Prefix, bin, files};
 use crate::model::{Arch, escape};
 use crate::report::Reporter;
 use crate::tools::files as steps;
@@ -270,7 +270,7 @@ fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf], give_up: &mut dyn
     if layout.members().exists() || Arch::ALL.into_iter().any(|arch| layout.arch(arch).exists()) {
         return false;
     }
-    program::discard(layout);
+    bin::discard_program(layout);
     let rooms = [layout.staging(), layout.trash()];
     let remains = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
     if rooms.iter().any(|room| fs::remove_dir(room).is_err_and(remains)) {

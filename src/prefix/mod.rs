@@ -26,6 +26,7 @@
 //! [`Prefix::lock`] alone; nothing is written before, the prefix's directory included.
 
 mod adopt;
+mod bin;
 mod clean;
 mod config;
 mod error;

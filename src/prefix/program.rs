@@ -5,16 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::error::{PrefixError, failed};
+use super::bin::PROGRAM_NAME;
+use super::error::failed;
 use super::layout::Layout;
-use super::{Lock, Prefix, files, launchers};
+use super::{Lock, Prefix, PrefixError, files};
 use crate::model::Arch;
 
 /// Larger than any build of the program: a bound, in bytes.
 const LIMIT: u64 = 1 << 30;
-
-/// The name of the launcher, and of the programs.
-pub(super) const PROGRAM_NAME: &str = "elsewhere";
 
 impl Prefix {
     /// Keeps a copy of `program`, which is for `arch` and runs wherever that does. `launcher` makes
@@ -43,15 +41,5 @@ impl Prefix {
         }
         let text = launcher(&Layout::programs_text().to_string_lossy());
         self.write_launchers(lock, &[(PROGRAM_NAME.to_owned(), text)])
-    }
-}
-
-/// Removes what [`Prefix::keep_program`] made, from a prefix in which nothing is installed any more.
-pub(super) fn discard(layout: &Layout) {
-    if files::remove_tree(&layout.programs()).is_ok() {
-        let launcher = layout.bin().join(PROGRAM_NAME);
-        if launchers::is_ours(&launcher) {
-            let _ = fs::remove_file(launcher);
-        }
     }
 }
