@@ -18,19 +18,26 @@ struct Definition {
     directory: usize,
 }
 
-/// See [`Catalog::load`].
-pub(super) fn catalog(directories: &[PathBuf]) -> Result<Catalog, CatalogError> {
-    let mut files = BTreeMap::new();
-    let mut name_tables = Vec::new();
-    for (number, directory) in directories.iter().enumerate() {
-        collect((number, directory), &mut files, &mut name_tables)?;
+impl Catalog {
+    /// Reads the embedded definitions and those of `directories`, the most important one first. A
+    /// file replaces the one of the same name in later directories and in the program; `names.toml`
+    /// is put before theirs instead.
+    ///
+    /// # Errors
+    /// When a directory cannot be read or a definition does not hold what its format asks for.
+    pub fn load(directories: &[PathBuf]) -> Result<Self, CatalogError> {
+        let mut files = BTreeMap::new();
+        let mut name_tables = Vec::new();
+        for (number, directory) in directories.iter().enumerate() {
+            collect((number, directory), &mut files, &mut name_tables)?;
+        }
+        for (path, text) in embedded::FILES {
+            let (file, text) = (format!("repos/{path}"), (*text).to_owned());
+            let definition = Definition { file, text, directory: directories.len() };
+            place((*path).to_owned(), definition, &mut files, &mut name_tables);
+        }
+        build(&files, &name_tables)
     }
-    for (path, text) in embedded::FILES {
-        let (file, text) = (format!("repos/{path}"), (*text).to_owned());
-        let definition = Definition { file, text, directory: directories.len() };
-        place((*path).to_owned(), definition, &mut files, &mut name_tables);
-    }
-    build(&files, &name_tables)
 }
 
 /// Adds the definitions below `directory`. What is in `files` already is more important and stays.

@@ -11,7 +11,6 @@ mod origins;
 mod repositories;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 pub use choose::Choice;
 pub use error::CatalogError;
@@ -33,16 +32,6 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads the embedded definitions and those of `directories`, the most important one first. A
-    /// file replaces the one of the same name in later directories and in the program; `names.toml`
-    /// is put before theirs instead.
-    ///
-    /// # Errors
-    /// When a directory cannot be read or a definition does not hold what its format asks for.
-    pub fn load(directories: &[PathBuf]) -> Result<Self, CatalogError> {
-        load::catalog(directories)
-    }
-
     /// The runtime of this name.
     ///
     /// # Errors

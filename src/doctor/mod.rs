@@ -16,6 +16,7 @@ mod explain;
 mod machine;
 mod namespaces;
 mod network;
+mod observation;
 mod place;
 mod probe;
 mod subject;
@@ -26,62 +27,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 pub use diagnosis::{Diagnosis, Finding, Outlook, Possible};
+pub use namespaces::TRIED;
+pub use observation::{Observation, State};
 pub use place::NOEXEC;
 pub use probe::{Probe, probe};
 pub use subject::{DistFacts, InstalledFacts, Subject};
 
 use crate::tools::threads;
-
-/// How something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// It could not be found out.
-    Unknown,
-    /// It works, with a drawback.
-    Limited,
-    /// It does not work.
-    Broken,
-}
-
-/// What a check saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// The check's name, which abilities and users refer to.
-    pub check: &'static str,
-    /// How it is.
-    pub state: State,
-    /// Why it is not ok, in the words of `repos/doctor.toml`; empty where nothing is to be done.
-    pub cause: &'static str,
-    /// What was tried, and what came of it.
-    pub evidence: String,
-    /// What remedies' placeholders stand for.
-    pub values: BTreeMap<&'static str, String>,
-}
-
-impl Observation {
-    /// An observation without a cause.
-    fn new(check: &'static str, state: State, evidence: impl Into<String>) -> Self {
-        let evidence = evidence.into();
-        Self { check, state, cause: "", evidence, values: BTreeMap::new() }
-    }
-
-    /// The same with a cause.
-    fn because(self, cause: &'static str) -> Self {
-        Self { cause, ..self }
-    }
-
-    /// The same, with what `{name}` stands for.
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.values.insert(name, value.to_string());
-        self
-    }
-}
 
 /// What looks at one part of the machine, and the names of the checks that it answers.
 type Check = (&'static [&'static str], fn(&Subject) -> Vec<Observation>);
@@ -102,9 +55,6 @@ const CHECKS: &[Check] = &[
     (LIMITS, machine::limits),
     (&["network"], network::observe),
 ];
-
-/// The checks for which this program itself does what runtimes do: others may be allowed what it is not.
-pub const TRIED: [&str; 4] = ["user-namespaces", "mounts", "overlay", "fuse"];
 
 /// The checks that matter before an install: what would make it useless.
 const BEFORE_INSTALL: &[&str] = &["user-namespaces", "mounts", "libc", "prefix"];

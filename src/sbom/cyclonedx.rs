@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::license::Licence;
-use super::{Material, RuntimeEntry, source_rpm};
+use super::material::{Material, RuntimeEntry, source_rpm};
 use crate::model::{Algorithm, Checksum, PackageReceipt};
 
 /// The reference of the prefix itself.

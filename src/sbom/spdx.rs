@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::license::Licence;
-use super::{Material, RuntimeEntry, source_rpm};
+use super::material::{Material, RuntimeEntry, source_rpm};
 use crate::model::{Algorithm, Checksum, PackageReceipt};
 
 /// What is not known, or not said.

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Finding, Problem, VerifyError, finding};
+use super::finding::finding;
+use super::{Finding, Problem, VerifyError};
 use crate::model::{Checksum, Digester, FileKind, ReceiptFile};
 use crate::report::{Phase, Reporter};
 use crate::tools::threads;

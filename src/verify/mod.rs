@@ -5,164 +5,19 @@
 //! were added to `etc/` or to a directory for plugins are *added*.
 
 mod compare;
+mod error;
 mod extras;
+mod finding;
+mod subject;
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
+pub use error::VerifyError;
+pub use finding::{Finding, Problem};
+pub use subject::Subject;
 
-use crate::model::{FileKind, Receipt, ReceiptFile, RelPath, escape};
+use crate::model::{FileKind, ReceiptFile};
 use crate::report::{Event, Phase, Reporter};
-
-/// What is checked.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The tree's root.
-    pub tree: &'a Path,
-    /// What should be there.
-    pub receipt: &'a Receipt,
-    /// The name that the receipt itself has in the root.
-    pub receipt_name: &'a str,
-    /// Directories in which the user may put files of their own.
-    pub plugin_directories: &'a [RelPath],
-}
-
-/// Something that is not as it was made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// The place in the tree, as it is: not escaped. For a package, its name.
-    pub path: String,
-    /// What about it.
-    #[serde(flatten)]
-    pub problem: Problem,
-}
-
-/// What is the matter with a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case", tag = "problem")]
-pub enum Problem {
-    /// It is not there.
-    Missing,
-    /// It is something else: a directory instead of a file, or the like.
-    Kind {
-        /// `file`, `directory` or `symlink`.
-        expected: &'static str,
-    },
-    /// Its bytes are others.
-    Content,
-    /// Its permission bits are others.
-    Mode {
-        /// By the receipt.
-        expected: u32,
-        /// As they are.
-        found: u32,
-    },
-    /// The symlink leads elsewhere.
-    Target {
-        /// By the receipt.
-        expected: String,
-        /// As it is.
-        found: String,
-    },
-    /// No package brought it.
-    Extra,
-    /// It cannot be read.
-    Unreadable {
-        /// Why.
-        reason: String,
-    },
-    /// A program or library lacks something.
-    Gap {
-        /// What.
-        gap: String,
-    },
-    /// The link to a live tree is not there, so that its launchers lead nowhere.
-    Unlinked {
-        /// The tree's number.
-        generation: u32,
-    },
-    /// A launcher is not what this version of elsewhere writes.
-    Launcher,
-    /// The packages, verified again, say something else than the receipt.
-    Origin {
-        /// What they say.
-        reason: String,
-    },
-    /// The user's own version of a configuration file.
-    Edited,
-    /// The user's own file.
-    Added,
-    /// A launcher or tree was made by another version of elsewhere, so that it may differ.
-    OtherVersion,
-    /// `--allow-unsigned` let this package in: nothing proves where it comes from.
-    Unsigned,
-}
-
-impl Problem {
-    /// Whether it is damage, and not the user's right or mere news.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        !matches!(self, Self::Edited | Self::Added | Self::OtherVersion | Self::Unsigned)
-    }
-}
-
-impl Problem {
-    /// Whether only permissions are others, and the owner can do with the file what is meant: no damage
-    /// where the file system does not keep permissions as they are set.
-    #[must_use]
-    pub fn is_mode_that_suffices(&self) -> bool {
-        const USE: u32 = 0o500;
-        matches!(self, Self::Mode { expected, found } if expected & USE & !found == 0)
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("missing"),
-            Self::Kind { expected } => write!(f, "not a {expected} any more"),
-            Self::Content => f.write_str("changed"),
-            Self::Mode { expected, found } => {
-                write!(f, "has mode {found:04o} instead of {expected:04o}")
-            }
-            Self::Target { expected, found } => {
-                write!(f, "leads to {} instead of {}", escape(found), escape(expected))
-            }
-            Self::Extra => f.write_str("does not belong here"),
-            Self::Unreadable { reason } => write!(f, "cannot be read: {}", escape(reason)),
-            Self::Gap { gap } => f.write_str(gap),
-            Self::Unlinked { generation } => {
-                write!(f, "the link to generation {generation} is lost: launchers lead nowhere")
-            }
-            Self::Launcher => f.write_str("is not the launcher that belongs here"),
-            Self::Origin { reason } => f.write_str(reason),
-            Self::Edited => f.write_str("edited by you (no damage)"),
-            Self::Added => f.write_str("added by you (no damage)"),
-            Self::OtherVersion => {
-                f.write_str("written by another version of elsewhere (no damage)")
-            }
-            Self::Unsigned => f.write_str("let in by --allow-unsigned: its origin is not proven"),
-        }
-    }
-}
-
-/// Why a tree cannot be checked.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A directory of it cannot be read.
-    #[error("cannot read {}", escape(&path.to_string_lossy()))]
-    Read {
-        /// The directory.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The user stopped the run.
-    #[error("stopped while verifying")]
-    Cancelled,
-}
 
 /// Compares a tree with its receipt. The findings are sorted by path. Several threads read at the
 /// same time; progress is counted in [`Phase::Verify`].
@@ -195,10 +50,4 @@ pub fn check_files(
     let findings = compare::all(tree, files, reporter)?;
     reporter.event(Event::Finished { phase });
     Ok(findings)
-}
-
-/// The finding that `problem` is: what is wrong with configuration is the user's doing.
-fn finding(file: &ReceiptFile, problem: Problem) -> Finding {
-    let problem = if file.is_config() { Problem::Edited } else { problem };
-    Finding { path: file.path.as_str().to_owned(), problem }
 }

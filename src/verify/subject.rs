@@ -1,0 +1,18 @@
+//! What is held against its receipt.
+
+use std::path::Path;
+
+use crate::model::{Receipt, RelPath};
+
+/// What is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The tree's root.
+    pub tree: &'a Path,
+    /// What should be there.
+    pub receipt: &'a Receipt,
+    /// The name that the receipt itself has in the root.
+    pub receipt_name: &'a str,
+    /// Directories in which the user may put files of their own.
+    pub plugin_directories: &'a [RelPath],
+}
