@@ -6,180 +6,40 @@
 //! after another, each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR`
 //! and `USER`.
 
+mod error;
 mod judge;
 mod list;
+mod obstacles;
 mod probe;
 mod process;
 mod sandbox;
+mod trial;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::model::{Arch, Loading, ReceiptFile, RelPath, Runtime, SmokeTest, escape};
+use crate::model::{RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
-use crate::tools::{limits, threads};
-pub use judge::{HostJudge, Obstacle, Unjudged};
-pub use list::Fault;
+use crate::tools::threads;
+pub use error::{Fault, SmokeError};
+pub use obstacles::{HostJudge, Obstacle, Unjudged};
 pub use probe::probe;
-use process::{End, Finished};
+pub use trial::{SmokeReport, Trial};
 
-/// How long a test may take.
-const TEST_LIMIT: Duration = Duration::from_secs(30);
+use error::TEST_LIMIT;
+use process::{End, Finished, start};
 
 /// How long one may take that the host is known to have something against.
 const DOUBTFUL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where tests find the host's programs.
 const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What is to be tried.
-#[derive(Clone, Copy, Debug)]
-pub struct Trial<'a> {
-    /// The tree's root: staged, or live.
-    pub tree: &'a Path,
-    /// Its architecture.
-    pub arch: Arch,
-    /// Its files.
-    pub files: &'a [ReceiptFile],
-    /// Which of its programs are told where their libraries are.
-    pub loading: &'a Loading,
-    /// Patterns of sonames that are always the host's.
-    pub host_libraries: &'a [String],
-    /// Its runtimes, with their versions.
-    pub runtimes: &'a [(&'a Runtime, &'a str)],
-    /// An existing directory for what the tests write. Emptied by the caller.
-    pub scratch: &'a Path,
-    /// Who says what the host lets programs do.
-    pub judge: &'a dyn HostJudge,
-}
-
-/// What was tried.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SmokeReport {
-    /// Programs and libraries whose libraries the loader found.
-    pub loaded: usize,
-    /// Tests that ran.
-    pub ran: usize,
-    /// Tests that could not run here, as command lines for people.
-    pub passed_over: Vec<String>,
-}
-
-/// Why a tree must not go live.
-#[derive(Debug, thiserror::Error)]
-pub enum SmokeError {
-    /// The loader does not find a library, or a version of a symbol.
-    #[error("{path} cannot be loaded on this machine:{}", indented(.output))]
-    Unloadable {
-        /// The program or library.
-        path: RelPath,
-        /// What the loader said.
-        output: String,
-        /// What is to blame.
-        fault: Fault,
-    },
-    /// A test failed.
-    #[error("`{command}` failed ({status}):{}", indented(.output))]
-    Failed {
-        /// The command line, for people.
-        command: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// The end of its output.
-        output: String,
-    },
-    /// A test took too long.
-    #[error("`{command}` did not end within {} seconds:{}", TEST_LIMIT.as_secs(), indented(.output))]
-    TimedOut {
-        /// The command line, for people.
-        command: String,
-        /// The end of its output.
-        output: String,
-    },
-    /// A test ended well and did not say what it should.
-    #[error("`{command}` did not say {expected:?}:{}", indented(.output))]
-    Unexpected {
-        /// The command line, for people.
-        command: String,
-        /// What was expected.
-        expected: String,
-        /// The end of its output.
-        output: String,
-    },
-    /// A program could not be started.
-    #[error("cannot start `{command}`")]
-    Start {
-        /// The command line, for people.
-        command: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// No program can be run from where trees are to be.
-    #[error("no program can be run from {}", escape(&.path.to_string_lossy()))]
-    NoExec {
-        /// The directory.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A file of the tree or of the scratch directory could not be read or written.
-    #[error("cannot {action} {}", escape(&.path.to_string_lossy()))]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The user asked to stop.
-    #[error("stopped")]
-    Cancelled,
-}
-
-const NOEXEC_HINT: &str = "its file system may be mounted noexec, or a security module forbids it: \
-    choose a directory where programs may run";
-
-impl SmokeError {
-    /// What to type or do next, where there is something useful to say.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let is_runs = matches!(
-            self,
-            Self::Unloadable { fault: Fault::TooOld, .. }
-                | Self::Failed { .. }
-                | Self::TimedOut { .. }
-                | Self::Unexpected { .. }
-        );
-        if let Some(low) = limits::low().filter(|_| is_runs) {
-            return Some(format!(
-                "what is tried may need more than this shell's limits give, {low}: raise them; \
-                 what was installed before is untouched"
-            ));
-        }
-        match self {
-            Self::Unloadable { fault, .. } => Some(fault.hint()),
-            Self::Failed { .. } | Self::TimedOut { .. } | Self::Unexpected { .. } => {
-                Some("what was installed before is untouched; --verbose shows every step".to_owned())
-            }
-            Self::NoExec { .. } => Some(NOEXEC_HINT.to_owned()),
-            Self::Start { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some(NOEXEC_HINT.to_owned())
-            }
-            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
-                "EL's programs need glibc, which this machine may not have: --for makes trees for others"
-                    .to_owned(),
-            ),
-            Self::Start { .. } | Self::Io { .. } | Self::Cancelled => None,
-        }
-    }
-}
 
 /// Tries a tree. With `host_can_run` false says so once and tries nothing.
 ///
@@ -324,16 +184,6 @@ fn judge_end(finished: Finished, command: String, expected: String) -> Result<()
     }
 }
 
-fn start(
-    command: Command,
-    shown: &str,
-    limit: Duration,
-    reporter: &dyn Reporter,
-) -> Result<Finished, SmokeError> {
-    process::run(command, limit, reporter)
-        .map_err(|source| SmokeError::Start { command: shown.to_owned(), source })
-}
-
 /// The directories of one test.
 struct Places {
     /// Home, working directory, and place for temporary files.
@@ -396,14 +246,6 @@ fn command_line(path: &RelPath, arguments: &[String]) -> String {
         line.push_str(&escape(argument));
     }
     line
-}
-
-/// Output below a message, a little to the right; nothing when there is none.
-fn indented(output: &str) -> String {
-    match output.is_empty() {
-        true => " it said nothing".to_owned(),
-        false => output.lines().map(|line| format!("\n    {line}")).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -1,53 +1,13 @@
 //! Whose fault it is that a test fails: the tree's, or the host's.
 
-use std::fmt::Debug;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::ExitStatus;
 
 use rustix::process::Signal;
 
-use super::{SmokeError, SmokeReport, Trial};
-use crate::model::{RelPath, Runtime, SmokeTest};
+use super::{Obstacle, SmokeError, SmokeReport, Trial};
+use crate::model::{Runtime, SmokeTest};
 use crate::report::Reporter;
-
-/// Something of the host that does not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The check that found it.
-    pub check: String,
-    /// What was tried, and what came of it.
-    pub evidence: String,
-    /// What helps, in sentences; empty where nothing is known.
-    pub helps: String,
-    /// Whether it is elsewhere itself that may not do it, so that other programs may all the same.
-    pub is_own: bool,
-}
-
-/// What the host lets programs do. Asked before a tree is there, and again when one of its tests
-/// fails: security modules look at a program's path, and may let one do what another may not.
-pub trait HostJudge: Debug + Sync {
-    /// What does not work of `checks`, as it was found before the tree was there.
-    fn obstacles(&self, checks: &[&str]) -> Vec<Obstacle>;
-
-    /// The same, tried now by a program that lies at `place` of a tree as far as paths tell. It may
-    /// write below `scratch`.
-    fn obstacles_at(&self, checks: &[&str], place: &RelPath, scratch: &Path) -> Vec<Obstacle>;
-}
-
-/// A host of which nothing is asked: whatever fails is the tree's fault.
-#[derive(Clone, Copy, Debug)]
-pub struct Unjudged;
-
-impl HostJudge for Unjudged {
-    fn obstacles(&self, _: &[&str]) -> Vec<Obstacle> {
-        Vec::new()
-    }
-
-    fn obstacles_at(&self, _: &[&str], _: &RelPath, _: &Path) -> Vec<Obstacle> {
-        Vec::new()
-    }
-}
 
 /// Whether a program ended as one does that is broken: what a host forbids, it is told.
 fn is_crash(status: ExitStatus) -> bool {

@@ -10,10 +10,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::process::{self, End};
-use super::{SmokeError, Trial, start};
+use super::process::{self, End, start};
+use super::{Fault, SmokeError, Trial};
 use crate::elf::{Abi, Elf, ElfError, Reading, host_has};
-use crate::model::{Arch, FileKind, RelPath, escape};
+use crate::model::{Arch, FileKind, RelPath};
 use crate::report::{Phase, Reporter};
 use crate::tools::threads;
 
@@ -22,39 +22,6 @@ const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// More threads than this would wait for the disk only.
 const THREADS: usize = 4;
-
-/// What is to blame for a program or library that cannot be loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The tree has the library, which is not found there.
-    Tree(RelPath),
-    /// The host lacks a library that the tree leaves to it.
-    Host(String),
-    /// The host's C library or processor lacks something.
-    TooOld,
-}
-
-impl Fault {
-    /// What to do next.
-    pub(super) fn hint(&self) -> String {
-        match self {
-            Self::Tree(path) => format!(
-                "the tree has {path}, and what needs it must not look elsewhere: that is no fault of this \
-                 machine, but one of elsewhere or of the runtime's definition; please report it"
-            ),
-            Self::Host(library) => format!(
-                "no package of the tree brings {0}, and this machine does not have it: install it here, or \
-                 name the package that has it as an `extra` in a definition of your own (--repos)",
-                escape(library)
-            ),
-            Self::TooOld => {
-                "this machine's C library or processor may be too old for these packages: try an \
-                             older dist with -d"
-                    .to_owned()
-            }
-        }
-    }
-}
 
 /// A program or library that the loader can be asked about.
 pub(super) struct Dynamic<'a> {

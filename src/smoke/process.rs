@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use super::SmokeError;
 use crate::model::escape;
 use crate::report::Reporter;
 
@@ -39,13 +40,20 @@ pub(super) struct Finished {
     pub(super) output: String,
 }
 
-/// Runs `command` with no input, for at most `limit`. It gets a process group of its own, and all of
-/// that is killed at the end, however it ends: tests leave no daemon behind.
-pub(super) fn run(
-    mut command: Command,
+/// Runs `command`, `shown` for people, as [`run`] does.
+pub(super) fn start(
+    command: Command,
+    shown: &str,
     limit: Duration,
     reporter: &dyn Reporter,
-) -> io::Result<Finished> {
+) -> Result<Finished, SmokeError> {
+    run(command, limit, reporter)
+        .map_err(|source| SmokeError::Start { command: shown.to_owned(), source })
+}
+
+/// Runs `command` with no input, for at most `limit`. It gets a process group of its own, and all of
+/// that is killed at the end, however it ends: tests leave no daemon behind.
+fn run(mut command: Command, limit: Duration, reporter: &dyn Reporter) -> io::Result<Finished> {
     let (mut reader, writer) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
     let mut child = spawn(&mut command, reporter)?;
