@@ -1,6 +1,6 @@
 //! `elsewhere completions`: what a shell needs to complete command lines.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -24,10 +24,9 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    /// Runs the command.
-    pub(super) fn execute(&self, terminal: &Terminal) {
+    /// Runs the command, for the program whose command line is `command`.
+    pub(super) fn execute(&self, mut command: Command, terminal: &Terminal) {
         let mut script = Vec::new();
-        let mut command = super::Cli::command();
         clap_complete::generate(self.shell, &mut command, "elsewhere", &mut script);
         let script = String::from_utf8_lossy(&script);
         if self.output.json {

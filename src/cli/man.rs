@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 
 use super::options::Output;
 use crate::error::Error;
@@ -29,11 +29,15 @@ pub(super) struct Man {
 }
 
 impl Man {
-    /// Runs the command.
-    pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+    /// Runs the command, for the program whose command line is `command`.
+    pub(super) fn execute(
+        &self,
+        mut command: Command,
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
         let directory = &self.directory;
         let date = date(host.now()?);
-        let mut command = super::Cli::command();
         command.build();
         fs::create_dir_all(directory)
             .and_then(|()| write(&command, &date, directory))

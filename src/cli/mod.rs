@@ -231,10 +231,10 @@ impl Command {
             Self::Env(command) => command.execute(host, terminal),
             Self::Module(command) => command.execute(host, terminal),
             Self::Completions(command) => {
-                command.execute(terminal);
+                command.execute(Cli::command(), terminal);
                 Ok(())
             }
-            Self::Man(command) => command.execute(host, terminal),
+            Self::Man(command) => command.execute(Cli::command(), host, terminal),
             Self::SelfCommand(command) => command.execute(host, terminal),
         }
     }
