@@ -391,6 +391,9 @@ impl Error {
         match self {
             Self::Fetch(error) => matches!(error, FetchError::Cancelled),
             Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
+            Self::Release(error) => {
+                matches!(error, ReleaseError::Fetch(FetchError::Cancelled))
+            }
             Self::Unpack(error) => matches!(error, UnpackError::Cancelled),
             Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
             Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
@@ -462,6 +465,7 @@ fn gaps_hint(gaps: &[Gap]) -> String {
 /// Trust, unless the release is good and this machine is not.
 fn release_status(error: &ReleaseError) -> u8 {
     match error {
+        ReleaseError::Fetch(error) => fetch_status(error),
         ReleaseError::Unknown => 1,
         ReleaseError::NoProgram { .. } => 5,
         ReleaseError::Write { .. } => 6,

@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use elsewhere::error::Error;
 use elsewhere::fetch::{Fetcher, Options, join};
-use elsewhere::lifecycle::{newer_release, replace_program};
 use elsewhere::model::Arch;
-use elsewhere::release::{PINNED_KEY, Release, ReleaseError, verify};
+use elsewhere::release::{
+    PINNED_KEY, Release, ReleaseError, newer_release, replace_program, verify,
+};
 use elsewhere::report::Silent;
 
 const KEY: &str = include_str!("release/minisign.pub");
@@ -52,11 +53,11 @@ impl Place {
     }
 
     /// The release and its base URL, as version 1.2.3 with `key` sees it.
-    fn newer(&self, key: &str) -> Result<Option<Release>, Error> {
+    fn newer(&self, key: &str) -> Result<Option<Release>, ReleaseError> {
         newer_release(&self.fetcher(), &self.base(), key, "1.2.3")
     }
 
-    fn replace(&self, arch: Arch) -> Result<(), Error> {
+    fn replace(&self, arch: Arch) -> Result<(), ReleaseError> {
         let release = self.newer(KEY)?.unwrap();
         replace_program(&self.fetcher(), &self.base(), &release, arch, &self.program())
     }
@@ -84,6 +85,11 @@ impl Drop for Place {
     }
 }
 
+/// The exit status of a run that fails so.
+fn status(error: ReleaseError) -> u8 {
+    Error::from(error).exit_status()
+}
+
 #[test]
 fn a_newer_release_takes_the_programs_place() {
     let place = Place::new("newer", "new");
@@ -101,8 +107,8 @@ fn a_newer_release_takes_the_programs_place() {
 fn an_older_release_is_refused_and_the_same_one_is_nothing_to_do() {
     let place = Place::new("older", "old");
     let error = place.newer(KEY).unwrap_err();
-    assert!(matches!(error, Error::Release(ReleaseError::Older { .. })), "{error}");
-    assert_eq!(error.exit_status(), 4);
+    assert!(matches!(error, ReleaseError::Older { .. }), "{error}");
+    assert_eq!(status(error), 4);
     let same = newer_release(&place.fetcher(), &place.base(), KEY, "0.0.1").unwrap();
     assert_eq!(same, None);
 }
@@ -112,18 +118,18 @@ fn only_the_pinned_keys_signature_counts() {
     let place = Place::new("key", "new");
     for key in [OTHER_KEY, "untrusted comment: x\nRWQ=\n"] {
         let error = place.newer(key).unwrap_err();
-        assert!(matches!(error, Error::Release(ReleaseError::Signature { .. })), "{error}");
-        assert_eq!(error.exit_status(), 4);
+        assert!(matches!(error, ReleaseError::Signature { .. }), "{error}");
+        assert_eq!(status(error), 4);
     }
     for key in ["", "untrusted comment: none\n", "untrusted comment: none\n\n"] {
         let error = place.newer(key).unwrap_err();
-        assert!(matches!(error, Error::Release(ReleaseError::NoKey)), "{error}");
+        assert!(matches!(error, ReleaseError::NoKey), "{error}");
     }
     fs::copy("tests/release/old/SHA256SUMS.minisig", place.0.join("release/SHA256SUMS.minisig"))
         .unwrap();
-    assert!(matches!(place.newer(KEY), Err(Error::Release(ReleaseError::Signature { .. }))));
+    assert!(matches!(place.newer(KEY), Err(ReleaseError::Signature { .. })));
     fs::remove_file(place.0.join("release/SHA256SUMS.minisig")).unwrap();
-    assert_eq!(place.newer(KEY).unwrap_err().exit_status(), 3);
+    assert_eq!(status(place.newer(KEY).unwrap_err()), 3);
 }
 
 #[test]
@@ -152,9 +158,9 @@ fn a_program_that_differs_is_refused() {
     let place = Place::new("differs", "new");
     let name = place.0.join("release/elsewhere-99.0.0-x86_64");
     fs::write(&name, "#!/bin/sh\necho elsewhere 99.0.0 \n").unwrap();
-    assert_eq!(place.replace(Arch::X86_64).unwrap_err().exit_status(), 4);
+    assert_eq!(status(place.replace(Arch::X86_64).unwrap_err()), 4);
     fs::remove_file(&name).unwrap();
-    assert_eq!(place.replace(Arch::X86_64).unwrap_err().exit_status(), 3);
+    assert_eq!(status(place.replace(Arch::X86_64).unwrap_err()), 3);
     let error = place.replace(Arch::S390x).unwrap_err();
     assert!(error.to_string().contains("release 99.0.0 has no program for s390x"), "{error}");
     place.unchanged();
@@ -194,8 +200,8 @@ fn versions_are_ordered_as_semantic_versioning_does() {
 fn plain_http_is_refused() {
     let place = Place::new("http", "new");
     let error = newer_release(&place.fetcher(), "http://127.0.0.1:9/x", KEY, "1").unwrap_err();
-    assert_eq!(error.exit_status(), 3);
     assert!(format!("{error}").contains("http://127.0.0.1:9/x"), "{error}");
+    assert_eq!(status(error), 3);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use super::options::Output;
 use crate::error::Error;
 use crate::fetch::{self, Fetcher, Options};
 use crate::host::Host;
-use crate::lifecycle;
 use crate::release::{self, ReleaseError};
 use crate::terminal::Terminal;
 
@@ -84,11 +83,11 @@ impl Update {
         let fetcher = Fetcher::new(options, terminal)?;
         let base = self.base(host);
         let running = release::RUNNING;
-        let newer = lifecycle::newer_release(&fetcher, &base, release::PINNED_KEY, running)?;
+        let newer = release::newer_release(&fetcher, &base, release::PINNED_KEY, running)?;
         if let (Some(release), false) = (&newer, self.check) {
             let (arch, program) =
                 host.program_arch().zip(host.program()).ok_or(ReleaseError::Unknown)?;
-            lifecycle::replace_program(&fetcher, &base, release, arch, &program)?;
+            release::replace_program(&fetcher, &base, release, arch, &program)?;
             terminal.line(format_args!("replaced {}", program.display()));
         }
         let newer = newer.as_ref().map(|release| release.version());

@@ -9,7 +9,6 @@ mod life;
 mod origin;
 mod present;
 mod repair;
-mod self_update;
 mod siblings;
 mod verify;
 
@@ -19,5 +18,4 @@ pub use life::{Removed, remove, roll_back};
 pub use origin::{verify_origin, verify_tree_origin};
 pub use present::present;
 pub use repair::repair;
-pub use self_update::{newer_release, replace_program};
 pub use verify::{CheckedTree, Verification, verify, verify_tree};

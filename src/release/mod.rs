@@ -5,14 +5,20 @@
 //! signature in minisign's format (<https://jedisct1.github.io/minisign/>). The version stands in
 //! the names of the programs, `elsewhere-VERSION-ARCH`, so it is signed too.
 
+mod error;
+mod update;
+
 use std::cmp::Ordering;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use minisign_verify::{PublicKey, Signature};
+
+pub use error::ReleaseError;
+pub use update::{newer_release, replace_program};
 
 use crate::model::{Arch, Checksum, Evr, escape};
 use crate::tools::files;
@@ -31,7 +37,7 @@ pub const NEWEST: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/latest
 
 /// The public key of releases, as the file that minisign makes. Nothing but a build of the program
 /// changes it.
-pub const PINNED_KEY: &str = include_str!("../dist/minisign.pub");
+pub const PINNED_KEY: &str = include_str!("../../dist/minisign.pub");
 
 /// A release whose signature was good. Only [`verify`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,76 +161,5 @@ fn prove(program: &Path, version: &str) -> Result<(), ReleaseError> {
             version: version.to_owned(),
             said: escape(&said).into(),
         }),
-    }
-}
-
-/// A release cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleaseError {
-    /// This program was built without a key.
-    #[error("this build of elsewhere knows no key that releases are signed by")]
-    NoKey,
-    /// The signature is not good.
-    #[error("the release is not signed by the key that this program knows")]
-    Signature {
-        /// What is wrong.
-        source: minisign_verify::Error,
-    },
-    /// The list is signed, and not understood.
-    #[error("the release's list of files is not one that this version reads")]
-    Malformed,
-    /// There is nothing for this machine.
-    #[error("release {version} has no program for {arch}")]
-    NoProgram {
-        /// The release.
-        version: String,
-        /// The architecture.
-        arch: Arch,
-    },
-    /// It is a downgrade.
-    #[error("release {offered} is older than this program, which is {running}")]
-    Older {
-        /// The release.
-        offered: String,
-        /// The program.
-        running: String,
-    },
-    /// The program's own path or architecture is not known.
-    #[error("it is not known which file this program is")]
-    Unknown,
-    /// The new program is not what it should be.
-    #[error("the program of release {version} does not run here: {said}")]
-    DoesNotRun {
-        /// The release.
-        version: String,
-        /// What it said, escaped.
-        said: String,
-    },
-    /// The program cannot be replaced.
-    #[error("cannot replace {}", path.display())]
-    Write {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl ReleaseError {
-    /// What to type or do next.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::NoKey | Self::NoProgram { .. } => {
-                "fetch install.sh of the release that you want and run it"
-            }
-            Self::Signature { .. } | Self::Malformed => {
-                "do not work around this: try again later, or another --from"
-            }
-            Self::Older { .. } => "to go back, run install.sh of that release",
-            Self::Write { .. } => "run this as the user who installed elsewhere",
-            Self::Unknown | Self::DoesNotRun { .. } => return None,
-        };
-        Some(text.to_owned())
     }
 }

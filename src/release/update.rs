@@ -3,10 +3,9 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use crate::error::Error;
+use super::{Release, ReleaseError, SIGNATURE, SUMS};
 use crate::fetch::{self, Fetcher};
 use crate::model::Arch;
-use crate::release::{self, Release, ReleaseError};
 use crate::report::Phase;
 
 /// Most bytes of a list of files, and of its signature.
@@ -21,17 +20,17 @@ pub fn newer_release(
     base: &str,
     key: &str,
     running: &str,
-) -> Result<Option<Release>, Error> {
-    let sums = fetcher.document(&fetch::join(base, release::SUMS), SUMS_LIMIT)?;
-    let signature = fetcher.document(&fetch::join(base, release::SIGNATURE), SUMS_LIMIT)?;
-    let release = release::verify(key, &sums, &signature)?;
+) -> Result<Option<Release>, ReleaseError> {
+    let sums = fetcher.document(&fetch::join(base, SUMS), SUMS_LIMIT)?;
+    let signature = fetcher.document(&fetch::join(base, SIGNATURE), SUMS_LIMIT)?;
+    let release = super::verify(key, &sums, &signature)?;
     match release.compare(running) {
         Ordering::Greater => Ok(Some(release)),
         Ordering::Equal => Ok(None),
-        Ordering::Less => Err(Error::Release(ReleaseError::Older {
+        Ordering::Less => Err(ReleaseError::Older {
             offered: release.version().to_owned(),
             running: running.to_owned(),
-        })),
+        }),
     }
 }
 
@@ -46,9 +45,9 @@ pub fn replace_program(
     release: &Release,
     arch: Arch,
     program: &Path,
-) -> Result<(), Error> {
+) -> Result<(), ReleaseError> {
     let (name, checksum) = release.program(arch)?;
     let urls = [fetch::join(base, &name)];
     let fetched = fetcher.content(&urls, checksum, None, Some(Phase::Download))?;
-    Ok(release::replace(program, fetched.path(), release.version())?)
+    super::replace(program, fetched.path(), release.version())
 }
