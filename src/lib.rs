@@ -27,15 +27,24 @@
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
 //!
-//! [`release`] judges newer versions of this program itself.
+//! # Who may name whom
 //!
-//! `tools` holds what is needed everywhere and is nobody's own: threads, limits.
+//! From the lowest layer to the highest; `tests/rooms/layers.rs` holds the drawing against the code. A
+//! room names rooms of lower layers only, and files do not name each other in circles.
 //!
-//! [`metadata`] reads what a dist offers, [`planning`] makes the plan of it, [`making`] the trees, and
-//! [`lifecycle`] does with them what is asked of a prefix; a [`context::Context`] is what all of these are
-//! given. They call the stages; stages do not import each other; the types that cross them live in
-//! [`model`]. Stages tell what they do through [`report`]; only [`terminal`]
-//! draws. [`error`] gives every failure its exit status and its hint.
+//! 1. [`model`] has the types that cross rooms.
+//! 2. `tools` holds what is needed everywhere and is nobody's own: threads, limits. [`report`] is how
+//!    stages tell what they do.
+//! 3. `elf` knows programs and libraries, [`config`] the settings, and [`workshop`] where trees are made.
+//! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
+//! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
+//!    and puts them in place.
+//! 6. [`error`] gives every failure its exit status and its hint.
+//! 7. A [`context::Context`] is what all of the following are given.
+//! 8. [`planning`] makes the plan.
+//! 9. [`making`] makes the trees.
+//! 10. [`lifecycle`] does with both what is asked of a prefix.
+//! 11. [`cli`] is above them all.
 
 pub mod audit;
 pub mod catalog;

@@ -23,9 +23,7 @@ pub(super) fn is_replaceable(path: &Path) -> Result<bool, PrefixError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(failed("read", path)(error)),
-        Ok(metadata) if metadata.is_file() => {
-            Ok(has_marker(path) || has(path, SCRIPTS_MARKER))
-        }
+        Ok(metadata) if metadata.is_file() => Ok(has_marker(path) || has(path, SCRIPTS_MARKER)),
         // The script links `singularity` to `apptainer`, which may be ours by now.
         Ok(metadata) if metadata.is_symlink() => Ok(fs::read_link(path)
             .is_ok_and(|target| target.components().count() == 1)

@@ -3,6 +3,7 @@
 //! nothing of prefixes and generations.
 
 mod error;
+mod inabilities;
 mod made;
 mod share;
 
@@ -20,7 +21,7 @@ use crate::model::{RECEIPT_NAME, Receipt};
 use crate::tools::manners::Manners;
 use crate::tools::{files, space};
 use error::failed;
-use share::Inabilities;
+use inabilities::Inabilities;
 
 /// A directory in which one tree is made; deleted when dropped, unless [`Workshop::release`] gave it
 /// away.

@@ -6,19 +6,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::Workshop;
 use super::error::{WorkshopError, failed};
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath};
 use crate::tools::files;
-
-/// What the file system was found not to be able to do: it is not asked again.
-#[derive(Debug, Default)]
-pub(super) struct Inabilities {
-    reflink: AtomicBool,
-    link: AtomicBool,
-}
 
 /// A file to take over.
 #[derive(Clone, Debug)]
