@@ -67,6 +67,12 @@ pub fn run(
     // What the loader misses says more than the test that fails for it.
     let loaded = listed?;
     let report = SmokeReport { loaded, ..tested? };
+    reporter.detail(format!(
+        "programs and libraries that load: {}; tests that ran: {}, and that could not: {}",
+        report.loaded,
+        report.ran,
+        report.passed_over.len()
+    ));
     reporter.event(Event::Finished { phase: Phase::Test });
     Ok(report)
 }

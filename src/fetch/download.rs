@@ -41,7 +41,7 @@ impl Fetcher<'_> {
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach_cached(size);
             let url = urls.first().cloned().unwrap_or_default();
-            return Ok(wanted.fetched(path, size, url, true));
+            return Ok(wanted.fetched(path, size, url));
         }
         self.bring(urls, &wanted, &mut meter, None)
     }
@@ -128,14 +128,14 @@ impl Fetcher<'_> {
                     None => wanted.check_file(path)?,
                 };
                 meter.reach(size);
-                Ok(wanted.fetched(path.clone(), size, url.to_owned(), false))
+                Ok(wanted.fetched(path.clone(), size, url.to_owned()))
             }
             Place::Web { .. } if stream.is_some_and(Stream::is_abandoned) => {
                 Err(FetchError::Cancelled.into())
             }
             Place::Web { url: asked, .. } => {
                 let (path, size) = self.download(asked, wanted, &mut partial, meter, stream)?;
-                Ok(wanted.fetched(path, size, url.to_owned(), false))
+                Ok(wanted.fetched(path, size, url.to_owned()))
             }
         });
         let is_useless = matches!(result, Err(FetchError::Cancelled | FetchError::Full { .. }));
@@ -281,8 +281,8 @@ impl Wanted<'_> {
         }
     }
 
-    fn fetched(&self, path: PathBuf, size: u64, url: String, from_cache: bool) -> Fetched {
-        Fetched { path, size, checksum: self.checksum.clone(), url, from_cache }
+    fn fetched(&self, path: PathBuf, size: u64, url: String) -> Fetched {
+        Fetched { path, size, checksum: self.checksum.clone(), url }
     }
 }
 

@@ -220,15 +220,6 @@ impl Reason {
     pub(super) fn is_hosts_fault(&self) -> bool {
         matches!(self, Self::Name { .. } | Self::Connect(_) | Self::Stalled(_) | Self::Tls(_))
     }
-
-    /// Whether something answered, and what it gave was not believed.
-    fn is_refusal(&self) -> bool {
-        match self {
-            Self::Digest { .. } | Self::TooLong(_) | Self::Size { .. } => true,
-            Self::Refused(refusal) => refusal.downcast_ref().is_none_or(FetchError::is_refusal),
-            _ => false,
-        }
-    }
 }
 
 impl FetchError {
@@ -273,12 +264,6 @@ impl FetchError {
             _ => false,
         };
         !self.attempts().is_empty() && self.attempts().iter().all(is_no)
-    }
-
-    /// Whether something was served and not believed: a matter of trust, not of the network.
-    #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        self.attempts().iter().any(|attempt| attempt.reason.is_refusal())
     }
 
     /// What to do about it.

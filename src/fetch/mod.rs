@@ -50,7 +50,6 @@ pub struct Fetched {
     size: u64,
     checksum: Checksum,
     url: String,
-    from_cache: bool,
 }
 
 impl Fetched {
@@ -76,12 +75,6 @@ impl Fetched {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Whether nothing was fetched for it now.
-    #[must_use]
-    pub fn is_from_cache(&self) -> bool {
-        self.from_cache
     }
 }
 

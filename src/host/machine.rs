@@ -123,28 +123,6 @@ fn os_release_value(text: &str, name: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Why the kernel of the system below `root` does not let unprivileged users make user namespaces.
-/// The settings are those of namespaces(7), of Debian's kernels and of Ubuntu's.
-pub(super) fn user_namespaces_refused(root: &Path) -> Option<String> {
-    if !at(root, "/proc/self").exists() {
-        return Some("/proc is not mounted, and containers need it".to_owned());
-    }
-    if !at(root, "/proc/self/ns/user").exists() {
-        return Some("the kernel has no user namespaces".to_owned());
-    }
-    let settings = [
-        ("user.max_user_namespaces", "0"),
-        ("kernel.unprivileged_userns_clone", "0"),
-        ("kernel.apparmor_restrict_unprivileged_userns", "1"),
-    ];
-    settings.into_iter().find_map(|(setting, forbidding)| {
-        let path = format!("/proc/sys/{}", setting.replace('.', "/"));
-        let value = fs::read_to_string(at(root, &path)).ok()?;
-        (value.trim() == forbidding)
-            .then(|| format!("the kernel's setting {setting} is {forbidding}"))
-    })
-}
-
 /// The place of the absolute `path` in the system whose root directory is `root`.
 fn at(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
@@ -277,22 +255,5 @@ mod tests {
         let lib = root("lib", &[("/usr/lib/os-release", b"ID=arch\n")]);
         assert_eq!(distribution_below(&lib), "arch");
         assert_eq!(distribution_below(&root("unknown", &[])), "");
-    }
-
-    #[test]
-    fn settings_that_forbid_user_namespaces_are_named() {
-        let refused = |test, files: &[(&str, &[u8])]| user_namespaces_refused(&root(test, files));
-        let ns = ("/proc/self/ns/user", &b""[..]);
-        let maximum = "/proc/sys/user/max_user_namespaces";
-        assert_eq!(refused("allowed", &[ns, (maximum, b"100\n")]), None);
-        assert_eq!(
-            refused("maximum", &[ns, (maximum, b"0\n")]).unwrap(),
-            "the kernel's setting user.max_user_namespaces is 0"
-        );
-        let apparmor = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
-        assert!(refused("apparmor", &[ns, (apparmor, b"1\n")]).unwrap().contains("apparmor"));
-        let kernel = ("/proc/self/status", &b""[..]);
-        assert!(refused("kernel", &[kernel]).unwrap().contains("no user namespaces"));
-        assert!(refused("proc", &[]).unwrap().contains("/proc is not mounted"));
     }
 }

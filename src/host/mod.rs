@@ -40,13 +40,6 @@ impl Host {
         self.facts.get_or_init(machine::facts)
     }
 
-    /// Why unprivileged users cannot make user namespaces here, as far as the kernel's settings
-    /// tell; `None` when they may.
-    #[must_use]
-    pub fn user_namespaces_refused(&self) -> Option<String> {
-        machine::user_namespaces_refused(Path::new("/"))
-    }
-
     /// The process's arguments, the program's own name first.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         std::env::args_os()
@@ -178,12 +171,6 @@ impl Host {
     #[must_use]
     pub fn stdout_colour(&self) -> bool {
         self.stdout_is_terminal() && !self.no_colour()
-    }
-
-    /// Whether standard error, where progress and messages go, is a terminal.
-    #[must_use]
-    pub fn stderr_is_terminal(&self) -> bool {
-        io::stderr().is_terminal()
     }
 
     /// Whether standard output is a terminal.

@@ -213,6 +213,7 @@ impl<'a> Making<'a> {
         let target = context.target(arch).and_then(|target| target.glibc());
         let (audit, asked) = audit_both(tree, arch, files, libraries, loading, target)?;
         self.tell_newer(context, asked);
+        tell_needs(context, &audit);
         if !audit.gaps.is_empty() {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
         }
@@ -393,6 +394,23 @@ fn tell_launched(context: Context<'_>, loading: &Loading) {
     }
 }
 
+/// Says what a tree asks of its machine, and what only running it can prove.
+fn tell_needs(context: Context<'_>, audit: &Audit) {
+    let mut needs = Vec::new();
+    if let (Some(glibc), Some(path)) = (audit.glibc_needed, &audit.glibc_needed_by) {
+        needs.push(format!("glibc {glibc} (for {path})"));
+    }
+    if audit.x86_64_level > 1 {
+        needs.push(format!("a processor of x86-64-v{}", audit.x86_64_level));
+    }
+    if !needs.is_empty() {
+        context.reporter.detail(format!("the tree needs {}", needs.join(", ")));
+    }
+    for demand in &audit.unproven {
+        context.reporter.detail(format!("whether glibc has it can only be tried: {demand}"));
+    }
+}
+
 /// Audits the tree at `tree`, and what is bound into containers as a tree of its own; with the newest
 /// glibc that the latter asks for.
 pub(crate) fn audit_both(
@@ -412,7 +430,12 @@ pub(crate) fn audit_both(
     let place = tree.join(&directory);
     let loading = loading.within(&directory);
     let inside = audit::audit(&place, arch, &inner, libraries, &loading, target)?;
-    audit.glibc_needed = audit.glibc_needed.max(inside.glibc_needed);
+    if inside.glibc_needed > audit.glibc_needed {
+        audit.glibc_needed = inside.glibc_needed;
+        audit.glibc_needed_by = inside.glibc_needed_by.map(|path| directory.join(&path));
+    }
+    let placed = |demand: String| format!("{directory}/{demand}");
+    audit.unproven.extend(inside.unproven.into_iter().map(placed));
     audit.x86_64_level = audit.x86_64_level.max(inside.x86_64_level);
     let placed = |gap: Gap| gap.placed(|path| directory.join(path));
     audit.gaps.extend(inside.gaps.into_iter().map(placed));

@@ -40,7 +40,15 @@ pub(super) fn relocate(
     reporter: &dyn Reporter,
     relocated: &mut Relocated,
 ) -> Result<(), RelocateError> {
-    let tasks = plan(tree, abi, runtimes, host_libraries, relocated)?;
+    let survey =
+        Survey::of(&tree.dir, tree.files(), abi).map_err(|unopened| at(&unopened.0)(unopened.1))?;
+    for path in &survey.foreign {
+        reporter.detail(format!("{path} is for another architecture and was left as it is"));
+    }
+    for (path, reason) in &survey.unreadable {
+        relocated.warnings.push(format!("{path} is malformed and was left as it is: {reason}"));
+    }
+    let tasks = plan(tree, survey, runtimes, host_libraries);
     let is_file = |kind: &FileKind| matches!(kind, FileKind::File { .. });
     let files = tree.files().filter(|file| is_file(&file.kind)).count();
     let named: usize = tasks.iter().map(|task| task.locations.len()).sum();
@@ -61,25 +69,22 @@ pub(super) fn relocate(
         }
     }
     work.account(&tasks);
+    if relocated.rewritten > 0 {
+        let Relocated { rewritten, growth, .. } = relocated;
+        reporter.detail(format!(
+            "programs and libraries that got another run path: {rewritten}, which grew by {growth} bytes"
+        ));
+    }
     Ok(())
 }
 
 /// Every program and library, by its position in the survey.
 fn plan(
     tree: &Tree,
-    abi: Abi,
+    mut survey: Survey<'_>,
     runtimes: &[&Runtime],
     host_libraries: &[String],
-    relocated: &mut Relocated,
-) -> Result<Vec<Task>, RelocateError> {
-    let mut survey =
-        Survey::of(&tree.dir, tree.files(), abi).map_err(|unopened| at(&unopened.0)(unopened.1))?;
-    for path in &survey.foreign {
-        relocated.notes.push(format!("{path} is for another architecture and was left as it is"));
-    }
-    for (path, reason) in &survey.unreadable {
-        relocated.warnings.push(format!("{path} is malformed and was left as it is: {reason}"));
-    }
+) -> Vec<Task> {
     let mut taken = restore(&mut survey, tree.taken());
     let in_memory: Vec<&RelPath> =
         runtimes.iter().flat_map(|runtime| &runtime.library_path).collect();
@@ -93,7 +98,7 @@ fn plan(
             && object.locations.iter().any(|path| in_memory.contains(&path)),
         locations: object.locations.clone(),
     });
-    Ok(tasks.collect())
+    tasks.collect()
 }
 
 /// Gives the objects that were rewritten in another tree the run paths of their packages: those

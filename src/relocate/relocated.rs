@@ -18,8 +18,6 @@ pub struct Relocated {
     /// The run paths that rewritten programs and libraries had before, those of files that were taken
     /// over included.
     pub run_paths: BTreeMap<RelPath, RunPath>,
-    /// Decisions that someone may want to know.
-    pub notes: Vec<String>,
     /// What is not as it should be, and did not stop the work.
     pub warnings: Vec<String>,
 }

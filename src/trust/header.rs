@@ -129,18 +129,6 @@ impl FileFlags {
         self.0 & 1 != 0
     }
 
-    /// Whether it is marked `%doc`.
-    #[must_use]
-    pub fn is_doc(self) -> bool {
-        self.0 & 2 != 0
-    }
-
-    /// Whether it is marked `%config(noreplace)`.
-    #[must_use]
-    pub fn is_noreplace(self) -> bool {
-        self.0 & 16 != 0
-    }
-
     /// Whether it is marked `%ghost`: owned by the package, and not in its payload.
     #[must_use]
     pub fn is_ghost(self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use elsewhere::error::Error;
 use elsewhere::fetch::{FetchError, Fetcher, Options, Proof, Reason};
 use elsewhere::model::Checksum;
 
@@ -83,7 +84,7 @@ fn a_document_with_the_wrong_digest_is_passed_over() {
     assert!(world.log.retries()[0].contains("wrong content"), "{:?}", world.log.retries());
     let error = fetcher.document_from(&urls(&["a"]), 1 << 20, proof, take).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Digest { .. }));
-    assert!(error.is_refusal());
+    assert_eq!(Error::from(error).exit_status(), 4);
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_document_that_the_caller_refuses_is_passed_over() {
     let refuse = |_: &str, _| Err::<(), _>("no".into());
     let error =
         fetcher.document_from(&urls(&["a", "b"]), 1 << 20, Proof::Server, refuse).unwrap_err();
-    assert!(error.is_refusal());
+    assert_eq!(Error::from(error).exit_status(), 4);
     assert_eq!(world.server.count("a/file"), 2, "a refusal is final");
 }
 
