@@ -275,6 +275,26 @@ fn small_headers_cannot_name_gigabytes_of_paths() {
 }
 
 #[test]
+fn headers_of_nothing_but_empty_texts_are_refused_without_memory() {
+    let texts = vec![Vec::new(); (1 << 20) + 1];
+    let header = hello().header();
+    let signatures = HeaderWriter::default().strings(278, &texts).finish();
+    let bytes = rpms::assemble(&signatures, &header, b"");
+    let error = open_by(&bytes, &hello().planned(&bytes), &TestKey::new()).unwrap_err();
+    let damaged = matches!(error, TrustError::Malformed { source: Malformed::Entry(278), .. });
+    assert!(damaged, "{error}");
+    let mut named = HeaderWriter::default();
+    for (tag, text) in [(1000, "hello"), (1001, "1.0"), (1002, "1.el9"), (1022, "x86_64")] {
+        named.string(tag, text);
+    }
+    let signatures = HeaderWriter::default().u32s(1000, &[0]).finish();
+    let bytes = rpms::assemble(&signatures, &named.strings(1117, &texts).finish(), b"");
+    let error = read_local(bytes.as_slice(), "hello.rpm").unwrap_err();
+    let damaged = matches!(error, TrustError::Malformed { source: Malformed::Entry(1117), .. });
+    assert!(damaged, "{error}");
+}
+
+#[test]
 fn what_is_no_binary_package_is_refused_as_such() {
     let key = TestKey::new();
     let bytes = hello().signed(&key);

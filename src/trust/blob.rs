@@ -21,6 +21,8 @@ const MAX_ENTRIES: usize = 4096;
 /// A package of 100,000 files needs about 15 MiB, and as much again where files are signed
 /// one by one (IMA).
 const MAX_STORE: usize = 64 << 20;
+/// More texts than any entry has. Empty ones are a byte each, and would take sixteen times that here.
+const MAX_TEXTS: usize = 1 << 20;
 
 /// Types of entries, by RPM's numbers.
 mod kind {
@@ -191,7 +193,8 @@ impl Blob {
         let Some(entry) = self.find(tag) else {
             return Ok(Vec::new());
         };
-        if !matches!(entry.kind, kind::STRING | kind::STRING_ARRAY | kind::I18N_STRING) {
+        let is_text = matches!(entry.kind, kind::STRING | kind::STRING_ARRAY | kind::I18N_STRING);
+        if !is_text || entry.count > MAX_TEXTS {
             return Err(Malformed::Entry(tag));
         }
         let mut rest = self.store().get(entry.offset..).ok_or(Malformed::Entry(tag))?;
