@@ -3,7 +3,7 @@
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
-use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts};
+use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, MachineNeeds};
 use crate::report::Reporter;
 
 /// What every stage is given: read once, the same for the whole run.
@@ -48,10 +48,8 @@ impl Context<'_> {
     #[must_use]
     pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
         let is_fit = |aim: Aim| {
-            let has_glibc =
-                self.host.glibc().is_some_and(|has| glibc.is_none_or(|needs| needs <= has));
-            let has_level = arch != Arch::X86_64 || aim.x86_64_level <= self.host.x86_64_level;
-            has_glibc && has_level
+            let needs = MachineNeeds { glibc, x86_64_level: aim.x86_64_level };
+            self.host.glibc().is_some() && self.host.runs(needs)
         };
         self.host.arch == Some(arch) && self.aim.is_none_or(is_fit)
     }

@@ -22,7 +22,7 @@ pub(super) fn dists<'a>(
     let has_packages = |dist: &&Dist| dist.repositories_for(arch).next().is_some();
     let (maintained, others): (Vec<&Dist>, Vec<&Dist>) = all
         .filter(has_packages)
-        .filter(|dist| host.is_none_or(|host| runs_on(dist, host)))
+        .filter(|dist| host.is_none_or(|host| host.runs(dist.needs())))
         .partition(|dist| dist.maintained_until.as_str() >= today);
     let choices: Vec<_> = if maintained.is_empty() {
         let reason = reason(arch, host);
@@ -36,13 +36,6 @@ pub(super) fn dists<'a>(
         return Err(CatalogError::NothingSuits { arch, glibc });
     }
     Ok(choices)
-}
-
-/// Whether the programs of `dist` run on `host`, as far as glibc and processor are known.
-fn runs_on(dist: &Dist, host: &HostFacts) -> bool {
-    let glibc_fits = host.glibc().is_none_or(|glibc| dist.glibc <= glibc);
-    let level_fits = host.x86_64_level == 0 || dist.x86_64_level <= host.x86_64_level;
-    glibc_fits && level_fits
 }
 
 fn message(dist: &Dist, reason: &str) -> String {

@@ -19,7 +19,9 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Ability, Arch, Loading, Receipt, RelPath, Request, Runtime, escape};
+use crate::model::{
+    Ability, Arch, Dist, Loading, MadeWith, Receipt, RelPath, Request, Runtime, escape,
+};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::{Form, Terminal};
@@ -268,18 +270,12 @@ fn live(
         trees.extend(of_arch.map(|(generation, receipt)| (generation.path, receipt)));
     }
     let needs = |receipt: &Receipt| {
-        let made_with = receipt.made_with.as_ref();
-        let made_with = made_with.and_then(|with| Some((with.glibc?, with.x86_64_level)));
-        let dist = || catalog.dist(&receipt.dist).ok().map(|it| (it.glibc, it.x86_64_level));
-        made_with.or_else(dist)
+        let made_with = receipt.made_with.as_ref().and_then(MadeWith::needs);
+        made_with.or_else(|| catalog.dist(&receipt.dist).ok().map(Dist::needs))
     };
     trees.sort_by_key(|(_, receipt)| needs(receipt));
-    let facts = host.facts();
     let fits = |(_, receipt): &(PathBuf, Receipt)| {
-        needs(receipt).is_some_and(|(needed, level)| {
-            facts.glibc().is_none_or(|glibc| needed <= glibc)
-                && (arch != Arch::X86_64 || level <= facts.x86_64_level)
-        })
+        needs(receipt).is_some_and(|needs| host.facts().runs(needs))
     };
     let best = trees.iter().rposition(fits).unwrap_or(0);
     Ok((!trees.is_empty()).then(|| trees.swap_remove(best)))

@@ -1,7 +1,7 @@
 //! Kernel, C library, processor, limits.
 
 use super::{Observation, State, Subject, explain};
-use crate::model::{Arch, Libc, escape};
+use crate::model::{Arch, Libc, MachineNeeds, Shortage, escape};
 use crate::tools::limits;
 
 /// EL7's kernel: the oldest that runs containers for ordinary users, with its backports.
@@ -51,8 +51,8 @@ fn libc(subject: &Subject) -> Observation {
     };
     let installed = subject.installed.as_ref().and_then(|tree| tree.glibc_needed);
     let oldest = subject.dists.first().map(|dist| dist.glibc);
-    let needed = installed.or(oldest);
-    if let Some(needed) = needed.filter(|needed| *needed > found) {
+    let needs = MachineNeeds { glibc: installed.or(oldest), x86_64_level: 0 };
+    if let Some(Shortage::Glibc { needed, found }) = subject.facts.shortage(needs) {
         let whose = if installed.is_some() { "the tree" } else { "the oldest dist" };
         return Observation::new(
             CHECK,
@@ -81,9 +81,10 @@ fn processor(subject: &Subject) -> Observation {
     if arch != Arch::X86_64 || found == 0 {
         return Observation::new(CHECK, State::Ok, arch.to_string());
     }
-    let needed = subject.installed.as_ref().map_or(1, |tree| tree.x86_64_level);
+    let level = subject.installed.as_ref().map_or(1, |tree| tree.x86_64_level);
     let evidence = format!("x86-64-v{found}");
-    if needed > found {
+    let needs = MachineNeeds { glibc: None, x86_64_level: level };
+    if let Some(Shortage::Level { needed, found }) = subject.facts.shortage(needs) {
         let evidence = format!("{evidence}; the tree needs x86-64-v{needed}");
         return Observation::new(CHECK, State::Broken, evidence)
             .because("processor-old")
@@ -96,17 +97,13 @@ fn processor(subject: &Subject) -> Observation {
 
 /// The newest dist that runs here, or what stands for none in a command.
 fn dist_name(subject: &Subject) -> String {
-    let dist = subject.dist_for(subject.facts.glibc(), subject.facts.x86_64_level);
+    let dist = subject.runnable().next_back();
     dist.map_or_else(|| "DIST".to_owned(), |dist| dist.name.clone())
 }
 
 /// The names of the dists that run here.
 fn runnable(subject: &Subject) -> String {
-    let (glibc, level) = (subject.facts.glibc(), subject.facts.x86_64_level);
-    let runs = subject.dists.iter().filter(|dist| {
-        glibc.is_none_or(|glibc| dist.glibc <= glibc) && (level == 0 || dist.x86_64_level <= level)
-    });
-    let names: Vec<&str> = runs.map(|dist| dist.name.as_str()).collect();
+    let names: Vec<&str> = subject.runnable().map(|dist| dist.name.as_str()).collect();
     if names.is_empty() { "none of the dists".to_owned() } else { names.join(", ") }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::explain::at;
-use crate::model::{Ability, Arch, GlibcVersion, HostFacts};
+use crate::model::{Ability, Arch, GlibcVersion, HostFacts, MachineNeeds};
 
 /// The host, the user, and the directories that matter.
 #[derive(Clone, Debug)]
@@ -54,13 +54,9 @@ impl Subject {
         lacks
     }
 
-    /// The newest dist that an own glibc of `glibc` and a processor of `level` run.
-    #[must_use]
-    pub fn dist_for(&self, glibc: Option<GlibcVersion>, level: u8) -> Option<&DistFacts> {
-        self.dists.iter().rev().find(|dist| {
-            glibc.is_none_or(|glibc| dist.glibc <= glibc)
-                && (level == 0 || dist.x86_64_level <= level)
-        })
+    /// The dists that this machine runs, the oldest glibc first.
+    pub(super) fn runnable(&self) -> impl DoubleEndedIterator<Item = &DistFacts> {
+        self.dists.iter().filter(|dist| self.facts.runs(dist.needs()))
     }
 }
 
@@ -75,6 +71,12 @@ pub struct DistFacts {
     pub x86_64_level: u8,
     /// Whether somebody maintains it today.
     pub is_maintained: bool,
+}
+
+impl DistFacts {
+    fn needs(&self) -> MachineNeeds {
+        MachineNeeds { glibc: Some(self.glibc), x86_64_level: self.x86_64_level }
+    }
 }
 
 /// A live tree.

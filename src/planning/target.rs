@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::model::{Arch, Dist, HostFacts, Libc, Plan, TreePlan};
+use crate::model::{Dist, Libc, MachineNeeds, Plan, TreePlan};
 
 /// Refuses a plan whose packages ask more than its target has, before anything is fetched.
 ///
@@ -20,36 +20,23 @@ pub(super) fn check_tree(context: Context<'_>, tree: &TreePlan) -> Result<(), Er
         return Err(Error::Musl);
     }
     let level = context.catalog.dist(&tree.dist).map_or(0, |dist| dist.x86_64_level);
-    let shortage = match (tree.glibc, target.glibc()) {
-        (Some(needed), Some(found)) if needed > found => {
-            format!("glibc {needed} is needed, and there is {found}")
-        }
-        _ if target.x86_64_level > 0 && level > target.x86_64_level => {
-            let found = target.x86_64_level;
-            format!("a processor of x86-64-v{level} is needed, and there is x86-64-v{found}")
-        }
-        _ => return Ok(()),
-    };
+    let needs = MachineNeeds { glibc: tree.glibc, x86_64_level: level };
+    let Some(shortage) = target.shortage(needs) else { return Ok(()) };
     let choices = context.catalog.choices(tree.arch, Some(&target), context.today);
     let best = choices.ok().and_then(|choices| Some(choices.first()?.dist));
     let fits = best.filter(|best| best.name != tree.dist).or_else(|| {
         let is_older = |dist: &&Dist| tree.glibc.is_some_and(|needed| dist.glibc < needed);
         let others = context.catalog.dists().filter(is_older);
-        others.filter(|dist| dist.name != tree.dist && fits_on(dist, tree.arch, &target)).last()
+        let has_packages = |dist: &&Dist| dist.repositories_for(tree.arch).next().is_some();
+        let others = others.filter(|dist| dist.name != tree.dist).filter(has_packages);
+        others.filter(|dist| target.runs(dist.needs())).last()
     });
     Err(Error::TooNew {
         arch: tree.arch,
         dist: tree.dist.clone(),
-        shortage,
+        shortage: shortage.to_string(),
         fits: fits.map(|fits| fits.name.clone()),
     })
-}
-
-/// Whether `dist` has packages for `arch`, and is no newer than `target`.
-fn fits_on(dist: &Dist, arch: Arch, target: &HostFacts) -> bool {
-    dist.repositories_for(arch).next().is_some()
-        && target.glibc().is_none_or(|glibc| dist.glibc <= glibc)
-        && (target.x86_64_level == 0 || dist.x86_64_level <= target.x86_64_level)
 }
 
 #[cfg(test)]
@@ -57,6 +44,7 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
     use crate::fetch::{Fetcher, Options};
+    use crate::model::{Arch, HostFacts};
     use crate::report::Silent;
 
     /// What a plan for `arch` from `dist`, whose packages ask for `glibc`, gets on a machine of this
