@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{Arch, Claims, Wishes, escape};
+use crate::model::{Arch, Claims, Wishes, escape, read_toml};
 
 /// The site's file.
 pub const SITE_FILE: &str = "/etc/elsewhere/config.toml";
@@ -175,11 +175,8 @@ impl Config {
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let syntax = |line, message| ConfigError::Syntax { path: path.to_owned(), line, message };
-        let mut config: Self = toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let before = text.get(..start).unwrap_or_default();
-            syntax(1 + before.matches('\n').count(), error.message().to_owned())
-        })?;
+        let mut config: Self =
+            read_toml(text).map_err(|problem| syntax(problem.line, problem.message))?;
         let network = config.network;
         let times = [network.pause, network.connect_timeout, network.stall_timeout];
         if times.into_iter().flatten().any(|seconds| !(0.0..1e6).contains(&seconds)) {

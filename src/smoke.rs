@@ -20,12 +20,12 @@ use std::fs;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::model::{RelPath, Runtime, SmokeTest, escape};
 use crate::report::{Event, Phase, Reporter};
+use crate::tools::programs::{self, End, Finished};
 use crate::tools::threads;
 pub use error::{Fault, SmokeError};
 pub use obstacles::{HostJudge, Obstacle, Unjudged};
@@ -33,7 +33,7 @@ pub use probe::probe;
 pub use trial::{SmokeReport, Trial};
 
 use error::TEST_LIMIT;
-use process::{End, Finished, start};
+use process::start;
 
 /// How long one may take that the host is known to have something against.
 const DOUBTFUL_LIMIT: Duration = Duration::from_secs(10);
@@ -176,7 +176,7 @@ fn run_test(
 
 /// Whether a test's end and output are what they should be.
 fn judge_end(finished: Finished, command: String, expected: String) -> Result<(), SmokeError> {
-    let output = process::tail(&finished.output);
+    let output = programs::tail(&finished.output);
     match finished.end {
         End::Cancelled => Err(SmokeError::Cancelled),
         End::TimedOut => Err(SmokeError::TimedOut { command, output }),
@@ -203,8 +203,7 @@ struct Places {
 impl Places {
     /// New and empty, below `scratch`.
     fn make(scratch: &Path) -> Result<Self, SmokeError> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{}-{}", std::process::id(), threads::unique_number());
         let places = Self {
             home: scratch.join(&name).join("home"),
             temporary: scratch.join(&name).join("tmp"),

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
-use crate::model::{CHECKS, Dist, HostGives, Remedies, Repository, Runtime};
+use crate::model::{
+    CHECKS, Dist, HostGives, Remedies, Repository, Runtime, TomlProblem, read_toml,
+};
 
 /// A definition's text, and where it stands, for messages.
 struct Definition {
@@ -166,14 +168,10 @@ fn check_commands(
 }
 
 fn parse<T: DeserializeOwned>(definition: &Definition) -> Result<T, CatalogError> {
-    toml::from_str(&definition.text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let before = definition.text.get(..start).unwrap_or_default();
-        CatalogError::Syntax {
-            file: definition.file.clone(),
-            line: 1 + before.matches('\n').count(),
-            message: error.message().to_owned(),
-        }
+    read_toml(&definition.text).map_err(|TomlProblem { line, message }| CatalogError::Syntax {
+        file: definition.file.clone(),
+        line,
+        message,
     })
 }
 

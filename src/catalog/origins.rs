@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{Dist, Origin};
+use crate::model::{Dist, Origin, line_at};
 
 /// Notes for every repository of `dist` where in `file`, which holds `text`, it is defined.
 pub(super) fn note(dist: &mut Dist, file: &str, text: &str) {
@@ -37,8 +37,7 @@ fn array<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Vec<&'t DeTable<'i>> {
 
 fn note_fields(table: &DeTable<'_>, prefix: &str, text: &str, origin: &mut Origin) {
     for (key, _) in table {
-        let before = text.get(..key.span().start).unwrap_or_default();
-        let line = 1 + before.matches('\n').count();
+        let line = line_at(text, key.span().start);
         origin.lines.insert(format!("{prefix}{}", key.get_ref()), line);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::Error;
 use crate::terminal::Terminal;
+use crate::tools::replacement::{Care, Replacement};
 
 /// Whether `path` is standard output.
 pub(super) fn is_standard_output(path: &Path) -> bool {
@@ -46,15 +47,6 @@ pub(super) fn write(path: &Path, text: &str, terminal: &Terminal) -> Result<(), 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
-    let new: PathBuf = path.with_file_name(name);
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written
+    let fill = |file: &mut File| file.write_all(text.as_bytes());
+    Replacement::file(path.with_file_name(name), Care::Usual(0o666), fill)?.put(path)
 }

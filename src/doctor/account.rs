@@ -2,16 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::explain::at;
-use super::namespaces::{child, error};
+use super::namespaces::{LIMIT, child, error};
 use super::probe::Probe;
 use super::{Observation, State, Subject};
 use crate::model::escape;
+use crate::tools::programs::{self, Listen, Running};
 
 /// A range: its first id, and how many.
 type Range = (u64, u64);
@@ -76,7 +76,7 @@ pub(super) fn identity(subject: &Subject) -> Vec<Observation> {
     let Some(id) = program(subject, "id") else {
         return vec![observation(State::Unknown, "there is no program `id` to ask".to_owned())];
     };
-    let plain = output(Command::new(&id).arg("-un"));
+    let plain = name_by(Command::new(&id));
     let Some(plain) = plain else {
         let evidence = format!("`id -un` finds no name for user {}", subject.user_id);
         return vec![
@@ -92,8 +92,8 @@ pub(super) fn identity(subject: &Subject) -> Vec<Observation> {
     let mut command = Command::new(at(&subject.root, tree.arch.loader()));
     let directories: Vec<&OsStr> =
         tree.library_directories.iter().map(|directory| directory.as_os_str()).collect();
-    command.arg("--library-path").arg(directories.join(":".as_ref())).arg(&id).arg("-un");
-    vec![match output(&mut command) {
+    command.arg("--library-path").arg(directories.join(":".as_ref())).arg(&id);
+    vec![match name_by(command) {
         Some(name) if name == plain => observation(
             State::Ok,
             format!("user {} is {shown}, with the tree's libraries too", subject.user_id),
@@ -147,7 +147,8 @@ fn range(subject: &Subject, file: &str, kind: &str, user: &str) -> Option<Range>
         if kind == "-g" {
             command.arg(kind);
         }
-        listed_range(&output(command.arg(user))?)
+        command.arg(user);
+        listed_range(&output(command)?)
     })
 }
 
@@ -167,14 +168,19 @@ fn subid_source(root: &Path) -> Option<String> {
 
 /// The user's name, by /etc/passwd or whatever else the host asks.
 fn name(subject: &Subject) -> Option<String> {
-    output(Command::new(program(subject, "id")?).arg("-un"))
+    name_by(Command::new(program(subject, "id")?))
 }
 
-/// What a command prints, trimmed; `None` when it fails.
-fn output(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(text)
+/// What a program prints, trimmed; `None` when it fails.
+fn output(command: Command) -> Option<String> {
+    let finished = programs::run(command, Listen::Output, LIMIT).ok()?;
+    finished.end.is_success().then(|| finished.output.trim().to_owned())
+}
+
+/// The name that the program `id` finds.
+fn name_by(mut command: Command) -> Option<String> {
+    command.arg("-un");
+    output(command)
 }
 
 /// What came of mapping.
@@ -187,22 +193,15 @@ enum Mapped {
 
 /// Maps the ranges into a user namespace of a child that waits for it.
 fn map(subject: &Subject, maps: &[(PathBuf, Range)]) -> Mapped {
-    let mut command = child(subject, Probe::Wait);
-    let Ok(mut waiting) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-        return Mapped::Untried("this program could not be started again".to_owned());
-    };
-    let mapped = map_into(&mut waiting, subject, maps);
-    // Its input ends here, and with that its wait.
-    drop(waiting.stdin.take());
-    let _ = waiting.wait();
-    mapped
+    let child = child(subject, Probe::Wait);
+    match Running::waiting(child, Listen::Output, LIMIT) {
+        Ok(mut waiting) => map_into(&mut waiting, subject, maps),
+        Err(_) => Mapped::Untried("this program could not be started again".to_owned()),
+    }
 }
 
-fn map_into(waiting: &mut Child, subject: &Subject, maps: &[(PathBuf, Range)]) -> Mapped {
-    let mut line = String::new();
-    if let Some(output) = waiting.stdout.take() {
-        let _ = BufReader::new(output).read_line(&mut line);
-    }
+fn map_into(waiting: &mut Running, subject: &Subject, maps: &[(PathBuf, Range)]) -> Mapped {
+    let line = waiting.first_line(LIMIT).unwrap_or_default();
     if line.trim() != "user 0" {
         let evidence = "helpers and ranges are there; mapping needs a user namespace, which cannot \
                         be made";
@@ -212,12 +211,12 @@ fn map_into(waiting: &mut Child, subject: &Subject, maps: &[(PathBuf, Range)]) -
     let mut mapped = u64::MAX;
     for ((helper, (start, count)), own) in maps.iter().zip(own) {
         let words = [0, u64::from(own), 1, 1, *start, *count].map(|number| number.to_string());
-        let output = Command::new(helper).arg(waiting.id().to_string()).args(words).output();
-        match output {
-            Ok(output) if output.status.success() => mapped = mapped.min(*count),
-            Ok(output) => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                return Mapped::Refused(escape(text.trim()).into_owned());
+        let mut command = Command::new(helper);
+        command.arg(waiting.id().to_string()).args(words);
+        match programs::run(command, Listen::Errors, LIMIT) {
+            Ok(finished) if finished.end.is_success() => mapped = mapped.min(*count),
+            Ok(finished) => {
+                return Mapped::Refused(escape(finished.output.trim()).into_owned());
             }
             Err(failure) => {
                 return Mapped::Refused(error(failure.raw_os_error().unwrap_or(-1)));

@@ -1,15 +1,17 @@
 //! User namespaces, and mounts in them: tried in a child process, explained by settings.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::explain::{self, at};
 use super::probe::Probe;
 use super::{Observation, State, Subject};
+use crate::tools::programs::{self, Listen, Patience};
 
 /// The checks for which this program itself does what runtimes do: others may be allowed what it is not.
 pub const TRIED: [&str; 4] = ["user-namespaces", "mounts", "overlay", "fuse"];
@@ -31,21 +33,20 @@ pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
     }
 }
 
+/// How long a program may take that the doctor runs: whoever asks the doctor waits less.
+pub(super) const LIMIT: Patience<'static> =
+    Patience { time: Duration::from_secs(60), is_cancelled: &|| false };
+
 /// The command that starts this program again, in the child's part.
 pub(super) fn child(subject: &Subject, probe: Probe) -> Command {
     let mut command = Command::new(&subject.executable);
-    command.arg(Probe::COMMAND).arg(probe.word()).stderr(Stdio::null());
+    command.arg(Probe::COMMAND).arg(probe.word());
     command
 }
 
 fn take_steps(subject: &Subject) -> io::Result<Steps> {
-    let mut command = child(subject, Probe::Namespaces);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let mut text = String::new();
-    if let Some(mut output) = child.stdout.take() {
-        output.read_to_string(&mut text)?;
-    }
-    child.wait()?;
+    let child = child(subject, Probe::Namespaces);
+    let text = programs::run(child, Listen::Output, LIMIT)?.output;
     let step = |line: &str| {
         let (name, number) = line.split_once(' ')?;
         Some((name.to_owned(), number.parse().ok()?))

@@ -1,8 +1,6 @@
 //! The file systems of the prefix and of the temporary directory.
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, StatVfsMountFlags};
@@ -10,6 +8,7 @@ use rustix::fs::{Access, StatVfsMountFlags};
 use super::explain::at;
 use super::{Observation, State, Subject};
 use crate::model::escape;
+use crate::tools::mounts;
 
 /// The cause where no program may be run from the prefix.
 pub const NOEXEC: &str = "prefix-noexec";
@@ -115,8 +114,9 @@ impl Place {
         let path = existing.ok_or_else(|| format!("{} cannot be found", path.display()))?;
         let about = rustix::fs::statvfs(&path)
             .map_err(|error| format!("{} does not answer: {error}", path.display()))?;
-        let mounts = fs::read(at(root, "/proc/self/mountinfo")).unwrap_or_default();
-        let (mount_point, kind) = mount_of(&mounts, &path).unwrap_or_default();
+        let table = fs::read(at(root, "/proc/self/mountinfo")).unwrap_or_default();
+        let mount = mounts::holding(&table, &path);
+        let (mount_point, kind) = mount.map(|mount| (mount.point, mount.kind)).unwrap_or_default();
         let is_writable = rustix::fs::access(&path, Access::WRITE_OK).is_ok()
             && !about.f_flag.contains(StatVfsMountFlags::RDONLY);
         let is_out_of_files = about.f_files > 0 && about.f_favail == 0;
@@ -144,78 +144,7 @@ impl Place {
     }
 }
 
-/// Where the mount is that holds `path`, and its type, by proc_pid_mountinfo(5). Of several at one
-/// place the last one is on top.
-fn mount_of(mounts: &[u8], path: &Path) -> Option<(PathBuf, String)> {
-    let mut best: Option<(PathBuf, String)> = None;
-    for line in mounts.split(|byte| *byte == b'\n') {
-        let Some(found) = parse_mount(line) else { continue };
-        let length = |path: &Path| path.as_os_str().len();
-        let is_better = best.as_ref().is_none_or(|(best, _)| length(&found.0) >= length(best));
-        if path.starts_with(&found.0) && is_better {
-            best = Some(found);
-        }
-    }
-    best
-}
-
-fn parse_mount(line: &[u8]) -> Option<(PathBuf, String)> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let place = unescape(fields.nth(4)?);
-    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some((PathBuf::from(place), String::from_utf8_lossy(kind).into_owned()))
-}
-
-/// Turns `\040` and the like back into the byte.
-fn unescape(field: &[u8]) -> OsString {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let code = (first == b'\\').then(|| after.get(..3)).flatten();
-        let digit = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
-        match code.and_then(digit) {
-            Some(byte) => {
-                plain.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                plain.push(first);
-                rest = after;
-            }
-        }
-    }
-    OsString::from_vec(plain)
-}
-
 /// Bytes, for people.
 fn room(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOUNTS: &[u8] = b"21 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
-        30 21 0:26 / /home rw shared:1 master:2 - nfs4 server:/home rw\n\
-        31 30 0:27 / /home/a\\040b rw - lustre x rw\n\
-        32 30 0:27 / /home/a\\040b rw - beegfs x rw\n\
-        broken line\n";
-
-    fn kind(path: &str) -> String {
-        mount_of(MOUNTS, Path::new(path)).unwrap().1
-    }
-
-    #[test]
-    fn the_deepest_and_last_mount_holds_a_path() {
-        assert_eq!(kind("/homestead"), "ext4");
-        assert_eq!(kind("/home/x"), "nfs4");
-        assert_eq!(kind("/home/a b/c"), "beegfs");
-        assert!(mount_of(b"", Path::new("/")).is_none());
-    }
-
-    #[test]
-    fn escapes_that_are_none_stay() {
-        assert_eq!(unescape(b"a\\9\\04"), "a\\9\\04");
-    }
 }

@@ -77,6 +77,8 @@ fn refused_namespaces_are_explained_by_settings() {
     assert_eq!(why("clone", &[clone], "user", Errno::PERM), "namespaces-clone");
     let limit = ("/proc/sys/user/max_user_namespaces", "10\n");
     assert_eq!(why("limit", &[limit], "user", Errno::NOSPC), "namespaces-limit");
+    let zero = ("/proc/sys/user/max_user_namespaces", "0\n");
+    assert_eq!(why("zero", &[zero], "user", Errno::NOSPC), "namespaces-zero");
     let selinux = ("/sys/fs/selinux/enforce", "1");
     assert_eq!(why("selinux", &[selinux], "user", Errno::ACCESS), "namespaces-selinux");
     let filter = ("/proc/self/status", "Name:\tx\nSeccomp:\t2\n");

@@ -21,8 +21,10 @@ pub(crate) use strings::Strings;
 pub(crate) use survey::{Object, Survey, Unopened, host_has, origin_directory};
 pub(crate) use walk::{Led, Places};
 
+use std::io::{self, Read};
+
 use object::Endianness;
-use object::elf::{EM_AARCH64, EM_PPC64, EM_S390, EM_X86_64, Machine};
+use object::elf::{ELFMAG, EM_AARCH64, EM_PPC64, EM_S390, EM_X86_64, Machine};
 
 use crate::model::Arch;
 
@@ -59,5 +61,24 @@ impl Abi {
             Arch::S390x => (EM_S390, Endianness::Big, 0x1000),
         };
         Self { machine, endian, page }
+    }
+}
+
+/// Whether a file, from where it is read next, begins as ELF files do.
+pub(crate) fn is_elf(file: impl Read) -> io::Result<bool> {
+    let mut start = Vec::new();
+    file.take(ELFMAG.len() as u64).read_to_end(&mut start)?;
+    Ok(start == ELFMAG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elf_files_are_known_by_their_beginning() {
+        assert!(is_elf(&b"\x7fELF\x02"[..]).unwrap());
+        assert!(!is_elf(&b"\x7fEL"[..]).unwrap());
+        assert!(!is_elf(&b"#!/bin/sh"[..]).unwrap());
     }
 }

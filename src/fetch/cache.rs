@@ -17,7 +17,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FetchError, Stream};
 use crate::model::{Checksum, Digester};
+use crate::tools::replacement::{Care, Replacement};
 
 /// A partial file that nothing was added to for this long belongs to no living run: another one may
 /// go on with it.
@@ -208,16 +209,10 @@ impl Cache {
     fn replace(&self, path: &Path, pieces: &[&[u8]], mode: u32) -> Result<(), FetchError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = self.root.join("partial").join(format!("{name}.{:016x}", random()));
-        let write = || {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create_new(true).mode(mode).open(&temporary)?;
-            pieces.iter().try_for_each(|piece| file.write_all(piece))
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            FetchError::cache("write", &temporary, error)
-        })?;
-        rename(&temporary, path)
+        let fill = |file: &mut File| pieces.iter().try_for_each(|piece| file.write_all(piece));
+        let new = Replacement::file(temporary.clone(), Care::Usual(mode), fill);
+        let new = new.map_err(|error| FetchError::cache("write", &temporary, error))?;
+        new.put(path).map_err(|error| FetchError::cache("write", path, error))
     }
 
     fn object(&self, checksum: &Checksum) -> PathBuf {

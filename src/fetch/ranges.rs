@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::cache::Partial;
 use super::error::Failure;
 use super::http::{Answer, CONNECTIONS_PER_HOST};
 use super::{FetchError, Fetcher, Reason};
-use crate::tools::threads;
+use crate::tools::threads::{self, Queue};
 
 /// Bytes of a piece: large enough that asking for it takes no noticeable part of the time.
 const PIECE: u64 = 2 << 20;
@@ -58,8 +58,10 @@ struct Pieces<'a> {
     file: File,
     path: PathBuf,
     size: u64,
-    /// Where the next piece begins that nobody has taken.
-    next: AtomicU64,
+    /// Where the first piece begins.
+    first: u64,
+    /// The numbers of the pieces.
+    queue: Queue,
     is_over: AtomicBool,
 }
 
@@ -78,7 +80,8 @@ impl Fetcher<'_> {
             file: partial.handle()?,
             path: partial.path().to_owned(),
             size,
-            next: AtomicU64::new(partial.length),
+            first: partial.length,
+            queue: Queue::default(),
             is_over: AtomicBool::new(false),
         };
         let result = std::thread::scope(|scope| {
@@ -116,7 +119,8 @@ impl Fetcher<'_> {
     /// A thread that brings piece after piece.
     fn bring_pieces(&self, pieces: &Pieces<'_>, done: &Sender<Result<(u64, u64), Failure>>) {
         while !pieces.is_over.load(Ordering::Relaxed) {
-            let start = pieces.next.fetch_add(PIECE, Ordering::Relaxed);
+            let start = PIECE.saturating_mul(pieces.queue.number() as u64);
+            let start = pieces.first.saturating_add(start);
             if start >= pieces.size {
                 return;
             }

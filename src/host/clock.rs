@@ -1,13 +1,6 @@
-//! The time and its date.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! Dates.
 
 const SECONDS_PER_DAY: u64 = 86_400;
-
-/// Seconds since 1970; 0 where the clock is set to an earlier time.
-pub(super) fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
 
 /// The day, `YYYY-MM-DD` in UTC, of a time in seconds since 1970.
 #[must_use]

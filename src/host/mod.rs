@@ -17,6 +17,7 @@ pub use home::NoHome;
 
 use crate::config::Network;
 use crate::model::{Arch, HostFacts};
+use crate::tools::machine::seconds;
 use environment::Environment;
 
 /// This machine and this process.
@@ -75,7 +76,7 @@ impl Host {
     /// Today in UTC, `YYYY-MM-DD`.
     #[must_use]
     pub fn today(&self) -> String {
-        date(clock::seconds())
+        date(seconds())
     }
 
     /// The time that receipts state, in seconds since 1970: `SOURCE_DATE_EPOCH`, or now.
@@ -83,7 +84,7 @@ impl Host {
     /// # Errors
     /// When the variable is no number.
     pub fn now(&self) -> Result<u64, HostError> {
-        Ok(self.environment.source_date_epoch()?.unwrap_or_else(clock::seconds))
+        Ok(self.environment.source_date_epoch()?.unwrap_or_else(seconds))
     }
 
     /// Where downloads are kept unless the user says otherwise: below `XDG_CACHE_HOME`, `HOME`, the
@@ -217,12 +218,6 @@ impl Host {
         }
         let places = self.search_path().into_iter().map(|place| place.join(&word));
         places.into_iter().find(|path| path.is_file())
-    }
-
-    /// The machine's name, to say who holds a lock.
-    #[must_use]
-    pub fn name(&self) -> String {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
     /// The effective user's id.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use super::origin::rules;
 use super::verify::{generations, receipt, verify};
 use super::{Verification, launchers, siblings};
 use crate::context::Context;
+use crate::elf;
 use crate::error::Error;
 use crate::making::{self, Making};
 use crate::metadata::Keys;
@@ -26,9 +27,6 @@ use crate::planning::definitions::{check_all, pinned};
 use crate::prefix::{Generation, Lock, Prefix};
 use crate::tools::files;
 use crate::verify::{Finding, Problem};
-
-/// What an ELF file begins with.
-const ELF: [u8; 4] = *b"\x7fELF";
 
 /// One tree under repair.
 struct Repair<'a> {
@@ -188,7 +186,9 @@ impl Repair<'_> {
             let is_added = match &file.kind {
                 FileKind::Directory => fs::create_dir(&to).map(|()| true)?,
                 FileKind::Symlink { target } => symlink(target, &to).map(|()| true)?,
-                FileKind::File { .. } if file.is_config() || !is_elf(&from)? => false,
+                FileKind::File { .. } if file.is_config() || !elf::is_elf(&File::open(&from)?)? => {
+                    false
+                }
                 FileKind::File { .. } => {
                     files::copy(&File::open(&from)?, |mode| files::create(&to, mode))
                         .map(|_| true)?
@@ -198,10 +198,4 @@ impl Repair<'_> {
         }
         Ok(())
     }
-}
-
-fn is_elf(path: &Path) -> io::Result<bool> {
-    let mut start = Vec::new();
-    File::open(path)?.take(ELF.len() as u64).read_to_end(&mut start)?;
-    Ok(start == ELF)
 }

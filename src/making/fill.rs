@@ -3,7 +3,7 @@
 //! anything is written, each file before it counts, and the whole before the tree is of any use.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::metadata::Keys;
 use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
 use crate::sandbox::{self, Confinement};
-use crate::tools::threads::{self, Task};
+use crate::tools::threads::{self, Queue, Task};
 use crate::trust::{self, Policy};
 use crate::unpack::{self, UnpackError, Unpacked};
 
@@ -117,9 +117,9 @@ struct Crew<'a> {
     trees: &'a [Making<'a>],
     jobs: Vec<Job<'a>>,
     is_confinement_told: AtomicBool,
-    next_download: AtomicUsize,
+    downloads: Queue,
     /// Told of at `taken`.
-    next_unpack: AtomicUsize,
+    unpacking: Queue,
     taken: (Mutex<()>, Condvar),
     is_over: AtomicBool,
 }
@@ -142,7 +142,7 @@ impl<'a> Crew<'a> {
             }
         }
         jobs.sort_by_key(|job| std::cmp::Reverse(job.package.size));
-        let (next_download, next_unpack) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (downloads, unpacking) = (Queue::default(), Queue::default());
         let (is_confinement_told, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
         Self {
             context,
@@ -152,8 +152,8 @@ impl<'a> Crew<'a> {
             trees,
             jobs,
             is_confinement_told,
-            next_download,
-            next_unpack,
+            downloads,
+            unpacking,
             taken: Default::default(),
             is_over,
         }
@@ -212,9 +212,7 @@ impl<'a> Crew<'a> {
     /// A downloading thread.
     fn download(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
-        loop {
-            let number = self.next_download.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = self.jobs.get(number) else { break };
+        while let Some((number, job)) = self.downloads.take(&self.jobs) {
             self.wait_for_turn(number);
             if self.is_over() {
                 job.stream.abandon();
@@ -248,7 +246,7 @@ impl<'a> Crew<'a> {
     fn wait_for_turn(&self, number: usize) {
         let (mutex, condition) = &self.taken;
         let mut guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_early = || number >= self.next_unpack.load(Ordering::Relaxed).saturating_add(AHEAD);
+        let is_early = || number >= self.unpacking.asked().saturating_add(AHEAD);
         while is_early() && !self.is_over() && !self.context.reporter.is_cancelled() {
             let woken = condition.wait_timeout(guard, TICK);
             guard = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -266,7 +264,7 @@ impl<'a> Crew<'a> {
     fn unpack_each(&self) -> Result<Outcome, Error> {
         let largest = self.jobs.first().map_or(0, |job| job.package.size);
         let mut gives_way = false;
-        while let Some(job) = self.jobs.get(self.next_unpack.fetch_add(1, Ordering::Relaxed)) {
+        while let Some((_, job)) = self.unpacking.take(&self.jobs) {
             self.taken.1.notify_all();
             if self.is_over() {
                 break;

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::catalog::Catalog;
@@ -14,7 +13,7 @@ use crate::doctor::{self, Diagnosis, Finding, State, Subject};
 use crate::error::Error;
 use crate::model::{RelPath, SmokeTest, TreePlan};
 use crate::smoke::{self, HostJudge, Obstacle, SmokeError};
-use crate::tools::files;
+use crate::tools::{files, threads};
 
 /// How long the checks may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,10 +82,9 @@ impl<'a> Judge<'a> {
 
     /// A copy of this program where `place` would lie in a tree beside those that are made.
     fn copy_to(&self, place: &RelPath, scratch: &Path) -> io::Result<(PathBuf, Arc<Subject>)> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let subject = self.subject.ok_or(io::ErrorKind::NotFound)?;
         let beside = scratch.parent().unwrap_or(scratch);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = threads::unique_number();
         let tree = beside.join(format!("judge-{}-{number}", std::process::id()));
         let executable = tree.join(place);
         fs::create_dir_all(executable.parent().unwrap_or(&tree))?;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde::Serialize;
@@ -17,7 +16,7 @@ use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, metalink, modules};
 use crate::report::{Event, Phase, Reporter};
-use crate::tools::threads;
+use crate::tools::threads::{self, Queue};
 use crate::trust::Keyring;
 
 /// How many repositories and keys are asked for at the same time. Requests to one host have a limit of
@@ -119,17 +118,16 @@ pub fn check_sources(
     let jobs = jobs(dists, arches);
     let (phase, total) = (Phase::Metadata, Some(jobs.len() as u64));
     reporter.event(Event::Started { phase, total });
-    let next = AtomicUsize::new(0);
+    let queue = Queue::default();
     let work = || {
         let mut done = Vec::new();
-        loop {
-            let position = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(position) else { return Ok(done) };
+        while let Some((position, job)) = queue.take(&jobs) {
             let mut asking = Asking { fetcher, keys, job, found: Vec::new() };
             asking.ask()?;
             done.push((position, asking.found));
             reporter.advanced(phase, 1);
         }
+        Ok(done)
     };
     let all: Vec<Result<_, FetchError>> = thread::scope(|scope| {
         let tasks: Vec<_> = (0..AT_ONCE).map(|_| threads::spawn(scope, work)).collect();

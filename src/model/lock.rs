@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{PLAN_FORMAT, Plan, TreePlan, escape};
+use super::{PLAN_FORMAT, Plan, TomlProblem, TreePlan, escape, read_toml};
 
 /// The first line of every lock file. A comment: it is not looked at.
 const HEADING: &str =
@@ -67,17 +67,12 @@ impl Plan {
         struct FormatOnly {
             format: u32,
         }
-        let unreadable = |error: toml::de::Error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let before = text.get(..start).unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
-            LockError::Unreadable { line, message: error.message().to_owned() }
-        };
-        let FormatOnly { format } = toml::from_str(text).map_err(unreadable)?;
+        let unreadable = |TomlProblem { line, message }| LockError::Unreadable { line, message };
+        let FormatOnly { format } = read_toml(text).map_err(unreadable)?;
         if format != PLAN_FORMAT {
             return Err(LockError::Format(format));
         }
-        let plan: Self = toml::from_str(text).map_err(unreadable)?;
+        let plan: Self = read_toml(text).map_err(unreadable)?;
         match plan.trees.iter().enumerate().find_map(|(at, tree)| plan.contradiction(at, tree)) {
             Some(contradiction) => Err(LockError::Inconsistent(contradiction)),
             None => Ok(plan),

@@ -22,6 +22,7 @@ mod reuse;
 mod runtime;
 mod strings;
 mod text;
+mod toml_text;
 mod version_order;
 mod wishes;
 
@@ -53,6 +54,7 @@ pub use runtime::{
 };
 pub use strings::{Interner, NameHash, StrId};
 pub use text::{escape, shell_word};
+pub use toml_text::{TomlProblem, line_at, read_toml};
 pub use wishes::{Claims, Wishes, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a

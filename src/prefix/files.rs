@@ -1,13 +1,13 @@
 //! Small steps on files that are whole at every instant, and the same under every umask.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::error::{PrefixError, failed};
 use crate::tools::files;
 pub(super) use crate::tools::files::{remove_tree, unique};
+use crate::tools::replacement::{Care, Replacement};
 
 /// Makes a directory with exactly `mode` if it is not there; a set-group-id bit that it inherits
 /// stays. Whether it was made.
@@ -41,43 +41,34 @@ pub(super) fn write(
     mode: u32,
     temporary: &Path,
 ) -> Result<(), PrefixError> {
-    let new = unique(temporary, "file");
-    let result = write_new(&new, bytes, mode)
-        .map_err(failed("write", path))
-        .and_then(|()| rename(&new, path));
-    if result.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    result
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(bytes)?;
-    files::set_mode(&file, mode)?;
-    files::sync_written(&file)
+    let fill = |file: &mut File| file.write_all(bytes);
+    let new = Replacement::file(unique(temporary, "file"), Care::Durable(mode), fill);
+    put(new.map_err(failed("write", path))?, path)
 }
 
 /// Replaces whatever file or link is at `path` by a symlink with this text, in one step, durably.
 pub(super) fn link(path: &Path, text: &Path, temporary: &Path) -> Result<(), PrefixError> {
-    let new = unique(temporary, "link");
-    symlink(text, &new).map_err(failed("write", path))?;
-    let result = rename(&new, path);
-    if result.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    result
+    let new = Replacement::link(unique(temporary, "link"), text);
+    put(new.map_err(failed("write", path))?, path)
+}
+
+/// Puts what was made beside into its place, durably.
+fn put(new: Replacement, path: &Path) -> Result<(), PrefixError> {
+    let beside = new.path().to_owned();
+    new.put(path).map_err(failed("rename something to", path))?;
+    sync_parents(&beside, path)
 }
 
 /// Renames, durably.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), PrefixError> {
     fs::rename(from, to).map_err(failed("rename something to", to))?;
-    for path in [from, to] {
-        if let Some(directory) = path.parent() {
-            sync_directory(directory)?;
-        }
-    }
-    Ok(())
+    sync_parents(from, to)
+}
+
+/// Makes durable that something was renamed.
+fn sync_parents(from: &Path, to: &Path) -> Result<(), PrefixError> {
+    let directories = [from, to].into_iter().filter_map(Path::parent);
+    directories.into_iter().try_for_each(sync_directory)
 }
 
 /// Removes the file or symlink `path` if it is there, durably.

@@ -1,14 +1,13 @@
 //! Whether something on this machine runs from a generation.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
 use super::{Generation, Prefix};
+use crate::tools::mounts;
 
 impl Prefix {
     /// What uses `generation` on this machine: `process 12 (starter)`, as far as this user may look.
@@ -59,14 +58,12 @@ fn runs_from(process: &Path, marker: &Path, generation: &Path) -> bool {
 /// (a path on its file system) or a mount point.
 fn mounts_from(process: &Path, marker: &Path, root: &Path) -> bool {
     let Ok(table) = fs::read(process.join("mountinfo")) else { return false };
-    table.split(|&byte| byte == b'\n').any(|line| {
-        line.split(|&byte| byte == b' ').skip(3).take(2).map(unescape).any(|path| {
-            // The root of a mount lacks the beginning of the path.
-            split_at(&path, marker).is_some_and(|(before, _)| {
-                root.ends_with(before.strip_prefix("/").unwrap_or(&before))
-            })
-        })
-    })
+    let is_its = |path: &Path| {
+        // The root of a mount lacks the beginning of the path.
+        split_at(path, marker)
+            .is_some_and(|(before, _)| root.ends_with(before.strip_prefix("/").unwrap_or(&before)))
+    };
+    mounts::mounts(&table).any(|mount| is_its(&mount.root) || is_its(&mount.point))
 }
 
 /// What stands before and after the components of `marker` in `path`.
@@ -77,30 +74,9 @@ fn split_at(path: &Path, marker: &Path) -> Option<(PathBuf, PathBuf)> {
     })
 }
 
-/// A field of mountinfo: blanks and the like are written as `\040` (proc(5)).
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, after)) = rest.split_first() {
-        let octal = after
-            .get(..3)
-            .filter(|_| byte == b'\\')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        path.push(octal.unwrap_or(byte));
-        rest = if octal.is_some() { after.get(3..).unwrap_or_default() } else { after };
-    }
-    PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(&path)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mount_tables_are_unescaped() {
-        assert_eq!(unescape(br"/a\040b\134\012"), Path::new("/a b\\\n"));
-        assert_eq!(unescape(br"/a\04"), Path::new(r"/a\04"));
-    }
 
     #[test]
     fn a_generation_is_found_in_a_path() {

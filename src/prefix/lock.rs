@@ -17,6 +17,7 @@ use super::{Prefix, bin, files};
 use crate::model::{Arch, escape};
 use crate::report::Reporter;
 use crate::tools::files as steps;
+use crate::tools::machine::host_name;
 use crate::tools::manners::Manners;
 
 /// How often a waiting run tries again.
@@ -209,8 +210,7 @@ fn held(layout: &Layout, holder: &Holder) -> PrefixError {
 
 impl Holder {
     fn this() -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { pid: std::process::id(), host }
+        Self { pid: std::process::id(), host: host_name() }
     }
 
     fn line(&self) -> String {

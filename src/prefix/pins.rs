@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PrefixError;
 use super::{Lock, Prefix, files};
-use crate::model::Pins;
+use crate::model::{Pins, read_toml};
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
@@ -32,8 +32,7 @@ impl Prefix {
         let Some(bytes) = files::read(&path, LIMIT)? else { return Ok(Pins::new()) };
         let damaged = |problem| PrefixError::DamagedPins { path: path.clone(), problem };
         let text = str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let file: PinFile =
-            toml::from_str(text).map_err(|error| damaged(error.message().to_owned()))?;
+        let file: PinFile = read_toml(text).map_err(|problem| damaged(problem.message))?;
         match file.format {
             0..=FORMAT => Ok(file.runtimes),
             format => Err(PrefixError::NewerFormat { path, format }),

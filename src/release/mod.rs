@@ -9,11 +9,11 @@ mod error;
 mod update;
 
 use std::cmp::Ordering;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use minisign_verify::{PublicKey, Signature};
 
@@ -22,6 +22,11 @@ pub use update::{newer_release, replace_program};
 
 use crate::model::{Arch, Checksum, Evr, escape};
 use crate::tools::files;
+use crate::tools::programs::{self, End, Finished, Listen, Patience};
+use crate::tools::replacement::{Care, Replacement};
+
+/// How long a new program may take to say its version.
+const PROOF_LIMIT: Duration = Duration::from_secs(60);
 
 /// The list of a release's files.
 pub const SUMS: &str = "SHA256SUMS";
@@ -127,32 +132,22 @@ pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseE
     let directory = program.parent().unwrap_or(Path::new("/"));
     let beside = directory.join(format!(".self-update.{}", std::process::id()));
     let written = |source| ReleaseError::Write { path: program.to_owned(), source };
-    let result = copy(new, &beside)
-        .map_err(written)
-        .and_then(|()| prove(&beside, version))
-        .and_then(|()| fs::rename(&beside, program).map_err(written));
-    if result.is_err() {
-        let _ = fs::remove_file(&beside);
-        return result;
-    }
+    let copy = |to: &mut File| io::copy(&mut File::open(new)?, to).map(drop);
+    let made = Replacement::file(beside, Care::Durable(0o755), copy).map_err(written)?;
+    prove(made.path(), version)?;
+    made.put(program).map_err(written)?;
     // Some file systems cannot sync directories, and do not need to.
     let _ = files::sync_directory(directory);
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o755).open(to)?;
-    io::copy(&mut File::open(from)?, &mut file)?;
-    file.flush()?;
-    files::set_mode(&file, 0o755)?;
-    files::sync_written(&file)
-}
-
 /// Runs `program --version`.
 fn prove(program: &Path, version: &str) -> Result<(), ReleaseError> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let said = match output {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    let mut command = Command::new(program);
+    command.arg("--version");
+    let said = match programs::run(command, Listen::Output, Patience::of(PROOF_LIMIT)) {
+        Ok(Finished { end: End::TimedOut, .. }) => "nothing in time".to_owned(),
+        Ok(finished) => finished.output.trim().to_owned(),
         Err(error) => error.to_string(),
     };
     match said == format!("elsewhere {version}") {

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt, PermissionsExt};
@@ -232,19 +231,12 @@ impl<'a> Tree<'a> {
     /// have a hundred megabytes: several are digested at a time.
     fn note_digests(&mut self) -> Result<(), RelocateError> {
         let changed: Vec<&RelPath> = self.changed.iter().collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut digests = Vec::new();
-            while let Some(&path) = changed.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let file = self.dir.open(path).map_err(at(path))?;
-                let digest = Checksum::of_reader(Algorithm::Sha256, file).map_err(at(path))?;
-                digests.push((path.clone(), digest));
-            }
-            Ok(digests)
-        };
-        let digests = threads::together(DIGEST_THREADS, work);
-        let digests = digests.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for (path, (new, new_size)) in digests.into_iter().flat_map(Vec::into_iter) {
+        let digests = threads::each(DIGEST_THREADS, &changed, |&path| {
+            let file = self.dir.open(path).map_err(at(path))?;
+            let digest = Checksum::of_reader(Algorithm::Sha256, file).map_err(at(path))?;
+            Ok((path.clone(), digest))
+        })?;
+        for (path, (new, new_size)) in digests {
             let Some(ReceiptFile { kind: FileKind::File { size, checksum, packaged }, .. }) =
                 self.files.get_mut(&path)
             else {

@@ -7,14 +7,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::process::{self, End, start};
+use super::process::start;
 use super::{Fault, SmokeError, Trial};
 use crate::elf::{Abi, Elf, ElfError, Reading, host_has};
 use crate::model::{Arch, FileKind, RelPath};
 use crate::report::{Phase, Reporter};
+use crate::tools::programs::{self, End};
 use crate::tools::threads;
 
 /// How long the loader may take for one file: network file systems can be slow.
@@ -59,21 +59,13 @@ pub(super) fn list_all(
     programs: &[Dynamic<'_>],
     reporter: &dyn Reporter,
 ) -> Result<usize, SmokeError> {
-    let next = AtomicUsize::new(0);
     let bundled = Bundled::of(trial)?;
-    let work = || -> Result<(), SmokeError> {
-        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = list(trial, &bundled, program, reporter) {
-                // The other threads need not go on.
-                next.store(programs.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-            reporter.advanced(Phase::Test, 1);
-        }
+    let done = threads::each(THREADS, programs, |program| {
+        list(trial, &bundled, program, reporter)?;
+        reporter.advanced(Phase::Test, 1);
         Ok(())
-    };
-    threads::together(THREADS, work).into_iter().collect::<Result<(), _>>()?;
-    Ok(programs.len())
+    })?;
+    Ok(done.len())
 }
 
 /// Has the loader list one file's libraries, as whatever starts or loads that file has it search.
@@ -97,7 +89,7 @@ fn list(
     let is_found = !finished.output.contains("not found");
     let unloadable = |lines: Vec<&str>, fault| SmokeError::Unloadable {
         path: path.clone(),
-        output: process::tail(&lines.join("\n")),
+        output: programs::tail(&lines.join("\n")),
         fault,
     };
     match finished.end {

@@ -6,12 +6,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, MetadataExt as _, Permissions, PermissionsExt};
 use rustix::fs::{Mode, fchmod, fstat};
 use rustix::io::Errno;
+
+use super::threads::unique_number;
 
 /// What an owner may do with a file, of its permission bits.
 const OWNERS: u32 = 0o700;
@@ -174,9 +175,8 @@ pub(crate) fn set_directory_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// A name that no other file of this run has, nor one of a run beside it on another machine that
 /// works without locks.
 pub(crate) fn unique(directory: &Path, stem: &str) -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = unique_number();
         let path = directory.join(format!("{stem}.{}.{number}", std::process::id()));
         if fs::symlink_metadata(&path).is_err() {
             return path;

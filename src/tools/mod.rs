@@ -2,7 +2,11 @@
 
 pub(crate) mod files;
 pub(crate) mod limits;
+pub(crate) mod machine;
 pub(crate) mod manners;
+pub(crate) mod mounts;
 pub(crate) mod network;
+pub(crate) mod programs;
+pub(crate) mod replacement;
 pub(crate) mod space;
 pub(crate) mod threads;

@@ -2,6 +2,7 @@
 //! leaves none, whoever wanted one does the work.
 
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 
@@ -86,11 +87,101 @@ pub(crate) fn together<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec
     })
 }
 
+/// Does `work` with each of `items`, in as many threads as there are processors, at `most`. What came of
+/// each, in the order of the items.
+///
+/// # Errors
+/// The first one of `work`'s; nobody begins with another item then.
+pub(crate) fn each<I: Sync, T: Send, E: Send>(
+    most: usize,
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let queue = Queue::default();
+    let is_over = AtomicBool::new(false);
+    let some = || {
+        let mut done = Vec::new();
+        while !is_over.load(Ordering::Relaxed)
+            && let Some((number, item)) = queue.take(items)
+        {
+            match work(item) {
+                Ok(value) => done.push((number, value)),
+                Err(error) => {
+                    is_over.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(done)
+    };
+    let done = together(most, some).into_iter().collect::<Result<Vec<_>, E>>()?;
+    let mut done: Vec<(usize, T)> = done.into_iter().flatten().collect();
+    done.sort_by_key(|(number, _)| *number);
+    Ok(done.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Hands out numbers, and items by these, each to one of those who ask.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    next: AtomicUsize,
+}
+
+impl Queue {
+    /// The next number, from 0.
+    pub(crate) fn number(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The next of `items`, and its number; `None` where all are taken.
+    pub(crate) fn take<'i, I>(&self, items: &'i [I]) -> Option<(usize, &'i I)> {
+        let number = self.number();
+        Some((number, items.get(number)?))
+    }
+
+    /// How often somebody asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.next.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that nobody else in this process has got, for names.
+pub(crate) fn unique_number() -> usize {
+    static NUMBERS: Queue = Queue { next: AtomicUsize::new(0) };
+    NUMBERS.number()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn each_item_is_worked_with_once_and_in_order_comes_back() {
+        let items: Vec<usize> = (0..1000).collect();
+        let doubled = each(4, &items, |item| Ok::<_, ()>(2 * item)).unwrap();
+        assert!(doubled.iter().copied().eq((0..1000).map(|item| 2 * item)));
+        let count = AtomicUsize::new(0);
+        let failing = |item: &usize| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if *item == 3 { Err("three") } else { Ok(()) }
+        };
+        assert_eq!(each(1, &items, failing), Err("three"));
+        assert_eq!(count.into_inner(), 4, "nobody goes on after an error");
+        assert_eq!(each(4, &[], |_: &()| Err::<(), _>("none")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_queue_gives_each_item_to_one() {
+        let queue = Queue::default();
+        let items = ["a", "b"];
+        assert_eq!(queue.take(&items), Some((0, &"a")));
+        assert_eq!(queue.asked(), 1);
+        assert_eq!(queue.take(&items), Some((1, &"b")));
+        assert_eq!(queue.take(&items), None);
+        let numbers: BTreeSet<_> = together(4, unique_number).into_iter().collect();
+        assert_eq!(numbers.len(), together(4, || ()).len());
+    }
 
     #[test]
     fn work_is_done_once_and_what_came_of_it_comes_back() {

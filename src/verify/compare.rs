@@ -4,13 +4,12 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::finding::finding;
 use super::{Finding, Problem, VerifyError};
 use crate::model::{Checksum, Digester, FileKind, ReceiptFile};
 use crate::report::{Phase, Reporter};
-use crate::tools::threads;
+use crate::tools::threads::{self, Queue};
 
 /// More threads than this only make a disk seek, or a network file system queue.
 const MOST_THREADS: usize = 8;
@@ -27,11 +26,11 @@ pub(super) fn all(
     files: &[ReceiptFile],
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let next = AtomicUsize::new(0);
+    let queue = Queue::default();
     let work = || {
         let mut findings = Vec::new();
         let mut buffer = vec![0; CHUNK];
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some((_, file)) = queue.take(files) {
             if reporter.is_cancelled() {
                 break;
             }

@@ -93,6 +93,66 @@ fn only_the_tools_do_what_a_system_may_refuse() {
 }
 
 #[test]
+fn one_function_says_whether_a_machine_is_new_enough() {
+    let questions = [
+        "host.x86_64_level",
+        "facts.x86_64_level",
+        "facts().x86_64_level",
+        "target.x86_64_level",
+        "glibc().is_none_or(",
+        "glibc().is_some_and(",
+    ];
+    for (path, _, text) in sources() {
+        let code = code(&text);
+        // The doctor's evidence shows the level, and asks whether there is one.
+        let code = code.replace("let found = subject.facts.x86_64_level;", "");
+        let found = questions.iter().find(|question| code.contains(**question));
+        assert!(found.is_none(), "{}: {found:?}: ask HostFacts::shortage", path.display());
+    }
+}
+
+/// What stands once: where, and words that nobody needs who uses it. Files of tests may have them.
+const ONE_OF_EACH: [(&str, &[&str]); 6] = [
+    // Programs run with a limit, in a process group of their own, and without input.
+    ("tools/programs.rs", &["Stdio", ".spawn()", ".process_group("]),
+    // Several threads take from one queue; and a number for a name is nobody else's.
+    ("tools/threads.rs", &["fetch_add("]),
+    // Fields of mount tables are escaped in octal.
+    ("tools/mounts.rs", &["from_str_radix(std::str"]),
+    ("tools/machine.rs", &["nodename()"]),
+    // A text that cannot be read is told with its line.
+    ("model/toml_text.rs", &["toml::from_str(", ".matches('\\n')"]),
+    ("elf", &["\\x7fELF", "ELFMAG"]),
+];
+
+#[test]
+fn what_every_room_needs_stands_once() {
+    for (path, _, text) in sources().into_iter().filter(|(path, ..)| !is_tests(path)) {
+        let code = code(&text);
+        for (place, words) in ONE_OF_EACH.iter().filter(|(place, _)| !path.starts_with(place)) {
+            let found = words.iter().find(|word| code.contains(**word));
+            assert!(found.is_none(), "{}: {found:?}: ask {place}", path.display());
+        }
+        let runs = code.contains("process::Command") || code.contains("process::{");
+        let runs_alone = [".output()", ".status()"].iter().find(|word| code.contains(**word));
+        let is_free = !runs || runs_alone.is_none();
+        assert!(is_free, "{}: {runs_alone:?}: ask tools/programs.rs", path.display());
+    }
+}
+
+#[test]
+fn files_are_written_beside_and_renamed_in_one_way() {
+    // Of the cache, what came in part is another run's to go on with; a lock is no file's new text.
+    let others = ["tools/replacement.rs", "fetch/cache.rs", "prefix/lock.rs"];
+    for (path, _, text) in sources() {
+        let code = code(&text);
+        let both = code.contains("create_new(true)") && code.contains("fs::rename(");
+        let may = others.iter().any(|other| path.ends_with(other));
+        assert!(!both || may, "{}: ask tools/replacement.rs", path.display());
+    }
+}
+
+#[test]
 fn only_the_prefix_knows_its_layout() {
     for (path, room, text) in sources() {
         // A receipt lies in its tree, in a prefix or not.
