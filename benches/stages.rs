@@ -22,8 +22,8 @@ use std::sync::LazyLock;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use elsewhere::model::{
-    Arch, Checksum, Dist, FileKind, HostGives, Index, PlannedPackage, Reason, ReceiptFile, RelPath,
-    Runtime, Source,
+    Arch, Checksum, Dist, FileKind, HostGives, Index, PackageReason, PlannedPackage, ReceiptFile,
+    RelPath, Runtime, Source,
 };
 use elsewhere::relocate::relocate;
 use elsewhere::repodata::primary::{Scope, parse};
@@ -114,7 +114,7 @@ fn decode_package(bencher: Bencher<'_, '_>) {
         checksum: local.checksum,
         files: Vec::new(),
         dist: None,
-        reason: Reason { by: String::new(), needs: String::new() },
+        reason: PackageReason { by: String::new(), needs: String::new() },
     };
     let mut keyring = Keyring::new();
     let key = fs::read(MIRROR.root.join("bench.example/key")).unwrap();

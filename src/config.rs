@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{Arch, Claims, Wishes, escape, read_toml};
+use crate::model::{Arch, RepositoryClaims, Wishes, escape, read_toml};
 
 /// The site's file.
 pub const SITE_FILE: &str = "/etc/elsewhere/config.toml";
@@ -64,13 +64,13 @@ pub struct Config {
     /// How to fetch.
     pub network: Network,
     /// What no user may do.
-    pub policy: Policy,
+    pub policy: SitePolicy,
     /// As `--disable-repo`.
     disable_repo: Vec<String>,
     /// As `--enable-repo`.
     enable_repo: Vec<String>,
     /// What is so of repositories, whatever their definitions say.
-    repository: BTreeMap<String, Claims>,
+    repository: BTreeMap<String, RepositoryClaims>,
     /// What each of the files says of repositories, the most important one first.
     #[serde(skip)]
     pub wishes: Vec<Wishes>,
@@ -95,7 +95,7 @@ pub struct Network {
 /// What no option can undo.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Policy {
+pub struct SitePolicy {
     /// Whether `--allow-unsigned` is refused.
     pub forbid_unsigned: bool,
     /// Whether `--trust-key` is refused; keys that files name are trusted all the same.
@@ -236,7 +236,7 @@ impl Config {
     }
 }
 
-impl Policy {
+impl SitePolicy {
     /// What either forbids.
     fn and(self, other: Self) -> Self {
         let dists = match (self.dists.is_empty(), other.dists.is_empty()) {

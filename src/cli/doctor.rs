@@ -14,8 +14,8 @@ use super::parts;
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::doctor::{
-    self, Diagnosis, DistFacts, Finding, InstalledFacts, Observation, Outlook, Possible, Probe,
-    State, Subject,
+    self, Diagnosis, DistFacts, InstalledFacts, Observation, Outlook, Possible, Probe, State,
+    Subject, Verdict,
 };
 use crate::error::Error;
 use crate::host::Host;
@@ -357,7 +357,7 @@ fn text(page: &mut Page, diagnosis: &Diagnosis) {
 }
 
 /// One trouble: what it means, what to do, whom to ask.
-fn describe(page: &mut Page, finding: &Finding) {
+fn describe(page: &mut Page, finding: &Verdict) {
     let check = page.paint(finding.check, "1", 0);
     page.wrap(&format!("{check}: "), "  ", &finding.meaning);
     if !finding.user.is_empty() {

@@ -14,14 +14,14 @@ const NEEDED_BY_ALL: [&str; 5] = ["kernel", "libc", "processor", "prefix", "iden
 #[derive(Clone, Debug, Serialize)]
 pub struct Diagnosis {
     /// What was found, a finding per check.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Verdict>,
     /// What the runtime will be able to do.
     pub outlook: Vec<Outlook>,
 }
 
 /// What was found, and what is to be done.
 #[derive(Clone, Debug, Serialize)]
-pub struct Finding {
+pub struct Verdict {
     /// The check.
     pub check: &'static str,
     /// How it is.
@@ -108,13 +108,13 @@ impl Diagnosis {
     }
 
     /// The findings that something is to be done about.
-    pub fn troubles(&self) -> impl Iterator<Item = &Finding> {
-        let is_trouble = |finding: &&Finding| finding.state >= State::Limited;
+    pub fn troubles(&self) -> impl Iterator<Item = &Verdict> {
+        let is_trouble = |finding: &&Verdict| finding.state >= State::Limited;
         self.findings.iter().filter(is_trouble)
     }
 
     /// What does not work at all.
-    pub fn broken(&self) -> impl Iterator<Item = &Finding> {
+    pub fn broken(&self) -> impl Iterator<Item = &Verdict> {
         self.findings.iter().filter(|finding| finding.state == State::Broken)
     }
 }
@@ -124,7 +124,7 @@ fn finding<'a>(
     affects: Vec<String>,
     remedy: &dyn Fn(&str) -> Option<&'a Remedy>,
     known: &BTreeMap<&'static str, String>,
-) -> Finding {
+) -> Verdict {
     let Observation { check, state, cause, evidence, mut values } = observation;
     for (name, value) in known {
         values.entry(name).or_insert_with(|| value.clone());
@@ -135,7 +135,7 @@ fn finding<'a>(
     };
     let commands = remedy.map_or(&[][..], |remedy| &remedy.commands);
     let words = values.iter().map(|(name, value)| (*name, word(name, value))).collect();
-    Finding {
+    Verdict {
         check,
         state,
         cause,

@@ -7,7 +7,7 @@
 //! 1. [`Subject`] says what is examined: the host, the user, a prefix, directories.
 //! 2. [`examine`] runs the checks side by side; each gives [`Observation`]s.
 //! 3. [`Diagnosis::new`] joins them with what `repos/` says about their causes and about what the
-//!    runtime needs: a [`Finding`] each, and an [`Outlook`] for each of its abilities.
+//!    runtime needs: a [`Verdict`] each, and an [`Outlook`] for each of its abilities.
 
 mod account;
 mod bound;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use diagnosis::{Diagnosis, Finding, Outlook, Possible};
+pub use diagnosis::{Diagnosis, Outlook, Possible, Verdict};
 pub use namespaces::TRIED;
 pub use observation::{Observation, State};
 pub use place::NOEXEC;

@@ -44,7 +44,7 @@ pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
 
 fn prefix(subject: &Subject, path: &Path) -> Observation {
     const CHECK: &str = "prefix";
-    let place = match Place::of(&subject.root, path) {
+    let place = match FileSystem::of(&subject.root, path) {
         Ok(place) => place,
         Err(reason) => return Observation::new(CHECK, State::Unknown, reason),
     };
@@ -76,7 +76,7 @@ fn prefix(subject: &Subject, path: &Path) -> Observation {
 fn temporary(subject: &Subject) -> Observation {
     const CHECK: &str = "temporary";
     let path = &subject.temporary_dir;
-    let place = match Place::of(&subject.root, path) {
+    let place = match FileSystem::of(&subject.root, path) {
         Ok(place) => place,
         Err(reason) => return Observation::new(CHECK, State::Unknown, reason),
     };
@@ -96,7 +96,7 @@ fn temporary(subject: &Subject) -> Observation {
 }
 
 /// What is known of the file system at a path.
-struct Place {
+struct FileSystem {
     /// The path, or the directory above it that exists.
     path: PathBuf,
     /// Its type: `ext4`.
@@ -108,7 +108,7 @@ struct Place {
     room: u64,
 }
 
-impl Place {
+impl FileSystem {
     fn of(root: &Path, path: &Path) -> Result<Self, String> {
         let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
         let path = existing.ok_or_else(|| format!("{} cannot be found", path.display()))?;

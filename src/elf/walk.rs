@@ -10,11 +10,11 @@ const MOST_HOPS: usize = 40;
 /// The places of a tree.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
-    places: BTreeMap<&'a str, Place<'a>>,
+    places: BTreeMap<&'a str, Held<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place<'a> {
+enum Held<'a> {
     Directory,
     File,
     Link(&'a str),
@@ -38,12 +38,12 @@ impl<'a> Places<'a> {
         for file in files {
             let path = file.path.as_str();
             for (end, _) in path.match_indices('/') {
-                places.entry(path.get(..end).unwrap_or_default()).or_insert(Place::Directory);
+                places.entry(path.get(..end).unwrap_or_default()).or_insert(Held::Directory);
             }
             let place = match &file.kind {
-                FileKind::Directory => Place::Directory,
-                FileKind::File { .. } => Place::File,
-                FileKind::Symlink { target } => Place::Link(target),
+                FileKind::Directory => Held::Directory,
+                FileKind::File { .. } => Held::File,
+                FileKind::Symlink { target } => Held::Link(target),
             };
             places.insert(path, place);
         }
@@ -83,9 +83,9 @@ impl<'a> Places<'a> {
             }
             let next = join(&at, part);
             match self.places.get(next.as_str()) {
-                Some(Place::Directory) => at = next,
-                Some(Place::File) if ahead.is_empty() => at = next,
-                Some(Place::Link(text)) if hops < MOST_HOPS => {
+                Some(Held::Directory) => at = next,
+                Some(Held::File) if ahead.is_empty() => at = next,
+                Some(Held::Link(text)) if hops < MOST_HOPS => {
                     hops += 1;
                     push_front(&mut ahead, &mut at, text);
                 }

@@ -36,7 +36,7 @@ impl Fetcher<'_> {
         size: Option<u64>,
         progress: Option<Phase>,
     ) -> Result<Fetched, FetchError> {
-        let wanted = Wanted { checksum, size, may_split: Cell::new(true) };
+        let wanted = Asked { checksum, size, may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach_cached(size);
@@ -65,7 +65,7 @@ impl Fetcher<'_> {
         if size == 0 {
             return self.feed_proven(urls, checksum, size, progress, stream);
         }
-        let wanted = Wanted { checksum, size: Some(size), may_split: Cell::new(true) };
+        let wanted = Asked { checksum, size: Some(size), may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         let fed = match self.cache.open_unproven(checksum, size) {
             Some(file) => {
@@ -116,7 +116,7 @@ impl Fetcher<'_> {
     fn bring(
         &self,
         urls: &[String],
-        wanted: &Wanted<'_>,
+        wanted: &Asked<'_>,
         meter: &mut Meter<'_>,
         stream: Option<&Stream>,
     ) -> Result<Fetched, FetchError> {
@@ -149,7 +149,7 @@ impl Fetcher<'_> {
     fn download(
         &self,
         url: &Url,
-        wanted: &Wanted<'_>,
+        wanted: &Asked<'_>,
         slot: &mut Option<Partial>,
         meter: &mut Meter<'_>,
         stream: Option<&Stream>,
@@ -185,7 +185,7 @@ impl Fetcher<'_> {
     fn receive(
         &self,
         url: &Url,
-        wanted: &Wanted<'_>,
+        wanted: &Asked<'_>,
         partial: &mut Partial,
         meter: &mut Meter<'_>,
     ) -> Result<(), Failure> {
@@ -243,14 +243,14 @@ impl Fetcher<'_> {
 }
 
 /// What a file must be.
-struct Wanted<'a> {
+struct Asked<'a> {
     checksum: &'a Checksum,
     size: Option<u64>,
     /// Whether it may be asked for in parts, over several connections.
     may_split: Cell<bool>,
 }
 
-impl Wanted<'_> {
+impl Asked<'_> {
     /// Checks a file that is read where it lies, and returns its size.
     fn check_file(&self, path: &Path) -> Result<u64, Reason> {
         let (file, size) = self.open_file(path)?;

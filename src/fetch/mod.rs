@@ -29,7 +29,7 @@ pub use document::Proof;
 pub use error::{Attempt, FetchError, Reason, Refusal, Through};
 pub use location::{join, places, without_credentials};
 pub use options::Options;
-pub use stream::{End, Stream, StreamReader};
+pub use stream::{Stream, StreamEnd, StreamReader};
 
 use cache::Cache;
 use error::Failure;

@@ -16,7 +16,7 @@ pub(super) struct Names;
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let answer = Answer::default();
+        let answer = Lookup::default();
         let theirs = answer.clone();
         let work = move || theirs.give(look_up(name.as_str()));
         if let Err(work) = threads::detach("name", work) {
@@ -33,7 +33,7 @@ fn look_up(host: &str) -> io::Result<Vec<SocketAddr>> {
 
 /// An answer that comes later.
 #[derive(Clone, Default)]
-struct Answer(Arc<Mutex<State>>);
+struct Lookup(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -41,7 +41,7 @@ struct State {
     waker: Option<Waker>,
 }
 
-impl Answer {
+impl Lookup {
     fn give(&self, found: io::Result<Vec<SocketAddr>>) {
         let mut state = self.lock();
         state.found = Some(found);

@@ -25,12 +25,12 @@ struct State {
     length: u64,
     /// Whether what was read may be other bytes than the file has in the end.
     is_unsure: bool,
-    end: Option<End>,
+    end: Option<StreamEnd>,
 }
 
 /// How a file's way ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum StreamEnd {
     /// What was read are the bytes with the digest that was asked for.
     Sure,
     /// The file is there, and was begun anew on the way, or never digested: what was read may
@@ -50,7 +50,7 @@ impl Stream {
 
     /// Waits until all is there, or nothing more comes.
     #[must_use]
-    pub fn wait(&self) -> End {
+    pub fn wait(&self) -> StreamEnd {
         let mut state = self.lock();
         loop {
             match state.end {
@@ -62,7 +62,7 @@ impl Stream {
 
     /// Ends it, if it has not ended: nothing comes any more.
     pub fn abandon(&self) {
-        self.end(End::Failed);
+        self.end(StreamEnd::Failed);
     }
 
     /// Lets go of the file, which nobody reads any more.
@@ -72,7 +72,7 @@ impl Stream {
 
     /// Whether nobody wants it any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.lock().end == Some(End::Failed)
+        self.lock().end == Some(StreamEnd::Failed)
     }
 
     /// From now on it is `file`, of which `length` bytes are there.
@@ -103,11 +103,11 @@ impl Stream {
 
     /// All is there.
     pub(super) fn finish(&self) {
-        let end = if self.lock().is_unsure { End::Unsure } else { End::Sure };
+        let end = if self.lock().is_unsure { StreamEnd::Unsure } else { StreamEnd::Sure };
         self.end(end);
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: StreamEnd) {
         self.lock().end.get_or_insert(end);
         self.0.changed.notify_all();
     }
@@ -136,7 +136,7 @@ impl StreamReader {
     fn look(&mut self) -> io::Result<bool> {
         let mut state = self.stream.lock();
         loop {
-            if state.end == Some(End::Failed) {
+            if state.end == Some(StreamEnd::Failed) {
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, "it was not fetched"));
             }
             if state.length > self.position || state.end.is_some() {
@@ -210,7 +210,7 @@ mod tests {
             stream.finish();
             assert_eq!(reading.join().unwrap(), b"abcdef");
         });
-        assert_eq!(stream.wait(), End::Sure);
+        assert_eq!(stream.wait(), StreamEnd::Sure);
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         let mut rest = Vec::new();
         reader.read_to_end(&mut rest).unwrap();
         assert_eq!((&start, rest.as_slice()), (b"abc", b"de".as_slice()));
-        assert_eq!(stream.wait(), End::Unsure);
+        assert_eq!(stream.wait(), StreamEnd::Unsure);
     }
 
     #[test]
@@ -243,6 +243,6 @@ mod tests {
             assert!(reading.join().unwrap().is_err());
         });
         stream.finish();
-        assert_eq!(stream.wait(), End::Failed);
+        assert_eq!(stream.wait(), StreamEnd::Failed);
     }
 }

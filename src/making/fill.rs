@@ -12,7 +12,7 @@ use super::make::{Making, Rules};
 use super::places::urls;
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::{End, FetchError, Stream};
+use crate::fetch::{FetchError, Stream, StreamEnd};
 use crate::metadata::Keys;
 use crate::model::{KeyPin, PlannedPackage};
 use crate::report::{Event, Phase};
@@ -309,15 +309,15 @@ impl<'a> Crew<'a> {
     fn blame(&self, job: &Job<'_>, error: Error) -> Result<Outcome, Error> {
         self.end();
         match job.stream.wait() {
-            End::Sure => {
+            StreamEnd::Sure => {
                 self.abandon();
                 Err(error)
             }
             // In the second way, what is read was proven.
-            End::Unsure if self.way == Way::WhenProven => Err(error),
-            End::Unsure => Ok(Outcome::Unsure),
+            StreamEnd::Unsure if self.way == Way::WhenProven => Err(error),
+            StreamEnd::Unsure => Ok(Outcome::Unsure),
             // The downloading thread tells why; or it was stopped, because of another's error.
-            End::Failed => Ok(Outcome::Filled),
+            StreamEnd::Failed => Ok(Outcome::Filled),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::context::Context;
-use crate::doctor::{self, Diagnosis, Finding, State, Subject};
+use crate::doctor::{self, Diagnosis, State, Subject, Verdict};
 use crate::error::Error;
 use crate::model::{RelPath, SmokeTest, TreePlan};
 use crate::smoke::{self, HostJudge, Obstacle, SmokeError};
@@ -25,7 +25,7 @@ pub(crate) struct Judge<'a> {
     distribution: &'a str,
     subject: Option<&'a Arc<Subject>>,
     /// What was found before anything was fetched.
-    found: Vec<Finding>,
+    found: Vec<Verdict>,
     /// Whether programs can be run from where trees are made.
     pub(crate) can_run: bool,
 }
@@ -71,7 +71,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What the checks find, with what helps.
-    fn ask(&self, subject: &Arc<Subject>, checks: &[&str]) -> Vec<Finding> {
+    fn ask(&self, subject: &Arc<Subject>, checks: &[&str]) -> Vec<Verdict> {
         if checks.is_empty() {
             return Vec::new();
         }
@@ -109,10 +109,10 @@ impl HostJudge for Judge<'_> {
 }
 
 /// What of `found` stands in the way of a test that needs `checks`.
-fn obstacles(found: &[Finding], checks: &[&str]) -> Vec<Obstacle> {
+fn obstacles(found: &[Verdict], checks: &[&str]) -> Vec<Obstacle> {
     let concerns =
-        |finding: &&Finding| finding.state >= State::Limited && checks.contains(&finding.check);
-    let obstacle = |finding: &Finding| Obstacle {
+        |finding: &&Verdict| finding.state >= State::Limited && checks.contains(&finding.check);
+    let obstacle = |finding: &Verdict| Obstacle {
         check: finding.check.to_owned(),
         evidence: finding.evidence.clone(),
         helps: finding.user.clone(),

@@ -89,7 +89,7 @@ impl MetadataError {
             Self::NoRepositories { .. } => Some("choose another dist with -d".into()),
             Self::AllOff { .. } => Some("name those to read with --enable-repo".into()),
             Self::Repository { dist, id, origin, source, .. } => {
-                source.hint(&Place { dist, id, origin })
+                source.hint(&RepositoryPlace { dist, id, origin })
             }
         }
     }
@@ -139,13 +139,13 @@ pub fn is_malformed(refusal: &(dyn Error + 'static)) -> bool {
 }
 
 /// A repository, for hints.
-struct Place<'a> {
+struct RepositoryPlace<'a> {
     dist: &'a str,
     id: &'a str,
     origin: &'a Origin,
 }
 
-impl Place<'_> {
+impl RepositoryPlace<'_> {
     /// What the definition claims, where, and how to say otherwise.
     fn claim(&self, field: &str, what: &str) -> String {
         let Self { dist, id, origin } = self;
@@ -166,7 +166,7 @@ impl Place<'_> {
 }
 
 impl RepositoryError {
-    fn hint(&self, at: &Place<'_>) -> Option<String> {
+    fn hint(&self, at: &RepositoryPlace<'_>) -> Option<String> {
         let without = format!("--disable-repo {} does without this repository", at.id);
         match self {
             Self::NoList { source, .. } => source.hint(at),

@@ -188,7 +188,7 @@ struct Asking<'a, 'f> {
 }
 
 /// What became of a question: an answer, with what there is to say; or why it is not as claimed.
-type Answer<T> = Result<T, Wrong>;
+type Judged<T> = Result<T, Wrong>;
 
 enum Wrong {
     /// Nobody answered, or nobody has it.
@@ -244,8 +244,8 @@ impl Asking<'_, '_> {
     fn list(
         &self,
         url: &str,
-        parse: impl Fn(&[u8]) -> Answer<(usize, Vec<Checksum>)>,
-    ) -> Answer<Vec<Checksum>> {
+        parse: impl Fn(&[u8]) -> Judged<(usize, Vec<Checksum>)>,
+    ) -> Judged<Vec<Checksum>> {
         match self.fetcher.document(url, LIST_LIMIT) {
             Err(error) if self.fetcher.has_mirror() && error.is_not_found() => Ok(Vec::new()),
             Err(error) => Err(error.into()),
@@ -280,7 +280,7 @@ impl Asking<'_, '_> {
         Ok(())
     }
 
-    fn repomd(&self, url: &str, promise: &[Checksum]) -> Answer<(Vec<u8>, Repomd)> {
+    fn repomd(&self, url: &str, promise: &[Checksum]) -> Judged<(Vec<u8>, Repomd)> {
         // With a promise, and with a signature, the transport proves nothing that counts.
         let proof = if promise.is_empty() { Proof::Server } else { Proof::Caller };
         let take = |_: &str, bytes| Ok(bytes);
@@ -295,7 +295,7 @@ impl Asking<'_, '_> {
         Ok((bytes, repomd))
     }
 
-    fn signature(&self, url: &str, repomd: &[u8]) -> Answer<()> {
+    fn signature(&self, url: &str, repomd: &[u8]) -> Judged<()> {
         let take = |_: &str, bytes| Ok(bytes);
         let url = [url.to_owned()];
         let signature: Vec<u8> =
@@ -312,7 +312,7 @@ impl Asking<'_, '_> {
     }
 
     /// Whether a file is there that `record` describes; it is not read.
-    fn presence(&self, url: &str, record: &RepomdRecord) -> Answer<()> {
+    fn presence(&self, url: &str, record: &RepomdRecord) -> Judged<()> {
         match (self.fetcher.size_of(url)?, record.size) {
             (Some(got), Some(expected)) if got != expected => {
                 Err(Wrong::Content(format!("has {got} bytes where repomd.xml says {expected}")))
@@ -321,14 +321,14 @@ impl Asking<'_, '_> {
         }
     }
 
-    fn modules(&self, base: &str, repomd: &Repomd) -> (String, Answer<()>) {
+    fn modules(&self, base: &str, repomd: &Repomd) -> (String, Judged<()>) {
         let Some(record) = &repomd.modules else {
             let missing = "repomd.xml names no module list".to_owned();
             return (join(base, REPOMD), Err(Wrong::Content(missing)));
         };
         let place = place_of(base, record);
         let shown = place.as_ref().map_or(&record.location, |url| url).clone();
-        let read = || -> Answer<()> {
+        let read = || -> Judged<()> {
             let fetched = self.fetcher.content(&[place?], &record.checksum, record.size, None)?;
             let file = File::open(fetched.path());
             let file = file.map_err(|error| FetchError::cache("read", fetched.path(), error))?;
@@ -339,7 +339,7 @@ impl Asking<'_, '_> {
     }
 
     /// Whether the file at `url` holds the pinned key.
-    fn key(&self, pin: &KeyPin, url: &str) -> Answer<()> {
+    fn key(&self, pin: &KeyPin, url: &str) -> Judged<()> {
         let take = |_: &str, bytes| Ok(bytes);
         let url = [url.to_owned()];
         let bytes: Vec<u8> =
@@ -354,7 +354,7 @@ impl Asking<'_, '_> {
         what: &'static str,
         url: &str,
         field: &str,
-        answer: Answer<T>,
+        answer: Judged<T>,
     ) -> Result<Option<T>, FetchError> {
         let Job { dist, repository, what: job } = self.job;
         let (value, state, reason, is_distrust) = match answer {
@@ -394,7 +394,7 @@ impl Asking<'_, '_> {
 }
 
 /// Where the file is that `record` describes.
-fn place_of(base: &str, record: &RepomdRecord) -> Answer<String> {
+fn place_of(base: &str, record: &RepomdRecord) -> Judged<String> {
     places(&[base.to_owned()], &record.location).pop().ok_or_else(|| {
         let (of, value) = (REPOMD.to_owned(), record.location.clone());
         Wrong::Content(RepodataError::Elsewhere { of, value }.to_string())

@@ -42,7 +42,9 @@ pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub use needs::{MachineNeeds, Shortage};
 pub use nevra::{Evr, Nevra};
 pub use package::{Comparison, Index, Package, Provide, Relation, SetAside, Weak};
-pub use plan::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
+pub use plan::{
+    PLAN_FORMAT, PackageReason, Plan, PlannedPackage, PlannedRuntime, Source, TreePlan,
+};
 pub use receipt::{PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptError};
 pub use relpath::{CONTAINER_DIRECTORY, InvalidRelPath, RelPath};
 pub use remedy::{Ability, CHECKS, Remedies, Remedy};
@@ -55,7 +57,7 @@ pub use runtime::{
 pub use strings::{Interner, NameHash, StrId};
 pub use text::{escape, shell_word};
 pub use toml_text::{TomlProblem, line_at, read_toml};
-pub use wishes::{Claims, Wishes, means_repository};
+pub use wishes::{RepositoryClaims, Wishes, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
 /// number holds; then it is the largest one, which no disk has.

@@ -99,13 +99,13 @@ pub struct PlannedPackage {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RelPath>,
     /// Why it is in.
-    pub reason: Reason,
+    pub reason: PackageReason,
 }
 
 /// Why a package is in a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reason {
+pub struct PackageReason {
     /// Who asks: a package's name, or `runtime NAME`.
     pub by: String,
     /// What for: the requirement as RPM writes it, or the runtime file's entry.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file::find;
 use super::{
-    Arch, Checksum, FileKind, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra, PlannedPackage,
-    PlannedRuntime, Reason, ReceiptFile, RelPath, Reusable, Reuse, Source, TreePlan, total,
+    Arch, Checksum, FileKind, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra, PackageReason,
+    PlannedPackage, PlannedRuntime, ReceiptFile, RelPath, Reusable, Reuse, Source, TreePlan, total,
 };
 
 /// The version of the receipt's format that this program writes.
@@ -188,7 +188,7 @@ pub struct PackageReceipt {
     /// The source package that it was built from.
     pub source_rpm: String,
     /// Why it is in.
-    pub reason: Reason,
+    pub reason: PackageReason,
 }
 
 impl PackageReceipt {

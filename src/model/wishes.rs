@@ -14,13 +14,13 @@ pub struct Wishes {
     /// To be read all the same; counts after [`Self::disabled`].
     pub enabled: Vec<String>,
     /// What definitions say wrong.
-    pub claims: BTreeMap<String, Claims>,
+    pub claims: BTreeMap<String, RepositoryClaims>,
 }
 
 /// What is so, whatever the definition says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Claims {
+pub struct RepositoryClaims {
     /// Whether `repomd.xml.asc` is published.
     pub signed_metadata: Option<bool>,
     /// Whether it lists packages of several module streams.

@@ -13,7 +13,7 @@ use crate::metadata::Loaded;
 use crate::model::{Arch, Checksum, Dist, HostGives, Runtime, RuntimeRequest, Source, TreePlan};
 
 /// The place of an answer in the cache: a digest of all that is asked.
-pub(super) struct Answer(Checksum);
+pub(super) struct AnswerKey(Checksum);
 
 /// All that resolving depends on, but the repositories' contents.
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ pub(super) struct Known {
     tree: TreePlan,
 }
 
-impl Answer {
+impl AnswerKey {
     /// The answer to a request for `dist`, and for the dists `inside` to be tried for what is bound into
     /// containers. None for one that names a package by path or URL, which may change.
     ///

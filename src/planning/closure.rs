@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::answer::Answer;
+use super::answer::AnswerKey;
 use super::containers::{self, Choice, Inside};
 use super::load::{load, target_runtimes};
 use super::local;
@@ -25,7 +25,7 @@ pub(super) fn resolve_in(
 ) -> Result<TreePlan, Error> {
     let definitions = target_runtimes(context, runtimes)?;
     let choice = containers::choose(context, inside, &definitions, dist, arch)?;
-    let answer = Answer::to(context, runtimes, dist, &choice.dists, arch)?;
+    let answer = AnswerKey::to(context, runtimes, dist, &choice.dists, arch)?;
     let known = answer.as_ref().and_then(|answer| answer.recall(context));
     let contents = known.as_ref().map_or(&[][..], |known| known.contents.as_slice());
     let (mut loaded, mut first) = load_both(context, keys, dist, &choice, arch, contents)?;

@@ -7,7 +7,7 @@ use crate::model::{Arch, Index, escape};
 
 /// One step of the way from a runtime to a package: who needs what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainLink {
     /// The package that needs it, or `runtime NAME`.
     pub by: String,
     /// The requirement as RPM writes it, or what the runtime's definition says.
@@ -176,7 +176,7 @@ pub enum ResolveError {
     )]
     Missing {
         /// The way from the runtime's package to what is missing.
-        needed: Vec<Link>,
+        needed: Vec<ChainLink>,
         /// Where it was looked for.
         repositories: Vec<String>,
         /// Packages that have it in other versions.
@@ -194,11 +194,11 @@ pub enum ResolveError {
         /// A package.
         first: String,
         /// Why it is needed.
-        first_needed: Box<[Link]>,
+        first_needed: Box<[ChainLink]>,
         /// Another package.
         second: String,
         /// Why it is needed.
-        second_needed: Box<[Link]>,
+        second_needed: Box<[ChainLink]>,
         /// What keeps them apart.
         why: String,
     },
@@ -297,7 +297,7 @@ impl ResolveError {
 }
 
 /// `a needs b; b needs c`
-fn chain(links: &[Link]) -> String {
+fn chain(links: &[ChainLink]) -> String {
     let links = links.iter().map(|link| format!("{} needs {}", link.by, escape(&link.needs)));
     links.collect::<Vec<_>>().join("; ")
 }

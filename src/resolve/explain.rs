@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::model::{NameHash, escape};
 
-use super::error::{Link, ResolveError};
+use super::error::{ChainLink, ResolveError};
 use super::roots::RootRule;
 use super::rules::{Origin, Rule, Rules};
 use super::universe::PackageId;
@@ -70,7 +70,7 @@ fn missing(rules: &Rules, mut id: PackageId, dead: &HashMap<PackageId, usize>) -
     while let Some(rule) = dead.get(&id).and_then(|&number| rules.of(id).get(number).cloned()) {
         let relation = rule.origin.relation();
         let needs = universe.index.display(&relation);
-        needed.push(Link { by: universe.nevra(id).to_string(), needs });
+        needed.push(ChainLink { by: universe.nevra(id).to_string(), needs });
         match rule.any_of.first() {
             Some(&next) => id = next,
             None => {
@@ -104,7 +104,7 @@ enum Exclusion {
 /// Something that is demanded: one of `any_of`, as long as all of `absent` are in.
 struct Demand {
     by: Option<PackageId>,
-    link: Link,
+    link: ChainLink,
     any_of: Vec<PackageId>,
     absent: Vec<PackageId>,
 }
@@ -115,7 +115,7 @@ struct Walk<'a> {
     rules: &'a Rules<'a>,
     dead: &'a HashMap<PackageId, usize>,
     /// Each package that is in, with the package that brought it, if any, and what for.
-    needed: BTreeMap<PackageId, (Option<PackageId>, Link)>,
+    needed: BTreeMap<PackageId, (Option<PackageId>, ChainLink)>,
     excluded: BTreeMap<PackageId, Exclusion>,
 }
 
@@ -123,7 +123,7 @@ impl Walk<'_> {
     fn run(mut self, roots: &[RootRule]) -> Option<ResolveError> {
         let demand = |root: &RootRule| Demand {
             by: None,
-            link: Link { by: format!("runtime {}", root.runtime), needs: root.needs.clone() },
+            link: ChainLink { by: format!("runtime {}", root.runtime), needs: root.needs.clone() },
             any_of: root.any_of.clone(),
             absent: Vec::new(),
         };
@@ -182,7 +182,7 @@ impl Walk<'_> {
                 }
                 (any_of, absent) => demands.push(Demand {
                     by: Some(id),
-                    link: Link {
+                    link: ChainLink {
                         by: universe.nevra(id).to_string(),
                         needs: universe.index.display(&rule.origin.relation()),
                     },
@@ -245,7 +245,7 @@ impl Walk<'_> {
     }
 
     /// The way from the roots to a package that is in.
-    fn chain(&self, id: Option<PackageId>) -> Vec<Link> {
+    fn chain(&self, id: Option<PackageId>) -> Vec<ChainLink> {
         let mut links = Vec::new();
         let mut next = id;
         while let Some((by, link)) = next.and_then(|id| self.needed.get(&id)) {
@@ -258,7 +258,7 @@ impl Walk<'_> {
 }
 
 /// A chain without its first link, which names the runtime, where the next says as much.
-fn without_runtime(mut chain: Vec<Link>) -> Box<[Link]> {
+fn without_runtime(mut chain: Vec<ChainLink>) -> Box<[ChainLink]> {
     if chain.len() > 1 {
         chain.remove(0);
     }

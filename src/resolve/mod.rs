@@ -28,7 +28,7 @@ mod wishes;
 
 use crate::model::{Evr, Index, TreePlan};
 
-pub use error::{HiddenPackage, Link, ResolveError, WhyHidden};
+pub use error::{ChainLink, HiddenPackage, ResolveError, WhyHidden};
 pub use target::{LOCAL, Part, Target, Wanted};
 
 /// The versions of the packages called `name`, without epoch and release, newest first.

@@ -50,13 +50,13 @@ fn solve_active(rules: &Rules, roots: &[RootRule], active: &Active) -> Option<BT
 struct Choices<'a> {
     rules: &'a Rules<'a>,
     /// The rule that was added last.
-    last: Option<Place<'a>>,
+    last: Option<Rank<'a>>,
     /// Whether every rule with one best candidate has had its turn.
     has_waited: bool,
 }
 
 /// Where libsolv has a rule: later packages first, and a package's rules by their members.
-type Place<'a> = (Reverse<(u16, &'a str)>, Vec<Member<'a>>);
+type Rank<'a> = (Reverse<(u16, &'a str)>, Vec<Member<'a>>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Member<'a> {
@@ -85,7 +85,7 @@ impl<'a> Choices<'a> {
         }
         broken.retain(|(_, is_choice, ..)| self.has_waited || !is_choice);
         broken.sort();
-        let is_later = |broken: &(Place, bool, RuleId, _)| Some(&broken.0) >= self.last.as_ref();
+        let is_later = |broken: &(Rank, bool, RuleId, _)| Some(&broken.0) >= self.last.as_ref();
         let position = broken.iter().position(is_later).unwrap_or(0);
         if broken.is_empty() {
             return None;
@@ -95,7 +95,7 @@ impl<'a> Choices<'a> {
         Some((rule, first))
     }
 
-    fn place(&self, id: PackageId, rule: &Rule) -> Place<'a> {
+    fn place(&self, id: PackageId, rule: &Rule) -> Rank<'a> {
         let place = |&id: &PackageId| self.rules.universe.place(id);
         let absent = rule.absent.iter().map(|id| Member::Absent(Reverse(place(id))));
         let present = rule.any_of.iter().map(|id| Member::Present(place(id)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GlibcVersion, PlannedPackage, PlannedRuntime, Reason, Source, TreePlan};
+use crate::model::{GlibcVersion, PackageReason, PlannedPackage, PlannedRuntime, Source, TreePlan};
 
 use super::Target;
 use super::roots::Roots;
@@ -77,7 +77,7 @@ fn reasons(
     rules: &Rules,
     roots: &Roots,
     chosen: &BTreeSet<PackageId>,
-) -> BTreeMap<PackageId, Reason> {
+) -> BTreeMap<PackageId, PackageReason> {
     let universe = rules.universe;
     let first_chosen = |any_of: &[PackageId]| any_of.iter().copied().find(|id| chosen.contains(id));
     let mut reasons = BTreeMap::new();
@@ -97,7 +97,7 @@ fn reasons(
                 let Some(id) = first_chosen(&any_of) else { continue };
                 reasons.entry(id).or_insert_with(|| {
                     next.push(id);
-                    Reason { by: universe.name(by).to_owned(), needs }
+                    PackageReason { by: universe.name(by).to_owned(), needs }
                 });
             }
         }
@@ -124,11 +124,11 @@ fn demands(
     demands
 }
 
-fn root_reason(runtime: &str, needs: &str) -> Reason {
-    Reason { by: format!("runtime {runtime}"), needs: needs.to_owned() }
+fn root_reason(runtime: &str, needs: &str) -> PackageReason {
+    PackageReason { by: format!("runtime {runtime}"), needs: needs.to_owned() }
 }
 
-fn planned(universe: &Universe, id: PackageId, reason: Reason) -> PlannedPackage {
+fn planned(universe: &Universe, id: PackageId, reason: PackageReason) -> PlannedPackage {
     let (index, package) = (universe.index, universe.package(id));
     let source = index.repositories.get(usize::from(package.repository));
     PlannedPackage {

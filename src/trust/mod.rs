@@ -24,6 +24,6 @@ pub use error::TrustError;
 pub use header::{Compression, FileFlags, FileType, Header, HeaderFile};
 pub use keyring::Keyring;
 pub use local::{LocalPackage, LocalRelation, read_local};
-pub use package::{Policy, Proof, Verified, open};
+pub use package::{Policy, Proven, Verified, open};
 pub use problem::SignatureProblem;
 pub use signature::SignedBy;

@@ -41,7 +41,7 @@ pub struct Verified<R> {
 
 /// That a whole package file was what the plan says, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
+pub struct Proven {
     /// Bytes of the file.
     pub size: u64,
     /// Digest of the file.
@@ -108,7 +108,7 @@ impl<R: Read> Verified<R> {
     /// # Errors
     /// [`TrustError::Size`] or [`TrustError::Checksum`] when it is another file, and
     /// [`TrustError::Malformed`] when it cannot be read.
-    pub fn finish(mut self) -> Result<Proof, TrustError> {
+    pub fn finish(mut self) -> Result<Proven, TrustError> {
         let package = self.package;
         match io::copy(&mut self.source, &mut io::sink()) {
             Ok(_) => {}
@@ -128,7 +128,7 @@ impl<R: Read> Verified<R> {
             let expected = self.checksum;
             return Err(TrustError::Checksum { package, expected, got });
         }
-        Ok(Proof { size: self.size, checksum: got, signed_by: self.header.signed_by })
+        Ok(Proven { size: self.size, checksum: got, signed_by: self.header.signed_by })
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Layout<'a> {
     /// The package's header.
     pub(super) header: &'a Header,
     /// The place of each of the header's files; `None` for what is not unpacked.
-    pub(super) places: Vec<Option<Place>>,
+    pub(super) places: Vec<Option<Placement>>,
     /// Directories above the places that the package does not list itself.
     pub(super) implied: BTreeSet<RelPath>,
     /// The numbers of symlinks that give way to a directory, and have no place.
@@ -27,7 +27,7 @@ pub(super) struct Layout<'a> {
 
 /// Something's place in the tree.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Placement {
     /// Where.
     pub(super) path: RelPath,
     /// What.
@@ -155,7 +155,8 @@ impl<'a> Layout<'a> {
             }
         }
         for (number, file) in self.header.files.iter().enumerate() {
-            let Some(Some(Place { path, thing: Thing::Symlink(_), .. })) = self.places.get(number)
+            let Some(Some(Placement { path, thing: Thing::Symlink(_), .. })) =
+                self.places.get(number)
             else {
                 continue;
             };
@@ -168,7 +169,7 @@ impl<'a> Layout<'a> {
     }
 
     fn imply_directories(&mut self) {
-        let is_directory = |place: &&Place| place.thing == Thing::Directory;
+        let is_directory = |place: &&Placement| place.thing == Thing::Directory;
         let listed: HashSet<&RelPath> =
             self.places.iter().flatten().filter(is_directory).map(|place| &place.path).collect();
         for place in self.places.iter().flatten() {
@@ -190,7 +191,7 @@ pub(super) fn refusal(header: &Header, path: &str, problem: FileProblem) -> Unpa
 }
 
 /// The place of a file; `None` for what is not unpacked. Special files have one, to be refused.
-fn place(file: &HeaderFile) -> Result<Option<Place>, FileProblem> {
+fn place(file: &HeaderFile) -> Result<Option<Placement>, FileProblem> {
     let at_root = || match file.file_type() {
         FileType::Directory => Ok(None),
         _ => Err(FileProblem::Path),
@@ -213,7 +214,7 @@ fn place(file: &HeaderFile) -> Result<Option<Place>, FileProblem> {
             None => return Ok(None),
         },
     };
-    Ok(Some(Place { path, thing, is_ours: true }))
+    Ok(Some(Placement { path, thing, is_ours: true }))
 }
 
 fn is_end_or_below(rest: &str) -> bool {
@@ -268,7 +269,7 @@ fn leads_to(path: &str, text: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-fn receipt_of(file: &HeaderFile, place: &Place, package: Option<String>) -> ReceiptFile {
+fn receipt_of(file: &HeaderFile, place: &Placement, package: Option<String>) -> ReceiptFile {
     let (kind, mode) = match &place.thing {
         Thing::Directory => (FileKind::Directory, 0o755),
         Thing::File { digest, mode } => {

@@ -27,13 +27,13 @@ use cap_std::fs::Dir;
 
 use crate::model::{ReceiptFile, RelPath, escape};
 use crate::report::Reporter;
-use crate::trust::{Header, Proof, Verified};
+use crate::trust::{Header, Proven, Verified};
 
 pub use claims::Claims;
 pub use error::{FileProblem, UnpackError};
 
 use layout::Layout;
-use session::Session;
+use session::Unpacking;
 
 /// Where packages are unpacked to.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub struct Unpacked {
     /// What several packages share stands with each of them.
     pub files: Vec<ReceiptFile>,
     /// That the package file was the plan's, byte for byte.
-    pub proof: Proof,
+    pub proof: Proven,
     /// The licence that the header names.
     pub license: String,
     /// The source package that the header names.
@@ -101,7 +101,7 @@ fn write<R: Read + Send>(
     thread::scope(|scope| {
         let packed = ahead::read_ahead(scope, || Ok(payload));
         let open = ahead::read_ahead(scope, || decoder::decode(header.compression, packed));
-        Session::new(&layout, destination.tree, reporter).run(open)
+        Unpacking::new(&layout, destination.tree, reporter).run(open)
     })?;
     Ok(layout.receipt())
 }

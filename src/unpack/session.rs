@@ -10,12 +10,12 @@ use crate::report::Reporter;
 use crate::trust::{FileType, Header, HeaderFile};
 
 use super::archive::{Archive, Entry};
-use super::layout::{Layout, Place, Thing, refusal};
+use super::layout::{Layout, Placement, Thing, refusal};
 use super::writer::{Writer, archive_error};
 use super::{FileProblem, UnpackError};
 
 /// The state of unpacking one package.
-pub(super) struct Session<'a> {
+pub(super) struct Unpacking<'a> {
     layout: &'a Layout<'a>,
     header: &'a Header,
     writer: Writer<'a>,
@@ -32,7 +32,7 @@ pub(super) struct Session<'a> {
 /// What hard links have in common: their inode, where the header names one, and what is in it.
 type Content<'a> = (Option<(u32, u32)>, u64, Option<&'a Checksum>, u32);
 
-impl<'a> Session<'a> {
+impl<'a> Unpacking<'a> {
     /// A session that has read nothing yet.
     pub(super) fn new(layout: &'a Layout<'a>, root: &'a Dir, reporter: &'a dyn Reporter) -> Self {
         let header = layout.header;
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
             return Err(self.refuse(number, FileProblem::LinkTarget));
         }
         match &self.layout.places[number] {
-            Some(Place { path, thing: Thing::Symlink(text), is_ours: true }) => {
+            Some(Placement { path, thing: Thing::Symlink(text), is_ours: true }) => {
                 self.writer.symlink(path, text, file)
             }
             _ => Ok(()),
@@ -235,9 +235,11 @@ impl<'a> Session<'a> {
 }
 
 /// Where a regular file is to be written, and its mode, if it is this package that writes it.
-fn target(place: Option<&Place>) -> Option<(&RelPath, u32)> {
+fn target(place: Option<&Placement>) -> Option<(&RelPath, u32)> {
     match place {
-        Some(Place { path, thing: Thing::File { mode, .. }, is_ours: true }) => Some((path, *mode)),
+        Some(Placement { path, thing: Thing::File { mode, .. }, is_ours: true }) => {
+            Some((path, *mode))
+        }
         _ => None,
     }
 }

@@ -18,13 +18,13 @@ use crate::model::RelPath;
 use crate::tools::files;
 
 /// A tree that is being written.
-pub(super) struct Tree<'a> {
+pub(super) struct OpenTree<'a> {
     root: &'a Dir,
     /// The directory that was used last: most files follow their neighbours.
     current: Option<(RelPath, OwnedFd)>,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> OpenTree<'a> {
     /// The tree below `root`.
     pub(super) fn new(root: &'a Dir) -> Self {
         Self { root, current: None }

@@ -10,7 +10,7 @@ use crate::trust::{Header, HeaderFile};
 
 use super::archive::{Archive, ArchiveError};
 use super::layout::refusal;
-use super::tree::Tree;
+use super::tree::OpenTree;
 use super::{FileProblem, UnpackError};
 
 /// Bytes that are decoded, digested and written at a time.
@@ -19,7 +19,7 @@ const CHUNK: usize = 128 << 10;
 /// Writes files of one package.
 pub(super) struct Writer<'a> {
     header: &'a Header,
-    tree: Tree<'a>,
+    tree: OpenTree<'a>,
     copier: Copier<'a>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Writer<'a> {
     /// A writer into the tree below `root`.
     pub(super) fn new(header: &'a Header, root: &'a Dir, reporter: &'a dyn Reporter) -> Self {
         let copier = Copier { header, reporter, buffer: vec![0; CHUNK] };
-        Self { header, tree: Tree::new(root), copier }
+        Self { header, tree: OpenTree::new(root), copier }
     }
 
     /// Makes a directory, and those above it.

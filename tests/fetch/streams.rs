@@ -4,14 +4,14 @@ use std::fs;
 use std::io::Read;
 use std::thread;
 
-use elsewhere::fetch::{End, FetchError, Fetcher, Options, Stream};
+use elsewhere::fetch::{FetchError, Fetcher, Options, Stream, StreamEnd};
 use elsewhere::model::Checksum;
 
 use crate::support::server::Fault;
 use crate::{SITE, World, urls};
 
 /// Reads a stream while it is fed: what was read, how it ended, and what feeding said.
-fn fed(world: &World, places: &[&str]) -> (Vec<u8>, End, Result<(), FetchError>) {
+fn fed(world: &World, places: &[&str]) -> (Vec<u8>, StreamEnd, Result<(), FetchError>) {
     let stream = Stream::default();
     let mut reader = stream.reader();
     let size = world.content.len() as u64;
@@ -33,11 +33,11 @@ fn a_stream_gives_the_file_from_the_server_and_from_the_cache() {
     let (bytes, end, result) = fed(&world, &["a"]);
     result.unwrap();
     assert!(bytes == world.content);
-    assert_eq!(end, End::Sure);
+    assert_eq!(end, StreamEnd::Sure);
     let (bytes, end, result) = fed(&world, &["a"]);
     result.unwrap();
     assert!(bytes == world.content);
-    assert_eq!(end, End::Unsure, "nobody has digested the cache's copy");
+    assert_eq!(end, StreamEnd::Unsure, "nobody has digested the cache's copy");
     assert_eq!(world.server.requests().len(), 1);
 }
 
@@ -49,7 +49,7 @@ fn a_stream_goes_on_at_the_next_mirror() {
         let (bytes, end, result) = fed(&world, &["a", "b"]);
         result.unwrap();
         assert!(bytes == world.content, "{fault:?}");
-        assert_eq!(end, End::Sure, "{fault:?}");
+        assert_eq!(end, StreamEnd::Sure, "{fault:?}");
     }
 }
 
@@ -59,7 +59,7 @@ fn a_stream_that_had_other_bytes_is_unsure() {
     world.server.fault("a/file", Fault::corrupt_byte(10));
     let (_, end, result) = fed(&world, &["a", "b"]);
     result.unwrap();
-    assert_eq!(end, End::Unsure);
+    assert_eq!(end, StreamEnd::Unsure);
     assert_eq!(fs::read(world.content(&["a"]).unwrap().path()).unwrap(), world.content);
 }
 
@@ -68,7 +68,7 @@ fn a_stream_that_cannot_be_had_ends() {
     let world = World::new();
     let (bytes, end, result) = fed(&world, &["missing"]);
     assert!(matches!(result, Err(FetchError::Unavailable(_))));
-    assert_eq!((bytes.len(), end), (0, End::Failed));
+    assert_eq!((bytes.len(), end), (0, StreamEnd::Failed));
 }
 
 /// A world with a file that is worth several connections.

@@ -140,6 +140,33 @@ fn what_every_room_needs_stands_once() {
     }
 }
 
+/// Public types that share their name with another room's all the same, and why that misleads nobody.
+const SHARED_NAMES: [(&str, &str); 3] = [
+    ("Options", "of a fetcher and of an install, each made where that is called"),
+    ("Source", "a repository of a plan; elf's trait is seen by relocation only"),
+    ("Subject", "what is examined: the doctor's and verification's own"),
+];
+
+#[test]
+fn a_public_type_has_a_name_of_its_own() {
+    let mut owners: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, _, text) in sources().into_iter().filter(|(path, ..)| !is_tests(path)) {
+        for line in code(&text).lines().map(str::trim_start) {
+            let public = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) "));
+            let Some((kind, rest)) = public.and_then(|rest| rest.split_once(' ')) else { continue };
+            if ["struct", "enum", "trait", "type", "union"].contains(&kind) {
+                let end = rest.find(|character: char| !character.is_alphanumeric());
+                let name = rest[..end.unwrap_or(rest.len())].to_owned();
+                owners.entry(name).or_default().push(path.clone());
+            }
+        }
+    }
+    assert!(owners.len() > 200, "{}", owners.len());
+    let is_excepted = |name: &String| SHARED_NAMES.iter().any(|(shared, _)| shared == name);
+    owners.retain(|name, paths| paths.len() > 1 && !is_excepted(name));
+    assert!(owners.is_empty(), "{owners:#?}");
+}
+
 #[test]
 fn files_are_written_beside_and_renamed_in_one_way() {
     // Of the cache, what came in part is another run's to go on with; a lock is no file's new text.

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use elsewhere::model::{Algorithm, Checksum, Evr, Nevra, PlannedPackage, Reason};
+use elsewhere::model::{Algorithm, Checksum, Evr, Nevra, PackageReason, PlannedPackage};
 
 use super::keys::{SignOptions, TestKey};
 
@@ -273,7 +273,7 @@ pub fn planned(nevra: Nevra, bytes: &[u8]) -> PlannedPackage {
         installed_size: 0,
         checksum: Checksum::of(bytes),
         files: Vec::new(),
-        reason: Reason { by: "runtime test".into(), needs: "hello".into() },
+        reason: PackageReason { by: "runtime test".into(), needs: "hello".into() },
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Content {
 
 /// A place in a document, as far as places are of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Nesting {
     Root,
     Kind,
     Format,
@@ -43,7 +43,7 @@ enum Place {
     Elsewhere,
 }
 
-impl Place {
+impl Nesting {
     /// The place below this one that a mapping's key leads to.
     fn key(self, key: &str) -> Self {
         match (self, key) {
@@ -99,10 +99,10 @@ impl Place {
 /// A mapping or list that has begun and not ended.
 #[derive(Debug)]
 struct Open {
-    place: Place,
+    place: Nesting,
     is_mapping: bool,
     /// Of a mapping whose value comes next, where that is.
-    value: Option<Place>,
+    value: Option<Nesting>,
 }
 
 /// A document as it is being read.
@@ -138,7 +138,7 @@ impl Document {
                 Ok(())
             }
             Event::Alias(_) => match self.next_place(None) {
-                None | Some(Place::Elsewhere) => Ok(()),
+                None | Some(Nesting::Elsewhere) => Ok(()),
                 Some(place) => Err(place.odd("an alias")),
             },
             _ => Ok(()),
@@ -184,16 +184,16 @@ impl Document {
 
     /// Where the node that comes next is; none when it is a mapping's key. The key's text, if it has
     /// one, says where the value will be.
-    fn next_place(&mut self, key: Option<&str>) -> Option<Place> {
-        let Some(open) = self.open.last_mut() else { return Some(Place::Root) };
+    fn next_place(&mut self, key: Option<&str>) -> Option<Nesting> {
+        let Some(open) = self.open.last_mut() else { return Some(Nesting::Root) };
         if !open.is_mapping {
             return Some(open.place);
         }
         let value = open.value.take();
         if value.is_none() {
-            let place = key.map_or(Place::Elsewhere, |key| open.place.key(key));
+            let place = key.map_or(Nesting::Elsewhere, |key| open.place.key(key));
             open.value = Some(place);
-            if let (Place::Required, Some(key)) = (place, key) {
+            if let (Nesting::Required, Some(key)) = (place, key) {
                 self.require(key);
             }
         }
@@ -204,17 +204,17 @@ impl Document {
         if module.len() <= LONGEST_NAME && self.stream.requires.len() < MOST_REQUIRED {
             self.stream.requires.push((module.to_owned(), Vec::new()));
         } else {
-            self.problem.get_or_insert((None, Place::Requires.odd(&quote(module))));
+            self.problem.get_or_insert((None, Nesting::Requires.odd(&quote(module))));
         }
     }
 
     fn begin(&mut self, is_mapping: bool) -> Result<(), String> {
         // A key that is a mapping or a list leads nowhere.
-        let place = self.next_place(None).unwrap_or(Place::Elsewhere);
+        let place = self.next_place(None).unwrap_or(Nesting::Elsewhere);
         let fits = if is_mapping { place.takes_mapping() } else { place.takes_list() };
         self.is_begun = true;
-        self.has_data |= place == Place::Data;
-        let place_inside = if fits { place } else { Place::Elsewhere };
+        self.has_data |= place == Nesting::Data;
+        let place_inside = if fits { place } else { Nesting::Elsewhere };
         self.open.push(Open { place: place_inside, is_mapping, value: None });
         match fits {
             true => Ok(()),
@@ -222,7 +222,7 @@ impl Document {
         }
     }
 
-    fn scalar(&mut self, place: Place, text: &str) -> Result<(), String> {
+    fn scalar(&mut self, place: Nesting, text: &str) -> Result<(), String> {
         let odd = || place.odd(&quote(text));
         let name = || match text.len() {
             1..=LONGEST_NAME => Ok(text.to_owned()),
@@ -230,18 +230,18 @@ impl Document {
         };
         let number = || text.parse::<u64>().map_err(|_| odd());
         match place {
-            Place::Kind if self.kind.is_some() => return Err("says twice what it is".to_owned()),
-            Place::Kind => self.kind = Some(name()?),
-            Place::Format => self.format = number()?,
-            Place::Name => self.stream.module = name()?,
-            Place::Stream => self.stream.stream = name()?,
-            Place::Version => self.stream.version = number()?,
-            Place::Modified => self.modified = number()?,
+            Nesting::Kind if self.kind.is_some() => return Err("says twice what it is".to_owned()),
+            Nesting::Kind => self.kind = Some(name()?),
+            Nesting::Format => self.format = number()?,
+            Nesting::Name => self.stream.module = name()?,
+            Nesting::Stream => self.stream.stream = name()?,
+            Nesting::Version => self.stream.version = number()?,
+            Nesting::Modified => self.modified = number()?,
             // A key without a value, which stands for an empty list.
             _ if text.is_empty() => {}
-            Place::Packages => self.stream.artifacts.extend(Artifact::parse(text)),
-            Place::FreeNames => self.stream.demodularized.push(NameHash::of(text)),
-            Place::Required => {
+            Nesting::Packages => self.stream.artifacts.extend(Artifact::parse(text)),
+            Nesting::FreeNames => self.stream.demodularized.push(NameHash::of(text)),
+            Nesting::Required => {
                 let last = self.stream.requires.last_mut();
                 let Some((_, streams)) = last.filter(|(_, streams)| streams.len() < MOST_REQUIRED)
                 else {
@@ -249,7 +249,7 @@ impl Document {
                 };
                 streams.push(name()?);
             }
-            Place::Elsewhere => {}
+            Nesting::Elsewhere => {}
             _ => return Err(odd()),
         }
         Ok(())
