@@ -7,9 +7,9 @@ mod inabilities;
 mod made;
 mod share;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +19,7 @@ pub use share::Share;
 
 use crate::model::{RECEIPT_NAME, Receipt};
 use crate::tools::manners::Manners;
+use crate::tools::replacement::{Care, Replacement};
 use crate::tools::{files, space};
 use error::failed;
 use inabilities::Inabilities;
@@ -124,19 +125,11 @@ impl Workshop {
         let new = files::unique(&self.path, "receipt");
         let write = || {
             let bytes = serde_json::to_vec_pretty(receipt)?;
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
-            file.write_all(&bytes)?;
-            files::set_mode(&file, 0o644)?;
-            files::sync_written(&file)?;
-            fs::rename(&new, &path)?;
+            let fill = |file: &mut File| file.write_all(&bytes);
+            Replacement::file(new, Care::Durable(0o644), fill)?.put(&path)?;
             files::sync_directory(&self.path).map(drop)
         };
-        let written = write();
-        if written.is_err() {
-            let _ = fs::remove_file(&new);
-        }
-        written.map_err(failed("write", &path))
+        write().map_err(failed("write", &path))
     }
 
     /// Makes every file of the tree durable.
