@@ -69,9 +69,15 @@ bare: setup-bare
 	BARE_HOSTS=$(CURDIR)/target/quick cargo test --locked --features real-tools --test e2e -- \
 		--ignored --nocapture --test-threads 1 bare::
 
+# Tests say aloud what they cannot try here, and note it in this file.
+NOT_TRIED = target/tmp/not-tried
+
 test: setup-test
+	rm -f $(NOT_TRIED)
 	cargo test --locked --features real-tools
 	cargo test --locked --features real-tools --test catalog -- --ignored
+	@if [ -s $(NOT_TRIED) ]; then echo; echo "All that was tried is well. On this machine:"; \
+		sort -u $(NOT_TRIED) | sed 's/^/    /'; fi
 
 setup-bare:
 	@PACKAGES="$(BARE_PACKAGES)"; $(INSTALL_MISSING)

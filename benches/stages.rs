@@ -6,13 +6,8 @@
 #[path = "../examples/bench/synthetic.rs"]
 mod synthetic;
 
-/// What the tests' mirrors are made of.
-#[allow(dead_code, missing_docs, unreachable_pub, reason = "test support: a part is used here")]
-#[path = "../tests/support"]
-mod support {
-    pub mod keys;
-    pub mod rpms;
-}
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::io::Cursor;

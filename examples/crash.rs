@@ -12,8 +12,6 @@
 #[path = "../tests/crash/driver.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod driver;
-#[path = "../tests/small/mod.rs"]
-mod small;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -25,9 +23,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default| words.get(at).map_or(default, |word| word.parse().unwrap());
     let (step, times) = (number(0, 1), number(1, 20));
-    let program = std::env::current_exe().unwrap();
-    let program = program.parent().unwrap().parent().unwrap().join("elsewhere");
-    let world = driver::world("crash-table", &program);
+    let world = driver::world("crash-table");
     println!("| command | ended by | tries | whole afterwards |\n|---|---|---|---|");
     let mut failures = Vec::new();
     let mut tell = |name: &str, by: &str, row: Row| {

@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use support::mirror::{Mirror, Options, directory};
+use support::program;
 use support::server::Server;
 use support::session::{Run, Session, is_root, quoted};
 use support::tools::run;
@@ -33,7 +34,7 @@ fn main() {
     let (count, bytes) = measure(&mirror.root, "rpm");
     done(clock, &format!("{count} signed packages for x86_64 and aarch64, {}", size(bytes)));
 
-    let session = Session::new(&mirror.debs, "demo", &program(), &mirror.repos);
+    let session = Session::new(&mirror.debs, "demo", program::path(), &mirror.repos);
     let server = Server::start(&mirror.root);
     let prefix = install(&session, &mirror, &server);
     let moved = travel(&session, &prefix);
@@ -141,12 +142,6 @@ fn leave(prefix: &Path) {
     }
     fs::create_dir_all(left.parent().unwrap()).unwrap();
     run(Command::new("cp").arg("-a").arg(prefix).arg(&left));
-}
-
-/// The program itself, which cargo built beside this one's directory.
-fn program() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    here.parent().unwrap().parent().unwrap().join("elsewhere")
 }
 
 fn done(clock: Instant, what: &str) {

@@ -2,7 +2,6 @@
 //! and what lies in the cache instead of it is not believed.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs::{self, Permissions};
@@ -10,13 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use elsewhere::model::Checksum;
-use small::{World, packages};
+use support::small::{World, packages};
 
 const PLAN: [&str; 5] = ["plan", "-r", "tool", "-d", "small"];
 
 /// A world whose plan was made once, that plan, and the file that keeps it.
 fn planned(name: &str) -> (World, String, PathBuf) {
-    let world = World::new(name, Path::new(env!("CARGO_BIN_EXE_elsewhere")));
+    let world = World::new(name);
     let plan = world.ok(&PLAN);
     let kept: Vec<PathBuf> = fs::read_dir(world.prefix("cache/derived"))
         .unwrap()

@@ -8,11 +8,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use elsewhere::report::{Event, Reporter, Silent};
-use elsewhere::trust::{Keyring, Policy, open, read_local};
-use elsewhere::unpack::{Claims, Destination, FileProblem, UnpackError, unpack};
+use elsewhere::trust::read_local;
+use elsewhere::unpack::{FileProblem, UnpackError};
 
 use support::jail::Jail;
-use support::keys::TestKey;
 use support::rpms::{Entry, File, Package, stripped_cpio};
 
 fn install_told(
@@ -20,14 +19,7 @@ fn install_told(
     jail: &Jail,
     reporter: &dyn Reporter,
 ) -> Result<(), UnpackError> {
-    let key = TestKey::new();
-    let bytes = package.signed(&key);
-    let mut keyring = Keyring::new();
-    let allowed = keyring.add_trusted(&key.public_file()).unwrap();
-    let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
-    let verified = open(bytes.as_slice(), &package.planned(&bytes), &policy)?;
-    let (tree, claims) = (jail.dir(), Claims::new());
-    unpack(verified, &[], &Destination { tree: &tree, claims: &claims }, reporter).map(drop)
+    jail.install(package, &[], reporter).map(drop)
 }
 
 fn install(package: &Package, jail: &Jail) -> Result<(), UnpackError> {

@@ -1,11 +1,13 @@
 //! Where settings come from, and which one counts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use elsewhere::host::VARIABLES;
+use support::program;
 
 /// A home directory.
 fn home(test: &str, config: &str) -> PathBuf {
@@ -18,10 +20,9 @@ fn home(test: &str, config: &str) -> PathBuf {
 
 /// Runs `elsewhere plan` at `home`: its status, and what it says.
 fn plan(home: &Path, variables: &[(&str, &str)], words: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_elsewhere"))
+    let output = program::elsewhere()
         .args(["plan", "-d", "el8", "-a", "x86_64", "--for", "el8"])
         .args(words)
-        .env_clear()
         .env("HOME", home)
         .envs(variables.iter().copied())
         .output()
@@ -65,16 +66,14 @@ fn what_makes_no_sense_is_a_usage_error() {
 
 #[test]
 fn a_home_that_is_no_directory_is_not_needed() {
-    let output = Command::new(env!("CARGO_BIN_EXE_elsewhere"))
-        .env_clear()
+    let output = program::elsewhere()
         .env("HOME", "/dev/null")
         .args(["prune", "/nonexistent"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("/nonexistent"), "{text}");
-    let output = Command::new(env!("CARGO_BIN_EXE_elsewhere"))
-        .env_clear()
+    let output = program::elsewhere()
         .env("HOME", "/dev/null")
         .args(["plan", "--cache-dir", "/dev/null/cache", "--mirror", "/nonexistent"])
         .output()

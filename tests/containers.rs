@@ -4,17 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use small::{Small, World, launch, receipt, small};
 use support::rpms::File;
-
-const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+use support::small::{Small, World, launch, receipt, small};
 
 /// Programs that a C compiler made today ask for this.
 const TODAY: &str = "2.34";
@@ -43,7 +40,7 @@ expect = "fake with dep of"
 
 /// A world of `el8` with a glibc of this version, and a newer `el9`; each has its own `dep`.
 fn world(name: &str, glibc: &str) -> World {
-    let world = World::new(name, Path::new(ELSEWHERE));
+    let world = World::new(name);
     world.scratch.write("repos/runtimes/app.toml", RUNTIME);
     world.define("el8", glibc, 1, "el8/");
     world.define("el9", "2.35", 1, "el9/");

@@ -3,7 +3,6 @@
 //! moment, and prints a table.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 #[path = "crash/driver.rs"]
@@ -12,14 +11,11 @@ mod driver;
 #[path = "crash/space.rs"]
 mod space;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use driver::{CASES, Row};
 use rustix::process::Signal;
 use support::server::{Fault, Server};
-
-const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
 
 fn check(row: &Row) {
     assert!(row.failures.is_empty(), "{}", row.failures.join("\n"));
@@ -30,7 +26,7 @@ fn check(row: &Row) {
 #[test]
 fn killed_at_calls_that_change_the_disk() {
     driver::need_strace();
-    let world = driver::world("crash-calls", Path::new(ELSEWHERE));
+    let world = driver::world("crash-calls");
     // The example goes through all of them; these are a sample.
     for (case, step) in CASES.into_iter().zip([11, 11, 11, 11, 3, 5, 11, 7, 5]) {
         check(&driver::at_calls(&world, case, step));
@@ -39,7 +35,7 @@ fn killed_at_calls_that_change_the_disk() {
 
 #[test]
 fn killed_between_two_stages() {
-    let world = driver::world("crash-lines", Path::new(ELSEWHERE));
+    let world = driver::world("crash-lines");
     for case in [CASES[0], CASES[3]] {
         check(&driver::at_lines(&world, case));
     }
@@ -47,7 +43,7 @@ fn killed_between_two_stages() {
 
 #[test]
 fn signals_leave_nothing_behind() {
-    let world = driver::world("crash-signals", Path::new(ELSEWHERE));
+    let world = driver::world("crash-signals");
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         check(&driver::at_times(&world, CASES[0], signal, 4));
         check(&driver::at_times(&world, CASES[3], signal, 4));
@@ -56,7 +52,7 @@ fn signals_leave_nothing_behind() {
 
 #[test]
 fn a_stalled_download_can_be_interrupted() {
-    let world = driver::world("crash-stall", Path::new(ELSEWHERE));
+    let world = driver::world("crash-stall");
     let server = Server::start(world.scratch.path().join("mirror"));
     server.fault("/small.test/x86_64/tool-2-1.el8.noarch.rpm", Fault::stall());
     let words = ["install", "-r", "tool", "--mirror", &server.url(), "--cache-dir", "c", "p"];

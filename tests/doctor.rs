@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::program;
 use support::tools;
 
 /// As whom everything runs when root starts the tests: nobody has this number.
@@ -34,7 +35,7 @@ fn ward() -> &'static Ward {
         fs::create_dir_all(path.join("temporary")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(path.join("prefix"), fs::Permissions::from_mode(0o777)).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_elsewhere"), path.join("elsewhere")).unwrap();
+        fs::copy(program::path(), path.join("elsewhere")).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/sickroom.c");
         let mut compiler = Command::new(tools::need("cc", "gcc libc6-dev linux-libc-dev"));
         tools::run(compiler.arg("-O1").arg(source).arg("-o").arg(path.join("sickroom")));

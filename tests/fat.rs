@@ -3,19 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs;
 use std::path::Path;
 
-use small::{World, launch, packages};
-
-const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+use support::small::{World, launch, packages};
 
 /// A world with dists for machines of this glibc and of others: `tool` has another version in each.
 fn world(name: &str) -> World {
-    let world = World::new(name, Path::new(ELSEWHERE));
+    let world = World::new(name);
     for (dist, glibc, version) in
         [("old", "2.17", "17"), ("mid", "2.28", "28"), ("new", "2.99", "99")]
     {

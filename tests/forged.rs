@@ -6,7 +6,6 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::keys::{MADE, SignOptions, TestKey};
@@ -326,9 +325,9 @@ fn only_a_network_that_fails_leaves_the_versions_open() {
     let site = installed("forged-list");
     site.publish_in("base", 3000, &[site.good(hello("2.0")), site.good(data())]);
     let config = site.scratch.write("config.toml", "dist = 'lab'\n");
-    let mut list = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    let mut list = site.elsewhere();
     list.arg("list").arg("--mirror").arg(site.mirror()).arg("--config").arg(config);
-    list.arg("--repos").arg(site.scratch.path().join("repos")).arg("--cache-dir").arg(site.cache());
+    list.arg("--repos").arg(site.repos()).arg("--cache-dir").arg(site.cache());
     let outcome = list.args(["-a", "x86_64"]).output().unwrap();
     assert_eq!(outcome.status.code(), Some(4), "{}", String::from_utf8_lossy(&outcome.stderr));
 }

@@ -24,14 +24,7 @@ fn install_only(
     only: &[RelPath],
     scratch: &Jail,
 ) -> Result<Unpacked, UnpackError> {
-    let key = TestKey::new();
-    let bytes = package.signed(&key);
-    let mut keyring = Keyring::new();
-    let allowed = keyring.add_trusted(&key.public_file()).unwrap();
-    let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
-    let verified = open(bytes.as_slice(), &package.planned(&bytes), &policy)?;
-    let (tree, claims) = (scratch.dir(), Claims::new());
-    unpack(verified, only, &Destination { tree: &tree, claims: &claims }, &Silent::default())
+    scratch.install(package, only, &Silent::default())
 }
 
 /// The problem with which a package's file is refused; the package leaves nothing.

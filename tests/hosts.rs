@@ -2,7 +2,6 @@
 //! passed over with what helps, and only a tree's own faults refuse it.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod small;
 mod support;
 
 use std::fs;
@@ -10,8 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use small::{World, small as package, text};
+use support::program;
 use support::rpms::File;
+use support::small::{World, small as package, text};
 use support::tools;
 
 /// The only runtime: a script that tries what its first word says, and the tests for it.
@@ -45,7 +45,7 @@ struct Hospital {
 
 impl Hospital {
     fn new(name: &str) -> Self {
-        let world = World::new(name, Path::new(env!("CARGO_BIN_EXE_elsewhere")));
+        let world = World::new(name);
         world.publish(
             &[package("tool", "1", vec![File::program("/usr/bin/tool", SCRIPT.as_bytes())], &[])],
             1,
@@ -92,7 +92,7 @@ impl Hospital {
         };
         let mut command = Command::new(&self.sickroom);
         command.args(format!("--bind @etc /etc {treatment} --").split_whitespace().map(place));
-        command.arg(self.world.program());
+        command.arg(program::path());
         let words = [&["install", "-r", "tool"], words, &["p"]].concat();
         self.world.complete(&mut command, &words);
         command.current_dir(self.world.scratch.path()).output().unwrap()
@@ -223,7 +223,7 @@ fn without_home_downloads_go_to_the_home_of_passwd_or_to_a_place_of_the_users_ow
     let install = |home: &str| {
         fs::write(path("etc/passwd"), format!("me:x:{id}:{id}::{home}:/bin/sh\n")).unwrap();
         let mut command = Command::new(&hospital.sickroom);
-        command.args(["--bind", &path("etc"), "/etc", "--"]).arg(hospital.world.program());
+        command.args(["--bind", &path("etc"), "/etc", "--"]).arg(program::path());
         command.args(["install", "-r", "tool", "-d", "small", "--repos", &path("repos")]);
         command.args(["--mirror", &path("mirror"), &path("p")]).env_clear();
         command.env("TMPDIR", path("temporary")).output().unwrap()

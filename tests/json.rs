@@ -7,9 +7,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
+use support::program;
 use support::site::{Site, data, hello};
 
 /// Commands whose result is a document, which stands alone on standard output.
@@ -37,11 +38,9 @@ fn configured(name: &str) -> Site {
 }
 
 fn command(site: &Site, words: &[&str]) -> Output {
-    let root = site.scratch.path();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().env("HOME", root.join("home")).env("TMPDIR", root).current_dir(root);
-    command.env("XDG_CONFIG_HOME", root.join("config")).env("XDG_CACHE_HOME", root.join("cache"));
-    command.env("PATH", "/usr/bin:/bin").args(words).arg("--json").output().unwrap()
+    let mut command = site.elsewhere();
+    command.env("XDG_CONFIG_HOME", site.place("config")).env("XDG_CACHE_HOME", site.cache());
+    command.current_dir(site.place("")).args(words).arg("--json").output().unwrap()
 }
 
 /// Each line of a stream, which must be an object with an `event`.
@@ -96,7 +95,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
 
 /// The commands that `--help` lists.
 fn commands() -> BTreeSet<String> {
-    let help = Command::new(env!("CARGO_BIN_EXE_elsewhere")).arg("--help").output().unwrap();
+    let help = program::elsewhere().arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let name = |line: &str| line.split_whitespace().next().unwrap().to_owned();

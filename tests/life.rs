@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs;
@@ -12,13 +11,12 @@ use std::path::Path;
 
 use elsewhere::model::Checksum;
 use serde_json::Value;
-use small::{World, launch, packages, problems, receipt, rubbish};
+use support::program;
 use support::rpms::File;
-
-const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
+use support::small::{World, launch, packages, problems, receipt, rubbish};
 
 fn world(name: &str) -> World {
-    World::new(name, Path::new(ELSEWHERE))
+    World::new(name)
 }
 
 fn says(prefix: &Path, name: &str) -> String {
@@ -334,7 +332,7 @@ fn the_same_plan_makes_the_same_bytes_under_every_umask_and_knows_no_place() {
     let world = world("same");
     let install = |name: &str, umask: &str, locale: &str| {
         let mut command = std::process::Command::new("sh");
-        command.arg("-c").arg(format!("umask {umask}; exec \"$@\"")).arg("sh").arg(ELSEWHERE);
+        command.arg("-c").arg(format!("umask {umask}; exec \"$@\"")).arg("sh").arg(program::path());
         world.complete(&mut command, &["install", "-q", "-r", "tool,gadget", name]);
         command.env("SOURCE_DATE_EPOCH", "1600000000").env("LC_ALL", locale).env("TZ", locale);
         assert!(command.current_dir(world.scratch.path()).status().unwrap().success());

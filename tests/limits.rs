@@ -2,16 +2,16 @@
 //! limit. Never a panic, a signal, or another one's blame.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod small;
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use small::{World, packages, text};
+use support::program;
 use support::server::Server;
+use support::small::{World, packages, text};
 use support::tools;
 
 /// The first of the users as whom everything runs when root starts the tests: limits on processes are not for root.
@@ -27,7 +27,7 @@ struct Place {
 
 impl Place {
     fn new(name: &str) -> Self {
-        let world = World::new(name, Path::new(env!("CARGO_BIN_EXE_elsewhere")));
+        let world = World::new(name);
         world.ok(&["install", "-r", "tool,gadget", "old"]);
         world.publish(&packages("2"), 2);
         let path = std::env::temp_dir().join(format!("elsewhere-{name}-{}", std::process::id()));
@@ -36,7 +36,7 @@ impl Place {
         let from = world.scratch.path();
         let things = ["repos", "mirror", "old"].map(|name| from.join(name));
         tools::run(Command::new("cp").arg("-a").args(things).arg(&path));
-        fs::copy(env!("CARGO_BIN_EXE_elsewhere"), path.join("elsewhere")).unwrap();
+        fs::copy(program::path(), path.join("elsewhere")).unwrap();
         static NEXT: AtomicU32 = AtomicU32::new(USER);
         let user = NEXT.fetch_add(1, Ordering::Relaxed);
         let place = Self { server: Server::start(path.join("mirror")), user, path };
@@ -72,7 +72,11 @@ impl Place {
         if ["install", "update", "list"].contains(&words[0]) {
             command.args(["--mirror", mirror, "--cache-dir", "cache"]);
         }
-        command.current_dir(&self.path).env("HOME", &self.path).output().unwrap()
+        program::alone(&mut command)
+            .current_dir(&self.path)
+            .env("HOME", &self.path)
+            .output()
+            .unwrap()
     }
 
     /// Runs each command that there is, anew, under `limit`; each must do its work, or say which limit

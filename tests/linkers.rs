@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 
 use elsewhere::model::Arch;
 use relocation::{Scratch, native, text, try_relocate};
-use support::tools::find;
+use support::tools::{find, missing};
 
 const MAIN: &str = "#include <stdio.h>
 int middle(void);
@@ -82,18 +82,18 @@ fn machine(arch: Arch) -> Option<Machine> {
         false => vec![emulator.to_owned(), "-L".to_owned(), format!("/usr/{triple}")],
     };
     let needed = [Some(compiler.clone()), runner.first().cloned()];
-    if let Some(missing) = needed.into_iter().flatten().find(|name| find(name).is_none()) {
-        println!("{arch}: passed over, there is no {missing}");
+    if let Some(missing_one) = needed.into_iter().flatten().find(|name| find(name).is_none()) {
+        missing(&format!("linkers for {arch}: there is no {missing_one}"));
         return None;
     }
     let tools = TOUCHES.iter().flat_map(|touch| touch.iter().map(|(tool, _)| *tool));
     let linkers = LINKS.iter().map(|(linker, _)| *linker);
-    let mut missing: Vec<&str> = tools.filter(|tool| find(tool).is_none()).collect();
-    missing.extend(linkers.filter(|linker| find(&format!("ld.{linker}")).is_none()));
-    missing.sort_unstable();
-    missing.dedup();
-    if !missing.is_empty() {
-        println!("{arch}: without {}", missing.join(", "));
+    let mut absent: Vec<&str> = tools.filter(|tool| find(tool).is_none()).collect();
+    absent.extend(linkers.filter(|linker| find(&format!("ld.{linker}")).is_none()));
+    absent.sort_unstable();
+    absent.dedup();
+    if !absent.is_empty() {
+        missing(&format!("files for {arch} that {} make", absent.join(", ")));
     }
     Some(Machine { compiler, strip: format!("{triple}-strip"), runner })
 }
@@ -257,7 +257,7 @@ func main() { fmt.Println(int(C.made_up()) + 2) }
 #[test]
 fn what_go_links_is_rewritten() {
     let (Some(go), Some(machine)) = (find("go"), machine(native())) else {
-        println!("passed over: there is no go, or no compiler for it");
+        missing("files that Go links: there is no go, or no compiler for it");
         return;
     };
     let scratch = Scratch::new("go");
@@ -281,7 +281,7 @@ fn what_go_links_is_rewritten() {
             .output()
             .unwrap();
         if !output.status.success() {
-            println!("go {link}: passed over: {}", text(&output.stderr));
+            missing(&format!("files that go links by {link}: {}", text(&output.stderr).trim_end()));
             continue;
         }
         for touch in TOUCHES {

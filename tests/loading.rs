@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs;
@@ -13,11 +12,10 @@ use std::process::Command;
 
 use elsewhere::model::{Receipt, RelPath};
 use serde_json::Value;
-use small::{World, receipt, small};
 use support::rpms::File;
+use support::small::{World, receipt, small};
 use support::tools;
 
-const ELSEWHERE: &str = env!("CARGO_BIN_EXE_elsewhere");
 /// Where the library lies: not where a loader looks by itself.
 const LIBRARY: &str = "lib64/made-up/libelsewhere-made-up.so.1";
 const LIBRARY_SOURCE: &str = "int made_up(void) { return 42; }";
@@ -37,27 +35,16 @@ int main(int argc, char **argv) {
     }
     return 0;
 }"#;
-/// Starts itself again from memory, as crun and runc do to protect their own file.
-const MEMORY: &str = r#"#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <unistd.h>
-extern char **environ;
-int made_up(void);
+/// Starts itself again from memory.
+const MEMORY: &str = concat!(
+    include_str!("support/again.h"),
+    r#"int made_up(void);
 int main(int argc, char **argv) {
-    if (!getenv("AGAIN")) {
-        int from = open("/proc/self/exe", O_RDONLY), to = memfd_create("again", 0);
-        while (sendfile(to, from, 0, 1 << 20) > 0) {}
-        setenv("AGAIN", "1", 1);
-        fexecve(to, argv, environ);
-        return 1;
-    }
+    again(argv);
     printf("%d\n", made_up());
     return 0;
-}"#;
+}"#
+);
 /// Above this there is no room for one more segment, so a file that begins there cannot be rewritten.
 const HIGH: &str = "-Wl,-Ttext-segment=0x500000000000";
 
@@ -141,7 +128,7 @@ expect = "42\n42"
 "#;
 
 fn world(name: &str) -> World {
-    let world = World::new(name, Path::new(ELSEWHERE));
+    let world = World::new(name);
     let files = contents(&world.prefix("compiled"));
     world.publish(&[small("tool", "1", files, &[])], 2);
     world.scratch.write("repos/runtimes/tool.toml", DEFINITION);
@@ -149,10 +136,7 @@ fn world(name: &str) -> World {
 }
 
 fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "powerpc64" => "ppc64le",
-        arch => arch,
-    }
+    tools::host_arch().as_str()
 }
 
 /// The receipt, and the tree that it lies in.

@@ -2,20 +2,18 @@
 //! names; through a mirror that is a directory or a server; in lock files, receipts and the cache.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod small;
 mod support;
 
 use std::fs;
-use std::path::Path;
 
-use elsewhere::model::Checksum;
-use small::{World, launch, packages, problems, receipt};
+use support::metadata;
 use support::server::Server;
+use support::small::{World, launch, packages, problems, receipt};
 
 const ARCHES: [&str; 2] = ["x86_64", "aarch64"];
 
 fn world(name: &str) -> World {
-    World::new(name, Path::new(env!("CARGO_BIN_EXE_elsewhere")))
+    World::new(name)
 }
 
 /// A file of the mirror's repository for an architecture.
@@ -26,17 +24,17 @@ fn file(arch: &str, path: &str) -> String {
 /// Lets the mirror's lists of packages say what `change` makes of them.
 fn relist(world: &World, change: impl Fn(String, &str) -> String) {
     for arch in ARCHES {
-        let read = |path: &str| fs::read_to_string(world.prefix(&file(arch, path))).unwrap();
-        let primary = change(read("repodata/primary.xml"), arch);
-        let digest = Checksum::of(primary.as_bytes());
-        let repomd = format!(
-            "<repomd><data type=\"primary\"><checksum type=\"sha256\">{}</checksum>\
-             <location href=\"repodata/primary.xml\"/><timestamp>9</timestamp></data></repomd>",
-            digest.hex()
-        );
-        world.scratch.write(&file(arch, "repodata/primary.xml"), primary);
-        world.scratch.write(&file(arch, "repodata/repomd.xml"), repomd);
+        metadata::relist(&world.prefix(&file(arch, "")), 9, |primary| change(primary, arch));
     }
+}
+
+/// The line of the list of packages where the entry ends that has this in it.
+fn line(world: &World, inside: &str) -> usize {
+    let list = world.prefix(&file("x86_64", "repodata/primary.xml"));
+    let text = fs::read_to_string(list).unwrap();
+    let start = text.find(inside).unwrap();
+    let end = start + text[start..].find("</package>").unwrap();
+    1 + text[..end].lines().count() - usize::from(!text[..end].ends_with('\n'))
 }
 
 /// Moves the package files of the repositories to `place`, a directory of the mirror.
@@ -146,8 +144,10 @@ fn files_lead_to_files_and_nothing_leads_to_plain_http() {
     // The same list, from a server.
     world.scratch.write("repos/dists/small.toml", dist);
     let told = world.fails(5, &["install", "-r", "tool", "q"]);
-    let expected = "tool-1-1.el8 was set aside: repository base, line 1: it lies at \"file://";
-    assert!(told.contains(expected), "{told}");
+    let line = line(&world, "<name>tool</name>");
+    let expected =
+        format!("tool-1-1.el8 was set aside: repository base, line {line}: it lies at \"file://");
+    assert!(told.contains(&expected), "{told}");
     assert!(!world.prefix("q").exists());
 }
 
@@ -167,8 +167,12 @@ fn what_is_set_aside_is_told_and_an_older_version_serves() {
     relist(&world, |primary, _| {
         primary.replace("href=\"tool-2", "xml:base=\"http://plain.test/\" href=\"tool-2")
     });
-    let expected = "tool-2-1.el8 was set aside: repository base, line 1: it lies at \
-                    \"http://plain.test/tool-2-1.el8.noarch.rpm\", where this repository may not send";
+    let expected = format!(
+        "tool-2-1.el8 was set aside: repository base, line {}: it lies at \
+         \"http://plain.test/tool-2-1.el8.noarch.rpm\", where this repository may not send",
+        line(&world, "href=\"tool-2")
+    );
+    let expected = expected.as_str();
     let told = world.ok(&["install", "-r", "tool", "p"]);
     assert!(told.contains(&format!("warning: {expected}")), "{told}");
     assert_eq!(launch(&world.prefix("p"), "tool").as_deref(), Some("tool 1 part 1"));
@@ -194,9 +198,12 @@ fn what_needs_a_package_that_is_set_aside_says_so() {
         told.contains("tool-1-1.el8.noarch needs part: no package of base provides it"),
         "{told}"
     );
-    let expected = "part-1-1.el8 was set aside: repository base, line 1: checksum algorithm \"sha\" \
-                    is not accepted (SHA-256 or better is)";
-    assert!(told.contains(expected), "{told}");
+    let expected = format!(
+        "part-1-1.el8 was set aside: repository base, line {}: checksum algorithm \"sha\" \
+         is not accepted (SHA-256 or better is)",
+        line(&world, "<name>part</name>")
+    );
+    assert!(told.contains(&expected), "{told}");
 }
 
 #[test]

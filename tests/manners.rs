@@ -2,7 +2,6 @@
 //! done in another way, and what makes a prefix impossible is said before anything is fetched.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod small;
 mod support;
 
 use std::fs;
@@ -11,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use small::{World, launch, packages, problems, receipt, rubbish, small, text};
+use support::program;
 use support::rpms::File;
+use support::small::{World, launch, packages, problems, receipt, rubbish, small, text};
 use support::tools;
 
 const ARCH: &str = std::env::consts::ARCH;
 
 fn world(name: &str) -> World {
-    World::new(name, Path::new(env!("CARGO_BIN_EXE_elsewhere")))
+    World::new(name)
 }
 
 /// The program that answers system calls.
@@ -37,7 +37,7 @@ fn manners() -> &'static Path {
 /// Runs the program where file systems have these manners.
 fn run(world: &World, kinds: &str, words: &[&str]) -> Output {
     let mut command = Command::new(manners());
-    command.arg(kinds).arg(world.program());
+    command.arg(kinds).arg(program::path());
     world.complete(&mut command, words);
     command.current_dir(world.scratch.path()).output().unwrap()
 }
@@ -104,7 +104,7 @@ fn what_is_made_and_deleted_in_place_is_whole_or_gone_when_a_run_is_killed() {
         let mut command = Command::new(tools::need("strace", "strace"));
         command.args(["-f", "-qq", "-o", "/dev/null"]).arg(format!("--trace={calls}"));
         command.arg(format!("--inject={calls}:signal=KILL:when={number}"));
-        command.arg(manners()).arg("moves").arg(world.program());
+        command.arg(manners()).arg("moves").arg(program::path());
         world.complete(&mut command, words);
         !command.current_dir(world.scratch.path()).output().unwrap().status.success()
     };
@@ -259,11 +259,12 @@ fn a_damaged_package_says_so_where_directories_do_not_tell_types() {
 /// Runs `script` as root of new mounts: `$E` is the program, `$O` its options.
 fn with_mounts(world: &World, script: &str) -> Output {
     let mut unshare = Command::new(tools::need("unshare", "util-linux"));
+    world.enter(&mut unshare);
     if !rustix::process::geteuid().is_root() {
         unshare.arg("--map-root-user");
     }
     unshare.args(["--mount", "sh", "-ec", script]).current_dir(world.scratch.path());
-    unshare.env("E", world.program()).env("HOME", world.prefix("home"));
+    unshare.env("E", program::path());
     unshare.env("O", "--repos repos --mirror mirror --cache-dir cache").output().unwrap()
 }
 

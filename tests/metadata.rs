@@ -10,7 +10,8 @@ use std::time::Duration;
 use elsewhere::error::Error;
 use elsewhere::fetch::{Fetcher, Options};
 use elsewhere::metadata::{Loaded, MetadataError, TrustFailure, load};
-use elsewhere::model::{Arch, Artifact, Checksum, Dist, Repository};
+use elsewhere::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
+use support::metadata::{self, Listing, Repodata};
 use support::scratch::{Log, Scratch};
 use support::server::{Fault, Server};
 
@@ -80,24 +81,11 @@ impl World {
     }
 
     fn publish_primary(&self, host: &str, version: &Version<'_>, primary: &[u8]) -> Checksum {
-        let packed = zstd::encode_all(primary, 3).unwrap();
-        let (sum, open) = (Checksum::of(&packed), Checksum::of(primary));
-        let repomd = format!(
-            r#"<repomd><revision>r</revision><data type="primary">
-            <checksum type="sha256">{}</checksum><open-checksum type="sha256">{}</open-checksum>
-            <location href="repodata/primary.xml.zst"/><timestamp>{}</timestamp>
-            <size>{}</size><open-size>{}</open-size></data></repomd>"#,
-            sum.hex(),
-            open.hex(),
-            version.timestamp,
-            packed.len(),
-            primary.len()
-        );
-        let directory = format!("mirror/{host}/x86_64/repodata");
-        self.scratch.write(&format!("{directory}/primary.xml.zst"), packed);
-        self.scratch.write(&format!("{directory}/repomd.xml"), &repomd);
-        let digest = Checksum::of(repomd.as_bytes());
-        self.scratch.write(&format!("{directory}/repomd.xml.asc"), format!("signed {digest}"));
+        let root = format!("mirror/{host}/x86_64");
+        let repodata = Repodata::new(version.timestamp).packed("zstd").with("primary", primary);
+        let digest = Checksum::of(&repodata.write(&self.scratch.path().join(&root)));
+        let signature = format!("{root}/repodata/repomd.xml.asc");
+        self.scratch.write(&signature, format!("signed {digest}"));
         digest
     }
 
@@ -164,15 +152,7 @@ impl World {
 }
 
 fn primary(name: &str) -> String {
-    let digest = Checksum::of(name.as_bytes());
-    format!(
-        r#"<metadata packages="1"><package type="rpm"><name>{name}</name><arch>x86_64</arch>
-        <version epoch="0" ver="1" rel="1"/><checksum type="sha256">{}</checksum>
-        <size package="1" installed="1" archive="1"/><location href="{name}.rpm"/>
-        <format><rpm:provides><rpm:entry name="{name}"/></rpm:provides></format>
-        </package></metadata>"#,
-        digest.hex()
-    )
+    metadata::primary(&[Listing::new(name, "x86_64", &Evr::parse("1-1"))])
 }
 
 #[test]
@@ -295,10 +275,10 @@ fn what_is_malformed_is_no_matter_of_trust() {
 #[test]
 fn a_package_that_makes_no_sense_is_told_and_the_rest_is_read() {
     let world = World::new();
-    let text = primary("good").replace("<metadata packages=\"1\">", "<metadata>\n<package/>\n");
+    let text = primary("good").replace("packages=\"1\">\n", "packages=\"1\">\n<package/>\n");
     world.publish_primary("one.example", &NEW, text.as_bytes());
     assert_eq!(world.package(&dist(BASES)), "good");
-    let told = "a package was set aside: repository epel, line 2: it has no name";
+    let told = "a package was set aside: repository epel, line 3: it has no name";
     assert!(world.log.details().contains(&told.to_owned()), "{:?}", world.log.details());
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use support::program;
 use support::tiny::{TOOL, Tiny, text};
 use support::tools;
 
@@ -23,7 +24,7 @@ fn prefix() -> &'static Path {
     let (_, prefix) = PREFIX.get_or_init(|| {
         let tiny = Tiny::with("profile", &["2.0.0"]);
         let prefix = tiny.scratch.path().join(ODD);
-        let output = tiny.elsewhere("install").args(TOOL).arg(&prefix).output().unwrap();
+        let output = tiny.run("install").args(TOOL).arg(&prefix).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         (tiny, prefix)
     });
@@ -39,8 +40,8 @@ fn plain(name: &str) -> PathBuf {
 }
 
 fn elsewhere(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().args(words);
+    let mut command = program::elsewhere();
+    command.args(words);
     command
 }
 
@@ -89,7 +90,7 @@ fn every_shell_finds_the_launchers_and_grows_path_once() {
 #[test]
 fn evaluated_as_the_help_says() {
     let prefix = prefix().to_str().unwrap();
-    let program = env!("CARGO_BIN_EXE_elsewhere");
+    let program = program::path().to_str().unwrap();
     let script = "eval \"$(\"$0\" env \"$1\")\" && tool";
     for (name, options) in [("dash", "-c"), ("bash", "-c"), ("zsh", "-c")] {
         let mut command = shell(name, name, &[options]);

@@ -16,6 +16,7 @@ use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
 use support::jail::Jail;
 use support::rpms;
+use support::tools::missing;
 
 fn files_in(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -87,7 +88,7 @@ fn real_packages_verify_and_unpack_and_changed_ones_do_not() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let (packages, keys) = (shared.join("realrpms"), shared.join("keys"));
     if !packages.is_dir() || !keys.is_dir() {
-        println!("no real packages beside the repository: nothing was tried");
+        missing("real packages: there are none beside the repository");
         return;
     }
     let (mut keyring, mut owners) = (Keyring::new(), BTreeMap::new());

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::cmp::Ordering;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,6 +19,7 @@ use elsewhere::release::{
     PINNED_KEY, Release, ReleaseError, newer_release, replace_program, verify,
 };
 use elsewhere::report::Silent;
+use support::program;
 
 const KEY: &str = include_str!("release/minisign.pub");
 const OTHER_KEY: &str = include_str!("release/other.pub");
@@ -207,7 +210,7 @@ fn plain_http_is_refused() {
 #[test]
 fn the_command_uses_the_pinned_key_and_no_other() {
     let place = Place::new("command", "new");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    let mut command = program::elsewhere();
     command.args(["self", "update", "--cache-dir"]).arg(place.0.join("cache"));
     let output = command.arg("--from").arg(place.0.join("release")).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);

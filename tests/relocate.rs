@@ -263,28 +263,17 @@ fn modes_are_kept() {
     set("t/lib64", 0o755);
 }
 
-/// Starts itself again from memory, as crun and runc do to protect their own file.
-const REEXEC: &str = r#"#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <unistd.h>
-extern char **environ;
-int outer(void);
+/// Starts itself again from memory.
+const REEXEC: &str = concat!(
+    include_str!("support/again.h"),
+    r#"int outer(void);
 int main(int argc, char **argv) {
-    if (!getenv("AGAIN")) {
-        int from = open("/proc/self/exe", O_RDONLY), to = memfd_create("again", 0);
-        while (sendfile(to, from, 0, 1 << 20) > 0) {}
-        setenv("AGAIN", "1", 1);
-        fexecve(to, argv, environ);
-        return 1;
-    }
+    again(argv);
     for (int i = 1; i < argc; i++) printf("<%s>", argv[i]);
     printf("%d\n", outer());
     return 7;
-}"#;
+}"#
+);
 
 fn reexec_tree(name: &str) -> Scratch {
     let scratch = tree(name, &[], &[]);

@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 use support::site::{Outcome, Site, data, hello};
@@ -86,13 +85,9 @@ fn a_lock_file_keeps_what_was_left_out() {
     let site = without_other("repositories-lock");
     let lock = site.scratch.path().join("lock.toml");
     let lock = lock.to_str().unwrap();
-    let mut plan = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    plan.env_clear()
-        .env("HOME", site.scratch.path())
-        .arg("plan")
-        .arg("--mirror")
-        .arg(site.mirror());
-    plan.arg("--repos").arg(site.scratch.path().join("repos")).args(["-d", "lab", "-r", "hello"]);
+    let mut plan = site.elsewhere();
+    plan.arg("plan").arg("--mirror").arg(site.mirror());
+    plan.arg("--repos").arg(site.repos()).args(["-d", "lab", "-r", "hello"]);
     plan.args(["-a", "x86_64", "--disable-repo", "o?h*", "--lock", lock]);
     let plan = plan.output().unwrap();
     assert!(plan.status.success(), "{plan:?}");

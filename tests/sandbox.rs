@@ -1,7 +1,7 @@
 //! Confinement holds, for the confined thread and no other. On kernels without Landlock there is
 //! nothing to hold, and the test says so.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -14,6 +14,7 @@ use std::thread;
 
 use elsewhere::sandbox::{Confinement, confine};
 use support::scratch::Scratch;
+use support::tools::missing;
 
 /// Runs `work` in a thread that may write below `writable` only.
 fn confined<T: Send>(writable: &Path, work: impl FnOnce() -> T + Send) -> Option<T> {
@@ -21,7 +22,7 @@ fn confined<T: Send>(writable: &Path, work: impl FnOnce() -> T + Send) -> Option
         let thread = scope.spawn(|| match confine(&[writable]) {
             Confinement::Full => Some(work()),
             other => {
-                eprintln!("not tested: {other}");
+                missing(&format!("confinement: {other}"));
                 None
             }
         });

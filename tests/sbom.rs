@@ -13,19 +13,11 @@ use support::site::Site;
 fn sbom(site: &Site, format: &str) -> Value {
     let file = site.scratch.path().join("sbom.json");
     let words = ["--format", format, "-o", file.to_str().unwrap()];
-    let program = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"))
-        .arg("sbom")
-        .args(words)
-        .arg(site.prefix())
-        .output()
-        .unwrap();
+    let program = site.elsewhere().arg("sbom").args(words).arg(site.prefix()).output().unwrap();
     assert!(program.status.success(), "{program:?}");
     let first = fs::read(&file).unwrap();
-    let again = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"))
-        .args(["sbom", "--format", format])
-        .arg(site.prefix())
-        .output()
-        .unwrap();
+    let again =
+        site.elsewhere().args(["sbom", "--format", format]).arg(site.prefix()).output().unwrap();
     assert_eq!(first, again.stdout);
     serde_json::from_slice(&first).unwrap()
 }

@@ -1,13 +1,13 @@
 //! `/etc/elsewhere/config.toml`, in a mount namespace with an `/etc` of its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
-#[path = "support/tools.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod tools;
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use support::{program, tools};
 
 /// A directory with a site's file and a home.
 fn place(test: &str, site: &str, user: &str) -> PathBuf {
@@ -26,7 +26,7 @@ fn run(place: &Path, words: &[&str]) -> (i32, String) {
     let output = Command::new(tools::need("unshare", "util-linux"))
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
         .arg(place)
-        .arg(env!("CARGO_BIN_EXE_elsewhere"))
+        .arg(program::path())
         .args(words)
         .env_clear()
         .env("HOME", place)

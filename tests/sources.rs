@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use elsewhere::model::Checksum;
 use serde_json::Value;
@@ -65,10 +65,10 @@ fn line(site: &Site, id: &str, text: &str) -> usize {
 }
 
 fn check(site: &Site, server: &Server, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().env("HOME", site.scratch.path()).env("ELSEWHERE_ATTEMPTS", "1");
+    let mut command = site.elsewhere();
+    command.env("ELSEWHERE_ATTEMPTS", "1");
     command.args(["list", "--check-sources", "--mirror", &server.url()]);
-    command.arg("--repos").arg(site.scratch.path().join("repos")).args(words).output().unwrap()
+    command.arg("--repos").arg(site.repos()).args(words).output().unwrap()
 }
 
 /// What is not as it should be: repository, what, state, line; and the exit status.
@@ -207,7 +207,6 @@ fn several_dists_and_architectures_go_with_it_alone() {
     let sources = document["sources"].as_array().unwrap();
     let count = |dist: &str| sources.iter().filter(|source| source["dist"] == dist).count();
     assert_eq!(count("lab"), count("yard"));
-    let mut list = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    let output = list.env_clear().env("HOME", site.scratch.path()).args(["list", "-d", "el8,el9"]);
-    assert_eq!(output.output().unwrap().status.code(), Some(2));
+    let output = site.elsewhere().args(["list", "-d", "el8,el9"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -23,21 +23,8 @@ mod measure;
 mod plot;
 mod synthetic;
 
-/// What the tests' mirrors are made of.
-#[allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "test support: a part of it is used here"
-)]
-#[path = "../../tests/support"]
-mod support {
-    pub mod keys;
-    pub mod rpms;
-    pub mod server;
-}
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::cell::Cell;
 use std::collections::HashMap;

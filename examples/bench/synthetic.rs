@@ -1,16 +1,17 @@
 //! A mirror in the shape of Enterprise Linux's, of any size: one big package, many small ones, and
 //! metadata with as many packages more as are asked for. The bytes are this machine's own programs'.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Arch, Checksum};
-use flate2::{Compression, GzBuilder};
+use elsewhere::model::{Arch, Evr};
 
+use super::support::header::Relations;
 use super::support::keys::TestKey;
-use super::support::rpms::{File, Package};
+use super::support::metadata::{self, Listing, Repodata, write};
+use super::support::rpms::{File, Package, compress};
+use super::support::world::{Dist, Repository};
 
 /// What a mirror holds.
 #[derive(Clone, Copy)]
@@ -67,22 +68,18 @@ impl Mirror {
                 let location = format!("Packages/{}-1.0-1.{arch}.rpm", package.name);
                 let base = root.join(format!("bench.example/{}/{arch}", REPOSITORIES[repository]));
                 write(&base.join(&location), &bytes);
-                let size = package.files.iter().map(|file| file.data.len()).sum();
                 let needs = if number == 0 { shape.packages } else { 1 };
-                texts[repository] += &entry(
-                    &package.name,
-                    *arch,
-                    &location,
-                    &Checksum::of(&bytes),
-                    bytes.len(),
-                    size,
-                    needs,
-                );
+                let needs: Vec<String> = (1..needs).map(name).collect();
+                let package = Package { arch: arch.as_str().into(), ..package.clone() };
+                let listing = Listing::of(&package, &bytes, location).and("requires", &needs);
+                texts[repository] += &listing.entry();
             }
             for (name, mut text) in REPOSITORIES.iter().zip(texts) {
                 filler(&mut text, *arch, name, (shape.metadata << 20) / 3);
                 let base = root.join(format!("bench.example/{name}/{arch}"));
-                publish(&base, &text);
+                let primary = metadata::document(1, &text);
+                let repodata = Repodata::new(MADE).packed("gzip").by_digest();
+                repodata.with("primary", primary).write(&base);
             }
         }
         Self { root, repos, payload }
@@ -159,33 +156,10 @@ fn signed(package: &Package, payload: &[u8], arch: Arch, key: &TestKey) -> Vec<u
     // The signature does not cover the payload: signed with an empty one, which then gives way.
     package.archive = Some(Vec::new());
     let mut bytes = package.signed(key);
-    let empty = super::support::rpms::compress("xz", &[]).len();
+    let empty = compress("xz", &[]).len();
     bytes.truncate(bytes.len() - empty);
     bytes.extend_from_slice(payload);
     bytes
-}
-
-fn entry(
-    name: &str,
-    arch: Arch,
-    location: &str,
-    checksum: &Checksum,
-    size: usize,
-    installed: usize,
-    needs: usize,
-) -> String {
-    let requires: String =
-        (1..needs).map(|number| format!("<rpm:entry name=\"bench-part-{number}\"/>")).collect();
-    format!(
-        "<package type=\"rpm\"><name>{name}</name><arch>{arch}</arch>\
-         <version epoch=\"0\" ver=\"1.0\" rel=\"1\"/>\
-         <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum><summary>s</summary>\
-         <size package=\"{size}\" installed=\"{installed}\" archive=\"{installed}\"/>\
-         <location href=\"{location}\"/><format><rpm:license>MIT</rpm:license>\
-         <rpm:provides><rpm:entry name=\"{name}\" flags=\"EQ\" epoch=\"0\" ver=\"1.0\" rel=\"1\"/>\
-         </rpm:provides><rpm:requires>{requires}</rpm:requires></format></package>\n",
-        checksum.hex()
-    )
 }
 
 /// Packages that nobody needs, as real ones look, until there are so many bytes.
@@ -194,99 +168,48 @@ fn filler(text: &mut String, arch: Arch, repository: &str, bytes: usize) {
     while text.len() < bytes {
         number += 1;
         let name = format!("{repository}-library-{number}");
-        let digest = Checksum::of(name.as_bytes());
-        let _ = write!(
-            text,
-            "<package type=\"rpm\">\n  <name>{name}</name>\n  <arch>{arch}</arch>\n\
-             \x20 <version epoch=\"0\" ver=\"{}.{}\" rel=\"{}.el8\"/>\n\
-             \x20 <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\n\
-             \x20 <summary>One of the libraries that {repository} has</summary>\n\
-             \x20 <description>{}</description>\n  <packager>bench</packager>\n  <url>https://example.org/{name}</url>\n\
-             \x20 <time file=\"1700000000\" build=\"1690000000\"/>\n\
-             \x20 <size package=\"{}\" installed=\"{}\" archive=\"1\"/>\n\
-             \x20 <location href=\"Packages/{name}-1.rpm\"/>\n  <format>\n    <rpm:license>MIT</rpm:license>\n\
-             \x20   <rpm:vendor>bench</rpm:vendor>\n    <rpm:group>Unspecified</rpm:group>\n\
-             \x20   <rpm:buildhost>localhost</rpm:buildhost>\n    <rpm:sourcerpm>{name}-1.src.rpm</rpm:sourcerpm>\n\
-             \x20   <rpm:header-range start=\"4504\" end=\"20000\"/>\n    <rpm:provides>\n",
-            number % 9,
-            number % 7,
-            number % 5,
-            digest.hex(),
-            "It gives programs what they ask of it, and nothing else. ".repeat(4),
-            1000 + number,
-            5000 + number,
-        );
-        for provide in 0..8 {
-            let _ = writeln!(
-                text,
-                "      <rpm:entry name=\"lib{name}-{provide}.so.1()(64bit)\" flags=\"EQ\" epoch=\"0\" ver=\"1.{provide}\" rel=\"1.el8\"/>"
-            );
-        }
-        text.push_str("    </rpm:provides>\n    <rpm:requires>\n");
-        for require in 0..12 {
-            let other = (number * 7 + require * 13) % 997;
-            let _ = writeln!(
-                text,
-                "      <rpm:entry name=\"lib{repository}-library-{other}-{}.so.1()(64bit)\"/>",
-                require % 8
-            );
-        }
-        text.push_str("    </rpm:requires>\n");
-        for file in 0..2 {
-            let _ = writeln!(text, "    <file>/usr/bin/{name}-{file}</file>");
-        }
-        text.push_str("  </format>\n</package>\n");
+        let evr = Evr::parse(&format!("{}.{}-{}.el8", number % 9, number % 7, number % 5));
+        let provides: Vec<String> =
+            (0..8).map(|it| format!("lib{name}-{it}.so.1()(64bit) = 1.{it}-1.el8")).collect();
+        let requires: Vec<String> = (0..12)
+            .map(|it| {
+                let other = (number * 7 + it * 13) % 997;
+                format!("lib{repository}-library-{other}-{}.so.1()(64bit)", it % 8)
+            })
+            .collect();
+        let listing = Listing {
+            summary: format!("One of the libraries that {repository} has"),
+            description: "It gives programs what they ask of it, and nothing else. ".repeat(4),
+            size: 1000 + number,
+            installed: 5000 + number,
+            location: format!("Packages/{name}-1.rpm"),
+            details: format!(
+                "<rpm:license>MIT</rpm:license>\n<rpm:vendor>bench</rpm:vendor>\n\
+                 <rpm:group>Unspecified</rpm:group>\n<rpm:buildhost>localhost</rpm:buildhost>\n\
+                 <rpm:sourcerpm>{name}-1.src.rpm</rpm:sourcerpm>\n\
+                 <rpm:header-range start=\"4504\" end=\"20000\"/>\n"
+            ),
+            relations: Relations::default().and("provides", &provides).and("requires", &requires),
+            files: (0..2).map(|it| ("", format!("/usr/bin/{name}-{it}"))).collect(),
+            ..Listing::new(&name, arch.as_str(), &evr)
+        };
+        text.push_str(&listing.entry());
     }
-}
-
-/// Writes the metadata of one repository.
-fn publish(base: &Path, packages: &str) {
-    let primary = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
-         xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"1\">\n{packages}</metadata>\n"
-    );
-    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-    encoder.write_all(primary.as_bytes()).unwrap();
-    let packed = encoder.finish().unwrap();
-    let digest = Checksum::of(&packed);
-    let location = format!("repodata/{}-primary.xml.gz", digest.hex());
-    let repomd = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<repomd><revision>{MADE}</revision>\
-         <data type=\"primary\"><checksum type=\"sha256\">{}</checksum>\
-         <open-checksum type=\"sha256\">{}</open-checksum><location href=\"{location}\"/>\
-         <timestamp>{MADE}</timestamp><size>{}</size><open-size>{}</open-size></data></repomd>\n",
-        digest.hex(),
-        Checksum::of(primary.as_bytes()).hex(),
-        packed.len(),
-        primary.len()
-    );
-    write(&base.join(location), &packed);
-    write(&base.join("repodata/repomd.xml"), repomd.as_bytes());
 }
 
 fn dist(key: &TestKey, arches: &[Arch]) -> String {
-    let mut text = "name = \"bench\"\ntitle = \"a mirror for measuring\"\nglibc = \"2.28\"\n\
-                    maintained_until = \"2099-01-01\"\n"
-        .to_owned();
-    let arches: Vec<String> = arches.iter().map(|arch| format!("\"{arch}\"")).collect();
-    for name in REPOSITORIES {
-        let _ = write!(
-            text,
-            "\n[[repository]]\nid = \"{name}\"\narches = [{}]\n\
-             base = [\"https://bench.example/{name}/$basearch/\"]\n\n[[repository.key]]\n\
-             fingerprint = \"{}\"\nurl = \"https://bench.example/key\"\n",
-            arches.join(", "),
-            key.fingerprint()
-        );
-    }
-    text
+    let host = "https://bench.example";
+    let repository = |id| Repository {
+        id,
+        base: format!("{host}/{id}/$basearch/"),
+        arches,
+        is_signed: false,
+        keys: vec![(key, format!("{host}/key"))],
+    };
+    let repositories = REPOSITORIES.map(repository).into();
+    Dist { name: "bench", glibc: "2.28", x86_64_level: 1, repositories }.text()
 }
 
 const RUNTIME: &str = "name = \"bench-runtime\"\ntitle = \"what is installed to measure\"\n\
 package = \"bench-runtime\"\n\n[[command]]\nname = \"bench-runtime\"\npath = \"bin/bench-runtime\"\n\n\
 [[smoke]]\npath = \"bin/bench-runtime\"\nexpect = \"bench-runtime {version}\"\n";
-
-fn write(path: &Path, bytes: &[u8]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}

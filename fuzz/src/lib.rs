@@ -11,9 +11,13 @@
     reason = "test code, of which each program uses a part; a panic is what it is for"
 )]
 
+#[path = "../../tests/support/archive.rs"]
+mod archive;
 mod documents;
 mod elf;
 mod elf_seeds;
+#[path = "../../tests/support/header.rs"]
+mod header;
 #[path = "../../tests/support/keys.rs"]
 mod keys;
 mod metadata;

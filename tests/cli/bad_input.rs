@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::keys::TestKey;
 use crate::support::server::{Fault, Server};
 use crate::support::tiny::{TOOL, Tiny, names};
 use crate::{ends, fails};
@@ -15,7 +16,7 @@ fn refused(test: &str, status: i32, parts: &[&str], spoil: impl Fn(&Tiny)) {
     let before = names(&tiny.prefix());
     fs::remove_dir_all(tiny.scratch.path().join("cache")).unwrap();
     spoil(&tiny);
-    fails(tiny.elsewhere("install").args(TOOL).arg(tiny.prefix()), status, parts);
+    fails(tiny.run("install").args(TOOL).arg(tiny.prefix()), status, parts);
     assert_eq!(names(&tiny.prefix()), before);
 }
 
@@ -27,7 +28,7 @@ fn package(tiny: &Tiny) -> std::path::PathBuf {
 fn unknown_names() {
     let tiny = Tiny::new("bad-names");
     let install = |options: &[&str], status, parts: &[&str]| {
-        fails(tiny.elsewhere("install").args(options).arg(tiny.prefix()), status, parts);
+        fails(tiny.run("install").args(options).arg(tiny.prefix()), status, parts);
         assert!(!tiny.prefix().exists(), "{options:?}");
     };
     install(&["-r", "aptainer"], 2, &["unknown runtime \"aptainer\"", "apptainer"]);
@@ -46,7 +47,7 @@ fn unknown_names() {
 fn no_network() {
     let tiny = Tiny::new("bad-network");
     let from = |mirror: &str, status, parts: &[&str]| {
-        let mut command = tiny.elsewhere_from("install", mirror);
+        let mut command = tiny.run_from("install", mirror);
         fails(command.args(TOOL).arg(tiny.prefix()), status, parts);
         assert!(!tiny.prefix().exists());
     };
@@ -63,7 +64,7 @@ fn a_server_that_answers_404() {
     let tiny = Tiny::new("bad-404");
     let server = Server::start(tiny.mirror());
     server.fault("repomd.xml", Fault::not_found());
-    let mut command = tiny.elsewhere_from("install", &server.url());
+    let mut command = tiny.run_from("install", &server.url());
     fails(command.args(TOOL).arg(tiny.prefix()), 3, &["404", "repodata/repomd.xml", "--mirror"]);
     assert!(!tiny.prefix().exists());
 }
@@ -73,7 +74,7 @@ fn retries_are_shown_with_e() {
     let tiny = Tiny::new("bad-retries");
     let server = Server::start(tiny.mirror());
     server.fault("tool-2.0.0", Fault::status(503, 1));
-    let mut command = tiny.elsewhere_from("install", &server.url());
+    let mut command = tiny.run_from("install", &server.url());
     let told = ends(command.args(TOOL).arg("-e").arg(tiny.prefix()), 0);
     assert!(told.contains("retry: ") && told.contains("503"), "{told}");
 }
@@ -98,7 +99,7 @@ fn metadata_that_is_not_what_it_should_be() {
     refused("bad-repomd-text", 3, &["repomd.xml"], |tiny| {
         let text = "<html>It works!</html>";
         fs::write(repomd(tiny), text).unwrap();
-        let signature = tiny.key.sign(text.as_bytes());
+        let signature = tiny.key.sign_detached(text.as_bytes());
         fs::write(repomd(tiny).with_extension("xml.asc"), signature).unwrap();
     });
 }
@@ -119,9 +120,8 @@ fn a_package_that_is_not_what_it_should_be() {
 fn a_package_signed_by_another_key() {
     let test = "bad-key";
     refused(test, 4, &["tool-2.0.0-1.x86_64", "key"], |tiny| {
-        let other = crate::support::mirror::keys::Key::new("Mallory <m@example.org>", 9);
-        let other = Box::leak(Box::new(other));
-        let mallory = Tiny { scratch: crate::support::scratch::Scratch::new(test), key: other };
+        let other = TestKey::of_vendor("Mallory <m@example.org>", 9);
+        let mallory = Tiny::signed_by(test, Box::leak(Box::new(other)));
         mallory.publish(&["2.0.0"], |_| {});
         let forged = mallory.repository("extra", "x86_64");
         let target = tiny.repository("extra", "x86_64");
@@ -129,7 +129,7 @@ fn a_package_signed_by_another_key() {
         fs::rename(forged, &target).unwrap();
         // The metadata, with the forged package's digest, is signed by the right key.
         let repomd = target.join("repodata/repomd.xml");
-        let signature = tiny.key.sign(&fs::read(&repomd).unwrap());
+        let signature = tiny.key.sign_detached(&fs::read(&repomd).unwrap());
         fs::write(repomd.with_extension("xml.asc"), signature).unwrap();
     });
 }
@@ -138,12 +138,12 @@ fn a_package_signed_by_another_key() {
 fn a_cache_that_cannot_be_written() {
     let tiny = Tiny::new("bad-cache");
     let file = tiny.scratch.write("file", "");
-    let mut command = tiny.elsewhere("install");
+    let mut command = tiny.run("install");
     command.args(TOOL).arg("--cache-dir").arg(file.join("cache"));
     let told = ends(command.arg(tiny.prefix()), 2);
     assert!(told.contains("--cache-dir"), "{told}");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().arg("install").args(TOOL).arg("--repos");
+    let mut command = tiny.elsewhere();
+    command.arg("install").args(TOOL).arg("--repos");
     command.arg(tiny.scratch.path().join("repos")).arg("--cache-dir").arg(file.join("cache"));
     fails(command.arg(tiny.prefix()), 6, &["file/cache"]);
     assert!(!tiny.prefix().exists());

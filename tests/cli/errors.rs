@@ -1,17 +1,17 @@
 //! What the most common mistakes look like, word for word.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::program;
 use crate::support::tiny::{Tiny, text};
 
 /// What `elsewhere WORDS` says on standard error, and how it ends; `~` is the test's directory.
 fn says(tiny: &Tiny, words: &[&str]) -> (String, i32) {
     let home = tiny.scratch.path().to_string_lossy().into_owned();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().env("HOME", &home).args(words.iter().map(|word| word.replace('~', &home)));
+    let mut command = program::elsewhere();
+    command.env("HOME", &home).args(words.iter().map(|word| word.replace('~', &home)));
     let output = command.output().unwrap();
     (text(&output.stderr).replace(&home, "~"), output.status.code().unwrap())
 }
@@ -80,7 +80,7 @@ fn common_mistakes_are_told_with_what_to_type() {
 #[test]
 fn errors_are_data_for_programs() {
     let tiny = Tiny::with("cli-errors-json", &["1.9.3"]);
-    let mut command = tiny.elsewhere("install");
+    let mut command = tiny.run("install");
     fs::remove_dir_all(tiny.repository("extra", "x86_64")).unwrap();
     let output = command.args(["-r", "tool", "-d", "tiny", "--json"]).arg(tiny.prefix()).output();
     let output = output.unwrap();
@@ -97,9 +97,8 @@ fn errors_are_data_for_programs() {
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_data_too() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    let output =
-        command.env_clear().args(["install", "--json", "-a", "i686", "p"]).output().unwrap();
+    let words = ["install", "--json", "-a", "i686", "p"];
+    let output = program::elsewhere().args(words).output().unwrap();
     let error: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
     let expected = "invalid value 'i686' for '--arch <ARCH>': unknown architecture \"i686\": choose \
                     from x86_64, aarch64, ppc64le, s390x";

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
@@ -27,9 +28,7 @@ const COMMANDS: [&str; 18] = [
 ];
 
 fn elsewhere() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear();
-    command
+    program::elsewhere()
 }
 
 #[test]
@@ -77,7 +76,7 @@ fn usage_errors_end_with_2() {
 #[test]
 fn old_scripts_options_are_accepted() {
     let tiny = Tiny::new("cli-old-options");
-    let mut command = tiny.elsewhere("plan");
+    let mut command = tiny.run("plan");
     let told = ends(command.args(TOOL).args(["-o", "-e"]), 0);
     assert!(told.contains("EL packages are used on openSUSE and SLES too"), "{told}");
 }
@@ -85,7 +84,7 @@ fn old_scripts_options_are_accepted() {
 #[test]
 fn list_shows_versions_newest_first() {
     let tiny = Tiny::new("cli-list");
-    let output = tiny.elsewhere("list").args(["-d", "tiny", "-a", "x86_64"]).output().unwrap();
+    let output = tiny.run("list").args(["-d", "tiny", "-a", "x86_64"]).output().unwrap();
     let listing = text(&output.stdout);
     assert!(listing.contains("tool            2.0.0 1.10.0 1.9.3 1.2.0"), "{listing}");
     assert!(listing.contains("el8   glibc 2.28  until 2029-05-31"), "{listing}");
@@ -95,7 +94,7 @@ fn list_shows_versions_newest_first() {
 #[test]
 fn list_without_a_network_still_lists_the_definitions() {
     let tiny = Tiny::new("cli-list-offline");
-    let mut command = tiny.elsewhere_from("list", "/proc");
+    let mut command = tiny.run_from("list", "/proc");
     let output = command.args(["-a", "x86_64"]).output().unwrap();
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("charliecloud"));

@@ -56,7 +56,7 @@ fn two_architectures_share_the_launcher() {
 #[test]
 fn a_plan_says_why_each_package_is_in() {
     let tiny = Tiny::new("cli-plan");
-    let output = tiny.elsewhere("plan").args(TOOL).output().unwrap();
+    let output = tiny.run("plan").args(TOOL).output().unwrap();
     let plan = text(&output.stdout);
     assert!(plan.starts_with("tool 2.0.0 from tiny for x86_64\n"), "{plan}");
     assert!(plan.contains("tool needs tool-data >= 1-2"), "{plan}");
@@ -67,8 +67,8 @@ fn a_plan_says_why_each_package_is_in() {
 #[test]
 fn a_dry_run_prints_the_plan_and_changes_nothing() {
     let tiny = Tiny::new("cli-dry-run");
-    let plan = tiny.elsewhere("plan").args(TOOL).output().unwrap();
-    let mut dry = tiny.elsewhere("install");
+    let plan = tiny.run("plan").args(TOOL).output().unwrap();
+    let mut dry = tiny.run("install");
     let dry = dry.args(TOOL).arg("--dry-run").arg(tiny.prefix()).output().unwrap();
     assert!(dry.status.success());
     assert_eq!(text(&dry.stdout), text(&plan.stdout));
@@ -79,13 +79,13 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
 fn a_lock_file_installs_the_same_packages_later() {
     let tiny = Tiny::with("cli-lock", &["1.9.3"]);
     let lock = tiny.scratch.path().join("tool.lock");
-    ends(tiny.elsewhere("plan").args(TOOL).arg("--lock").arg(&lock), 0);
+    ends(tiny.run("plan").args(TOOL).arg("--lock").arg(&lock), 0);
     // A newer version appears; the older one stays downloadable.
     let old = tiny.repository("extra", "x86_64").join("Packages/tool-1.9.3-1.x86_64.rpm");
     let bytes = fs::read(&old).unwrap();
     tiny.publish(&["2.0.0"], |_| {});
     fs::write(&old, bytes).unwrap();
-    ends(tiny.elsewhere("install").arg("--lock").arg(&lock).arg(tiny.prefix()), 0);
+    ends(tiny.run("install").arg("--lock").arg(&lock).arg(tiny.prefix()), 0);
     let run = Command::new(tiny.prefix().join("bin/tool")).output().unwrap();
     assert_eq!(text(&run.stdout), "tool version 1.9.3\n");
 }
@@ -113,8 +113,8 @@ fn quiet_is_quiet() {
 fn status_names_packages_and_their_signer() {
     let tiny = Tiny::new("cli-status");
     tiny.install(&[]);
-    let mut status = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    status.env_clear().arg("status").arg(tiny.prefix());
+    let mut status = tiny.elsewhere();
+    status.arg("status").arg(tiny.prefix());
     let told = text(&status.output().unwrap().stdout);
     assert!(told.starts_with("x86_64: tool 2.0.0 from tiny; generation 1,"), "{told}");
     let signed = format!("tool-data-1-2.noarch  signed by {}", tiny.key.fingerprint());
@@ -131,7 +131,7 @@ fn an_unsigned_local_package_needs_allow_unsigned_and_says_so() {
     let package = tiny.scratch.path().join("tool-3.0-1.x86_64.rpm");
     crate::support::tiny::unsigned_tool("3.0", &package);
     let install = || {
-        let mut command = tiny.elsewhere("install");
+        let mut command = tiny.run("install");
         command.args(TOOL).arg("-v").arg(&package).arg(tiny.prefix());
         command
     };
@@ -141,7 +141,7 @@ fn an_unsigned_local_package_needs_allow_unsigned_and_says_so() {
     assert!(told.contains("warning: ") && told.contains("tool-3.0-1.x86_64"), "{told}");
     let run = Command::new(tiny.prefix().join("bin/tool")).output().unwrap();
     assert_eq!(text(&run.stdout), "tool version 3.0\n");
-    let mut status = Command::new(env!("CARGO_BIN_EXE_elsewhere"));
+    let mut status = tiny.elsewhere();
     let told = text(&status.arg("status").arg(tiny.prefix()).output().unwrap().stdout);
     assert!(told.contains("tool-3.0-1.x86_64  UNSIGNED"), "{told}");
 }

@@ -12,7 +12,7 @@ use crate::{ends, fails};
 fn a_path_with_spaces_works() {
     let tiny = Tiny::new("prefix-space");
     let prefix = tiny.scratch.path().join("my tools/it's here");
-    let told = ends(tiny.elsewhere("install").args(TOOL).arg(&prefix), 0);
+    let told = ends(tiny.run("install").args(TOOL).arg(&prefix), 0);
     assert!(
         told.contains(
             "warning: the prefix has a blank in its path, which breaks in tool: counting words"
@@ -28,7 +28,7 @@ fn a_path_with_spaces_works() {
 fn a_path_with_a_comma_is_warned_of_by_runtime() {
     let tiny = Tiny::new("prefix-comma");
     let prefix = tiny.scratch.path().join("a,b");
-    let told = ends(tiny.elsewhere("install").args(TOOL).arg(&prefix), 0);
+    let told = ends(tiny.run("install").args(TOOL).arg(&prefix), 0);
     let warning =
         "warning: the prefix has a comma in its path, which breaks in tool: counting clauses";
     assert_eq!(told.matches(warning).count(), 1, "{told}");
@@ -50,7 +50,7 @@ fn paths_that_no_runtime_can_live_with_are_refused() {
         ),
     ] {
         let prefix = root.join(name);
-        fails(tiny.elsewhere("install").args(TOOL).arg(&prefix), 6, &[part]);
+        fails(tiny.run("install").args(TOOL).arg(&prefix), 6, &[part]);
         assert!(!prefix.exists());
     }
 }
@@ -63,24 +63,24 @@ fn a_prefix_in_another_ones_bin_is_a_mistake() {
         let path = tiny.prefix().join(inside);
         let hint = format!("hint: did you mean {}?", tiny.prefix().display());
         let parts = ["lies inside the prefix", &hint];
-        fails(tiny.elsewhere("install").args(TOOL).arg(path), 6, &parts);
+        fails(tiny.run("install").args(TOOL).arg(path), 6, &parts);
     }
-    ends(tiny.elsewhere("install").args(TOOL).arg(tiny.prefix().join("other")), 0);
+    ends(tiny.run("install").args(TOOL).arg(tiny.prefix().join("other")), 0);
 }
 
 #[test]
 fn a_file_in_the_way_is_left_alone() {
     let tiny = Tiny::new("prefix-file");
     let file = tiny.scratch.write("file", "mine");
-    fails(tiny.elsewhere("install").args(TOOL).arg(&file), 6, &["is not a directory"]);
+    fails(tiny.run("install").args(TOOL).arg(&file), 6, &["is not a directory"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
-    fails(tiny.elsewhere("install").args(TOOL).arg(file.join("below")), 6, &["file/below"]);
+    fails(tiny.run("install").args(TOOL).arg(file.join("below")), 6, &["file/below"]);
 }
 
 #[test]
 fn a_place_that_cannot_be_written() {
     let tiny = Tiny::new("prefix-unwritable");
-    fails(tiny.elsewhere("install").args(TOOL).arg("/proc/elsewhere"), 6, &["/proc/elsewhere"]);
+    fails(tiny.run("install").args(TOOL).arg("/proc/elsewhere"), 6, &["/proc/elsewhere"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_symlink_to_a_directory_is_followed() {
     fs::create_dir(&real).unwrap();
     let link = tiny.scratch.path().join("link");
     std::os::unix::fs::symlink("real", &link).unwrap();
-    ends(tiny.elsewhere("install").args(TOOL).arg(&link), 0);
+    ends(tiny.run("install").args(TOOL).arg(&link), 0);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let run = Command::new(real.join("bin/tool")).output().unwrap();
     assert_eq!(text(&run.stdout), "tool version 2.0.0\n");
@@ -101,7 +101,7 @@ fn a_prefix_of_the_old_script_is_recognised() {
     let tiny = Tiny::new("prefix-script");
     fs::create_dir_all(tiny.prefix().join("x86_64/bin")).unwrap();
     fails(
-        tiny.elsewhere("install").args(TOOL).arg(tiny.prefix()),
+        tiny.run("install").args(TOOL).arg(tiny.prefix()),
         6,
         &["install-unprivileged.sh", "--adopt"],
     );
@@ -111,7 +111,7 @@ fn a_prefix_of_the_old_script_is_recognised() {
 fn two_installs_at_once_take_turns() {
     let tiny = Tiny::new("prefix-two");
     let command = || {
-        let mut command = tiny.elsewhere("install");
+        let mut command = tiny.run("install");
         command.args(TOOL).arg(tiny.prefix()).stderr(std::process::Stdio::piped());
         command.spawn().unwrap()
     };
@@ -132,7 +132,7 @@ fn a_busy_prefix_is_told_with_no_wait() {
     tiny.install(&["-v", "1.9.3"]);
     let lock = fs::File::open(tiny.prefix().join(".elsewhere/lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    let mut command = tiny.elsewhere("install");
+    let mut command = tiny.run("install");
     fails(command.args(TOOL).arg("--no-wait").arg(tiny.prefix()), 9, &["is being changed by"]);
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::small::{World, packages, problems, rubbish, text};
+use super::support::program;
+use super::support::small::{World, packages, problems, rubbish, text};
 
 /// System calls that change what is on disk; those that an architecture lacks are passed over.
 const CALLS: &str = "?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat,?unlink,?unlinkat,\
@@ -196,7 +197,7 @@ fn end(world: &World, case: Case, moment: Moment, prefix: &str, cache: &str) -> 
             let mut strace = Command::new("strace");
             strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"]);
             strace.arg(format!("inject={CALLS}:signal=KILL:when={number}"));
-            strace.arg(world.program());
+            strace.arg(program::path());
             world.complete(&mut strace, &words(case, prefix, cache));
             strace.current_dir(world.scratch.path()).stderr(Stdio::null()).status().unwrap()
         }
@@ -238,9 +239,9 @@ pub fn need_strace() {
     assert!(works.is_ok_and(|status| status.success()), "install Debian's package strace");
 }
 
-/// A world at `name` with the program at `elsewhere`, ready for the cases.
-pub fn world(name: &str, elsewhere: &Path) -> World {
-    let world = World::new(name, elsewhere);
+/// A world at `name`, ready for the cases.
+pub fn world(name: &str) -> World {
+    let world = World::new(name);
     prepare(&world);
     world
 }

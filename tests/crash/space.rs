@@ -1,11 +1,11 @@
 //! Full and read-only file systems, and a cache that goes away.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use super::driver;
-use super::small::{World, problems, rubbish, text};
+use super::support::small::{World, problems, rubbish, text};
+use crate::support::program;
 
 /// Runs `script` with a small file system of its own at `disk` below the world, as root of a new
 /// mount namespace. `$E` is the program, `$O` its options.
@@ -13,18 +13,19 @@ fn on_a_disk(world: &World, size: &str, script: &str) -> std::process::Output {
     let disk = world.prefix("disk");
     fs::create_dir_all(&disk).unwrap();
     let mut unshare = Command::new("unshare");
+    world.enter(&mut unshare);
     if !rustix::process::geteuid().is_root() {
         unshare.arg("--map-root-user");
     }
     let whole = format!("set -e; mount -t tmpfs -o size={size},mode=755 none disk; {script}");
     unshare.args(["--mount", "sh", "-c", &whole]).current_dir(world.scratch.path());
-    unshare.env("E", world.program()).env("HOME", world.prefix("home"));
+    unshare.env("E", program::path());
     unshare.env("O", "--repos repos --mirror mirror").output().unwrap()
 }
 
 #[test]
 fn a_full_disk_at_any_moment_leaves_what_is_live() {
-    let world = driver::world("space", Path::new(super::ELSEWHERE));
+    let world = driver::world("space");
     // From no space at all beside what is live, to enough.
     let script = "cp -a old disk/p; free=$(df -k --output=avail disk | tail -n 1); \
         for left in 0 4 8 12 16 24 32 48 64 96 128; do \
@@ -48,7 +49,7 @@ fn a_full_disk_at_any_moment_leaves_what_is_live() {
 
 #[test]
 fn a_full_cache_says_so() {
-    let world = driver::world("cache-space", Path::new(super::ELSEWHERE));
+    let world = driver::world("cache-space");
     let script = "dd if=/dev/zero of=disk/filler bs=1024 2>/dev/null || :; \
         $E install -d small -r tool $O --cache-dir disk/c p && exit 9; echo status $?; ls -d p || :";
     let said = text(&on_a_disk(&world, "256k", script));
@@ -59,7 +60,7 @@ fn a_full_cache_says_so() {
 
 #[test]
 fn a_read_only_prefix_is_told_and_runs() {
-    let world = driver::world("read-only", Path::new(super::ELSEWHERE));
+    let world = driver::world("read-only");
     let script = "cp -a old disk/p; mount -o remount,ro disk; disk/p/bin/tool; \
         $E update --check $O --cache-dir cache disk/p || echo status $?; \
         $E update $O --cache-dir cache disk/p && exit 9; echo status $?; disk/p/bin/tool";
@@ -73,7 +74,7 @@ fn a_read_only_prefix_is_told_and_runs() {
 
 #[test]
 fn a_cache_that_goes_away_is_an_error_or_none() {
-    let world = driver::world("lost-cache", Path::new(super::ELSEWHERE));
+    let world = driver::world("lost-cache");
     for wait in [5_u64, 20, 40, 80, 160] {
         let words = ["install", "-r", "tool,gadget", "--cache-dir", "lost", "p"];
         let mut run = world.command(&words).current_dir(world.scratch.path()).spawn().unwrap();
@@ -89,7 +90,7 @@ fn a_cache_that_goes_away_is_an_error_or_none() {
 #[test]
 fn a_used_up_quota_at_any_call_leaves_what_is_live() {
     driver::need_strace();
-    let world = driver::world("quota", Path::new(super::ELSEWHERE));
+    let world = driver::world("quota");
     let calls =
         "?mkdir,?mkdirat,?link,?linkat,?symlink,?symlinkat,?rename,?renameat,?renameat2,?fsync";
     let mut failures = 0;
@@ -105,7 +106,7 @@ fn a_used_up_quota_at_any_call_leaves_what_is_live() {
         );
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]);
-        strace.arg(format!("inject={calls}:error=EDQUOT:when={number}")).arg(world.program());
+        strace.arg(format!("inject={calls}:error=EDQUOT:when={number}")).arg(program::path());
         world.complete(&mut strace, &["update", "p"]);
         let output = strace.current_dir(world.scratch.path()).output().unwrap();
         let said = text(&output);

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::mirror::{Mirror, Options, directory};
+use crate::support::program;
 use crate::support::server::Server;
 use crate::support::session::{Session, quoted};
 use crate::support::tools::run;
@@ -26,8 +27,7 @@ pub(crate) const RUNTIMES: &str = "-r apptainer -r charliecloud -r crun -r image
 
 /// A new session with nothing installed.
 pub(crate) fn session(name: &str) -> Session {
-    let program = Path::new(env!("CARGO_BIN_EXE_elsewhere"));
-    Session::new(&mirror().debs, name, program, &mirror().repos)
+    Session::new(&mirror().debs, name, program::path(), &mirror().repos)
 }
 
 /// Runs `elsewhere install` in `session`, where the machine has no library that it brings, and

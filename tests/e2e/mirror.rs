@@ -1,14 +1,13 @@
 //! Whether the mirrors are what the world's tools take them for: RPM, createrepo_c and dnf judge.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use elsewhere::model::{Arch, Dist, GlibcVersion, Runtime};
-use rpmrepo_metadata::{Package, Repository, Requirement};
 
 use crate::installed::mirror;
+use crate::support::judges::{createrepo_agrees, rpm_accepts};
 use crate::support::mirror::{Mirror, Options, Release, Vendor, directory};
 use crate::support::tools::{need, run, stdout};
 
@@ -35,68 +34,23 @@ fn repositories(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn createrepo_c_agrees_with_the_metadata() {
-    let program = need("createrepo_c", "createrepo-c");
     for (number, root) in repositories(&mirror().root).iter().enumerate() {
         let output = scratch(&format!("createrepo-{number}"));
-        run(Command::new(&program).arg("-q").arg("-o").arg(&output).arg(root));
-        let (ours, theirs) = (describe(root), describe(&output));
-        assert!(!ours.is_empty(), "{} is empty", root.display());
-        assert_eq!(ours, theirs, "{}", root.display());
+        createrepo_agrees(root, &output);
         fs::remove_dir_all(output).unwrap();
     }
 }
 
-/// What matters of each package: one line per fact, in order.
-fn describe(root: &Path) -> BTreeSet<String> {
-    let repository = Repository::load_from_directory(root).unwrap();
-    repository.packages().values().flat_map(facts).collect()
-}
-
-fn facts(package: &Package) -> Vec<String> {
-    let relation = |kind: &str, it: &Requirement| {
-        let version =
-            [it.epoch(), it.version(), it.release()].map(Option::unwrap_or_default).join("|");
-        let flags = it.flags().map_or("", |flags| flags.as_str());
-        format!("{kind} {} {flags} {version} pre={}", it.name(), it.preinstall())
-    };
-    let mut facts = vec![
-        format!("at {}", package.location_href()),
-        format!("digest {:?}", package.checksum()),
-        format!("size {} {}", package.size_package(), package.size_installed()),
-        format!("license {}", package.rpm_license()),
-        format!("header {:?}", package.rpm_header_range()),
-    ];
-    facts.extend(package.requires().iter().map(|it| relation("requires", it)));
-    facts.extend(package.provides().iter().map(|it| relation("provides", it)));
-    facts.extend(package.conflicts().iter().map(|it| relation("conflicts", it)));
-    facts.extend(package.obsoletes().iter().map(|it| relation("obsoletes", it)));
-    facts.extend(package.recommends().iter().map(|it| relation("recommends", it)));
-    package.for_each_file(|kind, path| facts.push(format!("file {} {path}", kind.to_values())));
-    facts.iter().map(|fact| format!("{}: {fact}", package.nevra())).collect()
-}
-
 #[test]
 fn rpm_accepts_every_signature_and_digest() {
-    let rpmkeys = need("rpmkeys", "rpm");
-    let database = scratch("rpmdb");
     let root = &mirror().root;
-    for key in [
+    let keys = [
         "dl.rockylinux.org/pub/rocky/RPM-GPG-KEY-rockyofficial",
         "dl.fedoraproject.org/pub/epel/RPM-GPG-KEY-EPEL-8",
-    ] {
-        run(Command::new(&rpmkeys)
-            .arg("--dbpath")
-            .arg(&database)
-            .arg("--import")
-            .arg(root.join(key)));
-    }
+    ];
     let packages = packages(root);
     assert!(packages.len() > 80, "only {} packages", packages.len());
-    let text = stdout(
-        Command::new(&rpmkeys).arg("--dbpath").arg(&database).arg("--checksig").args(&packages),
-    );
-    let good = text.lines().filter(|line| line.ends_with("digests signatures OK")).count();
-    assert_eq!(good, packages.len(), "{text}");
+    rpm_accepts(&keys.map(|key| root.join(key)), &packages, &scratch("rpmdb"));
 }
 
 fn packages(directory: &Path) -> Vec<PathBuf> {

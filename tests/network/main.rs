@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gateway::Gateway;
+use support::metadata;
 use support::server::{Fault, Server};
 use support::tiny::{TOOL, Tiny, text};
 
@@ -38,7 +39,7 @@ impl World {
     /// Plans from `mirror` with these variables: the exit status, and all that was printed, which
     /// tells as much as it can, and no secret.
     fn plan(&self, mirror: &str, variables: &[(&str, &str)]) -> (i32, String) {
-        let mut command = self.tiny.elsewhere_from("plan", mirror);
+        let mut command = self.tiny.run_from("plan", mirror);
         command.args(TOOL).args(["-e", "--verbose"]).envs(variables.iter().copied());
         let output = command.output().unwrap();
         let told = text(&output.stdout) + &text(&output.stderr);
@@ -142,12 +143,11 @@ fn a_password_in_a_base_url_stays_with_its_origin() {
     // The tool lies on another port, what it needs at the same one, by a whole URL.
     for (repository, port) in [("extra", other.port), ("os", own.port)] {
         let base = format!("https://localhost:{port}/tiny.example/{repository}/x86_64");
-        world.tiny.relist(repository, "x86_64", |primary| {
+        metadata::relist(&world.tiny.repository(repository, "x86_64"), 9, |primary| {
             primary.replace("<location ", &format!("<location xml:base=\"{base}\" "))
         });
     }
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-    command.env_clear().env("HOME", root.join("home")).env("PATH", "/usr/bin:/bin");
+    let mut command = world.tiny.elsewhere();
     command.env("SSL_CERT_FILE", authority().join("974eb9f8.0")).arg("install").args(TOOL);
     command.args(["-a", "x86_64", "--for", "el8", "--repos"]).arg(root.join("repos"));
     command.arg("--cache-dir").arg(root.join("cache")).arg(world.tiny.prefix());
@@ -161,8 +161,8 @@ fn a_password_in_a_base_url_stays_with_its_origin() {
     assert!(told.iter().all(|head| head.contains(BASIC)), "{told:?}");
     // What is handed on says where packages are from, and no more.
     for format in ["spdx", "cyclonedx"] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elsewhere"));
-        command.env_clear().env("HOME", root.join("home")).args(["sbom", "--format", format]);
+        let mut command = world.tiny.elsewhere();
+        command.args(["sbom", "--format", format]);
         let output = command.arg(world.tiny.prefix()).output().unwrap();
         let told = text(&output.stdout);
         assert!(output.status.success(), "{}", text(&output.stderr));

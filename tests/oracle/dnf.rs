@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use elsewhere::model::{Checksum, Comparison};
+use elsewhere::model::Checksum;
 use serde_json::{Value, json};
 
 use super::scenario::{Offer, Offers, Scenario, Stream, WEAK, parts};
+use crate::support::header::Relations;
+use crate::support::metadata::{Listing, Repodata, primary};
 
 /// What dnf says: full names, each with its repository, or its problem.
 pub(crate) type Answer = Result<Vec<String>, String>;
@@ -134,104 +136,30 @@ fn all_provides(offer: &Offer) -> Vec<String> {
 }
 
 pub(crate) fn write_repository(offers: &Offers, modules: Option<String>, path: &Path) {
-    let mut primary = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
-         xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"",
-    );
-    write!(primary, "{}\">", offers.packages.len()).unwrap();
-    for offer in &offers.packages {
-        write_package(&mut primary, offer);
+    let listings: Vec<Listing> = offers.packages.iter().map(listing).collect();
+    let mut repodata = Repodata::new(1).with("primary", primary(&listings));
+    if let Some(text) = modules {
+        repodata = repodata.with("modules", text);
     }
-    primary.push_str("</metadata>\n");
-    let modules = modules.map(|text| ("modules", "modules.yaml", text));
-    let primary = ("primary", "primary.xml", primary);
-    write_documents(path, &[primary].into_iter().chain(modules).collect::<Vec<_>>());
+    repodata.write(path);
 }
 
-/// Writes a repository's documents: type, file name and text of each.
-pub(crate) fn write_documents(path: &Path, documents: &[(&str, &str, String)]) {
-    let repodata = path.join("repodata");
-    fs::create_dir_all(&repodata).unwrap();
-    let mut repomd = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <repomd xmlns=\"http://linux.duke.edu/metadata/repo\"><revision>1</revision>",
-    );
-    for (kind, name, content) in documents {
-        let digest = Checksum::of(content.as_bytes());
-        write!(
-            repomd,
-            "<data type=\"{kind}\"><checksum type=\"sha256\">{0}</checksum>\
-             <open-checksum type=\"sha256\">{0}</open-checksum>\
-             <location href=\"repodata/{name}\"/><timestamp>1</timestamp>\
-             <size>{1}</size><open-size>{1}</open-size></data>",
-            digest.hex(),
-            content.len()
-        )
-        .unwrap();
-        fs::write(repodata.join(name), content).unwrap();
+fn listing(offer: &Offer) -> Listing {
+    let mut relations = Relations::default()
+        .and("provides", &all_provides(offer))
+        .and("requires", &offer.requires)
+        .and("conflicts", &offer.conflicts)
+        .and("obsoletes", &offer.obsoletes);
+    for (kind, texts) in WEAK.into_iter().zip(&offer.weak) {
+        relations = relations.and(kind, texts);
     }
-    repomd.push_str("</repomd>\n");
-    fs::write(repodata.join("repomd.xml"), repomd).unwrap();
-}
-
-fn write_package(xml: &mut String, offer: &Offer) {
-    let Offer { name, evr, arch, .. } = offer;
-    write!(
-        xml,
-        "<package type=\"rpm\"><name>{name}</name><arch>{arch}</arch>\
-         <version epoch=\"{}\" ver=\"{}\" rel=\"{}\"/>\
-         <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\
-         <summary>x</summary><description>x</description><packager/><url/>\
-         <time file=\"1\" build=\"1\"/><size package=\"1\" installed=\"1\" archive=\"1\"/>\
-         <location href=\"Packages/{}.rpm\"/><format>",
-        evr.epoch,
-        evr.version,
-        evr.release,
-        Checksum::of(offer.nevra().as_bytes()).hex(),
-        offer.nevra(),
-    )
-    .unwrap();
-    let lists = [
-        ("provides", &all_provides(offer)),
-        ("requires", &offer.requires),
-        ("conflicts", &offer.conflicts),
-        ("obsoletes", &offer.obsoletes),
-    ];
-    for (list, relations) in lists.into_iter().chain(WEAK.into_iter().zip(&offer.weak)) {
-        write!(xml, "<rpm:{list}>").unwrap();
-        relations.iter().for_each(|relation| write_relation(xml, relation));
-        write!(xml, "</rpm:{list}>").unwrap();
+    Listing {
+        checksum: Checksum::of(offer.nevra().as_bytes()),
+        location: format!("Packages/{}.rpm", offer.nevra()),
+        relations,
+        files: offer.files.iter().map(|file| ("", file.clone())).collect(),
+        ..Listing::new(&offer.name, &offer.arch, &offer.evr)
     }
-    for file in &offer.files {
-        write!(xml, "<file>{file}</file>").unwrap();
-    }
-    xml.push_str("</format></package>\n");
-}
-
-fn write_relation(xml: &mut String, relation: &str) {
-    let (name, comparison, evr) = parts(relation);
-    let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    write!(xml, "<rpm:entry name=\"{name}\"").unwrap();
-    let flags = match comparison {
-        Comparison::Any => "",
-        Comparison::Less => "LT",
-        Comparison::LessOrEqual => "LE",
-        Comparison::Equal => "EQ",
-        Comparison::GreaterOrEqual => "GE",
-        Comparison::Greater => "GT",
-        Comparison::NotEqual => "NE",
-        Comparison::Unknown => "?",
-    };
-    if let Some(evr) = evr {
-        let (epoch, rest) = evr.split_once(':').unwrap_or(("0", evr));
-        let (version, release) = rest.split_once('-').unwrap_or((rest, ""));
-        write!(xml, " flags=\"{flags}\" epoch=\"{epoch}\" ver=\"{version}\"").unwrap();
-        if !release.is_empty() {
-            write!(xml, " rel=\"{release}\"").unwrap();
-        }
-    }
-    xml.push_str("/>");
 }
 
 /// `modules.yaml`, if the scenario has modules.

@@ -8,6 +8,8 @@
 
 #[path = "../scenario/mod.rs"]
 mod scenario;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod dnf;
 mod epel;

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::dnf::{self, Answer};
 use super::scenario::{Scenario, scenario};
+use crate::support::metadata::Repodata;
+use crate::support::tools::missing;
 
 /// What counts as installed in these comparisons.
 const HOST: [&str; 12] = [
@@ -67,7 +69,7 @@ pub(crate) fn without_scriptlets(root: &Path, copy: &Path) -> PathBuf {
     };
     let lines = text.lines().filter(|line| !line.contains(" pre=\"1\""));
     let text = lines.collect::<Vec<_>>().join("\n");
-    dnf::write_documents(copy, &[("primary", "primary.xml", text)]);
+    Repodata::new(1).with("primary", text).write(copy);
     copy.to_owned()
 }
 
@@ -75,7 +77,9 @@ pub(crate) fn without_scriptlets(root: &Path, copy: &Path) -> PathBuf {
 fn real(name: &str) -> Option<(PathBuf, Index)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realrepodata").join(name);
     let Ok(root) = root.canonicalize() else {
-        println!("there is no real metadata of {name} beside the repository: not compared");
+        missing(&format!(
+            "comparing with dnf on {name}: there is no real metadata beside the repository"
+        ));
         return None;
     };
     println!("comparing on {}", root.display());

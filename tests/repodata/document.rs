@@ -1,39 +1,25 @@
 //! Documents of packages, and what is read of them.
 
-use elsewhere::model::{Arch, Checksum, Index};
+use elsewhere::model::{Arch, Checksum, Evr, Index};
 use elsewhere::repodata::RepodataError;
 use elsewhere::repodata::primary::{Scope, parse};
 use elsewhere::repodata::repomd::RepomdRecord;
 
+use crate::support::metadata::{self, Listing};
+
 /// The entry of a package, one element a line; `format` goes into `<format>`.
 pub(crate) fn package(name: &str, format: &str) -> String {
-    let digest = Checksum::of(name.as_bytes());
-    format!(
-        r#"<package type="rpm">
-<name>{name}</name>
-<arch>x86_64</arch>
-<version epoch="0" ver="1.2" rel="3.el9"/>
-<checksum type="sha256" pkgid="YES">{}</checksum>
-<time file="1" build="2"/>
-<size package="10" installed="20" archive="30"/>
-<location href="Packages/{name}.rpm"/>
-<format>
-{format}
-</format>
-</package>
-"#,
-        digest.hex()
-    )
+    let listing = Listing {
+        size: 10,
+        installed: 20,
+        ..Listing::new(name, "x86_64", &Evr::parse("1.2-3.el9"))
+    };
+    listing.entry_with(&format!("{format}\n"))
 }
 
 /// A document of these packages.
 pub(crate) fn document(packages: &str) -> String {
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">
-{packages}</metadata>
-"#
-    )
+    metadata::document(1, packages)
 }
 
 /// The record of a `primary.xml` that says the least.

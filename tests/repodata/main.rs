@@ -14,4 +14,6 @@ mod oracle;
 mod packages;
 mod real;
 mod repomd;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;

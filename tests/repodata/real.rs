@@ -7,11 +7,13 @@ use elsewhere::model::{Arch, Index};
 use elsewhere::repodata::primary::{Scope, parse};
 use elsewhere::repodata::repomd;
 
+use crate::support::tools::missing;
+
 /// Packages of x86_64 and noarch in the real repository `name`; says so where there is none.
 fn packages(name: &str) -> Option<Index> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realrepodata").join(name);
     let Ok(bytes) = fs::read(root.join("repodata/repomd.xml")) else {
-        println!("passed over: there is no {}", root.display());
+        missing(&format!("reading real metadata: there is no {}", root.display()));
         return None;
     };
     println!("reading {}", root.display());

@@ -8,6 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use elsewhere::model::RelPath;
+use elsewhere::report::Reporter;
+use elsewhere::trust::{Keyring, Policy, open};
+use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
+
+use super::keys::TestKey;
+use super::rpms::Package;
 
 /// A directory that goes away with the test.
 pub struct Jail {
@@ -31,6 +38,23 @@ impl Jail {
 
     pub fn dir(&self) -> Dir {
         Dir::open_ambient_dir(self.tree(), ambient_authority()).unwrap()
+    }
+
+    /// Unpacks a package, signed as it should be, into the tree: all of it, or these files alone.
+    pub fn install(
+        &self,
+        package: &Package,
+        only: &[RelPath],
+        reporter: &dyn Reporter,
+    ) -> Result<Unpacked, UnpackError> {
+        let key = TestKey::new();
+        let bytes = package.signed(&key);
+        let mut keyring = Keyring::new();
+        let allowed = keyring.add_trusted(&key.public_file()).unwrap();
+        let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
+        let verified = open(bytes.as_slice(), &package.planned(&bytes), &policy)?;
+        let (tree, claims) = (self.dir(), Claims::new());
+        unpack(verified, only, &Destination { tree: &tree, claims: &claims }, reporter)
     }
 
     /// Everything in the jail: path → mode, content or link text.

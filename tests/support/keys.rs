@@ -18,6 +18,8 @@ pub const MADE: u32 = 1_600_000_000;
 /// How a key is made.
 #[derive(Clone)]
 pub struct KeyOptions {
+    /// Whose key it says that it is.
+    pub user: String,
     pub key_type: KeyType,
     /// Seconds that the key is valid from [`MADE`] on.
     pub lifetime: Option<u32>,
@@ -47,6 +49,7 @@ pub enum Agreement {
 impl Default for KeyOptions {
     fn default() -> Self {
         Self {
+            user: "A test <test@example.org>".to_owned(),
             key_type: KeyType::Ed25519Legacy,
             lifetime: None,
             self_hash: HashAlgorithm::Sha256,
@@ -79,6 +82,8 @@ pub struct SignOptions {
 pub enum Issuer {
     Fingerprint,
     KeyId,
+    /// As RPM's and GnuPG's own tools do.
+    Both,
     Nobody,
 }
 
@@ -111,6 +116,13 @@ impl TestKey {
         Self::generate(rand::thread_rng(), options)
     }
 
+    /// An RSA key as distributions have them: the same one for the same number, in every run. It
+    /// protects nothing and must never be trusted otherwise.
+    pub fn of_vendor(user: &str, seed: u64) -> Self {
+        let key_type = KeyType::Rsa(2048);
+        Self::seeded(seed, &KeyOptions { user: user.to_owned(), key_type, ..KeyOptions::default() })
+    }
+
     /// The same key for the same number, in every run.
     pub fn seeded(seed: u64, options: &KeyOptions) -> Self {
         Self::generate(<rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed), options)
@@ -118,19 +130,18 @@ impl TestKey {
 
     fn generate(random: impl rand::CryptoRng + rand::Rng, options: &KeyOptions) -> Self {
         let made = Timestamp::from_secs(MADE);
-        let subkey = SubkeyParamsBuilder::default()
-            .key_type(options.key_type.clone())
-            .created_at(made)
-            .can_sign(true)
-            .build()
-            .unwrap();
+        let subkey = |_| {
+            let mut subkey = SubkeyParamsBuilder::default();
+            subkey.key_type(options.key_type.clone()).created_at(made).can_sign(true);
+            subkey.build().unwrap()
+        };
         let mut secret = SecretKeyParamsBuilder::default()
             .key_type(options.key_type.clone())
             .created_at(made)
             .can_certify(true)
             .can_sign(true)
-            .primary_user_id("A test <test@example.org>".into())
-            .subkeys(vec![subkey])
+            .primary_user_id(options.user.clone())
+            .subkeys(options.subkey.iter().map(subkey).collect())
             .build()
             .unwrap()
             .generate(random)
@@ -189,7 +200,8 @@ impl TestKey {
 
     /// An armored detached signature, as beside `repomd.xml`.
     pub fn sign_detached(&self, data: &[u8]) -> Vec<u8> {
-        let signature = sign(&self.primary, data, &SignOptions::default());
+        let options = SignOptions { issuer: Issuer::Both, ..SignOptions::default() };
+        let signature = sign(&self.primary, data, &options);
         let detached = DetachedSignature::new(signature);
         detached.to_armored_bytes(ArmorOptions::default()).unwrap()
     }
@@ -232,7 +244,7 @@ fn certificate(
 ) -> SignedPublicKey {
     let public: &PublicKey = primary.public_key();
     let none = Password::empty();
-    let id = UserId::from_str(Default::default(), "A test <test@example.org>").unwrap();
+    let id = UserId::from_str(Default::default(), &options.user).unwrap();
     let mut own = config(primary, SignatureType::CertPositive, options.self_hash, MADE);
     describe(&mut own, options.primary_signs, options.lifetime);
     let own = own.sign_certification(primary, public, &none, Tag::UserId, &id).unwrap();
@@ -271,11 +283,17 @@ fn sign<K: SigningKey>(key: &K, data: &[u8], options: &SignOptions) -> Signature
     config.hashed_subpackets =
         vec![Subpacket::regular(SubpacketData::SignatureCreationTime(time)).unwrap()];
     let issuer = match options.issuer {
-        Issuer::Fingerprint => Some(SubpacketData::IssuerFingerprint(key.fingerprint())),
+        Issuer::Fingerprint | Issuer::Both => {
+            Some(SubpacketData::IssuerFingerprint(key.fingerprint()))
+        }
         Issuer::KeyId => Some(SubpacketData::IssuerKeyId(key.legacy_key_id())),
         Issuer::Nobody => None,
     };
     config.hashed_subpackets.extend(issuer.map(|data| Subpacket::regular(data).unwrap()));
+    if options.issuer == Issuer::Both {
+        let id = SubpacketData::IssuerKeyId(key.legacy_key_id());
+        config.unhashed_subpackets.push(Subpacket::regular(id).unwrap());
+    }
     config.sign(key, &Password::empty(), data).unwrap()
 }
 

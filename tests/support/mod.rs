@@ -10,16 +10,23 @@
     reason = "test support: each program uses a part of it, and a failure here should stop the test"
 )]
 
+pub mod archive;
 pub mod deb;
+pub mod header;
 pub mod image;
 pub mod jail;
+pub mod judges;
 pub mod keys;
+pub mod metadata;
 pub mod mirror;
 pub mod packets;
+pub mod program;
 pub mod rpms;
 pub mod scratch;
 pub mod server;
 pub mod session;
 pub mod site;
+pub mod small;
 pub mod tiny;
 pub mod tools;
+pub mod world;

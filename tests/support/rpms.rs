@@ -1,11 +1,14 @@
-//! A writer of RPM files that can lie: headers, signatures and payloads are put together byte by
-//! byte, so that a package may say one thing and hold another, and still be signed.
-
-use std::io::Write;
+//! The writer of RPM files. It can lie: headers, signatures and payloads are put together byte by
+//! byte, so that a package may say one thing and hold another, and still be signed. It can also
+//! write all that RPM's own tools ask of a package: see [`About`].
 
 use elsewhere::model::{Algorithm, Checksum, Evr, Nevra, PackageReason, PlannedPackage};
 
-use super::keys::{SignOptions, TestKey};
+#[allow(unused_imports, reason = "each program uses a part of them")]
+pub use super::archive::{Entry, compress, cpio, cpio_start, stripped_cpio};
+pub use super::header::HeaderWriter;
+use super::header::{PACKAGE_REGION, Relation, Relations, SIGNATURE_REGION, sense};
+use super::keys::{Issuer, SignOptions, TestKey};
 
 /// A file as the header lists it.
 #[derive(Clone)]
@@ -69,25 +72,11 @@ impl File {
     }
 }
 
-/// An entry of the payload.
-#[derive(Clone)]
-pub struct Entry {
-    pub name: Vec<u8>,
-    pub mode: u32,
-    pub data: Vec<u8>,
-    /// Instead of the length of `data`.
-    pub size: Option<u32>,
-}
-
 impl Entry {
+    /// The file as the payload has it.
     pub fn of(file: &File) -> Self {
         let name = [b".".as_slice(), &file.path].concat();
         Self { name, mode: file.mode.into(), data: file.data.clone(), size: None }
-    }
-
-    /// The same without its data: a hard link whose data comes with another.
-    pub fn without_data(self) -> Self {
-        Self { data: Vec::new(), ..self }
     }
 }
 
@@ -113,6 +102,22 @@ pub struct Package {
     pub old_names: bool,
     /// Whether directories and links have the digests that they name.
     pub every_digest: bool,
+    /// Beside what every package provides.
+    pub relations: Relations,
+    /// With it the package is complete, as a distribution's are.
+    pub about: Option<About>,
+}
+
+/// What a distribution's packages say beside what they hold.
+#[derive(Clone)]
+pub struct About {
+    pub summary: String,
+    pub license: String,
+    pub vendor: String,
+    /// When it was built, in seconds since 1970.
+    pub built: u32,
+    /// The `%post` script; its interpreter and programs are required for it.
+    pub post: Option<(&'static str, &'static str)>,
 }
 
 impl Package {
@@ -131,6 +136,8 @@ impl Package {
             without: Vec::new(),
             old_names: false,
             every_digest: false,
+            relations: Relations::default(),
+            about: None,
         }
     }
 
@@ -162,27 +169,35 @@ impl Package {
     }
 
     pub fn signed(&self, key: &TestKey) -> Vec<u8> {
-        self.signed_so(key, &SignOptions::default())
+        let issuer = if self.about.is_some() { Issuer::Both } else { Issuer::Fingerprint };
+        self.signed_so(key, &SignOptions { issuer, ..SignOptions::default() })
     }
 
     pub fn signed_so(&self, key: &TestKey, options: &SignOptions) -> Vec<u8> {
         let header = self.header();
-        let signature = key.sign(&header, options);
-        assemble(&signature_header(&header, Some(&signature)), &header, &self.payload())
+        self.assembled(&header, Some(&key.sign(&header, options)))
     }
 
     pub fn unsigned(&self) -> Vec<u8> {
-        let header = self.header();
-        assemble(&signature_header(&header, None), &header, &self.payload())
+        self.assembled(&self.header(), None)
+    }
+
+    fn assembled(&self, header: &[u8], signature: Option<&[u8]>) -> Vec<u8> {
+        let region = self.about.as_ref().map(|_| SIGNATURE_REGION);
+        let mut signatures = HeaderWriter::within(region);
+        list_signatures(&mut signatures, header, signature);
+        assemble(&signatures.finish(), header, &self.payload())
     }
 
     pub fn header(&self) -> Vec<u8> {
-        let mut header = HeaderWriter { without: self.without.clone(), ..Default::default() };
+        let region = self.about.as_ref().map(|_| PACKAGE_REGION);
+        let mut header = HeaderWriter::within(region).lacking(&self.without);
         header.string(1000, &self.name).string(1001, &self.version).string(1002, &self.release);
         if let Some(epoch) = self.epoch {
             header.u32s(1003, &[epoch]);
         }
-        header.string(1014, "MIT").string(1022, &self.arch).string(1044, "hello-1.0-1.el9.src.rpm");
+        let license = self.about.as_ref().map_or("MIT", |about| &about.license);
+        header.string(1014, license).string(1022, &self.arch).string(1044, &self.source());
         header.string(1124, "cpio");
         if let Some(compressor) = &self.compressor {
             header.string(1125, compressor);
@@ -190,7 +205,89 @@ impl Package {
         if !self.files.is_empty() {
             self.list_files(&mut header);
         }
+        match &self.about {
+            None => self.relations.list(&mut header),
+            Some(about) => self.complete(about, &mut header),
+        }
         header.finish()
+    }
+
+    /// The name of the source package.
+    pub fn source(&self) -> String {
+        match &self.about {
+            None => "hello-1.0-1.el9.src.rpm".to_owned(),
+            Some(_) => format!("{}-{}-{}.src.rpm", self.name, self.version, self.release),
+        }
+    }
+
+    /// Bytes of all files.
+    pub fn installed(&self) -> u64 {
+        self.files.iter().map(|file| file.data.len() as u64).sum()
+    }
+
+    /// Everything that the package asks of others or gives them, what RPM adds by itself included.
+    pub fn all_relations(&self) -> Relations {
+        let mut all = self.relations.clone();
+        let evr = self.nevra().evr.to_string();
+        let own = |name: &str| Relation::parse(&format!("{name} = {evr}"));
+        all.of("provides").push(own(&self.name));
+        let Some(about) = &self.about else { return all };
+        if let Some(isa) = isa(&self.arch) {
+            all.of("provides").push(own(&format!("{}({isa})", self.name)));
+        }
+        if self.files.iter().any(|file| file.flags & 1 != 0) {
+            let config = own(&format!("config({})", self.name)).with(sense::CONFIG);
+            all.of("provides").push(config.clone());
+            all.of("requires").push(config);
+        }
+        if let Some((_, program)) = about.post {
+            let needs = ["/bin/sh", program];
+            all.of("requires").extend(needs.map(|it| Relation::parse(it).with(sense::SCRIPT_POST)));
+        }
+        let features = [
+            ("CompressedFileNames", "3.0.4-1"),
+            ("FileDigests", "4.6.0-1"),
+            ("PayloadFilesHavePrefix", "4.0-1"),
+        ];
+        for (name, version) in features {
+            let feature = Relation::parse(&format!("rpmlib({name}) <= {version}"));
+            all.of("requires").push(feature.with(sense::RPMLIB));
+        }
+        all
+    }
+
+    fn complete(&self, about: &About, header: &mut HeaderWriter) {
+        let About { summary, vendor, built, post, .. } = about;
+        let count = self.files.len();
+        let mut requires = self.all_relations();
+        requires.of("requires").sort_by(|a, b| a.name.cmp(&b.name));
+        requires.list(header);
+        header
+            .strings(100, &["C"])
+            .translated(1004, summary)
+            .translated(1005, &format!("{summary}, made for tests."))
+            .u32s(1006, &[*built])
+            .string(1007, "localhost")
+            .u32s(1009, &[self.installed() as u32])
+            .string(1011, vendor)
+            .string(1015, vendor)
+            .translated(1016, "Unspecified")
+            .string(1020, "https://example.org/")
+            .string(1021, "linux")
+            .u16s(1033, &vec![0; count])
+            .strings(1039, &vec!["root"; count])
+            .strings(1040, &vec!["root"; count])
+            .u32s(1045, &vec![u32::MAX; count])
+            .u32s(1080, &[*built])
+            .strings(1081, &[format!("{vendor} - {}", self.nevra().evr)])
+            .strings(1082, &["- Rebuild for tests"])
+            .strings(1097, &vec![""; count])
+            .string(1126, "2")
+            .strings(5092, &[Checksum::of(&self.payload()).hex()])
+            .u32s(5093, &[8]);
+        if let Some((script, _)) = post {
+            header.string(1024, script).string(1086, "/bin/sh");
+        }
     }
 
     fn list_files(&self, header: &mut HeaderWriter) {
@@ -250,14 +347,26 @@ impl Package {
         Checksum::by(algorithm, data).hex().to_owned()
     }
 
+    /// One entry per file. Of a complete package's hard links, the last brings the data.
+    fn every_entry(&self) -> Vec<Entry> {
+        let is_again = |(at, file): (usize, &File)| {
+            let rest = self.files.iter().skip(at + 1);
+            file.inode != 0 && rest.into_iter().any(|other| other.inode == file.inode)
+        };
+        let files = self.files.iter().enumerate().filter(|(_, file)| !file.is_ghost());
+        let entry = |(at, file)| match self.about.is_some() && is_again((at, file)) {
+            true => Entry::of(file).without_data(),
+            false => Entry::of(file),
+        };
+        files.map(entry).collect()
+    }
+
     /// The payload, compressed.
     pub fn payload(&self) -> Vec<u8> {
-        let archive = self.archive.clone().unwrap_or_else(|| {
-            let every = || {
-                self.files.iter().filter(|file| !file.is_ghost()).map(Entry::of).collect::<Vec<_>>()
-            };
-            cpio(&self.entries.clone().unwrap_or_else(every))
-        });
+        let archive = self
+            .archive
+            .clone()
+            .unwrap_or_else(|| cpio(&self.entries.clone().unwrap_or_else(|| self.every_entry())));
         compress(self.compressor.as_deref().unwrap_or("none"), &archive)
     }
 }
@@ -277,81 +386,30 @@ pub fn planned(nevra: Nevra, bytes: &[u8]) -> PlannedPackage {
     }
 }
 
-/// An archive of `entries`, with its trailer.
-pub fn cpio(entries: &[Entry]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (number, entry) in (1..).zip(entries) {
-        let size = entry.size.unwrap_or(entry.data.len() as u32);
-        cpio_entry(&mut bytes, &entry.name, [number, entry.mode, size], &entry.data);
-    }
-    cpio_entry(&mut bytes, b"TRAILER!!!", [0; 3], b"");
-    bytes
-}
-
-/// What stands before the data of an entry of `size` bytes in an archive.
-pub fn cpio_start(name: &[u8], mode: u32, size: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    cpio_entry(&mut bytes, name, [1, mode, size], b"");
-    bytes
-}
-
-fn cpio_entry(bytes: &mut Vec<u8>, name: &[u8], numbers: [u32; 3], data: &[u8]) {
-    let [inode, mode, size] = numbers;
-    let name_size = name.len() as u32 + 1;
-    bytes.extend(b"070701");
-    for field in [inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0] {
-        bytes.extend(format!("{field:08x}").bytes());
-    }
-    bytes.extend(name.iter().chain(&[0]));
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes.extend(data);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-}
-
-/// A stripped archive: `(number, data)` per entry.
-pub fn stripped_cpio(entries: &[(u32, &[u8])]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (number, data) in entries {
-        bytes.extend(format!("07070X{number:08x}\0\0").bytes());
-        bytes.extend(*data);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    cpio_entry(&mut bytes, b"TRAILER!!!", [0; 3], b"");
-    bytes
-}
-
-pub fn compress(compressor: &str, data: &[u8]) -> Vec<u8> {
-    match compressor {
-        "gzip" => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
-            encoder.write_all(data).unwrap();
-            encoder.finish().unwrap()
-        }
-        "xz" => {
-            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 2);
-            encoder.write_all(data).unwrap();
-            encoder.finish().unwrap()
-        }
-        "lzma" => {
-            let options = liblzma::stream::LzmaOptions::new_preset(2).unwrap();
-            let stream = liblzma::stream::Stream::new_lzma_encoder(&options).unwrap();
-            let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
-            encoder.write_all(data).unwrap();
-            encoder.finish().unwrap()
-        }
-        "zstd" => zstd::encode_all(data, 3).unwrap(),
-        _ => data.to_vec(),
-    }
-}
-
 /// The signature header over `header`: its SHA-256, and the signature packet, if there is one.
 pub fn signature_header(header: &[u8], signature: Option<&[u8]>) -> Vec<u8> {
     let mut signatures = HeaderWriter::default();
+    list_signatures(&mut signatures, header, signature);
+    signatures.finish()
+}
+
+fn list_signatures(signatures: &mut HeaderWriter, header: &[u8], signature: Option<&[u8]>) {
     if let Some(signature) = signature {
         signatures.binary(268, signature);
     }
     signatures.string(273, Checksum::of(header).hex());
-    signatures.finish()
+}
+
+/// The name that `%{?_isa}` puts in parentheses.
+pub fn isa(arch: &str) -> Option<&'static str> {
+    match arch {
+        "x86_64" => Some("x86-64"),
+        "aarch64" => Some("aarch-64"),
+        "ppc64le" => Some("ppc-64"),
+        "s390x" => Some("s390-64"),
+        "i686" => Some("x86-32"),
+        _ => None,
+    }
 }
 
 /// A package file: lead, signature header with its padding, header, payload.
@@ -396,60 +454,4 @@ pub fn resign(bytes: &[u8], key: &TestKey) -> Vec<u8> {
     let (header, payload) = (&bytes[header..payload], &bytes[payload..]);
     let signature = key.sign(header, &SignOptions::default());
     assemble(&signature_header(header, Some(&signature)), header, payload)
-}
-
-/// Writes a header structure.
-#[derive(Default)]
-pub struct HeaderWriter {
-    /// Tags that are left out.
-    pub without: Vec<u32>,
-    index: Vec<u8>,
-    store: Vec<u8>,
-}
-
-impl HeaderWriter {
-    pub fn string(&mut self, tag: u32, text: &str) -> &mut Self {
-        self.entry(tag, 6, 1, 1, &[text.as_bytes(), b"\0"].concat())
-    }
-
-    pub fn strings(&mut self, tag: u32, texts: &[Vec<u8>]) -> &mut Self {
-        let data: Vec<u8> =
-            texts.iter().flat_map(|text| [text, b"\0".as_slice()].concat()).collect();
-        self.entry(tag, 8, texts.len(), 1, &data)
-    }
-
-    pub fn u16s(&mut self, tag: u32, numbers: &[u16]) -> &mut Self {
-        let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-        self.entry(tag, 3, numbers.len(), 2, &data)
-    }
-
-    pub fn u32s(&mut self, tag: u32, numbers: &[u32]) -> &mut Self {
-        let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-        self.entry(tag, 4, numbers.len(), 4, &data)
-    }
-
-    pub fn binary(&mut self, tag: u32, data: &[u8]) -> &mut Self {
-        self.entry(tag, 7, data.len(), 1, data)
-    }
-
-    fn entry(&mut self, tag: u32, kind: u32, count: usize, align: usize, data: &[u8]) -> &mut Self {
-        if self.without.contains(&tag) {
-            return self;
-        }
-        self.store.resize(self.store.len().next_multiple_of(align), 0);
-        for number in [tag, kind, self.store.len() as u32, count as u32] {
-            self.index.extend(number.to_be_bytes());
-        }
-        self.store.extend(data);
-        self
-    }
-
-    pub fn finish(&self) -> Vec<u8> {
-        let mut bytes = vec![0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0];
-        bytes.extend((self.index.len() as u32 / 16).to_be_bytes());
-        bytes.extend((self.store.len() as u32).to_be_bytes());
-        bytes.extend(&self.index);
-        bytes.extend(&self.store);
-        bytes
-    }
 }

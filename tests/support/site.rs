@@ -3,25 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use elsewhere::model::Checksum;
+use elsewhere::model::{Arch, Checksum};
 
 use super::keys::{KeyOptions, MADE, SubkeyOptions, TestKey};
-use super::rpms::{File, Package, compress};
-use super::scratch::Scratch;
+use super::metadata::{Listing, Repodata};
+use super::rpms::{File, Package};
+pub use super::world::Outcome;
+use super::world::{Dist, Repository, World, location};
 
 /// The host that the definitions name: read from a directory, by `--mirror`.
 const HOST: &str = "forged.example";
 
-/// The program, where cargo builds it for tests: examples share this file and get none.
-const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_elsewhere");
-
 /// A mirror with the repositories `base` (its metadata signed) and `other`, and what a user has.
 pub struct Site {
-    pub scratch: Scratch,
+    world: World,
     /// Signs `base` and its packages.
     pub key: TestKey,
     /// Signs `other`.
@@ -30,6 +30,14 @@ pub struct Site {
     pub expired: TestKey,
     /// Pinned for `base` too, and revoked as compromised.
     pub revoked: TestKey,
+}
+
+impl Deref for Site {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 /// A package as metadata lists it: what it claims to be, and the file's bytes.
@@ -67,7 +75,7 @@ impl Site {
         let mut revoked = TestKey::new();
         revoked.revoke(pgp::packet::RevocationCode::KeyCompromised, MADE + 500);
         let site = Self {
-            scratch: Scratch::new(name),
+            world: World::new(name),
             key: TestKey::with(&KeyOptions {
                 subkey: Some(SubkeyOptions::default()),
                 ..KeyOptions::default()
@@ -83,21 +91,21 @@ impl Site {
 
     /// Key files and definitions.
     fn define(&self) {
-        let keys = [("key", &self.key), ("expired", &self.expired), ("revoked", &self.revoked)];
-        let mut pins = String::new();
-        for (name, key) in keys {
+        let url = |name: &str| format!("https://{HOST}/keys/{name}");
+        let named = [("key", &self.key), ("expired", &self.expired), ("revoked", &self.revoked)];
+        for (name, key) in named.into_iter().chain([("other", &self.other)]) {
             self.write(&format!("keys/{name}"), key.public_file());
-            pins += &pin(name, key);
         }
-        self.write("keys/other", self.other.public_file());
-        let dist = format!(
-            "name = \"lab\"\ntitle = \"Lab\"\nglibc = \"2.17\"\nmaintained_until = \"2099-12-31\"\n\
-             {}signed_metadata = true\n{pins}{}{}",
-            repository("base"),
-            repository("other"),
-            pin("other", &self.other)
-        );
-        self.scratch.write("repos/dists/lab.toml", dist);
+        let repository = |id, is_signed, keys| {
+            let base = format!("https://{HOST}/{id}/");
+            Repository { id, base, arches: &[Arch::X86_64], is_signed, keys }
+        };
+        let pinned = named.map(|(name, key)| (key, url(name))).to_vec();
+        let repositories = vec![
+            repository("base", true, pinned),
+            repository("other", false, vec![(&self.other, url("other"))]),
+        ];
+        self.world.define(&Dist { name: "lab", glibc: "2.17", x86_64_level: 1, repositories });
         let runtime = "name = \"hello\"\ntitle = \"Hello\"\npackage = \"hello\"\n\
                        [[command]]\nname = \"hello\"\npath = \"bin/hello\"\n";
         self.scratch.write("repos/runtimes/hello.toml", runtime);
@@ -123,25 +131,10 @@ impl Site {
 
     /// Publishes the packages in a repository, unsigned metadata. Returns `repomd.xml`.
     pub fn publish_in(&self, repository: &str, time: u64, packages: &[Listed]) -> Vec<u8> {
-        let mut primary = format!("<metadata packages=\"{}\">", packages.len());
-        for listed in packages {
-            let location = listed.location();
-            self.write(&format!("{repository}/{location}"), &listed.bytes);
-            primary += &listed.entry();
-        }
-        primary += "</metadata>";
-        let packed = compress("gzip", primary.as_bytes());
-        let repomd = format!(
-            "<repomd><revision>{time}</revision><data type=\"primary\">\
-             <checksum type=\"sha256\">{}</checksum><location href=\"repodata/primary.xml.gz\"/>\
-             <timestamp>{time}</timestamp><size>{}</size><open-size>{}</open-size></data></repomd>",
-            Checksum::of(&packed).hex(),
-            packed.len(),
-            primary.len()
-        );
-        self.write(&format!("{repository}/repodata/primary.xml.gz"), packed);
-        self.write(&format!("{repository}/repodata/repomd.xml"), &repomd);
-        repomd.into_bytes()
+        let listed: Vec<_> =
+            packages.iter().map(|listed| (listed.listing(), listed.bytes.as_slice())).collect();
+        let repodata = Repodata::new(time).packed("gzip");
+        self.world.publish(&format!("{HOST}/{repository}"), &listed, repodata)
     }
 
     /// Writes a file of the mirror.
@@ -154,16 +147,8 @@ impl Site {
         self.mirror().join(HOST).join(name)
     }
 
-    pub fn mirror(&self) -> PathBuf {
-        self.scratch.path().join("mirror")
-    }
-
     pub fn prefix(&self) -> PathBuf {
-        self.scratch.path().join("prefix")
-    }
-
-    pub fn cache(&self) -> PathBuf {
-        self.scratch.path().join("cache")
+        self.place("prefix")
     }
 
     /// Runs `elsewhere COMMAND … PREFIX` with this site's mirror, definitions and cache.
@@ -178,16 +163,11 @@ impl Site {
 
     /// `elsewhere COMMAND … PREFIX`, to be run.
     pub fn command(&self, mirror: &str, command: &str, words: &[&str]) -> Command {
-        let repos = self.scratch.path().join("repos");
-        let mut run = Command::new(PROGRAM.unwrap());
-        run.env_clear()
-            .env("HOME", self.scratch.path().join("home"))
-            .env("TMPDIR", self.scratch.path())
-            .env("PATH", "/usr/bin:/bin")
-            .arg(command)
+        let mut run = self.elsewhere();
+        run.arg(command)
             .args(["--mirror", mirror])
             .arg("--repos")
-            .arg(repos)
+            .arg(self.repos())
             .arg("--cache-dir")
             .arg(self.cache())
             .args(words)
@@ -202,21 +182,14 @@ impl Site {
 
     /// Runs `elsewhere WORDS … PLACE` with this site's mirror and cache, without its definitions.
     pub fn run_at(&self, place: &Path, words: &[&str]) -> Outcome {
-        let mut run = Command::new(PROGRAM.unwrap());
-        run.env_clear()
-            .env("HOME", self.scratch.path().join("home"))
-            .env("TMPDIR", self.scratch.path())
-            .env("PATH", "/usr/bin:/bin")
-            .env("XDG_CACHE_HOME", self.scratch.path())
-            .env("ELSEWHERE_MIRROR", self.mirror());
+        let mut run = self.elsewhere();
+        run.env("XDG_CACHE_HOME", self.scratch.path()).env("ELSEWHERE_MIRROR", self.mirror());
         Outcome::of(run.args(words).arg(place).output().unwrap())
     }
 
     /// What `elsewhere status` says.
     pub fn run_status(&self) -> String {
-        let program = PROGRAM.unwrap();
-        let output = Command::new(program).arg("status").arg(self.prefix()).output().unwrap();
-        Outcome::of(output).ok().out
+        Outcome::of(self.elsewhere().arg("status").arg(self.prefix()).output().unwrap()).ok().out
     }
 
     /// Installs the newest `hello`.
@@ -256,42 +229,13 @@ impl Site {
 }
 
 impl Listed {
-    fn location(&self) -> String {
-        format!("Packages/{}.rpm", self.package.nevra())
+    fn listing(&self) -> Listing {
+        let listing = Listing::of(&self.package, &self.bytes, location(&self.package));
+        match self.requires {
+            "" => listing,
+            name => listing.and("requires", &[name]),
+        }
     }
-
-    fn entry(&self) -> String {
-        let Package { name, version, release, arch, .. } = &self.package;
-        let requires = match self.requires {
-            "" => String::new(),
-            name => format!("<rpm:requires><rpm:entry name=\"{name}\"/></rpm:requires>"),
-        };
-        format!(
-            "<package type=\"rpm\"><name>{name}</name><arch>{arch}</arch>\
-             <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\
-             <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\
-             <size package=\"{}\" installed=\"10000\" archive=\"10000\"/>\
-             <location href=\"{}\"/><format><rpm:provides><rpm:entry name=\"{name}\" flags=\"EQ\" \
-             epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/></rpm:provides>{requires}</format>\
-             </package>",
-            Checksum::of(&self.bytes).hex(),
-            self.bytes.len(),
-            self.location()
-        )
-    }
-}
-
-fn repository(id: &str) -> String {
-    format!(
-        "\n[[repository]]\nid = \"{id}\"\narches = [\"x86_64\"]\nbase = [\"https://{HOST}/{id}/\"]\n"
-    )
-}
-
-fn pin(name: &str, key: &TestKey) -> String {
-    let fingerprint = key.fingerprint();
-    format!(
-        "\n[[repository.key]]\nfingerprint = \"{fingerprint}\"\nurl = \"https://{HOST}/keys/{name}\"\n"
-    )
 }
 
 fn look(path: &Path, state: &mut BTreeMap<PathBuf, String>) {
@@ -308,37 +252,4 @@ fn look(path: &Path, state: &mut BTreeMap<PathBuf, String>) {
     };
     let (mode, inode, time) = (metadata.mode(), metadata.ino(), metadata.mtime());
     state.insert(path.to_owned(), format!("{mode:o} {inode} {time} {content}"));
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Outcome {
-    pub status: i32,
-    pub out: String,
-    pub err: String,
-}
-
-impl Outcome {
-    fn of(output: Output) -> Self {
-        Self {
-            status: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Fails unless the run ended well.
-    #[track_caller]
-    pub fn ok(self) -> Self {
-        assert_eq!(self.status, 0, "{}{}", self.out, self.err);
-        self
-    }
-
-    /// Fails unless the run ended with this status and said this.
-    #[track_caller]
-    pub fn refused(self, status: i32, message: &str) -> Self {
-        assert_eq!(self.status, status, "{}{}", self.out, self.err);
-        assert!(self.err.contains(message), "no {message:?} in: {}", self.err);
-        self
-    }
 }

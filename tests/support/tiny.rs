@@ -2,32 +2,41 @@
 //! two repositories, two architectures, four versions, one dependency, one configuration file.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use elsewhere::model::{Arch, Checksum};
-use rpm::CompressionWithLevel;
-use rpmrepo_metadata::CompressionType;
+use elsewhere::model::Arch;
 
-use super::mirror::keys::Key;
+use super::keys::TestKey;
+use super::metadata::write;
 use super::mirror::package::{Content, Entry, Role, Spec};
-use super::mirror::repository::{RepositoryBuilder, write};
-use super::scratch::Scratch;
+use super::mirror::repository::RepositoryBuilder;
+pub use super::world::text;
+use super::world::{Dist, Repository, World};
 
 /// Versions of the tool, oldest first; the order of their texts is another.
 pub const VERSIONS: [&str; 4] = ["1.2.0", "1.9.3", "1.10.0", "2.0.0"];
 
 /// The mirror and its definitions, in a directory of their own.
 pub struct Tiny {
-    pub scratch: Scratch,
-    pub key: &'static Key,
+    world: World,
+    pub key: &'static TestKey,
+}
+
+impl Deref for Tiny {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 /// The mirror's key. Making one takes a second, so a test program makes it once.
-pub fn key() -> &'static Key {
-    static KEY: OnceLock<Key> = OnceLock::new();
-    KEY.get_or_init(|| Key::new("Tiny <tiny@example.org>", 7))
+pub fn key() -> &'static TestKey {
+    static KEY: OnceLock<TestKey> = OnceLock::new();
+    KEY.get_or_init(|| TestKey::of_vendor("Tiny <tiny@example.org>", 7))
 }
 
 impl Tiny {
@@ -38,13 +47,26 @@ impl Tiny {
 
     /// A mirror with these versions of the tool.
     pub fn with(test: &str, versions: &[&str]) -> Self {
-        let tiny = Self { scratch: Scratch::new(test), key: key() };
+        let tiny = Self::signed_by(test, key());
         tiny.publish(versions, |_| {});
-        let root = tiny.scratch.path();
-        write(&root.join("mirror/tiny.example/KEY"), tiny.key.public().as_bytes());
-        write(&root.join("repos/dists/tiny.toml"), dist(tiny.key).as_bytes());
-        write(&root.join("repos/runtimes/tool.toml"), RUNTIME.as_bytes());
+        let url = "https://tiny.example";
+        let repository = |id| Repository {
+            id,
+            base: format!("{url}/{id}/$basearch/"),
+            arches: &[Arch::X86_64, Arch::Aarch64],
+            is_signed: true,
+            keys: vec![(tiny.key, format!("{url}/KEY"))],
+        };
+        let repositories = vec![repository("os"), repository("extra")];
+        tiny.define(&Dist { name: "tiny", glibc: "2.17", x86_64_level: 1, repositories });
+        tiny.scratch.write("mirror/tiny.example/KEY", tiny.key.public_file());
+        tiny.scratch.write("repos/runtimes/tool.toml", RUNTIME);
         tiny
+    }
+
+    /// Nothing yet: what is published there is signed by this key.
+    pub fn signed_by(test: &str, key: &'static TestKey) -> Self {
+        Self { world: World::new(test), key }
     }
 
     /// Writes the repositories anew, with these versions; `change` may alter each package.
@@ -59,30 +81,11 @@ impl Tiny {
                 let mut builder = RepositoryBuilder::new(root, false);
                 for mut spec in specs {
                     change(&mut spec);
-                    let bytes = spec.build(CompressionWithLevel::Zstd(3), "Tiny", self.key);
-                    builder.add(&spec.file_name(), &bytes);
+                    builder.add(&spec.file_name(), spec.package("zstd", "Tiny"), self.key);
                 }
-                builder.finish(CompressionType::Gzip, Some(self.key));
+                builder.finish("gzip", Some(self.key));
             }
         }
-    }
-
-    /// Lets a repository's list of packages say what `change` makes of it. It is signed no more.
-    pub fn relist(&self, id: &str, arch: &str, change: impl FnOnce(String) -> String) {
-        let repodata = self.repository(id, arch).join("repodata");
-        let is_primary = |path: &PathBuf| path.to_string_lossy().ends_with("primary.xml.gz");
-        let mut files = fs::read_dir(&repodata).unwrap().map(|entry| entry.unwrap().path());
-        let packed = fs::File::open(files.find(is_primary).unwrap()).unwrap();
-        let primary =
-            change(std::io::read_to_string(flate2::read::GzDecoder::new(packed)).unwrap());
-        let digest = Checksum::of(primary.as_bytes());
-        let repomd = format!(
-            "<repomd><data type=\"primary\"><checksum type=\"sha256\">{}</checksum>\
-             <location href=\"repodata/primary.xml\"/></data></repomd>",
-            digest.hex()
-        );
-        write(&repodata.join("primary.xml"), primary.as_bytes());
-        write(&repodata.join("repomd.xml"), repomd.as_bytes());
     }
 
     /// Where a repository lies.
@@ -90,35 +93,27 @@ impl Tiny {
         self.mirror().join(format!("tiny.example/{id}/{arch}"))
     }
 
-    /// The directory to give to `--mirror`.
-    pub fn mirror(&self) -> PathBuf {
-        self.scratch.path().join("mirror")
-    }
-
     /// Where tests install.
     pub fn prefix(&self) -> PathBuf {
-        self.scratch.path().join("prefix")
+        self.place("prefix")
     }
 
-    /// The program, with the options that make it read this mirror, and an environment of its own.
-    pub fn elsewhere(&self, command: &str) -> Command {
-        self.elsewhere_from(command, &self.mirror().to_string_lossy())
+    /// The program, with the options that make it read this mirror.
+    pub fn run(&self, command: &str) -> Command {
+        self.run_from(command, &self.mirror().to_string_lossy())
     }
 
     /// The same, from another mirror.
-    pub fn elsewhere_from(&self, command: &str, mirror: &str) -> Command {
-        let root = self.scratch.path();
-        let mut elsewhere =
-            Command::new(option_env!("CARGO_BIN_EXE_elsewhere").unwrap_or("elsewhere"));
-        elsewhere.env_clear().env("HOME", root.join("home")).env("PATH", "/usr/bin:/bin");
-        elsewhere.arg(command).arg("--repos").arg(root.join("repos"));
-        elsewhere.arg("--cache-dir").arg(root.join("cache")).arg("--mirror").arg(mirror);
+    pub fn run_from(&self, command: &str, mirror: &str) -> Command {
+        let mut elsewhere = self.elsewhere();
+        elsewhere.arg(command).arg("--repos").arg(self.repos());
+        elsewhere.arg("--cache-dir").arg(self.cache()).arg("--mirror").arg(mirror);
         elsewhere
     }
 
     /// Installs the tool into [`Tiny::prefix`], which must succeed.
     pub fn install(&self, options: &[&str]) -> Output {
-        let output = self.elsewhere("install").args(TOOL).args(options).arg(self.prefix()).output();
+        let output = self.run("install").args(TOOL).args(options).arg(self.prefix()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         output
@@ -127,11 +122,6 @@ impl Tiny {
 
 /// The options that name the tool and the dist.
 pub const TOOL: [&str; 4] = ["-r", "tool", "-d", "tiny"];
-
-/// Output as text.
-pub fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// The names of everything below `root`, sorted.
 pub fn names(root: &Path) -> Vec<String> {
@@ -153,10 +143,8 @@ pub fn names(root: &Path) -> Vec<String> {
 
 /// Writes an unsigned package of the tool.
 pub fn unsigned_tool(version: &str, path: &Path) {
-    let key = Key::new("Nobody <nobody@example.org>", 8);
-    let bytes = tool(version, "x86_64").build(CompressionWithLevel::Zstd(3), "Nobody", &key);
-    write(path, &bytes);
-    rpm::Package::clear_signatures_in_place(path).unwrap();
+    let package = tool(version, "x86_64").package("zstd", "Nobody");
+    write(path, &package.unsigned());
 }
 
 fn tool(version: &str, arch: &str) -> Spec {
@@ -208,26 +196,6 @@ fn spec(
         filtered: Vec::new(),
         post: None,
     }
-}
-
-fn dist(key: &Key) -> String {
-    let repository = |id: &str| {
-        format!(
-            "[[repository]]\nid = {id:?}\narches = [{arches}]\nsigned_metadata = true\n\
-             base = [\"https://tiny.example/{id}/$basearch/\"]\n\
-             [[repository.key]]\nfingerprint = \"{fingerprint}\"\n\
-             url = \"https://tiny.example/KEY\"\n",
-            arches =
-                [Arch::X86_64, Arch::Aarch64].map(|arch| format!("{:?}", arch.as_str())).join(","),
-            fingerprint = key.fingerprint(),
-        )
-    };
-    format!(
-        "name = \"tiny\"\ntitle = \"A dist for tests\"\nglibc = \"2.17\"\n\
-         maintained_until = \"2099-12-31\"\n{}{}",
-        repository("os"),
-        repository("extra")
-    )
 }
 
 const RUNTIME: &str = r#"

@@ -1,8 +1,32 @@
-//! Programs of the machine that tests and demo need. A missing one is an error that names the
-//! Debian package, never a reason to skip.
+//! What tests and demo need of the machine. A missing program is an error that names the Debian
+//! package, never a reason to skip; where something else is missing, that is said aloud.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use elsewhere::model::Arch;
+
+/// Says aloud what is not tried on this machine, and why. `make test` lists it all at the end.
+pub fn missing(what: &str) {
+    let line = format!("not tried: {what}\n");
+    // Not by a macro: of tests that pass, cargo hides what those print.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let directory = option_env!("CARGO_TARGET_TMPDIR").unwrap_or("target/tmp");
+    let file = Path::new(directory).join("not-tried");
+    // One write, so that tests which run at once do not mix their lines.
+    let file = OpenOptions::new().append(true).create(true).open(file);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// This machine's architecture, as trees are named.
+pub fn host_arch() -> Arch {
+    match std::env::consts::ARCH {
+        "powerpc64" => Arch::Ppc64le,
+        name => name.parse().expect("tests run on the architectures of trees"),
+    }
+}
 
 /// Where `program` is.
 ///

@@ -7,9 +7,9 @@ use elsewhere::model::{
     Arch, DecidedBy, Dist, KeyPin, Origin, Repository, RepositoryCost, RepositoryPriority,
 };
 
-use super::keys::Key;
-use super::repository::write;
 use super::{Release, Repo, Vendor};
+use crate::support::keys::TestKey;
+use crate::support::metadata::write;
 
 /// A repository of the mirror: where it is, and whose it is.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ pub fn write_dist(
     directory: &Path,
     release: Release,
     places: &[Place],
-    key_of: &dyn Fn(Vendor) -> Key,
+    key_of: &dyn Fn(Vendor) -> TestKey,
     with_lists: bool,
 ) {
     let mut repositories: Vec<Repository> = Vec::new();

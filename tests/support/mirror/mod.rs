@@ -6,7 +6,6 @@ mod contents;
 mod convert;
 mod definitions;
 pub mod elf;
-pub mod keys;
 pub mod package;
 pub mod recipes;
 pub mod repository;
@@ -22,9 +21,13 @@ use self::contents::{all_specs, modules_yaml};
 use self::definitions::{Place, key_url, write_dist, write_runtime};
 use self::package::Spec;
 use self::recipes::{debian_packages, recipes};
-use self::repository::{RepositoryBuilder, metalink, write};
+use self::repository::{RepositoryBuilder, metalink};
 pub use self::shape::{Release, Repo, Vendor};
 use super::deb::{Debs, Suite, multiarch};
+use super::metadata::write;
+
+/// The day on which packages and metadata say that they were made: 2024-01-01.
+pub const MADE: u32 = 1_704_067_200;
 
 /// What a mirror holds.
 #[derive(Clone, Debug)]
@@ -56,7 +59,7 @@ pub struct Mirror {
 }
 
 /// The version of what this module writes; a mirror with another one is built anew.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 impl Mirror {
     /// The mirror in `directory`, which is built if it is not there or was built otherwise. Debian
@@ -118,7 +121,7 @@ impl Mirror {
         for vendor in [Vendor::Rocky, Vendor::Alma, Vendor::Epel] {
             if places.iter().any(|place: &Place| place.vendor == vendor) {
                 let file = self.file(&key_url(vendor, release));
-                write(&file, vendor.key().public().as_bytes());
+                write(&file, &vendor.key().public_file());
             }
         }
         write_dist(&self.repos, release, &places, &Vendor::key, options.with_lists);
@@ -150,8 +153,8 @@ impl Mirror {
         let by_initial = place.vendor != Vendor::Alma;
         let mut builder = RepositoryBuilder::new(self.file(&base), by_initial);
         for (_, spec) in members {
-            let bytes = spec.build(place.release.payload(), place.vendor.name(), &key);
-            builder.add(&spec.file_name(), &bytes);
+            let package = spec.package(place.release.payload(), place.vendor.name());
+            builder.add(&spec.file_name(), package, &key);
         }
         if place.repo == Repo::AppStream && place.release.has_modules() {
             builder.set_modules(modules_yaml(place.arch, members));
@@ -187,10 +190,12 @@ pub fn directory() -> PathBuf {
 /// The digest of everything that decides what a mirror holds, beside its options.
 fn sources_digest() -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
+    let writers = ["archive.rs", "header.rs", "keys.rs", "metadata.rs", "rpms.rs"];
     let mut files: Vec<PathBuf> = ["mirror", "apptainer"]
         .iter()
         .flat_map(|name| fs::read_dir(directory.join(name)).unwrap())
         .map(|entry| entry.unwrap().path())
+        .chain(writers.map(|name| directory.join(name)))
         .filter(|path| {
             path.extension().is_some_and(|kind| kind == "rs" || kind == "c" || kind == "h")
         })

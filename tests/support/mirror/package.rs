@@ -4,13 +4,11 @@
 use std::collections::BTreeSet;
 
 use elsewhere::model::Arch;
-use rpm::{
-    BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions,
-    FileOptionsBuilder, PackageBuilder, Scriptlet,
-};
 
+use super::MADE;
 use super::elf;
-use super::keys::{Key, MADE};
+use crate::support::header::{Relation, Relations, sense};
+use crate::support::rpms::{About, File, Package, isa};
 
 /// What is at a path of a package.
 pub enum Content {
@@ -103,92 +101,67 @@ impl Spec {
         format!("{}-{}-{}.{}.rpm", self.name, self.version, self.release, self.arch)
     }
 
-    /// Builds and signs the package; `vendor` is what its header says.
-    pub fn build(&self, compression: CompressionWithLevel, vendor: &str, key: &Key) -> Vec<u8> {
-        let mut builder = PackageBuilder::new(
-            &self.name,
-            &self.version,
-            &self.license,
-            &self.arch,
-            &self.summary,
-        );
-        builder
-            .using_config(BuildConfig::v4().compression(compression).source_date(MADE))
-            .release(self.release.clone())
-            .vendor(vendor)
-            .packager(vendor)
-            .group("Unspecified")
-            .build_host("localhost")
-            .url("https://example.org/")
-            .description(format!("{}, built from Debian's package for tests.", self.summary))
-            .add_changelog_entry(format!("{vendor} - {}", self.evr()), "- Rebuild for tests", MADE);
-        if self.epoch != 0 {
-            builder.epoch(self.epoch);
+    /// The package; `vendor` is what its header says.
+    pub fn package(&self, compressor: &str, vendor: &str) -> Package {
+        let about = About {
+            summary: self.summary.clone(),
+            license: self.license.clone(),
+            vendor: vendor.to_owned(),
+            built: MADE,
+            post: self.post,
+        };
+        let files: Vec<File> = self.entries.iter().map(|entry| self.file(entry)).collect();
+        Package {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            release: self.release.clone(),
+            epoch: (self.epoch != 0).then_some(self.epoch),
+            arch: self.arch.clone(),
+            relations: self.relations(),
+            about: Some(about),
+            ..Package::new(files).compressor(compressor)
         }
-        self.add_entries(&mut builder);
-        self.add_dependencies(&mut builder);
-        if let Some((script, program)) = self.post {
-            builder.post_install_script(Scriptlet::new(script));
-            builder.requires(Dependency::script_post(program));
-        }
-        let package = builder.build_and_sign(key.signer()).unwrap();
-        let mut bytes = Vec::new();
-        package.write(&mut bytes).unwrap();
-        bytes
     }
 
-    fn add_entries(&self, builder: &mut PackageBuilder) {
-        for entry in &self.entries {
-            let options = |builder: FileOptionsBuilder| match entry.role {
-                Role::Plain => builder.permissions(entry.mode),
-                Role::Config => builder.permissions(entry.mode).config().noreplace(),
-                Role::License => builder.permissions(entry.mode).license(),
-                Role::Doc => builder.permissions(entry.mode).doc(),
-            };
-            let path = entry.path.as_str();
-            match &entry.content {
-                Content::File(bytes) => {
-                    builder.with_file_contents(bytes.clone(), options(FileOptions::new(path)))
-                }
-                Content::HardLink(bytes, set) => builder.with_file_contents(
-                    bytes.clone(),
-                    options(FileOptions::new(path)).hardlink(*set),
-                ),
-                Content::Symlink(target) => {
-                    builder.with_symlink(FileOptions::symlink(path, target))
-                }
-                Content::Directory => builder.with_dir_entry(options(FileOptions::dir(path))),
-                Content::Ghost => builder.with_ghost(options(FileOptions::ghost(path))),
+    fn file(&self, entry: &Entry) -> File {
+        let mode = entry.mode;
+        let file = match &entry.content {
+            Content::File(bytes) => File::regular(&entry.path, bytes).mode(0o100_000 | mode),
+            Content::HardLink(bytes, set) => {
+                let is_first =
+                    |it: &Entry| matches!(it.content, Content::HardLink(_, of) if of == *set);
+                let first = self.entries.iter().position(is_first).unwrap();
+                let inode = 1_000_000 + u32::try_from(first).unwrap();
+                File::regular(&entry.path, bytes).mode(0o100_000 | mode).inode(inode)
             }
-            .unwrap();
-        }
+            Content::Symlink(target) => File::symlink(&entry.path, target),
+            Content::Directory => File::directory(&entry.path).mode(0o040_000 | mode),
+            Content::Ghost => File::regular(&entry.path, b"").mode(0o100_000 | mode),
+        };
+        let ghost = if matches!(entry.content, Content::Ghost) { 64 } else { 0 };
+        let role = match entry.role {
+            Role::Plain => 0,
+            Role::Config => 1 | 16,
+            Role::Doc => 2,
+            Role::License => 128,
+        };
+        file.flags(ghost | role)
     }
 
-    fn add_dependencies(&self, builder: &mut PackageBuilder) {
-        // The builder itself adds the package's name, with and without the architecture, and
-        // `config(NAME)`.
+    fn relations(&self) -> Relations {
         let (requires, provides) = self.generated();
-        for name in requires {
-            builder.requires(generated(name, DependencyFlags::FIND_REQUIRES));
-        }
-        for name in provides {
-            builder.provides(generated(name, DependencyFlags::FIND_PROVIDES));
-        }
-        for text in &self.requires {
-            builder.requires(relation(text));
-        }
-        for text in &self.provides {
-            builder.provides(relation(text));
-        }
-        for text in &self.conflicts {
-            builder.conflicts(relation(text));
-        }
-        for text in &self.obsoletes {
-            builder.obsoletes(relation(text));
-        }
-        for text in &self.recommends {
-            builder.recommends(relation(text));
-        }
+        let mut relations = Relations::default()
+            .and("requires", &self.requires)
+            .and("provides", &self.provides)
+            .and("conflicts", &self.conflicts)
+            .and("obsoletes", &self.obsoletes)
+            .and("recommends", &self.recommends);
+        let generated = |name: &String, flags| Relation::parse(name).with(flags);
+        let requires = requires.iter().map(|name| generated(name, sense::FIND_REQUIRES));
+        relations.of("requires").extend(requires);
+        let provides = provides.iter().map(|name| generated(name, sense::FIND_PROVIDES));
+        relations.of("provides").extend(provides);
+        relations
     }
 
     /// Requires and Provides that RPM's generators find in executable files.
@@ -233,42 +206,9 @@ impl Spec {
     }
 }
 
-/// The name that `%{?_isa}` puts in parentheses.
-pub fn isa(arch: &str) -> Option<&'static str> {
-    match arch {
-        "x86_64" => Some("x86-64"),
-        "aarch64" => Some("aarch-64"),
-        "ppc64le" => Some("ppc-64"),
-        "s390x" => Some("s390-64"),
-        "i686" => Some("x86-32"),
-        _ => None,
-    }
-}
-
 /// The ISA name for a tree's architecture.
 pub fn isa_of(arch: Arch) -> &'static str {
     isa(arch.as_str()).unwrap()
-}
-
-fn generated(name: String, flags: DependencyFlags) -> Dependency {
-    Dependency { name, flags, version: String::new() }
-}
-
-/// A relation as a spec file writes it. Rich dependencies, in parentheses, are one name.
-fn relation(text: &str) -> Dependency {
-    if text.starts_with('(') {
-        return Dependency::any(text);
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    match words[..] {
-        [name] => Dependency::any(name),
-        [name, "=", evr] => Dependency::eq(name, evr),
-        [name, "<", evr] => Dependency::less(name, evr),
-        [name, "<=", evr] => Dependency::less_eq(name, evr),
-        [name, ">", evr] => Dependency::greater(name, evr),
-        [name, ">=", evr] => Dependency::greater_eq(name, evr),
-        _ => panic!("{text:?} is not a relation"),
-    }
 }
 
 /// The interpreter that a script names in its first line.

@@ -2,27 +2,21 @@
 //! distribution publishes beside it (signatures, metalinks, mirror lists).
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::path::PathBuf;
 
 use elsewhere::model::Checksum;
-use flate2::{Compression, GzBuilder};
-use rpmrepo_metadata::{
-    ChecksumType, CompressionType, Package, PackageFileOptions, RepomdRecord, RepositoryOptions,
-    RepositoryWriter,
-};
 
-use super::keys::{Key, MADE};
+use super::MADE;
+use crate::support::keys::TestKey;
+use crate::support::metadata::{Listing, Repodata, beside, primary, write};
+use crate::support::rpms::Package;
 
 /// A repository that packages are being added to.
 pub struct RepositoryBuilder {
     root: PathBuf,
     /// Whether packages lie in directories of their initials, as on Rocky's and EPEL's mirrors.
     by_initial: bool,
-    /// Paths relative to `root`.
-    packages: Vec<String>,
+    packages: Vec<(Listing, Package)>,
     /// The text of modules.yaml.
     modules: Option<String>,
 }
@@ -33,15 +27,16 @@ impl RepositoryBuilder {
         Self { root, by_initial, packages: Vec::new(), modules: None }
     }
 
-    /// Adds a package file.
-    pub fn add(&mut self, file_name: &str, bytes: &[u8]) {
+    /// Adds a package under this file name, signed.
+    pub fn add(&mut self, file_name: &str, package: Package, key: &TestKey) {
         let initial = file_name[..1].to_lowercase();
         let location = match self.by_initial {
             true => format!("Packages/{initial}/{file_name}"),
             false => format!("Packages/{file_name}"),
         };
-        write(&self.root.join(&location), bytes);
-        self.packages.push(location);
+        let bytes = package.signed(key);
+        write(&self.root.join(&location), &bytes);
+        self.packages.push((Listing::of(&package, &bytes, location), package));
     }
 
     /// Adds modules.yaml.
@@ -49,34 +44,29 @@ impl RepositoryBuilder {
         self.modules = Some(text);
     }
 
-    /// Writes the metadata, signed by `signer` where the distribution signs it, and returns the
-    /// checksum of `repomd.xml`.
-    pub fn finish(mut self, compression: CompressionType, signer: Option<&Key>) -> Checksum {
-        self.packages.sort();
-        let options = RepositoryOptions::default().compression_type(compression);
-        let mut writer =
-            RepositoryWriter::new_with_options(&self.root, self.packages.len(), options).unwrap();
-        for location in self.packages {
-            let file = self.root.join(&location);
-            let options =
-                PackageFileOptions { location_href: Some(location), ..Default::default() };
-            writer.add_package(&Package::from_file_with_options(file, options).unwrap()).unwrap();
+    /// Writes the metadata, packed so, signed by `signer` where the distribution signs it, and
+    /// returns the checksum of `repomd.xml`.
+    pub fn finish(mut self, compressor: &'static str, signer: Option<&TestKey>) -> Checksum {
+        self.packages.sort_by(|a, b| a.0.location.cmp(&b.0.location));
+        let listings: Vec<Listing> = self.packages.iter().map(|(it, _)| it.clone()).collect();
+        let packages: Vec<(Listing, &Package)> =
+            self.packages.iter().map(|(listing, package)| (listing.clone(), package)).collect();
+        let mut repodata = Repodata::new(MADE.into())
+            .by_digest()
+            .packed(compressor)
+            .with("primary", primary(&listings));
+        for (kind, text) in beside(&packages) {
+            repodata = repodata.with(kind, text);
         }
-        if let Some(text) = &self.modules {
-            let path = Path::new("repodata/modules.yaml.gz");
-            write(&self.root.join(path), &gzip(text.as_bytes()));
-            let record = RepomdRecord::new("modules", path, &self.root, ChecksumType::Sha256);
-            writer.repomd_mut().add_record(record.unwrap());
+        if let Some(text) = self.modules {
+            repodata = repodata.with("modules", text);
         }
-        writer.repomd_mut().set_revision(&MADE.to_string());
-        writer.finish().unwrap();
-        let file = self.root.join("repodata/repomd.xml");
-        let repomd = date(&fs::read_to_string(&file).unwrap());
-        write(&file, repomd.as_bytes());
+        let repomd = repodata.write(&self.root);
         if let Some(key) = signer {
-            write(&file.with_extension("xml.asc"), key.sign(repomd.as_bytes()).as_bytes());
+            let signature = self.root.join("repodata/repomd.xml.asc");
+            write(&signature, &key.sign_detached(&repomd));
         }
-        Checksum::of(repomd.as_bytes())
+        Checksum::of(&repomd)
     }
 }
 
@@ -101,29 +91,4 @@ pub fn metalink(repomd: &Checksum, size: u64, bases: &[String]) -> String {
     }
     text.push_str("</resources>\n</file></files>\n</metalink>\n");
     text
-}
-
-/// Writes a file, with its directories, dated as the mirror is.
-pub fn write(path: &Path, bytes: &[u8]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut file = fs::File::create(path).unwrap();
-    file.write_all(bytes).unwrap();
-    file.set_modified(UNIX_EPOCH + Duration::from_secs(MADE.into())).unwrap();
-}
-
-/// `repomd.xml` with every file dated as the mirror is, so that the same mirror has the same bytes.
-fn date(repomd: &str) -> String {
-    let mut parts = repomd.split("<timestamp>");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        write!(text, "<timestamp>{MADE}{rest}").unwrap();
-    }
-    text
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }

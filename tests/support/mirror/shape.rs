@@ -1,10 +1,8 @@
 //! What distinguishes the releases, vendors and repositories whose shape a mirror takes.
 
 use elsewhere::model::GlibcVersion;
-use rpm::CompressionWithLevel;
-use rpmrepo_metadata::CompressionType;
 
-use super::keys::Key;
+use crate::support::keys::TestKey;
 
 /// A release of Enterprise Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +55,18 @@ impl Release {
         self == Self::El8
     }
 
-    pub fn payload(self) -> CompressionWithLevel {
+    pub fn payload(self) -> &'static str {
         match self {
-            Self::El8 => CompressionWithLevel::Xz(2),
-            Self::El9 | Self::El10 => CompressionWithLevel::Zstd(9),
+            Self::El8 => "xz",
+            Self::El9 | Self::El10 => "zstd",
         }
     }
 
-    pub fn metadata(self, vendor: Vendor) -> CompressionType {
+    pub fn metadata(self, vendor: Vendor) -> &'static str {
         match (vendor, self) {
-            (Vendor::Rocky | Vendor::Alma, _) => CompressionType::Gzip,
-            (Vendor::Epel, Self::El10) => CompressionType::Zstd,
-            (Vendor::Epel, _) => CompressionType::Xz,
+            (Vendor::Rocky | Vendor::Alma, _) => "gzip",
+            (Vendor::Epel, Self::El10) => "zstd",
+            (Vendor::Epel, _) => "xz",
         }
     }
 }
@@ -92,11 +90,17 @@ impl Vendor {
     }
 
     /// The vendor's throwaway key.
-    pub fn key(self) -> Key {
+    pub fn key(self) -> TestKey {
         match self {
-            Self::Rocky => Key::new("Test key in place of Rocky's <rocky@example.org>", 8_101),
-            Self::Alma => Key::new("Test key in place of AlmaLinux's <alma@example.org>", 8_102),
-            Self::Epel => Key::new("Test key in place of EPEL's <epel@example.org>", 8_103),
+            Self::Rocky => {
+                TestKey::of_vendor("Test key in place of Rocky's <rocky@example.org>", 8_101)
+            }
+            Self::Alma => {
+                TestKey::of_vendor("Test key in place of AlmaLinux's <alma@example.org>", 8_102)
+            }
+            Self::Epel => {
+                TestKey::of_vendor("Test key in place of EPEL's <epel@example.org>", 8_103)
+            }
         }
     }
 }

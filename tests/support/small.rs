@@ -1,32 +1,34 @@
 //! A small world for whole runs of the program: a mirror of a few signed packages of shell scripts,
 //! the definitions for it, and prefixes that are looked at from outside. Scripts run on every
 //! architecture, so trees for two of them can be made and tried.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "test support: each program uses a part of it, and a failure here should stop the test"
-)]
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use elsewhere::model::{Arch, Checksum, FileKind, Receipt};
 
-use super::support::keys::TestKey;
-use super::support::rpms::{File, Package};
-use super::support::scratch::Scratch;
+use super::keys::TestKey;
+use super::metadata::{Listing, Repodata};
+use super::rpms::{File, Package};
+use super::{program, world};
 
 /// RPM's flags of a `%config(noreplace)` file.
 const CONFIG: u32 = 1 | 16;
 
 /// A mirror, definitions, a cache.
 pub struct World {
-    pub scratch: Scratch,
-    elsewhere: PathBuf,
+    world: world::World,
     key: TestKey,
+}
+
+impl Deref for World {
+    type Target = world::World;
+
+    fn deref(&self) -> &world::World {
+        &self.world
+    }
 }
 
 /// A package and what it needs.
@@ -81,10 +83,9 @@ pub fn small(name: &str, version: &str, files: Vec<File>, requires: &[&'static s
 }
 
 impl World {
-    /// A world that offers `tool` in version 1. `elsewhere` is the program.
-    pub fn new(name: &str, elsewhere: &Path) -> Self {
-        let key = TestKey::new();
-        let world = Self { scratch: Scratch::new(name), elsewhere: elsewhere.to_owned(), key };
+    /// A world that offers `tool` in version 1.
+    pub fn new(name: &str) -> Self {
+        let world = Self { world: world::World::new(name), key: TestKey::new() };
         world.scratch.write("mirror/small.test/key.asc", world.key.public_file());
         world.define("small", "2.17", 1, "");
         for name in ["tool", "gadget"] {
@@ -101,16 +102,15 @@ impl World {
 
     /// Adds a dist, whose repository lies in `directory` (empty, or ending in `/`) of the mirror.
     pub fn define(&self, name: &str, glibc: &str, level: u8, directory: &str) {
-        let dist = format!(
-            "name = \"{name}\"\ntitle = \"a small dist\"\nglibc = \"{glibc}\"\n\
-             x86_64_level = {level}\n\
-             maintained_until = \"2099-12-31\"\n[[repository]]\nid = \"base\"\n\
-             arches = [\"x86_64\", \"aarch64\", \"ppc64le\", \"s390x\"]\n\
-             base = [\"https://small.test/{directory}$basearch/\"]\n[[repository.key]]\n\
-             fingerprint = \"{}\"\nurl = \"https://small.test/key.asc\"\n",
-            self.key.fingerprint()
-        );
-        self.scratch.write(&format!("repos/dists/{name}.toml"), dist);
+        let base = world::Repository {
+            id: "base",
+            base: format!("https://small.test/{directory}$basearch/"),
+            arches: &Arch::ALL,
+            is_signed: false,
+            keys: vec![(&self.key, "https://small.test/key.asc".to_owned())],
+        };
+        let repositories = vec![base];
+        self.world.define(&world::Dist { name, glibc, x86_64_level: level, repositories });
     }
 
     /// Replaces what the mirror holds, for two architectures. `time` tells the order.
@@ -121,27 +121,15 @@ impl World {
     /// The same, in a directory (empty, or ending in `/`) of the mirror.
     pub fn publish_in(&self, directory: &str, packages: &[Small], time: u64) {
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            let root = format!("mirror/small.test/{directory}{arch}");
-            let _ = fs::remove_dir_all(self.scratch.path().join(&root));
-            let mut entries = String::new();
-            for small in packages {
-                let bytes = small.package.signed(&self.key);
-                entries.push_str(&entry(small, &bytes));
-                self.scratch.write(&format!("{root}/{}", location(small)), bytes);
-            }
-            let primary = format!("<metadata packages=\"1\">{entries}</metadata>");
-            let digest = Checksum::of(primary.as_bytes());
-            let repomd = format!(
-                "<repomd><revision>{time}</revision><data type=\"primary\">\
-                 <checksum type=\"sha256\">{0}</checksum><location href=\"repodata/primary.xml\"/>\
-                 <timestamp>{time}</timestamp><size>{1}</size>\
-                 <open-checksum type=\"sha256\">{0}</open-checksum><open-size>{1}</open-size>\
-                 </data></repomd>",
-                digest.hex(),
-                primary.len()
-            );
-            self.scratch.write(&format!("{root}/repodata/primary.xml"), primary);
-            self.scratch.write(&format!("{root}/repodata/repomd.xml"), repomd);
+            let root = format!("small.test/{directory}{arch}");
+            let _ = fs::remove_dir_all(self.mirror().join(&root));
+            let signed: Vec<_> = packages.iter().map(|it| it.package.signed(&self.key)).collect();
+            let listed: Vec<_> = packages
+                .iter()
+                .zip(&signed)
+                .map(|(small, bytes)| (listing(small, bytes), bytes.as_slice()))
+                .collect();
+            self.world.publish(&root, &listed, Repodata::new(time));
         }
     }
 
@@ -152,20 +140,14 @@ impl World {
         fs::rename(from, to).unwrap();
     }
 
-    /// The program.
-    pub fn program(&self) -> &Path {
-        &self.elsewhere
-    }
-
     /// Where a prefix of this name is.
     pub fn prefix(&self, name: &str) -> PathBuf {
-        // Of examples, the scratch directory is relative.
-        std::path::absolute(self.scratch.path()).unwrap().join(name)
+        self.place(name)
     }
 
     /// The command `elsewhere WORDS`, with the options that find this world, at the end.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.elsewhere);
+        let mut command = program::elsewhere();
         self.complete(&mut command, words);
         command
     }
@@ -194,8 +176,7 @@ impl World {
         if words[0] == "install" && !names_dist {
             command.args(["-d", "small"]);
         }
-        command.env("HOME", path("home")).env_remove("ELSEWHERE_MIRROR");
-        command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_CACHE_HOME");
+        self.enter(command);
     }
 
     /// Runs it in the scratch directory; prefixes are named relative to that.
@@ -337,30 +318,8 @@ pub fn rubbish(prefix: &Path) -> Vec<PathBuf> {
     rubbish
 }
 
-fn location(small: &Small) -> String {
-    format!("{}.rpm", small.package.nevra()).replace(':', "_")
-}
-
-/// The package as `primary.xml` has it.
-fn entry(small: &Small, bytes: &[u8]) -> String {
-    let package = &small.package;
-    let relation = |name: &str| format!("<rpm:entry name=\"{name}\"/>");
-    let requires: String = small.requires.iter().copied().map(relation).collect();
-    let installed: usize = package.files.iter().map(|file| file.data.len()).sum();
-    format!(
-        "<package type=\"rpm\"><name>{name}</name><arch>{}</arch>\
-         <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\
-         <checksum type=\"sha256\" pkgid=\"YES\">{}</checksum>\
-         <size package=\"{}\" installed=\"{installed}\" archive=\"1\"/><location href=\"{}\"/>\
-         <format><rpm:provides><rpm:entry name=\"{name}\" flags=\"EQ\" epoch=\"0\" \
-         ver=\"{version}\" rel=\"{release}\"/></rpm:provides>\
-         <rpm:requires>{requires}</rpm:requires></format></package>",
-        package.arch,
-        Checksum::of(bytes).hex(),
-        bytes.len(),
-        location(small),
-        name = package.name,
-        version = package.version,
-        release = package.release,
-    )
+/// The package as metadata lists it. Its file lies beside the metadata's directory.
+fn listing(small: &Small, bytes: &[u8]) -> Listing {
+    let location = format!("{}.rpm", small.package.nevra()).replace(':', "_");
+    Listing::of(&small.package, bytes, location).and("requires", &small.requires)
 }
