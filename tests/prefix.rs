@@ -73,7 +73,7 @@ fn relative_and_linked_paths_work() {
     let prefix = Prefix::create(&relative).unwrap();
     assert_eq!(prefix.path(), place.join("link"));
     let lock = prefix.lock(false, &Silent::default()).unwrap();
-    install(&prefix, &lock, &[("bin/x", "x")]);
+    install(&lock, &[("bin/x", "x")]);
     assert_eq!(fs::read_to_string(place.join("real/x86_64/bin/x")).unwrap(), "x");
 }
 
@@ -87,7 +87,7 @@ fn nothing_is_written_before_the_lock_and_an_empty_prefix_vanishes() {
     for directory in ["a", "a/b/p", "a/b/p/bin", "a/b/p/.elsewhere"] {
         assert_eq!(mode(&place.join(directory)), 0o755, "{directory}");
     }
-    drop(prefix.stage(&lock, ARCH).unwrap());
+    drop(lock.stage(ARCH).unwrap());
     drop(lock);
     assert!(listing(&place.0).is_empty());
     // What was there before stays.
@@ -126,7 +126,7 @@ fn a_second_run_waits_or_fails() {
 fn what_a_dead_run_wrote_into_the_lock_is_no_trap() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
     drop(lock);
     fs::write(place.join("p/.elsewhere/lock"), "1 anywhere\n").unwrap();
     prefix.lock(false, &Silent::default()).unwrap();
@@ -136,16 +136,16 @@ fn what_a_dead_run_wrote_into_the_lock_is_no_trap() {
 fn a_tree_goes_live_in_one_step() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let first = commit(&prefix, &lock, &[("bin/x", "1")]);
+    let first = commit(&lock, &[("bin/x", "1")]);
     assert_eq!((live(&prefix), prefix.arches().unwrap()), (None, vec![]));
-    assert_eq!(prefix.activate(&lock, &first).unwrap(), None);
+    assert_eq!(lock.activate(&first).unwrap(), None);
     assert_eq!(prefix.arches().unwrap(), [ARCH]);
-    assert!(matches!(prefix.discard(&lock, &first), Err(PrefixError::InUse { .. })));
+    assert!(matches!(lock.discard(&first), Err(PrefixError::InUse { .. })));
     let link = place.join("p/x86_64");
     assert_eq!(fs::read_link(&link).unwrap(), Path::new(".elsewhere/x86_64/1"));
-    let second = commit(&prefix, &lock, &[("bin/x", "2")]);
+    let second = commit(&lock, &[("bin/x", "2")]);
     assert_eq!(fs::read_to_string(link.join("bin/x")).unwrap(), "1");
-    assert_eq!(prefix.activate(&lock, &second).unwrap(), Some(first.clone()));
+    assert_eq!(lock.activate(&second).unwrap(), Some(first.clone()));
     assert_eq!(fs::read_to_string(link.join("bin/x")).unwrap(), "2");
     assert_eq!(prefix.receipt(&first).unwrap(), receipt(&[("bin/x", "1")]));
     let history = prefix.history(ARCH).unwrap();
@@ -163,7 +163,7 @@ fn a_tree_goes_live_in_one_step() {
 fn no_file_holds_the_prefixs_path_and_it_can_be_moved() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[("etc/c", "1")]);
+    install(&lock, &[("etc/c", "1")]);
     drop(lock);
     let needle = place.0.file_name().unwrap().to_str().unwrap();
     for path in listing(&place.join("p")).iter().filter(|path| !path.ends_with('/')) {
@@ -173,7 +173,7 @@ fn no_file_holds_the_prefixs_path_and_it_can_be_moved() {
     fs::rename(place.join("p"), place.join("moved")).unwrap();
     let moved = Prefix::open(&place.join("moved")).unwrap();
     let lock = moved.lock(false, &Silent::default()).unwrap();
-    assert_eq!(install(&moved, &lock, &[("etc/c", "2")]).number, 2);
+    assert_eq!(install(&lock, &[("etc/c", "2")]).number, 2);
     assert_eq!(fs::read_to_string(place.join("moved/x86_64/etc/c")).unwrap(), "2");
 }
 
@@ -181,13 +181,13 @@ fn no_file_holds_the_prefixs_path_and_it_can_be_moved() {
 fn a_failing_swap_is_taken_back() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let first = install(&prefix, &lock, &[("bin/x", "1")]);
-    let second = commit(&prefix, &lock, &[("bin/x", "2")]);
-    let previous = prefix.activate(&lock, &second).unwrap();
-    prefix.deactivate(&lock, &second, previous.as_ref()).unwrap();
+    let first = install(&lock, &[("bin/x", "1")]);
+    let second = commit(&lock, &[("bin/x", "2")]);
+    let previous = lock.activate(&second).unwrap();
+    lock.deactivate(&second, previous.as_ref()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![1]));
     assert_eq!(prefix.history(ARCH).unwrap().len(), 1);
-    prefix.deactivate(&lock, &first, None).unwrap();
+    lock.deactivate(&first, None).unwrap();
     assert_eq!(live(&prefix), None);
     drop(lock);
     assert!(listing(&place.0).is_empty());
@@ -198,18 +198,18 @@ fn numbers_are_not_used_twice() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     for _ in 0..3 {
-        install(&prefix, &lock, &[]);
+        install(&lock, &[]);
     }
-    prefix.roll_back(&lock, ARCH, Some(1)).unwrap();
-    assert_eq!(prefix.prune(&lock, ARCH, 0, true).unwrap().removed, [2, 3]);
-    assert_eq!(install(&prefix, &lock, &[]).number, 4);
+    lock.roll_back(ARCH, Some(1)).unwrap();
+    assert_eq!(lock.prune(ARCH, 0, true).unwrap().removed, [2, 3]);
+    assert_eq!(install(&lock, &[]).number, 4);
 }
 
 #[test]
 fn an_unfinished_tree_is_deleted_whatever_its_modes() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let staging = prefix.stage(&lock, ARCH).unwrap();
+    let staging = lock.stage(ARCH).unwrap();
     assert_eq!(mode(staging.path()), 0o700);
     write(&staging.path().join("a/b/c"), "");
     symlink("/", staging.path().join("a/root")).unwrap();
@@ -225,27 +225,27 @@ fn an_unfinished_tree_is_deleted_whatever_its_modes() {
 fn what_killed_runs_left_is_cleaned() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[("bin/x", "1")]);
+    install(&lock, &[("bin/x", "1")]);
     let before = listing(&place.join("p"));
     // Killed while unpacking, while deleting, and while writing a file.
-    std::mem::forget(prefix.stage(&lock, ARCH).unwrap());
+    std::mem::forget(lock.stage(ARCH).unwrap());
     write(&place.join("p/.elsewhere/trash/x86_64-7.1.1/bin/x"), "");
     write(&place.join("p/.elsewhere/staging/file.1.1"), "");
     // Killed before the swap, and between the history and the swap.
-    commit(&prefix, &lock, &[("bin/x", "2")]);
-    let third = commit(&prefix, &lock, &[("bin/x", "3")]);
-    prefix.activate(&lock, &third).unwrap();
+    commit(&lock, &[("bin/x", "2")]);
+    let third = commit(&lock, &[("bin/x", "3")]);
+    lock.activate(&third).unwrap();
     fs::remove_file(place.join("p/x86_64")).unwrap();
     symlink(".elsewhere/x86_64/1", place.join("p/x86_64")).unwrap();
     let history = place.join("p/.elsewhere/x86_64/history.json");
     let text = fs::read_to_string(&history).unwrap();
     fs::write(&history, text.replacen('{', "{ \"pending\": 3,", 1)).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!(listing(&place.join("p")), before);
     assert_eq!(prefix.history(ARCH).unwrap().len(), 1);
     // Another architecture whose first install was killed.
     fs::create_dir_all(place.join("p/.elsewhere/aarch64/1/bin")).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!(listing(&place.join("p")), before);
 }
 
@@ -253,8 +253,8 @@ fn what_killed_runs_left_is_cleaned() {
 fn a_lost_or_damaged_history_deletes_nothing() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
+    install(&lock, &[]);
     let history = place.join("p/.elsewhere/x86_64/history.json");
     for damage in [None, Some("{"), Some("")] {
         match damage {
@@ -262,10 +262,10 @@ fn a_lost_or_damaged_history_deletes_nothing() {
             Some(text) => fs::write(&history, text).unwrap(),
         }
         let notes = Notes::default();
-        prefix.clean(&lock, &notes).unwrap();
+        lock.clean(&notes).unwrap();
         assert_eq!(notes.0.into_inner().unwrap().len(), usize::from(damage.is_some()));
         assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
-        assert!(prefix.prune(&lock, ARCH, 0, false).unwrap().removed.is_empty());
+        assert!(lock.prune(ARCH, 0, false).unwrap().removed.is_empty());
     }
 }
 
@@ -273,7 +273,7 @@ fn a_lost_or_damaged_history_deletes_nothing() {
 fn a_receipt_that_cannot_be_used_says_why() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let generation = commit(&prefix, &lock, &[]);
+    let generation = commit(&lock, &[]);
     let path = generation.path.join(".elsewhere.json");
     let whole = fs::read_to_string(&path).unwrap();
     for (text, problem) in [
@@ -285,7 +285,7 @@ fn a_receipt_that_cannot_be_used_says_why() {
         fs::write(&path, text).unwrap();
         let error = prefix.receipt(&generation).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
-        assert!(prefix.activate(&lock, &generation).is_err());
+        assert!(lock.activate(&generation).is_err());
         assert_eq!(live(&prefix), None);
     }
 }
@@ -297,26 +297,25 @@ fn launchers_are_written_once_and_foreign_files_stay() {
     let launcher =
         |name: &str, text: &str| (name.to_owned(), format!("#!/bin/sh\n{LAUNCHER_MARKER}{text}\n"));
     let bin = prefix.bin();
-    prefix.write_launchers(&lock, &[launcher("a", "1"), launcher("b", "1")]).unwrap();
+    lock.write_launchers(&[launcher("a", "1"), launcher("b", "1")]).unwrap();
     assert_eq!(mode(&bin.join("a")), 0o755);
     let inode = |name: &str| fs::metadata(bin.join(name)).unwrap().ino();
     let (a, b) = (inode("a"), inode("b"));
-    prefix.write_launchers(&lock, &[launcher("a", "1"), launcher("b", "2")]).unwrap();
+    lock.write_launchers(&[launcher("a", "1"), launcher("b", "2")]).unwrap();
     assert_eq!(inode("a"), a);
     assert_ne!(inode("b"), b);
     write(&bin.join("mine"), "#!/bin/sh\n");
-    let error =
-        prefix.write_launchers(&lock, &[launcher("a", "3"), launcher("mine", "3")]).unwrap_err();
+    let error = lock.write_launchers(&[launcher("a", "3"), launcher("mine", "3")]).unwrap_err();
     assert!(error.to_string().contains("bin/mine is in the way"), "{error}");
     assert_eq!(inode("a"), a);
-    assert!(prefix.write_launchers(&lock, &[launcher("../x", "3")]).is_err());
+    assert!(lock.write_launchers(&[launcher("../x", "3")]).is_err());
     // The script's: a file that runs its own layout, and a link to it.
     write(&bin.join("apptainer"), "#!/bin/bash\nexec $APPTDIR/bin/apptainer \"$@\"\n");
     symlink("apptainer", bin.join("singularity")).unwrap();
     let both = [launcher("apptainer", "1"), launcher("singularity", "1")];
-    prefix.write_launchers(&lock, &both).unwrap();
+    lock.write_launchers(&both).unwrap();
     assert!(fs::symlink_metadata(bin.join("singularity")).unwrap().is_file());
-    prefix.remove_launchers(&lock, &["apptainer"]).unwrap();
+    lock.remove_launchers(&["apptainer"]).unwrap();
     assert_eq!(listing(&bin), ["apptainer", "mine"]);
 }
 
@@ -324,16 +323,16 @@ fn launchers_are_written_once_and_foreign_files_stay() {
 fn removing_an_architecture_leaves_the_other() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[("bin/x", "1")]);
-    let staging = prefix.stage(&lock, Arch::S390x).unwrap();
+    install(&lock, &[("bin/x", "1")]);
+    let staging = lock.stage(Arch::S390x).unwrap();
     let mut other = receipt(&[]);
     other.arch = Arch::S390x;
     staging.write_receipt(&other).unwrap();
-    let other = staging.commit(&lock).unwrap();
-    prefix.activate(&lock, &other).unwrap();
-    prefix.remove(&lock, ARCH, true).unwrap();
+    let other = staging.commit().unwrap();
+    lock.activate(&other).unwrap();
+    lock.remove(ARCH, true).unwrap();
     assert_eq!(prefix.arches().unwrap(), [Arch::S390x]);
-    prefix.remove(&lock, Arch::S390x, true).unwrap();
+    lock.remove(Arch::S390x, true).unwrap();
     drop(lock);
     assert!(listing(&place.0).is_empty());
 }
@@ -352,7 +351,7 @@ fn too_little_space_says_how_much() {
 fn a_prefix_that_cannot_be_written_is_left_alone() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
     drop(lock);
     if !rustix::process::geteuid().is_root() {
         fs::set_permissions(place.join("p"), fs::Permissions::from_mode(0o555)).unwrap();

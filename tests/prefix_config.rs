@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use elsewhere::model::RelPath;
-use elsewhere::prefix::{ConfigReport, Generation, Lock, Prefix};
+use elsewhere::prefix::{ConfigReport, Generation, Locked, Prefix};
 use prefixes::{ARCH, Place, commit, install, listing, mode, write};
 
 fn paths(list: &[RelPath]) -> Vec<&str> {
@@ -17,11 +17,11 @@ fn paths(list: &[RelPath]) -> Vec<&str> {
 }
 
 /// Makes the next generation live, carrying configuration.
-fn update(prefix: &Prefix, lock: &Lock, files: &[(&str, &str)]) -> (Generation, ConfigReport) {
+fn update(lock: &Locked, files: &[(&str, &str)]) -> (Generation, ConfigReport) {
     let from = prefix.live(ARCH).unwrap().unwrap();
-    let to = commit(prefix, lock, files);
-    let report = prefix.carry_config(lock, &from, &to.path).unwrap();
-    prefix.activate(lock, &to).unwrap();
+    let to = commit(lock, files);
+    let report = lock.carry_config(&from, &to.path).unwrap();
+    lock.activate(&to).unwrap();
     (to, report)
 }
 
@@ -46,13 +46,13 @@ fn an_edited_file_is_kept_as_rpm_does() {
     for (before, user, after, expected) in cases {
         let place = Place::new();
         let (prefix, lock) = place.prefix();
-        let live = install(&prefix, &lock, &[("etc/c", before)]);
+        let live = install(&lock, &[("etc/c", before)]);
         match user {
             Some(user) => write(&live.path.join("etc/c"), user),
             None => fs::remove_file(live.path.join("etc/c")).unwrap(),
         }
         let after: Vec<(&str, &str)> = after.map(|after| ("etc/c", after)).into_iter().collect();
-        let (new, report) = update(&prefix, &lock, &after);
+        let (new, report) = update(&lock, &after);
         let mut there = Vec::new();
         for path in listing(&new.path).into_iter().filter(|path| path.starts_with("etc/c")) {
             let text = content(&new, &path);
@@ -71,7 +71,7 @@ fn what_the_user_added_survives() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     let files = [("etc/c", "1"), ("bin/x", "1"), ("share/conf", "1")];
-    let live = install(&prefix, &lock, &files);
+    let live = install(&lock, &files);
     write(&live.path.join("etc/site/secret"), "s");
     fs::set_permissions(live.path.join("etc/site"), fs::Permissions::from_mode(0o700)).unwrap();
     let secret = live.path.join("etc/site/secret");
@@ -81,7 +81,7 @@ fn what_the_user_added_survives() {
     symlink("site/secret", live.path.join("etc/c")).unwrap();
     // Neither configuration nor below `etc`.
     write(&live.path.join("bin/x"), "edited");
-    let (new, report) = update(&prefix, &lock, &files);
+    let (new, report) = update(&lock, &files);
     assert_eq!(paths(&report.added), ["etc/link", "etc/site/secret"]);
     assert_eq!(paths(&report.kept), ["etc/c"]);
     assert_eq!(mode(&new.path.join("etc/site")), 0o700);
@@ -90,13 +90,13 @@ fn what_the_user_added_survives() {
     assert_eq!(content(&new, "etc/c"), "s");
     assert_eq!(content(&new, "bin/x"), "1");
     // And again, through a third generation; `.rpmnew` files are the user's to remove.
-    let (third, report) = update(&prefix, &lock, &[("etc/c", "3")]);
+    let (third, report) = update(&lock, &[("etc/c", "3")]);
     assert_eq!(content(&third, "etc/site/secret"), "s");
     assert_eq!(
         (paths(&report.rpmnew), content(&third, "etc/c.rpmnew")),
         (vec!["etc/c.rpmnew"], "3".into())
     );
-    let (fourth, _) = update(&prefix, &lock, &[("etc/c", "4")]);
+    let (fourth, _) = update(&lock, &[("etc/c", "4")]);
     assert_eq!(content(&fourth, "etc/c.rpmnew"), "4");
     assert_eq!(fs::read_dir(place.join("p/.elsewhere/staging")).unwrap().count(), 0);
 }
@@ -105,12 +105,11 @@ fn what_the_user_added_survives() {
 fn an_added_file_meets_one_of_a_package() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let live = install(&prefix, &lock, &[]);
+    let live = install(&lock, &[]);
     write(&live.path.join("etc/c"), "mine");
     write(&live.path.join("etc/d/e"), "mine");
     write(&live.path.join("etc/f"), "mine");
-    let (new, report) =
-        update(&prefix, &lock, &[("etc/c", "new"), ("etc/d", "file"), ("etc/f/g", "new")]);
+    let (new, report) = update(&lock, &[("etc/c", "new"), ("etc/d", "file"), ("etc/f/g", "new")]);
     assert_eq!(
         (content(&new, "etc/c"), content(&new, "etc/c.rpmnew")),
         ("mine".into(), "new".into())
@@ -125,13 +124,13 @@ fn an_added_file_meets_one_of_a_package() {
 fn nothing_is_written_outside_the_tree() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let live = install(&prefix, &lock, &[]);
+    let live = install(&lock, &[]);
     write(&live.path.join("etc/d/e"), "mine");
-    let new = commit(&prefix, &lock, &[]);
+    let new = commit(&lock, &[]);
     fs::create_dir(place.join("outside")).unwrap();
     fs::create_dir(new.path.join("etc")).unwrap();
     symlink(place.join("outside"), new.path.join("etc/d")).unwrap();
-    assert!(prefix.carry_config(&lock, &live, &new.path).is_err());
+    assert!(lock.carry_config(&live, &new.path).is_err());
     assert!(listing(&place.join("outside")).is_empty());
 }
 
@@ -139,9 +138,9 @@ fn nothing_is_written_outside_the_tree() {
 fn without_a_receipt_every_file_counts_as_the_users() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let live = install(&prefix, &lock, &[("etc/c", "mine, perhaps")]);
+    let live = install(&lock, &[("etc/c", "mine, perhaps")]);
     fs::write(live.path.join(".elsewhere.json"), "{").unwrap();
-    let (new, _) = update(&prefix, &lock, &[("etc/c", "new")]);
+    let (new, _) = update(&lock, &[("etc/c", "new")]);
     assert_eq!(content(&new, "etc/c"), "mine, perhaps");
     assert_eq!(content(&new, "etc/c.rpmnew"), "new");
 }
@@ -151,14 +150,14 @@ fn going_back_brings_that_configuration_and_keeps_later_edits() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     let before = [("etc/a", "a1"), ("etc/b", "b1"), ("etc/c", "c1"), ("etc/d", "d")];
-    let first = install(&prefix, &lock, &before);
+    let first = install(&lock, &before);
     write(&first.path.join("etc/a"), "a mine");
     let after = [("etc/a", "a2"), ("etc/b", "b2"), ("etc/c", "c2"), ("etc/d", "d")];
-    let (second, _) = update(&prefix, &lock, &after);
+    let (second, _) = update(&lock, &after);
     write(&second.path.join("etc/c"), "c later");
     write(&second.path.join("etc/d"), "d later");
     write(&second.path.join("etc/new"), "new later");
-    let back = prefix.roll_back(&lock, ARCH, None).unwrap();
+    let back = lock.roll_back(ARCH, None).unwrap();
     assert_eq!((back.from, back.to), (second, first.clone()));
     // As it was …
     assert_eq!(content(&first, "etc/a"), "a mine");
@@ -171,6 +170,6 @@ fn going_back_brings_that_configuration_and_keeps_later_edits() {
     assert_eq!(paths(&back.config.kept), ["etc/c", "etc/d"]);
     assert_eq!(paths(&back.config.added), ["etc/new"]);
     // And forth again: nothing was changed since, so nothing is carried.
-    let forth = prefix.roll_back(&lock, ARCH, Some(2)).unwrap();
+    let forth = lock.roll_back(ARCH, Some(2)).unwrap();
     assert_eq!(forth.config, ConfigReport::default());
 }

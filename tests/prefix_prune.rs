@@ -33,20 +33,20 @@ fn the_newest_old_ones_and_last_weeks_are_spared() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     for _ in 0..3 {
-        install(&prefix, &lock, &[]);
+        install(&lock, &[]);
     }
     age(&place, WEEK + 60);
-    install(&prefix, &lock, &[]);
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
+    install(&lock, &[]);
     // 3 and 4 were live until now; 1 and 2 not for a week.
-    let pruned = prefix.prune(&lock, ARCH, 3, false).unwrap();
+    let pruned = lock.prune(ARCH, 3, false).unwrap();
     assert_eq!((pruned.removed, pruned.spared), (vec![1], vec![]));
-    let pruned = prefix.prune(&lock, ARCH, 0, false).unwrap();
+    let pruned = lock.prune(ARCH, 0, false).unwrap();
     assert_eq!(pruned.removed, [2]);
     let spared: Vec<u32> = pruned.spared.iter().map(|(number, _)| *number).collect();
     assert_eq!(spared, [3, 4]);
     assert!(pruned.spared[0].1.contains("seven days"));
-    assert_eq!(prefix.prune(&lock, ARCH, 0, true).unwrap().removed, [3, 4]);
+    assert_eq!(lock.prune(ARCH, 0, true).unwrap().removed, [3, 4]);
     assert_eq!((live(&prefix), numbers(&prefix)), (Some(5), vec![5]));
 }
 
@@ -54,7 +54,7 @@ fn the_newest_old_ones_and_last_weeks_are_spared() {
 fn what_runs_is_spared() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let first = install(&prefix, &lock, &[]);
+    let first = install(&lock, &[]);
     // This program itself: one of the machine's may be many in one, or look for its parts elsewhere.
     fs::hard_link(std::env::current_exe().unwrap(), first.path.join("sleep")).unwrap();
     let mut running = Command::new(place.join("p/x86_64/sleep"))
@@ -63,14 +63,14 @@ fn what_runs_is_spared() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
     age(&place, WEEK + 60);
-    let pruned = prefix.prune(&lock, ARCH, 0, false).unwrap();
+    let pruned = lock.prune(ARCH, 0, false).unwrap();
     let expected = format!("in use by process {} (sleep)", running.id());
     assert_eq!(pruned.spared, [(1, expected)]);
     running.kill().unwrap();
     running.wait().unwrap();
-    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().removed, [1]);
+    assert_eq!(lock.prune(ARCH, 0, false).unwrap().removed, [1]);
 }
 
 /// Not a test of its own: what runs from a tree.
@@ -84,17 +84,17 @@ fn run_for_a_minute() {
 fn what_is_removed_goes_out_of_use_at_once_and_off_the_disk_later() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    install(&prefix, &lock, &[]);
-    let removed = prefix.remove(&lock, ARCH, false).unwrap();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    let removed = lock.remove(ARCH, false).unwrap();
     let recently = |number| (number, "it was live in the last seven days".to_owned());
     assert_eq!(removed.spared, [recently(1), recently(2)]);
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
     // A later run does not mistake them for what a killed one left.
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!(numbers(&prefix), [1, 2]);
-    assert_eq!(prefix.prune(&lock, ARCH, 2, false).unwrap().spared.len(), 2);
-    assert_eq!(prefix.prune(&lock, ARCH, 2, true).unwrap().removed, [1, 2]);
+    assert_eq!(lock.prune(ARCH, 2, false).unwrap().spared.len(), 2);
+    assert_eq!(lock.prune(ARCH, 2, true).unwrap().removed, [1, 2]);
     drop(lock);
     assert!(!place.join("p").exists());
 }
@@ -104,15 +104,15 @@ fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
     for dangling in [false, true] {
         let place = Place::new();
         let (prefix, lock) = place.prefix();
-        install(&prefix, &lock, &[]);
-        install(&prefix, &lock, &[]);
+        install(&lock, &[]);
+        install(&lock, &[]);
         fs::remove_file(place.join("p/x86_64")).unwrap();
         if dangling {
             std::os::unix::fs::symlink(".elsewhere/x86_64/99", place.join("p/x86_64")).unwrap();
         }
         assert_eq!(prefix.lost(ARCH).unwrap().unwrap().number, 2);
         for _ in 0..3 {
-            prefix.clean(&lock, &Silent::default()).unwrap();
+            lock.clean(&Silent::default()).unwrap();
             assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
         }
         assert_eq!(prefix.lost(ARCH).unwrap(), None);
@@ -123,32 +123,32 @@ fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
 fn a_link_that_was_turned_by_hand_or_lost_with_the_history_deletes_nothing() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
+    install(&lock, &[]);
     let link = place.join("p/x86_64");
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(".elsewhere/x86_64/1", &link).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![1, 2]));
     fs::remove_file(&link).unwrap();
     fs::remove_file(place.join("p/.elsewhere/x86_64/history.json")).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
-    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().spared.len(), 2);
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!(lock.prune(ARCH, 0, false).unwrap().spared.len(), 2);
 }
 
 #[test]
 fn what_was_removed_stays_so_when_the_next_install_fails() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    prefix.remove(&lock, ARCH, false).unwrap();
-    let failed = install(&prefix, &lock, &[]);
-    prefix.deactivate(&lock, &failed, None).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    install(&lock, &[]);
+    lock.remove(ARCH, false).unwrap();
+    let failed = install(&lock, &[]);
+    lock.deactivate(&failed, None).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
     // Nor does a killed one bring it back.
     let history = place.join("p/.elsewhere/x86_64/history.json");
-    commit(&prefix, &lock, &[]);
+    commit(&lock, &[]);
     let text = fs::read_to_string(&history).unwrap();
     assert!(text.contains("removed_at"), "{text}");
     let (head, tail) = text.split_once("\"activations\": [").unwrap();
@@ -158,17 +158,17 @@ fn what_was_removed_stays_so_when_the_next_install_fails() {
         tail.replacen("]", ", {\"generation\": 3, \"at\": 1}]", 1)
     );
     fs::write(&history, text).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
     // A run that is killed before it links its first tree leaves nothing that seems lost.
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
+    install(&lock, &[]);
     fs::remove_file(place.join("p/x86_64")).unwrap();
     let history = place.join("p/.elsewhere/x86_64/history.json");
     let text = fs::read_to_string(&history).unwrap();
     fs::write(&history, text.replacen('{', "{ \"pending\": 1,", 1)).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![]));
 }
 
@@ -176,13 +176,13 @@ fn what_was_removed_stays_so_when_the_next_install_fails() {
 fn what_was_removed_outlives_a_damaged_history() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    install(&prefix, &lock, &[]);
-    prefix.remove(&lock, ARCH, false).unwrap();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    lock.remove(ARCH, false).unwrap();
     fs::write(place.join("p/.elsewhere/x86_64/history.json"), "{").unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
-    assert_eq!(prefix.prune(&lock, ARCH, 0, false).unwrap().spared.len(), 2);
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!(lock.prune(ARCH, 0, false).unwrap().spared.len(), 2);
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
 }
 
@@ -190,11 +190,11 @@ fn what_was_removed_outlives_a_damaged_history() {
 fn installing_after_removing_counts_on() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    install(&prefix, &lock, &[]);
-    prefix.remove(&lock, ARCH, false).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
-    install(&prefix, &lock, &[]);
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    install(&lock, &[]);
+    lock.remove(ARCH, false).unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    install(&lock, &[]);
+    lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
 }
 
@@ -204,12 +204,12 @@ fn pins_are_kept_with_the_prefix() {
     let (prefix, lock) = place.prefix();
     assert!(prefix.pins().unwrap().is_empty());
     let pins = elsewhere::model::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
-    prefix.set_pins(&lock, &pins).unwrap();
+    lock.set_pins(&pins).unwrap();
     assert_eq!(prefix.pins().unwrap(), pins);
     fs::write(place.join("p/.elsewhere/pins.toml"), "format = 1\n[runtimes]\ncrun = 2\n").unwrap();
     let error = prefix.pins().unwrap_err();
     assert!(error.to_string().contains("pins.toml makes no sense: "), "{error}");
-    prefix.set_pins(&lock, &Default::default()).unwrap();
+    lock.set_pins(&Default::default()).unwrap();
     assert!(!place.join("p/.elsewhere/pins.toml").exists());
 }
 
@@ -217,20 +217,20 @@ fn pins_are_kept_with_the_prefix() {
 fn going_back_goes_to_what_was_live_before() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
-    let error = prefix.roll_back(&lock, ARCH, None).unwrap_err();
+    let error = lock.roll_back(ARCH, None).unwrap_err();
     assert!(matches!(error, PrefixError::NoGeneration { .. }));
     for _ in 0..3 {
-        install(&prefix, &lock, &[]);
+        install(&lock, &[]);
     }
-    assert_eq!(prefix.roll_back(&lock, ARCH, Some(1)).unwrap().to.number, 1);
-    assert_eq!(prefix.roll_back(&lock, ARCH, None).unwrap().to.number, 3);
+    assert_eq!(lock.roll_back(ARCH, Some(1)).unwrap().to.number, 1);
+    assert_eq!(lock.roll_back(ARCH, None).unwrap().to.number, 3);
     for number in [3, 9] {
-        let error = prefix.roll_back(&lock, ARCH, Some(number)).unwrap_err();
+        let error = lock.roll_back(ARCH, Some(number)).unwrap_err();
         assert_eq!(error.to_string(), format!("there is no generation {number} of x86_64"));
     }
     // A tree that lost its receipt is not whole.
     fs::remove_file(place.join("p/.elsewhere/x86_64/2").join(RECEIPT_NAME)).unwrap();
-    assert!(prefix.roll_back(&lock, ARCH, Some(2)).is_err());
+    assert!(lock.roll_back(ARCH, Some(2)).is_err());
     assert_eq!(live(&prefix), Some(3));
 }
 
@@ -245,15 +245,15 @@ fn change_a_prefix_for_ever() {
     let prefix = Prefix::create(Path::new(&std::env::var_os(WHERE).unwrap())).unwrap();
     loop {
         let lock = prefix.lock(false, &Silent::default()).unwrap();
-        prefix.clean(&lock, &Silent::default()).unwrap();
+        lock.clean(&Silent::default()).unwrap();
         for content in ["1", "2", "3"] {
-            install(&prefix, &lock, &[("bin/a", content), ("bin/b", content), ("etc/c", content)]);
+            install(&lock, &[("bin/a", content), ("bin/b", content), ("etc/c", content)]);
         }
-        prefix.roll_back(&lock, ARCH, None).unwrap();
-        prefix.prune(&lock, ARCH, 1, true).unwrap();
-        let failed = commit(&prefix, &lock, &[("bin/a", "4"), ("bin/b", "4"), ("etc/c", "4")]);
-        let previous = prefix.activate(&lock, &failed).unwrap();
-        prefix.deactivate(&lock, &failed, previous.as_ref()).unwrap();
+        lock.roll_back(ARCH, None).unwrap();
+        lock.prune(ARCH, 1, true).unwrap();
+        let failed = commit(&lock, &[("bin/a", "4"), ("bin/b", "4"), ("etc/c", "4")]);
+        let previous = lock.activate(&failed).unwrap();
+        lock.deactivate(&failed, previous.as_ref()).unwrap();
     }
 }
 
@@ -288,7 +288,7 @@ fn a_killed_run_leaves_a_whole_prefix() {
     assert!(was_live);
     let prefix = Prefix::create(&root).unwrap();
     let lock = prefix.lock(false, &Silent::default()).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     let known = prefix.history(ARCH).unwrap();
     assert_eq!(known.last().map(|last| last.generation), live(&prefix));
     for room in ["staging", "trash"] {

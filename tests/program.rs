@@ -28,17 +28,17 @@ fn it_is_kept_and_started_wherever_the_prefix_is() {
     let program = place.join("elsewhere");
     write(&program, PROGRAM);
     for arch in Arch::ALL {
-        prefix.keep_program(&lock, arch, &program, launcher::own).unwrap();
+        lock.keep_program(arch, &program, launcher::own).unwrap();
     }
     let kept = prefix.path().join(".elsewhere/program/s390x/elsewhere");
     assert_eq!((mode(&kept), mode(&prefix.bin().join("elsewhere"))), (0o755, 0o755));
     let before = fs::metadata(&kept).unwrap().ino();
-    prefix.keep_program(&lock, Arch::S390x, &program, launcher::own).unwrap();
+    lock.keep_program(Arch::S390x, &program, launcher::own).unwrap();
     assert_eq!(fs::metadata(&kept).unwrap().ino(), before, "what is right is not touched");
     write(&program, "#!/bin/sh\n");
-    prefix.keep_program(&lock, Arch::S390x, &program, launcher::own).unwrap();
+    lock.keep_program(Arch::S390x, &program, launcher::own).unwrap();
     assert_ne!(fs::metadata(&kept).unwrap().ino(), before);
-    install(&prefix, &lock, &[("bin/x", "")]);
+    install(&lock, &[("bin/x", "")]);
     drop(lock);
     let moved = place.join("moved there");
     fs::rename(prefix.path(), &moved).unwrap();
@@ -53,9 +53,9 @@ fn its_launcher_stays_when_others_go_and_says_what_is_missing() {
     let (prefix, lock) = place.prefix();
     let program = place.join("elsewhere");
     write(&program, PROGRAM);
-    prefix.keep_program(&lock, Arch::X86_64, &program, launcher::own).unwrap();
-    prefix.remove_launchers(&lock, &[]).unwrap();
-    prefix.clean(&lock, &Silent::default()).unwrap();
+    lock.keep_program(Arch::X86_64, &program, launcher::own).unwrap();
+    lock.remove_launchers(&[]).unwrap();
+    lock.clean(&Silent::default()).unwrap();
     assert!(prefix.bin().join("elsewhere").exists());
     fs::remove_dir_all(prefix.path().join(".elsewhere/program")).unwrap();
     let output = run(&prefix.bin().join("elsewhere"));
@@ -69,12 +69,12 @@ fn it_goes_with_the_last_tree() {
     let (prefix, lock) = place.prefix();
     let program = place.join("elsewhere");
     write(&program, PROGRAM);
-    install(&prefix, &lock, &[("bin/x", "")]);
-    prefix.keep_program(&lock, ARCH, &program, launcher::own).unwrap();
+    install(&lock, &[("bin/x", "")]);
+    lock.keep_program(ARCH, &program, launcher::own).unwrap();
     drop(lock);
     assert!(prefix.bin().join("elsewhere").exists());
     let lock = prefix.lock(true, &Silent::default()).unwrap();
-    prefix.remove(&lock, ARCH, true).unwrap();
+    lock.remove(ARCH, true).unwrap();
     drop(lock);
     assert!(!prefix.bin().exists() && !prefix.path().join(".elsewhere").exists());
 }
@@ -86,9 +86,9 @@ fn a_file_of_that_name_that_is_not_ours_stays() {
     let program = place.join("elsewhere");
     write(&program, PROGRAM);
     write(&prefix.bin().join("elsewhere"), "mine");
-    let kept = prefix.keep_program(&lock, Arch::X86_64, &program, launcher::own);
+    let kept = lock.keep_program(Arch::X86_64, &program, launcher::own);
     assert!(matches!(kept, Err(PrefixError::Foreign { .. })));
-    let missing = prefix.keep_program(&lock, Arch::X86_64, &place.join("no"), launcher::own);
+    let missing = lock.keep_program(Arch::X86_64, &place.join("no"), launcher::own);
     assert!(missing.is_err());
     assert_eq!(fs::read(prefix.bin().join("elsewhere")).unwrap(), b"mine");
 }

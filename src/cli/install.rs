@@ -239,7 +239,7 @@ fn install_parts(
     options: Options<'_>,
     terminal: &Terminal,
 ) -> Result<Installed, Error> {
-    prefix.take_members(&prefix.lock(options.wait, terminal)?)?;
+    prefix.lock(options.wait, terminal)?.take_members()?;
     let mut installed = Installed::default();
     let mut each = || -> Result<(), Error> {
         for part in parts {
@@ -254,13 +254,13 @@ fn install_parts(
     let pins = parts::pins(prefix)?;
     for (_, member) in prefix.members()? {
         if member.pins()? != pins {
-            member.set_pins(&member.lock(options.wait, terminal)?, &pins)?;
+            member.lock(options.wait, terminal)?.set_pins(&pins)?;
         }
     }
     outcome?;
     if let Some((arch, program)) = options.program {
-        let lock = prefix.lock(options.wait, terminal)?;
-        prefix.keep_program(&lock, arch, program, launcher::own)?;
+        let prefix = prefix.lock(options.wait, terminal)?;
+        prefix.keep_program(arch, program, launcher::own)?;
     }
     Ok(installed)
 }

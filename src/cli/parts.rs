@@ -190,7 +190,7 @@ pub(super) fn for_dist<'a>(context: Context<'a>, dist: &Dist) -> Context<'a> {
 /// When the prefix cannot be locked.
 pub(super) fn drop_empty(prefix: &Prefix, wait: bool, terminal: &Terminal) -> Result<(), Error> {
     if prefix.takes_members() {
-        prefix.drop_empty_members(&prefix.lock(wait, terminal)?);
+        prefix.lock(wait, terminal)?.drop_empty_members();
     }
     Ok(())
 }

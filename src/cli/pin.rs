@@ -73,10 +73,10 @@ impl Pin {
         let version = version.map_or_else(|| installed(&prefix, name, terminal), Ok)?;
         let mut pins = Pins::new();
         for part in parts::all(&prefix)? {
-            let lock = part.lock(self.turn.waits(), terminal)?;
+            let part = part.lock(self.turn.waits(), terminal)?;
             pins = part.pins()?;
             pins.insert(name.to_owned(), version.clone());
-            part.set_pins(&lock, &pins)?;
+            part.set_pins(&pins)?;
         }
         if self.output.json {
             terminal.output_json(&json!({ "pins": pins }));
@@ -111,11 +111,11 @@ impl Unpin {
         let prefix = Prefix::open(&host.absolute(&self.prefix))?;
         let (mut pins, mut was_pinned) = (Pins::new(), false);
         for part in parts::whole_and_members(&prefix)? {
-            let lock = part.lock(self.turn.waits(), terminal)?;
+            let part = part.lock(self.turn.waits(), terminal)?;
             pins = part.pins()?;
             if pins.remove(&self.runtime).is_some() {
                 was_pinned = true;
-                part.set_pins(&lock, &pins)?;
+                part.set_pins(&pins)?;
             }
         }
         if self.output.json {

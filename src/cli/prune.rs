@@ -65,11 +65,11 @@ impl Prune {
         all: &mut Vec<Value>,
         terminal: &Terminal,
     ) -> Result<(), Error> {
-        let lock = prefix.lock(self.turn.waits(), terminal)?;
-        prefix.clean(&lock, terminal)?;
+        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
+        prefix.clean(terminal)?;
         for arch in Arch::ALL {
             let place = label(prefix, arch);
-            let pruned = prefix.prune(&lock, arch, self.keep, self.force)?;
+            let pruned = prefix.prune(arch, self.keep, self.force)?;
             if !self.output.json {
                 for number in &pruned.removed {
                     terminal.line(format_args!("{place}: generation {number} deleted"));

@@ -117,10 +117,10 @@ impl Remove {
         for part in parts::whole_and_members(prefix)? {
             let pins = part.pins()?;
             if pins.keys().any(|name| is_over(name)) {
-                let lock = part.lock(self.turn.waits(), terminal)?;
+                let part = part.lock(self.turn.waits(), terminal)?;
                 let mut pins = part.pins()?;
                 pins.retain(|name, _| !is_over(name));
-                part.set_pins(&lock, &pins)?;
+                part.set_pins(&pins)?;
             }
         }
         Ok(())
@@ -160,9 +160,9 @@ impl Remove {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let catalog = self.sources.settings(host)?.catalog;
-        let lock = prefix.lock(self.turn.waits(), terminal)?;
-        prefix.clean(&lock, terminal)?;
-        lifecycle::remove(&catalog, prefix, &lock, &[], false, terminal)?;
+        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
+        prefix.clean(terminal)?;
+        lifecycle::remove(&catalog, prefix, &[], false, terminal)?;
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Remove {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         let catalog = self.sources.settings(host)?.catalog;
-        let lock = prefix.lock(self.turn.waits(), terminal)?;
+        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
         let arches: Vec<Arch> = arches
             .iter()
             .copied()
@@ -187,7 +187,7 @@ impl Remove {
                 None => "nothing is installed: nothing to do".to_owned(),
             });
         }
-        let removed = lifecycle::remove(&catalog, prefix, &lock, &arches, self.force, terminal)?;
+        let removed = lifecycle::remove(&catalog, prefix, &arches, self.force, terminal)?;
         for arch in &removed {
             entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
             terminal.line(self.tell(arch, prefix));

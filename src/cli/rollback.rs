@@ -86,11 +86,11 @@ impl Rollback {
                 "each architecture counts its own generations: name one with --arch".to_owned(),
             ));
         }
-        let lock = part.lock(self.turn.waits(), terminal)?;
-        part.clean(&lock, terminal)?;
+        let part = &part.lock(self.turn.waits(), terminal)?;
+        part.clean(terminal)?;
         let arches: Vec<Arch> = self.arch.into_iter().collect();
         let way = (self.to, !self.no_verify);
-        let done = match lifecycle::roll_back(catalog, part, &lock, &arches, way, terminal) {
+        let done = match lifecycle::roll_back(catalog, part, &arches, way, terminal) {
             Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
                 terminal.note(format!("{}: {error}: it stays as it is", part.place()));
                 return Ok(());

@@ -15,7 +15,7 @@ use crate::making::{self, Judge, Making, Rules};
 use crate::metadata::Keys;
 use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan, UnfitPath};
 use crate::planning::{Present, definitions};
-use crate::prefix::{ConfigReport, Generation, Lock, Prefix, PrefixError, Staging};
+use crate::prefix::{ConfigReport, Generation, Locked, Prefix, PrefixError, Staging};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
@@ -105,8 +105,8 @@ fn execute(
     options: Options<'_>,
 ) -> Result<Installed, Error> {
     check_path(context, plan, prefix)?;
-    let lock = prefix.lock(options.wait, context.reporter)?;
-    prefix.clean(&lock, context.reporter)?;
+    let prefix = &prefix.lock(options.wait, context.reporter)?;
+    prefix.clean(context.reporter)?;
     check_present(present, prefix)?;
     commands::check(context, plan, prefix)?;
     let mut trees = Vec::new();
@@ -120,19 +120,18 @@ fn execute(
         }
     }
     let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
-    let judge = judge(context, options.subject, &wanted, (prefix, &lock))?;
-    let (stagings, receipts) =
-        match make(context, keys, (rules, &judge), prefix, &lock, &wanted, true) {
-            Err(Error::Relocate(RelocateError::Stale { path })) => {
-                let reason = format!("{path} changes with its surroundings: nothing is taken over");
-                context.reporter.detail(reason);
-                make(context, keys, (rules, &judge), prefix, &lock, &wanted, false)?
-            }
-            outcome => outcome?,
-        };
-    let launchers = go_live(context, &judge, (prefix, &lock), stagings, &receipts, &mut trees)?;
+    let judge = judge(context, options.subject, &wanted, prefix)?;
+    let (stagings, receipts) = match make(context, keys, (rules, &judge), prefix, &wanted, true) {
+        Err(Error::Relocate(RelocateError::Stale { path })) => {
+            let reason = format!("{path} changes with its surroundings: nothing is taken over");
+            context.reporter.detail(reason);
+            make(context, keys, (rules, &judge), prefix, &wanted, false)?
+        }
+        outcome => outcome?,
+    };
+    let launchers = go_live(context, &judge, prefix, stagings, &receipts, &mut trees)?;
     if let Some((arch, program)) = options.program {
-        prefix.keep_program(&lock, arch, program, launcher::own)?;
+        prefix.keep_program(arch, program, launcher::own)?;
     }
     trees.sort_by_key(|tree| tree.arch);
     let suggestion = suggestion(context, plan, &launchers)?;
@@ -144,9 +143,9 @@ fn judge<'a>(
     context: Context<'a>,
     subject: Option<&'a Arc<Subject>>,
     trees: &[&TreePlan],
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
 ) -> Result<Judge<'a>, Error> {
-    let scratch = trees.first().map(|tree| prefix.scratch(lock, tree.arch)).transpose()?;
+    let scratch = trees.first().map(|tree| prefix.scratch(tree.arch)).transpose()?;
     let place = scratch.as_ref().map_or(prefix.path(), |scratch| scratch.path());
     Judge::new(context, subject, trees, place).map_err(|error| match error {
         Error::Smoke(SmokeError::NoExec { source, .. }) => {
@@ -218,21 +217,20 @@ pub(super) fn explain_space(prefix: &Prefix, error: Error) -> Error {
 }
 
 /// Trees that are whole but not live, with their receipts.
-type Made = (Vec<Staging>, Vec<Receipt>);
+type Made<'l> = (Vec<Staging<'l>>, Vec<Receipt>);
 
 /// Makes the trees; with `keep`, takes over from the live ones what stays the same.
-fn make(
+fn make<'l>(
     context: Context<'_>,
     keys: &Keys<'_>,
     (rules, judge): (Rules, &Judge<'_>),
-    prefix: &Prefix,
-    lock: &Lock,
+    prefix: &'l Locked,
     wanted: &[&TreePlan],
     keep: bool,
-) -> Result<Made, Error> {
+) -> Result<Made<'l>, Error> {
     let mut stagings = Vec::new();
     for tree in wanted {
-        let mut staging = prefix.stage(lock, tree.arch)?;
+        let mut staging = prefix.stage(tree.arch)?;
         if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
             && let Some(receipt) = prefix.whole_receipt(&live)?
         {
@@ -253,8 +251,8 @@ fn make(
         making::fill(context, keys, rules, &makings)?;
     }
     let receipts = thread::scope(|scope| {
-        let finish = |(making, staging): (_, &Staging)| {
-            let scratch = prefix.scratch(lock, staging.arch())?;
+        let finish = |(making, staging): (_, &Staging<'_>)| {
+            let scratch = prefix.scratch(staging.arch())?;
             finish(context, keys, (rules, judge), (making, staging), scratch.path())
         };
         let spawn = |pair| threads::spawn(scope, move || finish(pair));
@@ -284,22 +282,22 @@ fn finish(
 fn go_live(
     context: Context<'_>,
     judge: &Judge<'_>,
-    (prefix, lock): (&Prefix, &Lock),
-    stagings: Vec<Staging>,
+    prefix: &Locked,
+    stagings: Vec<Staging<'_>>,
     receipts: &[Receipt],
     trees: &mut Vec<InstalledTree>,
 ) -> Result<Vec<String>, Error> {
     let mut generations = Vec::new();
     for staging in stagings {
-        generations.push(staging.commit(lock)?);
+        generations.push(staging.commit()?);
     }
     let live = launchers::live(prefix)?;
     let all = live.iter().chain(receipts);
-    let written = launchers::write(context.catalog, prefix, lock, all, context.reporter);
+    let written = launchers::write(context.catalog, prefix, all, context.reporter);
     let swapped = written.and_then(|()| {
         let pairs = generations.iter().zip(receipts);
         pairs.into_iter().try_for_each(|(generation, receipt)| {
-            swap_in(context, judge, (prefix, lock), generation, receipt)?;
+            swap_in(context, judge, prefix, generation, receipt)?;
             trees.push(summary(context, receipt, generation.number, false));
             Ok(())
         })
@@ -307,29 +305,29 @@ fn go_live(
     if let Err(error) = swapped {
         for generation in &generations {
             // Refused for what is live. What else fails is the next run's.
-            let _ = prefix.discard(lock, generation);
+            let _ = prefix.discard(generation);
         }
-        let _ = launchers::tidy(context.catalog, prefix, lock, context.reporter);
+        let _ = launchers::tidy(context.catalog, prefix, context.reporter);
         return Err(error);
     }
-    launchers::tidy(context.catalog, prefix, lock, context.reporter)
+    launchers::tidy(context.catalog, prefix, context.reporter)
 }
 
 /// Makes one generation live, with the user's configuration, unless its launchers do not work.
 fn swap_in(
     context: Context<'_>,
     judge: &Judge<'_>,
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
     let before = prefix.live(receipt.arch)?;
     if let Some(live) = &before {
-        tell_config(context.reporter, prefix.carry_config(lock, live, &generation.path)?);
+        tell_config(context.reporter, prefix.carry_config(live, &generation.path)?);
     }
-    prefix.activate(lock, generation)?;
-    try_launchers(context, judge, (prefix, lock), generation, receipt).or_else(|error| {
-        prefix.deactivate(lock, generation, before.as_ref())?;
+    prefix.activate(generation)?;
+    try_launchers(context, judge, prefix, generation, receipt).or_else(|error| {
+        prefix.deactivate(generation, before.as_ref())?;
         Err(error)
     })
 }
@@ -338,7 +336,7 @@ fn swap_in(
 fn try_launchers(
     context: Context<'_>,
     judge: &Judge<'_>,
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     generation: &Generation,
     receipt: &Receipt,
 ) -> Result<(), Error> {
@@ -351,7 +349,7 @@ fn try_launchers(
     for runtime in &receipt.runtimes {
         runtimes.push((context.catalog.runtime(&runtime.name)?, runtime.version.as_str()));
     }
-    let scratch = prefix.scratch(lock, receipt.arch)?;
+    let scratch = prefix.scratch(receipt.arch)?;
     let trial = Trial {
         tree: &generation.path,
         arch: receipt.arch,

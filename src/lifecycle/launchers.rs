@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::launcher::{self, Tree};
 use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
 use crate::planning::definitions::made_with;
-use crate::prefix::{Lock, Prefix, PrefixError};
+use crate::prefix::{Locked, Prefix, PrefixError};
 use crate::report::Reporter;
 
 /// The receipts of what is live, but those that are damaged: [`has_unknown`] tells.
@@ -100,13 +100,12 @@ pub(super) fn texts<'a>(
 /// told, where a member's receipt is damaged: nobody knows what they must choose from.
 pub(super) fn write<'a>(
     catalog: &Catalog,
-    prefix: &Prefix,
-    lock: &Lock,
+    prefix: &Locked,
     receipts: impl Iterator<Item = &'a Receipt>,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
     if let Some(texts) = unless_damaged(texts(catalog, prefix, receipts), reporter)? {
-        prefix.write_launchers(lock, &texts)?;
+        prefix.write_launchers(&texts)?;
     }
     Ok(())
 }
@@ -146,8 +145,7 @@ fn trees(parts: &[Part], runtime: &str, command: &Command) -> Vec<Tree> {
 /// the whole prefix, where `prefix` is a part of one, follow.
 pub(super) fn tidy(
     catalog: &Catalog,
-    prefix: &Prefix,
-    lock: &Lock,
+    prefix: &Locked,
     reporter: &dyn Reporter,
 ) -> Result<Vec<String>, Error> {
     let known = unless_damaged(texts(catalog, prefix, live(prefix)?.iter()), reporter);
@@ -160,10 +158,10 @@ pub(super) fn tidy(
             let texts = known?;
             if let Some(texts) = &texts {
                 let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
-                prefix.remove_launchers(lock, &keep)?;
+                prefix.remove_launchers(&keep)?;
                 // Of several dists, what they choose from may have changed; and after a way back, what
                 // the older tree was made with counts again.
-                prefix.write_launchers(lock, texts)?;
+                prefix.write_launchers(texts)?;
             }
             texts.unwrap_or_default()
         }
@@ -171,9 +169,9 @@ pub(super) fn tidy(
     let names = texts.into_iter().map(|(name, _)| name).collect();
     if let Some(whole) = prefix.whole() {
         // Not without waiting: its launchers must follow what was done to its part.
-        let lock = whole.lock(true, reporter)?;
-        whole.clean(&lock, reporter)?;
-        tidy(catalog, &whole, &lock, reporter)?;
+        let whole = whole.lock(true, reporter)?;
+        whole.clean(reporter)?;
+        tidy(catalog, &whole, reporter)?;
     }
     Ok(names)
 }

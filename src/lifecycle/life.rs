@@ -5,7 +5,7 @@ use super::{launchers, siblings};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Arch, Receipt};
-use crate::prefix::{Generation, Lock, Prefix, PrefixError, Pruned};
+use crate::prefix::{Generation, Locked, PrefixError, Pruned};
 use crate::report::Reporter;
 
 /// What became of one architecture that was taken out of use.
@@ -27,8 +27,7 @@ pub struct Removed {
 /// as it was.
 pub fn roll_back(
     catalog: &Catalog,
-    prefix: &Prefix,
-    lock: &Lock,
+    prefix: &Locked,
     arches: &[Arch],
     (to, is_checked): (Option<u32>, bool),
     reporter: &dyn Reporter,
@@ -52,22 +51,22 @@ pub fn roll_back(
     for (_, to) in &steps {
         let receipt = prefix.receipt(to)?;
         if is_checked {
-            check((prefix, lock), to, &receipt, reporter)?;
+            check(prefix, to, &receipt, reporter)?;
         }
         receipts.push(receipt);
     }
-    launchers::write(catalog, prefix, lock, receipts.iter(), reporter)?;
+    launchers::write(catalog, prefix, receipts.iter(), reporter)?;
     for (from, to) in &steps {
-        let done = prefix.roll_back(lock, from.arch, Some(to.number))?;
+        let done = prefix.roll_back(from.arch, Some(to.number))?;
         tell_config(reporter, done.config);
     }
-    launchers::tidy(catalog, prefix, lock, reporter)?;
+    launchers::tidy(catalog, prefix, reporter)?;
     Ok(steps)
 }
 
 /// Proves that a generation is as it was made, and puts right what another one has right.
 fn check(
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     generation: &Generation,
     receipt: &Receipt,
     reporter: &dyn Reporter,
@@ -77,7 +76,7 @@ fn check(
         return Ok(());
     }
     let damaged = siblings::damaged(generation, receipt, reporter)?;
-    let rest = siblings::mend((prefix, lock), generation, damaged, reporter)?;
+    let rest = siblings::mend(prefix, generation, damaged, reporter)?;
     if rest.is_empty() {
         return Ok(());
     }
@@ -92,16 +91,15 @@ fn check(
 /// When the prefix cannot be written.
 pub fn remove(
     catalog: &Catalog,
-    prefix: &Prefix,
-    lock: &Lock,
+    prefix: &Locked,
     arches: &[Arch],
     force: bool,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Removed>, Error> {
     let mut removed = Vec::new();
     for &arch in arches {
-        removed.push(Removed { arch, pruned: prefix.remove(lock, arch, force)? });
+        removed.push(Removed { arch, pruned: prefix.remove(arch, force)? });
     }
-    launchers::tidy(catalog, prefix, lock, reporter)?;
+    launchers::tidy(catalog, prefix, reporter)?;
     Ok(removed)
 }

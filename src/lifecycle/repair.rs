@@ -24,7 +24,7 @@ use crate::making::{self, Making};
 use crate::metadata::Keys;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::planning::definitions::{check_all, pinned};
-use crate::prefix::{Generation, Lock, Prefix};
+use crate::prefix::{Generation, Locked, Prefix};
 use crate::tools::files;
 use crate::verify::{Finding, Problem};
 
@@ -32,8 +32,7 @@ use crate::verify::{Finding, Problem};
 struct Repair<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
-    prefix: &'a Prefix,
-    lock: &'a Lock,
+    prefix: &'a Locked,
     generation: &'a Generation,
     receipt: &'a Receipt,
 }
@@ -51,8 +50,8 @@ pub fn repair(
     all: bool,
     wait: bool,
 ) -> Result<Verification, Error> {
-    let lock = prefix.lock(wait, context.reporter)?;
-    prefix.clean(&lock, context.reporter)?;
+    let prefix = &prefix.lock(wait, context.reporter)?;
+    prefix.clean(context.reporter)?;
     let before = verify(context.catalog, prefix, all, context.reporter)?;
     if before.damage() == 0 {
         return Ok(before);
@@ -66,14 +65,14 @@ pub fn repair(
         });
         let findings = findings.map_or(&[][..], |tree| &tree.findings);
         if let Ok(receipt) = &receipt(prefix, &generation)? {
-            let (lock, generation) = (&lock, &generation);
-            let repair = Repair { context, keys, prefix, lock, generation, receipt };
+            let generation = &generation;
+            let repair = Repair { context, keys, prefix, generation, receipt };
             repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
     if !before.launchers.is_empty() {
         let live = launchers::live(prefix)?;
-        launchers::write(context.catalog, prefix, &lock, live.iter(), context.reporter)?;
+        launchers::write(context.catalog, prefix, live.iter(), context.reporter)?;
     }
     verify(context.catalog, prefix, all, context.reporter)
 }
@@ -87,19 +86,18 @@ impl Repair<'_> {
             let Some(problem) = problem.filter(|problem| problem.is_damage()) else { continue };
             match (problem, &file.kind) {
                 (Problem::Mode { .. }, _) | (_, FileKind::Directory | FileKind::Symlink { .. }) => {
-                    self.prefix.restore(self.lock, self.generation, file, None)?;
+                    self.prefix.restore(self.generation, file, None)?;
                 }
                 (Problem::Gap { .. }, _) => {}
                 (_, FileKind::File { .. }) => lost.push(file),
             }
         }
-        let place = (self.prefix, self.lock);
         let damaged = lost.clone();
-        lost = siblings::mend(place, self.generation, lost, self.context.reporter)?;
+        lost = siblings::mend(self.prefix, self.generation, lost, self.context.reporter)?;
         if !lost.is_empty() {
             self.fetch(lost)?;
         }
-        siblings::spread(place, self.generation, &damaged, self.context.reporter)
+        siblings::spread(self.prefix, self.generation, &damaged, self.context.reporter)
     }
 
     /// Puts the `lost` files back from the packages that own them.
@@ -137,7 +135,7 @@ impl Repair<'_> {
         is_whole: bool,
         lost: Vec<&'f ReceiptFile>,
     ) -> Result<Vec<&'f ReceiptFile>, Error> {
-        let staging = self.prefix.stage(self.lock, plan.arch)?;
+        let staging = self.prefix.stage(plan.arch)?;
         let making = Making::new(self.context, plan, &staging)?;
         let (context, keys) = (self.context, self.keys);
         making::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
@@ -160,7 +158,7 @@ impl Repair<'_> {
             match files.iter().any(|made| made.path == file.path && made.kind == file.kind) {
                 true => {
                     let new = tree.join(&file.path);
-                    self.prefix.restore(self.lock, self.generation, file, Some(&new))?;
+                    self.prefix.restore(self.generation, file, Some(&new))?;
                     context.reporter.note(format!("{}: put back", file.path));
                 }
                 false => rest.push(file),

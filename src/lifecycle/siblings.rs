@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::error::Error;
 use crate::model::{FileKind, Receipt, ReceiptFile, RelPath};
-use crate::prefix::{Generation, Lock, Prefix};
+use crate::prefix::{Generation, Locked, Prefix};
 use crate::report::Reporter;
 use crate::verify::{self, Finding};
 use crate::workshop::Share;
@@ -66,7 +66,7 @@ pub(super) fn damaged<'r>(
 /// # Errors
 /// When the prefix cannot be read or written.
 pub(super) fn mend<'f>(
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     generation: &Generation,
     lost: Vec<&'f ReceiptFile>,
     reporter: &dyn Reporter,
@@ -76,7 +76,7 @@ pub(super) fn mend<'f>(
     for file in lost {
         let mut is_right = false;
         for other in others.iter().filter(|other| *other != generation) {
-            if copy((prefix, lock), other, generation, file)? {
+            if copy(prefix, other, generation, file)? {
                 let number = other.number;
                 reporter.note(format!("{}: put back, from generation {number}", file.path));
                 is_right = true;
@@ -95,7 +95,7 @@ pub(super) fn mend<'f>(
 /// # Errors
 /// When the prefix cannot be read or written.
 pub(super) fn spread(
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     generation: &Generation,
     mended: &[&ReceiptFile],
     reporter: &dyn Reporter,
@@ -114,7 +114,7 @@ pub(super) fn spread(
         let is_damaged =
             |file: &&ReceiptFile| findings.iter().any(|it| it.path == file.path.as_str());
         for file in theirs.iter().filter(is_damaged) {
-            if copy((prefix, lock), generation, &other, file)? {
+            if copy(prefix, generation, &other, file)? {
                 let (arch, number) = (other.arch, other.number);
                 reporter.note(format!("{}: put back in {arch} generation {number} too", file.path));
             }
@@ -125,7 +125,7 @@ pub(super) fn spread(
 
 /// Puts `file` of `to` right with what `from` has there. False where that is not right either.
 fn copy(
-    (prefix, lock): (&Prefix, &Lock),
+    prefix: &Locked,
     from: &Generation,
     to: &Generation,
     file: &ReceiptFile,
@@ -133,12 +133,12 @@ fn copy(
     if !matches!(file.kind, FileKind::File { .. }) {
         return Ok(false);
     }
-    let scratch = prefix.scratch(lock, to.arch)?;
+    let scratch = prefix.scratch(to.arch)?;
     // A file of its own: the next damage is not shared.
     if !scratch.take_over(&from.path, &[Share { file, is_linkable: false }])? {
         return Ok(false);
     }
     let new = scratch.path().join(&file.path);
-    prefix.restore(lock, to, file, Some(&new))?;
+    prefix.restore(to, file, Some(&new))?;
     Ok(true)
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::error::{PrefixError, failed};
 use super::history::History;
 use super::layout::Layout;
-use super::{Generation, Prefix, config, files};
+use super::{Generation, Locked, Prefix, config, files};
 use crate::model::{
     Algorithm, Arch, Checksum, FileKind, PlannedRuntime, RECEIPT_FORMAT, Receipt, ReceiptFile,
     RelPath,
@@ -48,13 +48,15 @@ impl Prefix {
                 return Err(PrefixError::Foreign { path: link });
             }
         }
-        let _lock = prefix.lock(wait, reporter)?;
+        let locked = prefix.lock(wait, reporter)?;
         for &arch in &arches {
-            prefix.adopt_arch(arch)?;
+            locked.adopt_arch(arch)?;
         }
         Ok(arches)
     }
+}
 
+impl Locked {
     /// Puts the tree into its generation's place and the link into the tree's: in one step, where
     /// the file system can exchange two names.
     fn adopt_arch(&self, arch: Arch) -> Result<(), PrefixError> {

@@ -6,23 +6,23 @@ use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
 use super::history::{History, now};
 use super::layout::HISTORY_NAME;
-use super::{Generation, Lock, Prefix, files};
+use super::{Generation, Locked, files};
 use crate::model::{Arch, RECEIPT_NAME};
 use crate::report::Reporter;
 
-impl Prefix {
+impl Locked {
     /// Removes what killed runs left: unfinished trees and files, half-deleted trees, generations
     /// that never became live. Call it first after [`Prefix::lock`]. What cannot be deleted (files
     /// that a program still has open on NFS) is left for the next time.
     ///
     /// # Errors
     /// When the prefix cannot be read or written.
-    pub fn clean(&self, lock: &Lock, reporter: &dyn Reporter) -> Result<(), PrefixError> {
+    pub fn clean(&self, reporter: &dyn Reporter) -> Result<(), PrefixError> {
         for arch in Arch::ALL {
             self.finish_adoption(arch)?;
             self.restore_link(arch, reporter)?;
             let history = self.settle_history(arch, reporter)?;
-            self.discard_never_live(lock, arch, &history)?;
+            self.discard_never_live(arch, &history)?;
             self.discard_if_bare(arch)?;
         }
         for room in [self.layout.staging(), self.layout.trash()] {
@@ -102,19 +102,14 @@ impl Prefix {
     }
 
     /// Deletes the generations that no launcher ever ran, and what is left of one that was being deleted.
-    fn discard_never_live(
-        &self,
-        lock: &Lock,
-        arch: Arch,
-        history: &History,
-    ) -> Result<(), PrefixError> {
+    fn discard_never_live(&self, arch: Arch, history: &History) -> Result<(), PrefixError> {
         for generation in self.generations(arch)? {
             // An adopted tree is the user's, whatever the history says.
             let is_ours = generation.number != ADOPTED;
             let never_lived = is_ours && !history.knows(generation.number);
             let is_half = history.leaving == Some(generation.number);
             if is_half || (never_lived && self.user_of(&generation).is_none()) {
-                self.discard(lock, &generation)?;
+                self.discard(&generation)?;
             }
         }
         Ok(())
@@ -125,7 +120,7 @@ impl Prefix {
     ///
     /// # Errors
     /// When it is live, or the prefix cannot be written.
-    pub fn discard(&self, _: &Lock, generation: &Generation) -> Result<(), PrefixError> {
+    pub fn discard(&self, generation: &Generation) -> Result<(), PrefixError> {
         let Generation { arch, number, .. } = *generation;
         if self.layout.linked_number(arch)? == Some(number) {
             return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
@@ -143,7 +138,7 @@ impl Prefix {
         self.discard_if_bare(arch)
     }
 
-    /// Notes that a generation is being deleted where it lies, so that [`Prefix::clean`] goes on with it. Of
+    /// Notes that a generation is being deleted where it lies, so that [`Locked::clean`] goes on with it. Of
     /// one that no history knows, that is so without a note.
     fn note_leaving(&self, generation: &Generation) -> Result<(), PrefixError> {
         match History::load(&self.layout, generation.arch) {

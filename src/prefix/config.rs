@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{PrefixError, failed, shown};
 use super::layout::Layout;
-use super::{Generation, Lock, Prefix, files};
+use super::{Generation, Locked, files};
 use crate::model::{Algorithm, CONFIG_DIRECTORY, Checksum, FileKind, Receipt, RelPath};
 use crate::tools::files as steps;
 
@@ -69,19 +69,14 @@ struct Carrier<'a> {
     report: ConfigReport,
 }
 
-impl Prefix {
+impl Locked {
     /// Carries the user's edits and additions from the live generation `from` into the tree `to`,
     /// which is not live yet and holds its packages' files. Call it immediately before
-    /// [`Prefix::activate`], so that the latest edits count; every file that it writes is synced.
+    /// [`Locked::activate`], so that the latest edits count; every file that it writes is synced.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn carry_config(
-        &self,
-        _: &Lock,
-        from: &Generation,
-        to: &Path,
-    ) -> Result<ConfigReport, PrefixError> {
+    pub fn carry_config(&self, from: &Generation, to: &Path) -> Result<ConfigReport, PrefixError> {
         let pristine = self.pristine(from)?;
         self.carry(from, &pristine, &pristine, to)
     }
@@ -89,7 +84,6 @@ impl Prefix {
     /// Carries what the user changed since `from` became live into the older generation `to`.
     pub(super) fn carry_config_back(
         &self,
-        _: &Lock,
         from: &Generation,
         to: &Generation,
     ) -> Result<ConfigReport, PrefixError> {

@@ -88,9 +88,9 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), PrefixError> {
 
 /// Deletes the directory at `path`: renamed into `trash` before, so that it is never there in part. Where
 /// it cannot be renamed, as in a lower layer of an overlay, `begin` sees to it before that nothing takes it
-/// for whole. What cannot be deleted after the renaming is [`Prefix::clean`]'s.
+/// for whole. What cannot be deleted after the renaming is [`Locked::clean`]'s.
 ///
-/// [`Prefix::clean`]: super::Prefix::clean
+/// [`Locked::clean`]: super::Locked::clean
 pub(super) fn discard(
     path: &Path,
     trash: &Path,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::error::{PrefixError, failed};
 use super::history::{Activation, History, now};
 use super::layout::{Layout, parse_number};
-use super::{Lock, Prefix, adopt, config, files};
+use super::{Locked, Prefix, adopt, config, files};
 use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::workshop::read_receipt;
 
@@ -24,7 +24,7 @@ pub struct Generation {
 
 impl Prefix {
     /// Every generation of `arch`, by number. Those that a killed run did not make live are among
-    /// them until [`Prefix::clean`].
+    /// them until [`Locked::clean`].
     ///
     /// # Errors
     /// When the prefix cannot be read.
@@ -98,7 +98,7 @@ impl Prefix {
         }
     }
 
-    /// The generation that launchers ran until its link was lost: not where [`Prefix::remove`] took it
+    /// The generation that launchers ran until its link was lost: not where [`Locked::remove`] took it
     /// out of use.
     ///
     /// # Errors
@@ -120,15 +120,34 @@ impl Prefix {
             .cloned())
     }
 
+    /// When which generation became live, oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn history(&self, arch: Arch) -> Result<Vec<Activation>, PrefixError> {
+        Ok(History::load(&self.layout, arch)?.activations)
+    }
+
+    /// The generation with this number, whether or not it is there.
+    pub(super) fn generation(&self, arch: Arch, number: u32) -> Generation {
+        Generation { arch, number, path: self.layout.generation(arch, number) }
+    }
+
+    /// A number that no generation of `arch` ever had.
+    pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
+        let there = self.generations(arch)?.last().map_or(0, |last| last.number);
+        let linked = self.layout.linked_number(arch)?.unwrap_or(0);
+        let known = History::load(&self.layout, arch)?.highest;
+        Ok(there.max(linked).max(known).saturating_add(1))
+    }
+}
+
+impl Locked {
     /// Makes `generation` live: in one step, durably. Returns what was live before.
     ///
     /// # Errors
     /// When the prefix cannot be written. What was live is live still.
-    pub fn activate(
-        &self,
-        _: &Lock,
-        generation: &Generation,
-    ) -> Result<Option<Generation>, PrefixError> {
+    pub fn activate(&self, generation: &Generation) -> Result<Option<Generation>, PrefixError> {
         let previous = self.live(generation.arch)?;
         if previous.as_ref() == Some(generation) {
             return Ok(previous);
@@ -155,7 +174,6 @@ impl Prefix {
     /// When the prefix cannot be written.
     pub fn deactivate(
         &self,
-        lock: &Lock,
         failed: &Generation,
         previous: Option<&Generation>,
     ) -> Result<(), PrefixError> {
@@ -172,30 +190,9 @@ impl Prefix {
             None => self.unlink(failed.arch)?,
         }
         if self.user_of(failed).is_none() {
-            self.discard(lock, failed)?;
+            self.discard(failed)?;
         }
         self.discard_if_bare(failed.arch)
-    }
-
-    /// When which generation became live, oldest first.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub fn history(&self, arch: Arch) -> Result<Vec<Activation>, PrefixError> {
-        Ok(History::load(&self.layout, arch)?.activations)
-    }
-
-    /// The generation with this number, whether or not it is there.
-    pub(super) fn generation(&self, arch: Arch, number: u32) -> Generation {
-        Generation { arch, number, path: self.layout.generation(arch, number) }
-    }
-
-    /// A number that no generation of `arch` ever had.
-    pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
-        let there = self.generations(arch)?.last().map_or(0, |last| last.number);
-        let linked = self.layout.linked_number(arch)?.unwrap_or(0);
-        let known = History::load(&self.layout, arch)?.highest;
-        Ok(there.max(linked).max(known).saturating_add(1))
     }
 
     /// Points the symlink to `generation`.

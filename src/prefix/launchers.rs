@@ -6,36 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::bin::{LIMIT, PROGRAM_NAME, has_marker, is_replaceable};
 use super::error::{PrefixError, failed};
-use super::{Lock, Prefix, files};
+use super::{Locked, Prefix, files};
 
 impl Prefix {
-    /// Writes launchers, `(name, text)`. Files that are right already are not touched. Written
-    /// before the first swap, a launcher serves every generation.
-    ///
-    /// # Errors
-    /// [`PrefixError::Foreign`], before anything is written, when a file of that name is not ours;
-    /// or that the prefix cannot be written.
-    pub fn write_launchers(
-        &self,
-        _: &Lock,
-        launchers: &[(String, String)],
-    ) -> Result<(), PrefixError> {
-        let mut wanted = Vec::new();
-        for (name, text) in launchers {
-            let path = self.launcher(name)?;
-            if !is_replaceable(&path)? {
-                return Err(PrefixError::Foreign { path });
-            }
-            wanted.push((path, text));
-        }
-        for (path, text) in wanted {
-            if !is_right(&path, text, true) {
-                files::write(&path, text.as_bytes(), 0o755, &self.layout.staging())?;
-            }
-        }
-        Ok(())
-    }
-
     /// The names among `launchers`, `(name, text)`, whose files in `PREFIX/bin` are not just that; with
     /// `keeps_modes` false, their owner being able to run them is enough.
     ///
@@ -55,12 +28,46 @@ impl Prefix {
         Ok(wrong)
     }
 
+    /// The path of the launcher `name`, which must be a plain file name.
+    fn launcher(&self, name: &str) -> Result<PathBuf, PrefixError> {
+        let path = self.layout.bin().join(name);
+        match name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+            true => Err(PrefixError::Foreign { path }),
+            false => Ok(path),
+        }
+    }
+}
+
+impl Locked {
+    /// Writes launchers, `(name, text)`. Files that are right already are not touched. Written
+    /// before the first swap, a launcher serves every generation.
+    ///
+    /// # Errors
+    /// [`PrefixError::Foreign`], before anything is written, when a file of that name is not ours;
+    /// or that the prefix cannot be written.
+    pub fn write_launchers(&self, launchers: &[(String, String)]) -> Result<(), PrefixError> {
+        let mut wanted = Vec::new();
+        for (name, text) in launchers {
+            let path = self.launcher(name)?;
+            if !is_replaceable(&path)? {
+                return Err(PrefixError::Foreign { path });
+            }
+            wanted.push((path, text));
+        }
+        for (path, text) in wanted {
+            if !is_right(&path, text, true) {
+                files::write(&path, text.as_bytes(), 0o755, &self.layout.staging())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes our launchers whose names are not in `keep`: those of runtimes that no live
     /// generation has. Other files stay, and so does `elsewhere` itself.
     ///
     /// # Errors
     /// When the prefix cannot be read or written.
-    pub fn remove_launchers(&self, _: &Lock, keep: &[&str]) -> Result<(), PrefixError> {
+    pub fn remove_launchers(&self, keep: &[&str]) -> Result<(), PrefixError> {
         let bin = self.layout.bin();
         for entry in fs::read_dir(&bin).map_err(failed("read", &bin))? {
             let entry = entry.map_err(failed("read", &bin))?;
@@ -74,15 +81,6 @@ impl Prefix {
             }
         }
         files::sync_directory(&bin)
-    }
-
-    /// The path of the launcher `name`, which must be a plain file name.
-    fn launcher(&self, name: &str) -> Result<PathBuf, PrefixError> {
-        let path = self.layout.bin().join(name);
-        match name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-            true => Err(PrefixError::Foreign { path }),
-            false => Ok(path),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -23,12 +24,29 @@ use crate::tools::manners::Manners;
 /// How often a waiting run tries again.
 const POLL: Duration = Duration::from_millis(200);
 
-/// The right to change a prefix; given back when dropped. A prefix in which nothing was installed
+/// A prefix that this run alone may change, until it is dropped. A prefix in which nothing was installed
 /// is removed then, as far as this run made its directories. The kernel frees the lock of a run
 /// that was killed.
+///
+/// What writes is a method of this type alone, so that nothing is written without the lock, nor with that
+/// of another prefix:
+///
+/// ```compile_fail,E0599
+/// # use elsewhere::prefix::{Generation, Prefix};
+/// fn swap(prefix: &Prefix, generation: &Generation) {
+///     let _ = prefix.activate(generation);
+/// }
+/// ```
+///
+/// ```
+/// # use elsewhere::prefix::{Generation, Locked};
+/// fn swap(prefix: &Locked, generation: &Generation) {
+///     let _ = prefix.activate(generation);
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Lock {
-    layout: Layout,
+pub struct Locked {
+    prefix: Prefix,
     /// Directories above and at the prefix that this run made, outermost first.
     made: Vec<PathBuf>,
     hold: Hold,
@@ -42,6 +60,14 @@ enum Hold {
     Flock { file: File },
     /// The owner's file, where the file system has no locks.
     Owner,
+}
+
+impl Deref for Locked {
+    type Target = Prefix;
+
+    fn deref(&self) -> &Prefix {
+        &self.prefix
+    }
 }
 
 /// How trying to take the lock ended.
@@ -66,18 +92,18 @@ impl Prefix {
     ///
     /// # Errors
     /// [`PrefixError::Held`], [`PrefixError::Cancelled`], or that the prefix cannot be written.
-    pub fn lock(&self, wait: bool, reporter: &dyn Reporter) -> Result<Lock, PrefixError> {
+    pub fn lock(&self, wait: bool, reporter: &dyn Reporter) -> Result<Locked, PrefixError> {
         let mut made = Vec::new();
         let mut told = false;
         loop {
             make_skeleton(&self.layout, &mut made)?;
             match attempt(&self.layout, reporter)? {
                 Attempt::Taken(hold) => {
-                    let (layout, manners) = (self.layout.clone(), OnceLock::new());
-                    let lock = Lock { layout, made, hold, manners };
+                    let (prefix, manners) = (self.clone(), OnceLock::new());
+                    let locked = Locked { prefix, made, hold, manners };
                     // Another run may have removed an empty prefix just before we had the lock.
                     make_skeleton(&self.layout, &mut Vec::new())?;
-                    return Ok(lock);
+                    return Ok(locked);
                 }
                 Attempt::Again => continue,
                 Attempt::Held(holder) if !wait => return Err(held(&self.layout, &holder)),
@@ -241,7 +267,7 @@ impl Holder {
     }
 }
 
-impl Drop for Lock {
+impl Drop for Locked {
     fn drop(&mut self) {
         let mut file = match std::mem::replace(&mut self.hold, Hold::Owner) {
             Hold::Flock { file } => Some(file),
@@ -255,7 +281,7 @@ impl Drop for Lock {
             }
         };
         // Only once: the owner's file may be another run's a moment later.
-        let is_removed = remove_skeleton_if_empty(&self.layout, &self.made, &mut give_up);
+        let is_removed = remove_skeleton_if_empty(&self.prefix.layout, &self.made, &mut give_up);
         give_up();
         if is_owner && !is_removed {
             let _ = fs::remove_file(self.layout.owner());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::{PrefixError, failed};
 use super::layout::{HIDDEN, Layout};
-use super::{Lock, Prefix, files};
+use super::{Locked, Prefix, files};
 
 impl Prefix {
     /// The prefixes of single dists below this one, by dist; none where this is an ordinary one.
@@ -41,26 +41,10 @@ impl Prefix {
         Self::create(&self.layout.members().join(dist))
     }
 
-    /// Makes this a prefix of several dists, which has none yet.
-    ///
-    /// # Errors
-    /// When the prefix cannot be written.
-    pub fn take_members(&self, _: &Lock) -> Result<(), PrefixError> {
-        files::make_directory(&self.layout.members(), 0o755).map(drop)
-    }
-
     /// Whether it is a prefix of several dists, or was one and is to be tidied.
     #[must_use]
     pub fn takes_members(&self) -> bool {
         self.layout.members().is_dir() && self.layout.hidden().is_dir()
-    }
-
-    /// Removes what is left of dists that nothing is installed of any more.
-    pub fn drop_empty_members(&self, _: &Lock) {
-        let entries = fs::read_dir(self.layout.members()).into_iter().flatten().flatten();
-        // `rmdir` refuses whatever is not empty.
-        entries.for_each(|entry| drop(fs::remove_dir(entry.path())));
-        let _ = fs::remove_dir(self.layout.members());
     }
 
     /// The prefix of several dists that this one is part of.
@@ -81,5 +65,23 @@ impl Prefix {
             path.and_then(Path::to_str).map(|path| format!("{path}/"))
         });
         place.unwrap_or_default()
+    }
+}
+
+impl Locked {
+    /// Makes this a prefix of several dists, which has none yet.
+    ///
+    /// # Errors
+    /// When the prefix cannot be written.
+    pub fn take_members(&self) -> Result<(), PrefixError> {
+        files::make_directory(&self.layout.members(), 0o755).map(drop)
+    }
+
+    /// Removes what is left of dists that nothing is installed of any more.
+    pub fn drop_empty_members(&self) {
+        let entries = fs::read_dir(self.layout.members()).into_iter().flatten().flatten();
+        // `rmdir` refuses whatever is not empty.
+        entries.for_each(|entry| drop(fs::remove_dir(entry.path())));
+        let _ = fs::remove_dir(self.layout.members());
     }
 }

@@ -19,10 +19,10 @@
 //!
 //! Every change is a row of small steps, and each step leaves a whole prefix: a tree is made in
 //! `staging`, synced, renamed to its number, and only then linked from `ARCH`; a generation is
-//! renamed into `trash` before its first file is deleted. [`Prefix::clean`] removes what a killed
+//! renamed into `trash` before its first file is deleted. [`Locked::clean`] removes what a killed
 //! run left between two steps. No file holds the prefix's own path, so a prefix can be moved.
 //!
-//! Readers need no lock. Whatever changes something takes a [`Lock`], which is made by
+//! Readers need no lock. Whatever changes something is a method of [`Locked`], which is made by
 //! [`Prefix::lock`] alone; nothing is written before, the prefix's directory included.
 
 mod adopt;
@@ -52,7 +52,7 @@ pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use history::Activation;
-pub use lock::Lock;
+pub use lock::Locked;
 pub use prune::{Pruned, RolledBack};
 pub use staging::Staging;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::PrefixError;
-use super::{Lock, Prefix, files};
+use super::{Locked, Prefix, files};
 use crate::model::{Pins, read_toml};
 
 /// The version of the format that this program writes.
@@ -38,12 +38,14 @@ impl Prefix {
             format => Err(PrefixError::NewerFormat { path, format }),
         }
     }
+}
 
+impl Locked {
     /// Replaces all pins, in one step, durably.
     ///
     /// # Errors
     /// When the prefix cannot be written.
-    pub fn set_pins(&self, _: &Lock, pins: &Pins) -> Result<(), PrefixError> {
+    pub fn set_pins(&self, pins: &Pins) -> Result<(), PrefixError> {
         let path = self.layout.pins();
         if pins.is_empty() {
             return files::remove_file(&path);

@@ -8,13 +8,13 @@ use std::path::Path;
 use super::bin::PROGRAM_NAME;
 use super::error::failed;
 use super::layout::Layout;
-use super::{Lock, Prefix, PrefixError, files};
+use super::{Locked, PrefixError, files};
 use crate::model::Arch;
 
 /// Larger than any build of the program: a bound, in bytes.
 const LIMIT: u64 = 1 << 30;
 
-impl Prefix {
+impl Locked {
     /// Keeps a copy of `program`, which is for `arch` and runs wherever that does. `launcher` makes
     /// the text of `PREFIX/bin/elsewhere` from the directory, below the prefix, that holds
     /// `ARCH/elsewhere` for each architecture. What is right already is not touched.
@@ -24,7 +24,6 @@ impl Prefix {
     /// read, or the prefix cannot be written.
     pub fn keep_program(
         &self,
-        lock: &Lock,
         arch: Arch,
         program: &Path,
         launcher: impl Fn(&str) -> String,
@@ -40,6 +39,6 @@ impl Prefix {
             files::write(&kept, &bytes, 0o755, &self.layout.staging())?;
         }
         let text = launcher(&Layout::programs_text().to_string_lossy());
-        self.write_launchers(lock, &[(PROGRAM_NAME.to_owned(), text)])
+        self.write_launchers(&[(PROGRAM_NAME.to_owned(), text)])
     }
 }

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use super::error::PrefixError;
 use super::history::{History, now};
-use super::{ConfigReport, Generation, Lock, Prefix};
+use super::{ConfigReport, Generation, Locked, Prefix};
 use crate::model::Arch;
 
 /// A generation that was live in the last seven days may be in use on machines that this one cannot
 /// see, and NFS clients may still have its symlink in their caches. In seconds.
 const GRACE: u64 = 7 * 24 * 60 * 60;
 
-/// What [`Prefix::prune`] did.
+/// What [`Locked::prune`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Generations that were deleted.
@@ -25,7 +25,7 @@ pub struct Pruned {
     pub spared_size: u64,
 }
 
-/// What [`Prefix::roll_back`] did.
+/// What [`Locked::roll_back`] did.
 #[derive(Clone, Debug)]
 pub struct RolledBack {
     /// What was live.
@@ -36,25 +36,83 @@ pub struct RolledBack {
     pub config: ConfigReport,
 }
 
-impl Prefix {
+impl Locked {
     /// Makes an older generation live again: number `to`, or the one that was live before. Edits of
     /// the configuration since the live generation became so are carried along.
     ///
     /// # Errors
     /// [`PrefixError::NoGeneration`], or that the prefix cannot be read or written.
-    pub fn roll_back(
-        &self,
-        lock: &Lock,
-        arch: Arch,
-        to: Option<u32>,
-    ) -> Result<RolledBack, PrefixError> {
+    pub fn roll_back(&self, arch: Arch, to: Option<u32>) -> Result<RolledBack, PrefixError> {
         let (from, to) = self.way_back(arch, to)?;
-        let config = self.carry_config_back(lock, &from, &to)?;
-        self.activate(lock, &to)?;
+        let config = self.carry_config_back(&from, &to)?;
+        self.activate(&to)?;
         Ok(RolledBack { from, to, config })
     }
 
-    /// The live generation of `arch`, and the one that [`Prefix::roll_back`] makes live. Writes nothing.
+    /// Deletes old generations of `arch`, except the `keep` newest of them, those that are in use on
+    /// this machine, and those that were live in the last seven days. `force` deletes them too. The
+    /// live generation is not old.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn prune(&self, arch: Arch, keep: usize, force: bool) -> Result<Pruned, PrefixError> {
+        let live = self.live(arch)?;
+        let history = History::load(&self.layout, arch)?;
+        let mut pruned = Pruned::default();
+        let mut old = self.generations(arch)?;
+        old.retain(|generation| Some(generation) != live.as_ref());
+        // Where nothing is live any more, there is nothing to go back from.
+        let keep = if live.is_some() { keep } else { 0 };
+        let mut seen = HashSet::new();
+        for generation in old.iter().rev().skip(keep).rev() {
+            let reason = if force { None } else { self.reason_to_spare(generation, &history) };
+            match reason {
+                Some(reason) => {
+                    pruned.spared.push((generation.number, reason));
+                    let size = size_on_disk(&generation.path, &mut seen);
+                    pruned.spared_size = pruned.spared_size.saturating_add(size);
+                }
+                None => {
+                    self.discard(generation)?;
+                    pruned.removed.push(generation.number);
+                }
+            }
+        }
+        self.discard_if_bare(arch)?;
+        Ok(pruned)
+    }
+
+    /// Why a generation that is not live must not be deleted.
+    fn reason_to_spare(&self, generation: &Generation, history: &History) -> Option<String> {
+        if let Some(user) = self.user_of(generation) {
+            return Some(format!("in use by {user}"));
+        }
+        let retired = history.retired_at(generation.number)?;
+        // A clock that was wrong, or a prefix from another machine: from the future counts as now.
+        let age = now().saturating_sub(retired);
+        (age < GRACE).then(|| "it was live in the last seven days".to_owned())
+    }
+
+    /// Takes `arch` out of use: removes the link to its live generation, and deletes its generations,
+    /// except those that are in use on this machine or were live in the last seven days; `force`
+    /// deletes them too. What is spared is [`Locked::prune`]'s later.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read or written.
+    pub fn remove(&self, arch: Arch, force: bool) -> Result<Pruned, PrefixError> {
+        if self.layout.linked_number(arch)?.is_some() {
+            // First the history, so that a killed run leaves nothing that looks as if it never lived.
+            let mut history = History::load(&self.layout, arch)?;
+            history.removed_at = Some(now());
+            history.save(&self.layout, arch)?;
+            self.unlink(arch)?;
+        }
+        self.prune(arch, 0, force)
+    }
+}
+
+impl Prefix {
+    /// The live generation of `arch`, and the one that [`Locked::roll_back`] makes live. Writes nothing.
     ///
     /// # Errors
     /// [`PrefixError::NoGeneration`], or that the prefix cannot be read.
@@ -92,73 +150,6 @@ impl Prefix {
             .filter(|&number| number != live.number && is_there(number))
             .chain(lower.filter(|&number| number < live.number))
             .next())
-    }
-
-    /// Deletes old generations of `arch`, except the `keep` newest of them, those that are in use on
-    /// this machine, and those that were live in the last seven days. `force` deletes them too. The
-    /// live generation is not old.
-    ///
-    /// # Errors
-    /// When the prefix cannot be read or written.
-    pub fn prune(
-        &self,
-        lock: &Lock,
-        arch: Arch,
-        keep: usize,
-        force: bool,
-    ) -> Result<Pruned, PrefixError> {
-        let live = self.live(arch)?;
-        let history = History::load(&self.layout, arch)?;
-        let mut pruned = Pruned::default();
-        let mut old = self.generations(arch)?;
-        old.retain(|generation| Some(generation) != live.as_ref());
-        // Where nothing is live any more, there is nothing to go back from.
-        let keep = if live.is_some() { keep } else { 0 };
-        let mut seen = HashSet::new();
-        for generation in old.iter().rev().skip(keep).rev() {
-            let reason = if force { None } else { self.reason_to_spare(generation, &history) };
-            match reason {
-                Some(reason) => {
-                    pruned.spared.push((generation.number, reason));
-                    let size = size_on_disk(&generation.path, &mut seen);
-                    pruned.spared_size = pruned.spared_size.saturating_add(size);
-                }
-                None => {
-                    self.discard(lock, generation)?;
-                    pruned.removed.push(generation.number);
-                }
-            }
-        }
-        self.discard_if_bare(arch)?;
-        Ok(pruned)
-    }
-
-    /// Why a generation that is not live must not be deleted.
-    fn reason_to_spare(&self, generation: &Generation, history: &History) -> Option<String> {
-        if let Some(user) = self.user_of(generation) {
-            return Some(format!("in use by {user}"));
-        }
-        let retired = history.retired_at(generation.number)?;
-        // A clock that was wrong, or a prefix from another machine: from the future counts as now.
-        let age = now().saturating_sub(retired);
-        (age < GRACE).then(|| "it was live in the last seven days".to_owned())
-    }
-
-    /// Takes `arch` out of use: removes the link to its live generation, and deletes its generations,
-    /// except those that are in use on this machine or were live in the last seven days; `force`
-    /// deletes them too. What is spared is [`Prefix::prune`]'s later.
-    ///
-    /// # Errors
-    /// When the prefix cannot be read or written.
-    pub fn remove(&self, lock: &Lock, arch: Arch, force: bool) -> Result<Pruned, PrefixError> {
-        if self.layout.linked_number(arch)?.is_some() {
-            // First the history, so that a killed run leaves nothing that looks as if it never lived.
-            let mut history = History::load(&self.layout, arch)?;
-            history.removed_at = Some(now());
-            history.save(&self.layout, arch)?;
-            self.unlink(arch)?;
-        }
-        self.prune(lock, arch, 0, force)
     }
 }
 

@@ -10,14 +10,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, PermissionsExt};
 
 use super::error::{PrefixError, failed};
-use super::{Generation, Lock, Prefix, files};
+use super::{Generation, Locked, files};
 use crate::model::{FileKind, ReceiptFile};
 use crate::tools::files as steps;
 
 /// What a directory may have inherited, and keeps: set-group-id.
 const INHERITED: u32 = 0o2000;
 
-impl Prefix {
+impl Locked {
     /// Makes `file` in `generation` what its receipt says. Directories and symlinks are made from
     /// the receipt alone; a regular file gets its mode, and is replaced by the one at `new` if
     /// there is one: that must be right already, and lie in this prefix's staging directory.
@@ -29,7 +29,6 @@ impl Prefix {
     /// When the prefix cannot be written.
     pub fn restore(
         &self,
-        _: &Lock,
         generation: &Generation,
         file: &ReceiptFile,
         new: Option<&Path>,
@@ -90,7 +89,7 @@ impl Prefix {
         match tree.rename(&file.path, &room, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) if steps::cannot_move(&error) => steps::remove_all(tree, &file.path),
-            // What cannot be deleted now is `Prefix::clean`'s.
+            // What cannot be deleted now is `Locked::clean`'s.
             moved => moved.map(|()| drop(files::remove_tree(&trash))),
         }
     }

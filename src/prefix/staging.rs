@@ -4,29 +4,29 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use super::error::{PrefixError, failed};
-use super::{Generation, Lock, Prefix, files};
+use super::{Generation, Locked, Prefix, files};
 use crate::model::Arch;
 use crate::tools::manners::Manners;
 use crate::workshop::Workshop;
 
 /// The workshop of an unfinished tree of a prefix. Deleted when dropped, unless [`Staging::commit`]
-/// made it a generation. Drop it before the [`Lock`].
+/// made it a generation.
 #[derive(Debug)]
-pub struct Staging {
-    prefix: Prefix,
+pub struct Staging<'l> {
+    prefix: &'l Locked,
     arch: Arch,
     workshop: Workshop,
     /// The number of the generation whose place it has already, where directories cannot be renamed.
     number: Option<u32>,
 }
 
-impl Prefix {
+impl Locked {
     /// An empty directory for a tree of `arch`, mode 0700 until [`Staging::commit`].
     ///
     /// # Errors
     /// [`PrefixError::Unfit`] where no prefix can be; or that the directory cannot be made.
-    pub fn stage(&self, lock: &Lock, arch: Arch) -> Result<Staging, PrefixError> {
-        let manners = self.manners(lock)?;
+    pub fn stage(&self, arch: Arch) -> Result<Staging<'_>, PrefixError> {
+        let manners = self.manners()?;
         if manners.moves_directories {
             return self.stage_at(
                 files::unique(&self.layout.staging(), arch.as_str()),
@@ -45,10 +45,10 @@ impl Prefix {
     /// An empty directory for what is thrown away.
     ///
     /// # Errors
-    /// As [`Prefix::stage`].
-    pub fn scratch(&self, lock: &Lock, arch: Arch) -> Result<Staging, PrefixError> {
+    /// As [`Locked::stage`].
+    pub fn scratch(&self, arch: Arch) -> Result<Staging<'_>, PrefixError> {
         let path = files::unique(&self.layout.staging(), arch.as_str());
-        self.stage_at(path, arch, self.manners(lock)?)
+        self.stage_at(path, arch, self.manners()?)
     }
 
     fn stage_at(
@@ -56,23 +56,25 @@ impl Prefix {
         path: PathBuf,
         arch: Arch,
         manners: Manners,
-    ) -> Result<Staging, PrefixError> {
+    ) -> Result<Staging<'_>, PrefixError> {
         let workshop = Workshop::make(path, manners)?;
-        Ok(Staging { prefix: self.clone(), arch, workshop, number: None })
+        Ok(Staging { prefix: self, arch, workshop, number: None })
     }
 
     /// How the prefix's file system behaves, tried once.
-    fn manners(&self, lock: &Lock) -> Result<Manners, PrefixError> {
-        if let Some(manners) = lock.manners.get() {
+    fn manners(&self) -> Result<Manners, PrefixError> {
+        if let Some(manners) = self.manners.get() {
             return Ok(manners.clone());
         }
         let manners = self.try_file_system()?;
         if let Some(problem) = manners.obstacle {
             return Err(PrefixError::Unfit { path: self.layout.root.clone(), problem });
         }
-        Ok(lock.manners.get_or_init(|| manners).clone())
+        Ok(self.manners.get_or_init(|| manners).clone())
     }
+}
 
+impl Prefix {
     /// Tries how the prefix's file system behaves. Nothing is left of it.
     fn try_file_system(&self) -> Result<Manners, PrefixError> {
         let place = files::unique(&self.layout.staging(), "probe");
@@ -90,7 +92,7 @@ impl Prefix {
     }
 }
 
-impl Deref for Staging {
+impl Deref for Staging<'_> {
     type Target = Workshop;
 
     fn deref(&self) -> &Workshop {
@@ -98,13 +100,13 @@ impl Deref for Staging {
     }
 }
 
-impl DerefMut for Staging {
+impl DerefMut for Staging<'_> {
     fn deref_mut(&mut self) -> &mut Workshop {
         &mut self.workshop
     }
 }
 
-impl Staging {
+impl Staging<'_> {
     /// The architecture of the tree.
     #[must_use]
     pub fn arch(&self) -> Arch {
@@ -115,7 +117,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the prefix cannot be written.
-    pub fn commit(mut self, _: &Lock) -> Result<Generation, PrefixError> {
+    pub fn commit(mut self) -> Result<Generation, PrefixError> {
         let home = self.prefix.layout.arch(self.arch);
         files::make_directory(&home, 0o755)?;
         let number = self.number.map_or_else(|| self.prefix.next_number(self.arch), Ok)?;
@@ -130,9 +132,9 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
+impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        // What cannot be deleted now is `Prefix::clean`'s.
+        // What cannot be deleted now is `Locked::clean`'s.
         self.workshop.discard();
         let _ = self.prefix.discard_if_bare(self.arch);
     }

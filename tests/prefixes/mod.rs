@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use elsewhere::model::{Arch, Checksum, FileKind, RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath};
-use elsewhere::prefix::{Generation, Lock, Prefix};
+use elsewhere::prefix::{Generation, Locked, Prefix};
 use elsewhere::report::{Event, Reporter, Silent};
 
 pub const ARCH: Arch = Arch::X86_64;
@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// A prefix in this place, and its lock.
-    pub fn prefix(&self) -> (Prefix, Lock) {
+    pub fn prefix(&self) -> (Prefix, Locked) {
         let prefix = Prefix::create(&self.join("p")).unwrap();
         let lock = prefix.lock(false, &Silent::default()).unwrap();
         (prefix, lock)
@@ -104,23 +104,23 @@ pub fn write(path: &Path, content: &str) {
 }
 
 /// Makes a generation with these files that is not live yet. Configuration is carried from `live`.
-pub fn commit(prefix: &Prefix, lock: &Lock, files: &[(&str, &str)]) -> Generation {
-    let staging = prefix.stage(lock, ARCH).unwrap();
+pub fn commit(lock: &Locked, files: &[(&str, &str)]) -> Generation {
+    let staging = lock.stage(ARCH).unwrap();
     for (path, content) in files {
         write(&staging.path().join(path), content);
     }
     staging.write_receipt(&receipt(files)).unwrap();
     staging.sync().unwrap();
-    staging.commit(lock).unwrap()
+    staging.commit().unwrap()
 }
 
 /// Makes a generation with these files live.
-pub fn install(prefix: &Prefix, lock: &Lock, files: &[(&str, &str)]) -> Generation {
-    let generation = commit(prefix, lock, files);
-    if let Some(live) = prefix.live(ARCH).unwrap() {
-        prefix.carry_config(lock, &live, &generation.path).unwrap();
+pub fn install(lock: &Locked, files: &[(&str, &str)]) -> Generation {
+    let generation = commit(lock, files);
+    if let Some(live) = lock.live(ARCH).unwrap() {
+        lock.carry_config(&live, &generation.path).unwrap();
     }
-    prefix.activate(lock, &generation).unwrap();
+    lock.activate(&generation).unwrap();
     generation
 }
 
