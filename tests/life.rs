@@ -446,6 +446,31 @@ fn a_link_that_is_lost_is_told_and_put_back() {
 }
 
 #[test]
+fn a_link_that_is_lost_with_the_journal_is_not_guessed() {
+    let world = world("unknown");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    fs::remove_file(prefix.join("x86_64")).unwrap();
+    fs::write(prefix.join(".elsewhere/x86_64/journal.jsonl"), "nonsense\n").unwrap();
+    let typed = "elsewhere rollback -a x86_64 --to N ";
+    for words in [&["verify", "p"][..], &["verify", "--repair", "p"], &["verify", "p"]] {
+        let told = world.fails(8, words);
+        assert!(told.contains("nobody knows to which generation it led (1, 2)"), "{told}");
+        assert!(told.contains("if you know which generation was live"), "{told}");
+    }
+    assert!(world.ok(&["prune", "p"]).contains(typed));
+    assert!(world.ok(&["rollback", "p"]).contains(typed));
+    let told = world.ok(&["rollback", "-a", "x86_64", "--to", "1", "p"]);
+    assert!(told.contains("x86_64: generation 1 is live"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    world.ok(&["verify", "p"]);
+    world.ok(&["rollback", "p"]);
+    assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
+}
+
+#[test]
 fn a_damaged_receipt_is_no_dead_end() {
     let world = world("receipt");
     let prefix = world.prefix("p");

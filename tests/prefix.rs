@@ -150,10 +150,13 @@ fn a_tree_goes_live_in_one_step() {
     assert_eq!(prefix.receipt(&first).unwrap(), receipt(&[("bin/x", "1")]));
     let history = prefix.history(ARCH).unwrap();
     assert_eq!(history.iter().map(|entry| entry.generation).collect::<Vec<_>>(), [1, 2]);
-    for path in
-        ["x86_64/", "x86_64/.elsewhere.json", ".elsewhere/x86_64", ".elsewhere/x86_64/history.json"]
-    {
-        let expected = if path.ends_with("json") { 0o644 } else { 0o755 };
+    for path in [
+        "x86_64/",
+        "x86_64/.elsewhere.json",
+        ".elsewhere/x86_64",
+        ".elsewhere/x86_64/journal.jsonl",
+    ] {
+        let expected = if path.contains(".json") { 0o644 } else { 0o755 };
         assert_eq!(mode(&place.join("p").join(path)), expected, "{path}");
     }
     assert_eq!(mode(&place.join("p/.elsewhere/staging")), 0o700);
@@ -162,7 +165,7 @@ fn a_tree_goes_live_in_one_step() {
 #[test]
 fn no_file_holds_the_prefixs_path_and_it_can_be_moved() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     install(&lock, &[("etc/c", "1")]);
     drop(lock);
     let needle = place.0.file_name().unwrap().to_str().unwrap();
@@ -196,7 +199,7 @@ fn a_failing_swap_is_taken_back() {
 #[test]
 fn numbers_are_not_used_twice() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     for _ in 0..3 {
         install(&lock, &[]);
     }
@@ -208,7 +211,7 @@ fn numbers_are_not_used_twice() {
 #[test]
 fn an_unfinished_tree_is_deleted_whatever_its_modes() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let staging = lock.stage(ARCH).unwrap();
     assert_eq!(mode(staging.path()), 0o700);
     write(&staging.path().join("a/b/c"), "");
@@ -231,15 +234,11 @@ fn what_killed_runs_left_is_cleaned() {
     std::mem::forget(lock.stage(ARCH).unwrap());
     write(&place.join("p/.elsewhere/trash/x86_64-7.1.1/bin/x"), "");
     write(&place.join("p/.elsewhere/staging/file.1.1"), "");
-    // Killed before the swap, and between the history and the swap.
+    // Killed before the swap, and between the journal and the swap.
     commit(&lock, &[("bin/x", "2")]);
     let third = commit(&lock, &[("bin/x", "3")]);
     lock.activate(&third).unwrap();
-    fs::remove_file(place.join("p/x86_64")).unwrap();
-    symlink(".elsewhere/x86_64/1", place.join("p/x86_64")).unwrap();
-    let history = place.join("p/.elsewhere/x86_64/history.json");
-    let text = fs::read_to_string(&history).unwrap();
-    fs::write(&history, text.replacen('{', "{ \"pending\": 3,", 1)).unwrap();
+    place.undo_swap(3, Some(1));
     lock.clean(&Silent::default()).unwrap();
     assert_eq!(listing(&place.join("p")), before);
     assert_eq!(prefix.history(ARCH).unwrap().len(), 1);
@@ -250,23 +249,106 @@ fn what_killed_runs_left_is_cleaned() {
 }
 
 #[test]
-fn a_lost_or_damaged_history_deletes_nothing() {
+fn a_lost_or_damaged_journal_deletes_nothing() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     install(&lock, &[]);
     install(&lock, &[]);
-    let history = place.join("p/.elsewhere/x86_64/history.json");
-    for damage in [None, Some("{"), Some("")] {
+    let journal = place.join("p/.elsewhere/x86_64/journal.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let middle = whole.replacen("begun", "b\0gun", 1);
+    for damage in [None, Some("{"), Some(""), Some("{\n"), Some(&middle)] {
         match damage {
-            None => fs::remove_file(&history).unwrap(),
-            Some(text) => fs::write(&history, text).unwrap(),
+            None => fs::remove_file(&journal).unwrap(),
+            Some(text) => fs::write(&journal, text).unwrap(),
         }
         let notes = Notes::default();
         lock.clean(&notes).unwrap();
-        assert_eq!(notes.0.into_inner().unwrap().len(), usize::from(damage.is_some()));
+        let notes = notes.0.into_inner().unwrap();
+        assert!(
+            notes.len() == 1 && notes[0].contains("does not tell all"),
+            "{damage:?}: {notes:?}"
+        );
+        // It is told once.
+        let notes = Notes::default();
+        lock.clean(&notes).unwrap();
+        assert!(notes.0.into_inner().unwrap().is_empty());
         assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
         assert!(lock.prune(ARCH, 0, false).unwrap().removed.is_empty());
     }
+}
+
+#[test]
+fn a_line_that_was_not_written_to_its_end_counts_for_nothing() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    let journal = place.join("p/.elsewhere/x86_64/journal.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    assert_eq!(lines.len(), 4, "{whole}");
+    for end in 0..lines[3].len() {
+        let text = format!("{}\n{}", lines[..3].join("\n"), &lines[3][..end]);
+        fs::write(&journal, text).unwrap();
+        let notes = Notes::default();
+        lock.clean(&notes).unwrap();
+        assert_eq!(notes.0.into_inner().unwrap(), [""; 0]);
+        assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
+        assert_eq!(fs::read_to_string(&journal).unwrap().lines().count(), 4);
+    }
+}
+
+/// A history as earlier versions wrote it.
+fn old_history(place: &Place, text: &str) {
+    let home = place.join("p/.elsewhere/x86_64");
+    fs::remove_file(home.join("journal.jsonl")).unwrap();
+    fs::write(home.join("history.json"), text).unwrap();
+}
+
+#[test]
+fn the_history_of_earlier_versions_is_carried_over_once() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    let activations =
+        r#"[{"generation":1,"at":5},{"generation":2,"at":6},{"generation":7,"at":7}]"#;
+    let written = format!(r#"{{"format":1,"highest":9,"activations":{activations}}}"#);
+    old_history(&place, &written.replace("\"highest", "\"pending\":7,\"highest"));
+    // Readers do not wait for that.
+    let known = |prefix: &Prefix| {
+        let history = prefix.history(ARCH).unwrap();
+        history.iter().map(|it| (it.generation, it.at)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&prefix), [(1, 5), (2, 6)]);
+    let notes = Notes::default();
+    lock.clean(&notes).unwrap();
+    assert_eq!(notes.0.into_inner().unwrap(), [""; 0]);
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
+    assert_eq!(known(&prefix), [(1, 5), (2, 6)]);
+    let home = place.join("p/.elsewhere/x86_64");
+    assert!(!home.join("history.json").exists());
+    // A link that is lost comes back; one that was removed does not.
+    old_history(&place, &written.replace(",{\"generation\":7,\"at\":7}", ""));
+    fs::remove_file(place.join("p/x86_64")).unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
+    old_history(&place, &written.replace("\"highest", "\"removed_at\":8,\"highest"));
+    fs::remove_file(place.join("p/x86_64")).unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!((live(&prefix), prefix.lost(ARCH).unwrap()), (None, None));
+    assert_eq!(install(&lock, &[]).number, 10);
+    // One that makes no sense, and one of a version to come.
+    old_history(&place, "{");
+    let notes = Notes::default();
+    lock.clean(&notes).unwrap();
+    assert_eq!(notes.0.into_inner().unwrap().len(), 1);
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(10), vec![1, 2, 10]));
+    old_history(&place, &written.replace("\"format\":1", "\"format\":2"));
+    assert!(matches!(prefix.history(ARCH), Err(PrefixError::NewerFormat { .. })));
+    fs::write(home.join("journal.jsonl"), "{\"format\":2,\"event\":\"blessed\"}\n").unwrap();
+    assert!(matches!(lock.clean(&Silent::default()), Err(PrefixError::NewerFormat { .. })));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use elsewhere::model::RelPath;
-use elsewhere::prefix::{ConfigReport, Generation, Locked, Prefix};
+use elsewhere::prefix::{ConfigReport, Generation, Locked};
 use prefixes::{ARCH, Place, commit, install, listing, mode, write};
 
 fn paths(list: &[RelPath]) -> Vec<&str> {
@@ -18,7 +18,7 @@ fn paths(list: &[RelPath]) -> Vec<&str> {
 
 /// Makes the next generation live, carrying configuration.
 fn update(lock: &Locked, files: &[(&str, &str)]) -> (Generation, ConfigReport) {
-    let from = prefix.live(ARCH).unwrap().unwrap();
+    let from = lock.live(ARCH).unwrap().unwrap();
     let to = commit(lock, files);
     let report = lock.carry_config(&from, &to.path).unwrap();
     lock.activate(&to).unwrap();
@@ -45,7 +45,7 @@ fn an_edited_file_is_kept_as_rpm_does() {
     ];
     for (before, user, after, expected) in cases {
         let place = Place::new();
-        let (prefix, lock) = place.prefix();
+        let (_, lock) = place.prefix();
         let live = install(&lock, &[("etc/c", before)]);
         match user {
             Some(user) => write(&live.path.join("etc/c"), user),
@@ -69,7 +69,7 @@ fn an_edited_file_is_kept_as_rpm_does() {
 #[test]
 fn what_the_user_added_survives() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let files = [("etc/c", "1"), ("bin/x", "1"), ("share/conf", "1")];
     let live = install(&lock, &files);
     write(&live.path.join("etc/site/secret"), "s");
@@ -104,7 +104,7 @@ fn what_the_user_added_survives() {
 #[test]
 fn an_added_file_meets_one_of_a_package() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let live = install(&lock, &[]);
     write(&live.path.join("etc/c"), "mine");
     write(&live.path.join("etc/d/e"), "mine");
@@ -123,7 +123,7 @@ fn an_added_file_meets_one_of_a_package() {
 #[test]
 fn nothing_is_written_outside_the_tree() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let live = install(&lock, &[]);
     write(&live.path.join("etc/d/e"), "mine");
     let new = commit(&lock, &[]);
@@ -137,7 +137,7 @@ fn nothing_is_written_outside_the_tree() {
 #[test]
 fn without_a_receipt_every_file_counts_as_the_users() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let live = install(&lock, &[("etc/c", "mine, perhaps")]);
     fs::write(live.path.join(".elsewhere.json"), "{").unwrap();
     let (new, _) = update(&lock, &[("etc/c", "new")]);
@@ -148,7 +148,7 @@ fn without_a_receipt_every_file_counts_as_the_users() {
 #[test]
 fn going_back_brings_that_configuration_and_keeps_later_edits() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let before = [("etc/a", "a1"), ("etc/b", "b1"), ("etc/c", "c1"), ("etc/d", "d")];
     let first = install(&lock, &before);
     write(&first.path.join("etc/a"), "a mine");
@@ -158,7 +158,7 @@ fn going_back_brings_that_configuration_and_keeps_later_edits() {
     write(&second.path.join("etc/d"), "d later");
     write(&second.path.join("etc/new"), "new later");
     let back = lock.roll_back(ARCH, None).unwrap();
-    assert_eq!((back.from, back.to), (second, first.clone()));
+    assert_eq!((back.from, back.to), (Some(second), first.clone()));
     // As it was …
     assert_eq!(content(&first, "etc/a"), "a mine");
     assert_eq!(content(&first, "etc/b"), "b1");

@@ -10,20 +10,20 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use elsewhere::model::RECEIPT_NAME;
-use elsewhere::prefix::{Prefix, PrefixError};
+use elsewhere::prefix::{LostLink, Prefix, PrefixError};
 use elsewhere::report::Silent;
-use prefixes::{ARCH, Place, commit, install, live, numbers};
+use prefixes::{ARCH, Notes, Place, commit, install, live, numbers};
 
-/// Moves every time of the history into the past.
+/// Moves every time of the journal into the past.
 fn age(place: &Place, seconds: u64) {
-    let path = place.join("p/.elsewhere/x86_64/history.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut history: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for activation in history["activations"].as_array_mut().unwrap() {
-        let at = activation["at"].as_u64().unwrap();
-        activation["at"] = (at - seconds).into();
+    let path = place.join("p/.elsewhere/x86_64/journal.jsonl");
+    let mut text = String::new();
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        record["at"] = (record["at"].as_u64().unwrap() - seconds).into();
+        text.push_str(&format!("{record}\n"));
     }
-    fs::write(path, history.to_string()).unwrap();
+    fs::write(path, text).unwrap();
 }
 
 const WEEK: u64 = 7 * 24 * 60 * 60;
@@ -53,7 +53,7 @@ fn the_newest_old_ones_and_last_weeks_are_spared() {
 #[test]
 fn what_runs_is_spared() {
     let place = Place::new();
-    let (prefix, lock) = place.prefix();
+    let (_, lock) = place.prefix();
     let first = install(&lock, &[]);
     // This program itself: one of the machine's may be many in one, or look for its parts elsewhere.
     fs::hard_link(std::env::current_exe().unwrap(), first.path.join("sleep")).unwrap();
@@ -110,7 +110,7 @@ fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
         if dangling {
             std::os::unix::fs::symlink(".elsewhere/x86_64/99", place.join("p/x86_64")).unwrap();
         }
-        assert_eq!(prefix.lost(ARCH).unwrap().unwrap().number, 2);
+        assert!(matches!(prefix.lost(ARCH).unwrap(), Some(LostLink::To(it)) if it.number == 2));
         for _ in 0..3 {
             lock.clean(&Silent::default()).unwrap();
             assert_eq!((live(&prefix), numbers(&prefix)), (Some(2), vec![1, 2]));
@@ -120,7 +120,7 @@ fn a_link_that_is_lost_comes_back_and_nothing_is_deleted() {
 }
 
 #[test]
-fn a_link_that_was_turned_by_hand_or_lost_with_the_history_deletes_nothing() {
+fn a_link_that_was_turned_by_hand_or_lost_with_the_journal_deletes_nothing() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     install(&lock, &[]);
@@ -131,7 +131,7 @@ fn a_link_that_was_turned_by_hand_or_lost_with_the_history_deletes_nothing() {
     lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![1, 2]));
     fs::remove_file(&link).unwrap();
-    fs::remove_file(place.join("p/.elsewhere/x86_64/history.json")).unwrap();
+    fs::remove_file(place.join("p/.elsewhere/x86_64/journal.jsonl")).unwrap();
     lock.clean(&Silent::default()).unwrap();
     assert_eq!(lock.prune(ARCH, 0, false).unwrap().spared.len(), 2);
 }
@@ -147,43 +147,58 @@ fn what_was_removed_stays_so_when_the_next_install_fails() {
     lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
     // Nor does a killed one bring it back.
-    let history = place.join("p/.elsewhere/x86_64/history.json");
-    commit(&lock, &[]);
-    let text = fs::read_to_string(&history).unwrap();
-    assert!(text.contains("removed_at"), "{text}");
-    let (head, tail) = text.split_once("\"activations\": [").unwrap();
-    let pending = format!("\"pending\": 3, {}", head.trim_start_matches('{').trim_start());
-    let text = format!(
-        "{{{pending}\"activations\": [{}",
-        tail.replacen("]", ", {\"generation\": 3, \"at\": 1}]", 1)
-    );
-    fs::write(&history, text).unwrap();
+    assert_eq!(install(&lock, &[]).number, 3);
+    place.undo_swap(3, None);
     lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1]));
     // A run that is killed before it links its first tree leaves nothing that seems lost.
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     install(&lock, &[]);
-    fs::remove_file(place.join("p/x86_64")).unwrap();
-    let history = place.join("p/.elsewhere/x86_64/history.json");
-    let text = fs::read_to_string(&history).unwrap();
-    fs::write(&history, text.replacen('{', "{ \"pending\": 1,", 1)).unwrap();
+    place.undo_swap(1, None);
     lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![]));
 }
 
 #[test]
-fn what_was_removed_outlives_a_damaged_history() {
+fn what_was_removed_outlives_a_damaged_journal() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     install(&lock, &[]);
     install(&lock, &[]);
     lock.remove(ARCH, false).unwrap();
-    fs::write(place.join("p/.elsewhere/x86_64/history.json"), "{").unwrap();
+    fs::write(place.join("p/.elsewhere/x86_64/journal.jsonl"), "{").unwrap();
     lock.clean(&Silent::default()).unwrap();
     assert_eq!(lock.prune(ARCH, 0, false).unwrap().spared.len(), 2);
     lock.clean(&Silent::default()).unwrap();
     assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
+}
+
+#[test]
+fn a_link_of_which_nobody_knows_where_it_led_is_not_guessed() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    fs::remove_file(place.join("p/x86_64")).unwrap();
+    fs::remove_file(place.join("p/.elsewhere/x86_64/journal.jsonl")).unwrap();
+    assert_eq!(prefix.lost(ARCH).unwrap(), Some(LostLink::Unknown(vec![1, 2])));
+    for _ in 0..2 {
+        let notes = Notes::default();
+        lock.clean(&notes).unwrap();
+        let notes = notes.0.into_inner().unwrap().join("\n");
+        assert!(notes.contains("elsewhere rollback -a x86_64 --to N /"), "{notes}");
+        assert_eq!((live(&prefix), numbers(&prefix)), (None, vec![1, 2]));
+    }
+    assert!(lock.roll_back(ARCH, None).is_err());
+    assert_eq!(lock.roll_back(ARCH, Some(1)).unwrap().from, None);
+    assert_eq!((live(&prefix), prefix.lost(ARCH).unwrap()), (Some(1), None));
+    // What was removed on purpose is not lost, nor what was removed when nobody knew.
+    fs::remove_file(place.join("p/x86_64")).unwrap();
+    fs::write(place.join("p/.elsewhere/x86_64/journal.jsonl"), "?\n").unwrap();
+    lock.remove(ARCH, false).unwrap();
+    assert_eq!((live(&prefix), prefix.lost(ARCH).unwrap()), (None, None));
+    assert!(lock.roll_back(ARCH, Some(1)).is_err());
 }
 
 #[test]

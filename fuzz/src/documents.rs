@@ -13,6 +13,7 @@ use super::tagged;
 const LOCK: u8 = 0;
 const RECEIPT: u8 = 1;
 const HISTORY: u8 = 2;
+const JOURNAL: u8 = 8;
 /// Definitions: their names below the user's directory.
 const DEFINITIONS: [(u8, &str, &str); 5] = [
     (3, "dists/el8.toml", include_str!("../../repos/dists/el8.toml")),
@@ -28,6 +29,7 @@ pub(super) fn run(input: &[u8]) {
         LOCK => run_lock(bytes),
         RECEIPT => run_prefix(".elsewhere/x86_64/1/.elsewhere.json", bytes),
         HISTORY => run_prefix(".elsewhere/x86_64/history.json", bytes),
+        JOURNAL => run_prefix(".elsewhere/x86_64/journal.jsonl", bytes),
         kind => {
             let definition = DEFINITIONS.iter().find(|(number, ..)| *number == kind);
             if let Some((_, name, _)) = definition {
@@ -115,6 +117,7 @@ fn check_launcher(text: &str) {
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds =
         vec![tagged(LOCK, lock()), tagged(RECEIPT, receipt()), tagged(HISTORY, history())];
+    seeds.push(tagged(JOURNAL, journal()));
     seeds.extend(DEFINITIONS.map(|(kind, _, text)| tagged(kind, text)));
     seeds
 }
@@ -122,6 +125,13 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
 fn history() -> String {
     let activations = r#"[{"generation":1,"at":1763600000},{"generation":2,"at":1763600001}]"#;
     format!(r#"{{"format":1,"highest":2,"activations":{activations}}}"#)
+}
+
+fn journal() -> String {
+    let line =
+        |event: &str| format!(r#"{{"format":1,"event":{event},"at":1763600000,"highest":2}}"#);
+    let events = [r#""activated","generation":1"#, r#""begun","generation":2"#, r#""removed""#];
+    events.map(|event| line(event) + "\n").concat()
 }
 
 fn receipt() -> String {

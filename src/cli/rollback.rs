@@ -99,17 +99,21 @@ impl Rollback {
         };
         for (from, to) in &done {
             entries.push(serde_json::json!({
-                "arch": to.arch, "place": label(part, to.arch), "from": from.number, "to": to.number
+                "arch": to.arch, "place": label(part, to.arch),
+                "from": from.as_ref().map(|from| from.number), "to": to.number
             }));
             if !self.output.json {
-                terminal.line(format_args!(
-                    "{}: generation {} is live; to return: elsewhere rollback -a {} --to {} {}",
-                    label(part, to.arch),
-                    to.number,
-                    to.arch,
-                    from.number,
-                    parts::typed(&self.prefix.join(part.place()))
-                ));
+                let mut text =
+                    format!("{}: generation {} is live", label(part, to.arch), to.number);
+                if let Some(from) = from {
+                    text.push_str(&format!(
+                        "; to return: elsewhere rollback -a {} --to {} {}",
+                        to.arch,
+                        from.number,
+                        parts::typed(&self.prefix.join(part.place()))
+                    ));
+                }
+                terminal.line(text);
             }
         }
         Ok(())

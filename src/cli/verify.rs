@@ -160,6 +160,11 @@ impl Verify {
                  that was there, makes the tree anew"
             );
         }
+        if has(verification, |problem| matches!(problem, Problem::LinkUnknown { .. })) {
+            return format!(
+                "if you know which generation was live: elsewhere rollback -a ARCH --to N {prefix}"
+            );
+        }
         if !self.repair {
             return format!("to put it right: elsewhere verify --repair {prefix}");
         }

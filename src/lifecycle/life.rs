@@ -31,7 +31,7 @@ pub fn roll_back(
     arches: &[Arch],
     (to, is_checked): (Option<u32>, bool),
     reporter: &dyn Reporter,
-) -> Result<Vec<(Generation, Generation)>, Error> {
+) -> Result<Vec<(Option<Generation>, Generation)>, Error> {
     let mut steps = Vec::new();
     let mut first_error = None;
     for arch in if arches.is_empty() { prefix.arches()? } else { arches.to_vec() } {
@@ -56,8 +56,8 @@ pub fn roll_back(
         receipts.push(receipt);
     }
     launchers::write(catalog, prefix, receipts.iter(), reporter)?;
-    for (from, to) in &steps {
-        let done = prefix.roll_back(from.arch, Some(to.number))?;
+    for (_, to) in &steps {
+        let done = prefix.roll_back(to.arch, Some(to.number))?;
         tell_config(reporter, done.config);
     }
     launchers::tidy(catalog, prefix, reporter)?;

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::making;
 use crate::model::{Arch, RECEIPT_NAME, Receipt, ReceiptFile};
 use crate::planning::definitions::made_with;
-use crate::prefix::{Generation, Prefix, PrefixError};
+use crate::prefix::{Generation, LostLink, Prefix, PrefixError};
 use crate::report::Reporter;
 use crate::verify::{self, Finding, Problem, Subject};
 use crate::workshop::MadeTree;
@@ -107,10 +107,15 @@ pub fn verify(
         });
     }
     for arch in Arch::ALL {
-        if let Some(Generation { number: generation, .. }) = prefix.lost(arch)? {
-            let (path, problem) = (String::new(), Problem::Unlinked { generation });
-            let findings = vec![Finding { path, problem }];
-            trees.push(CheckedTree::new(arch, Some(generation), true, findings));
+        if let Some(lost) = prefix.lost(arch)? {
+            let (generation, problem) = match lost {
+                LostLink::To(Generation { number: generation, .. }) => {
+                    (Some(generation), Problem::Unlinked { generation })
+                }
+                LostLink::Unknown(generations) => (None, Problem::LinkUnknown { generations }),
+            };
+            let findings = vec![Finding { path: String::new(), problem }];
+            trees.push(CheckedTree::new(arch, generation, true, findings));
         }
     }
     // The launchers follow from the receipts.

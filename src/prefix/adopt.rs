@@ -8,7 +8,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::error::{PrefixError, failed};
-use super::history::History;
+use super::journal::Journal;
 use super::layout::Layout;
 use super::{Generation, Locked, Prefix, config, files};
 use crate::model::{
@@ -86,10 +86,9 @@ impl Locked {
         for directory in [&self.layout.root, &self.layout.arch(arch)] {
             files::sync_directory(directory)?;
         }
-        config::remember(&self.layout, &self.receipt(&generation)?, &generation)?;
-        let mut history = History::load(&self.layout, arch)?;
-        history.add(ADOPTED);
-        history.save(&self.layout, arch)
+        let config = config::remember(&self.layout, &self.receipt(&generation)?, &generation)?;
+        files::rename(&config, &self.layout.baseline(arch, ADOPTED))?;
+        self.catch_up(arch)
     }
 
     /// Links an adopted tree that a killed run moved to its place and did not link.
@@ -100,10 +99,9 @@ impl Locked {
         if !(is_moved && is_unlinked) {
             return Ok(());
         }
-        match History::load(&self.layout, arch) {
-            Ok(history) if history == History::new() => self.point_to(&generation),
-            Ok(_) | Err(PrefixError::Damaged { .. }) => Ok(()),
-            Err(error) => Err(error),
+        match Journal::load(&self.layout, arch)?.lines.is_empty() {
+            true => self.point_to(&generation),
+            false => Ok(()),
         }
     }
 }

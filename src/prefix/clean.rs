@@ -4,8 +4,9 @@ use std::fs;
 
 use super::adopt::ADOPTED;
 use super::error::{PrefixError, failed, shown};
-use super::history::{History, now};
-use super::layout::HISTORY_NAME;
+use super::event::Event;
+use super::layout::JOURNAL_NAMES;
+use super::replay::Settled;
 use super::{Generation, Locked, files};
 use crate::model::{Arch, RECEIPT_NAME};
 use crate::report::Reporter;
@@ -20,9 +21,8 @@ impl Locked {
     pub fn clean(&self, reporter: &dyn Reporter) -> Result<(), PrefixError> {
         for arch in Arch::ALL {
             self.finish_adoption(arch)?;
-            self.restore_link(arch, reporter)?;
-            let history = self.settle_history(arch, reporter)?;
-            self.discard_never_live(arch, &history)?;
+            let settled = self.settle(arch, reporter)?;
+            self.discard_never_live(arch, &settled)?;
             self.discard_if_bare(arch)?;
         }
         for room in [self.layout.staging(), self.layout.trash()] {
@@ -41,74 +41,13 @@ impl Locked {
         Ok(())
     }
 
-    /// Links what launchers ran before its link was lost.
-    fn restore_link(&self, arch: Arch, reporter: &dyn Reporter) -> Result<(), PrefixError> {
-        let Some(generation) = self.lost(arch)? else { return Ok(()) };
-        self.point_to(&generation)?;
-        let number = generation.number;
-        reporter.warning(format!("{arch}: the link to generation {number} was lost; it is back"));
-        Ok(())
-    }
-
-    /// Makes the history end with what is live: a run may have been killed after it wrote the
-    /// history and before it swapped the link, or somebody may have swapped or removed the link. A
-    /// generation that may ever have been live stays in the history, and so on the disk.
-    fn settle_history(&self, arch: Arch, reporter: &dyn Reporter) -> Result<History, PrefixError> {
-        let live = self.layout.linked_number(arch)?;
-        let loaded = match History::load(&self.layout, arch) {
-            Err(error @ PrefixError::Damaged { .. }) => {
-                reporter.warning(format!("{error}; it is begun anew"));
-                None
-            }
-            loaded => Some(loaded?),
-        };
-        let before = loaded.clone();
-        let mut history = match loaded {
-            // One that was emptied still knows the highest number.
-            Some(history) if history.highest > 0 => history,
-            // Nobody knows what was live: all of them, so that none is deleted too early.
-            lost => self.assumed_history(arch, lost.is_none())?,
-        };
-        if history.pending.is_some_and(|pending| live != Some(pending)) {
-            history.take_back();
-        }
-        history.pending = None;
-        history.leaving = history.leaving.filter(|leaving| live != Some(*leaving));
-        match live {
-            Some(live) => history.add(live),
-            None if history.activations.is_empty() || history.removed_at.is_some() => {}
-            // Not by `elsewhere remove`: it counts from now.
-            None => history.removed_at = Some(now()),
-        }
-        if before.as_ref() != Some(&history) && self.layout.arch(arch).exists() {
-            history.save(&self.layout, arch)?;
-        }
-        Ok(history)
-    }
-
-    /// A history in which every generation that is there was live until now; unless `all`, only those
-    /// whose configuration was noted, which comes first when one becomes live.
-    fn assumed_history(&self, arch: Arch, all: bool) -> Result<History, PrefixError> {
-        let mut history = History::new();
-        for Generation { number, .. } in self.generations(arch)? {
-            if all || self.layout.baseline(arch, number).exists() {
-                history.add(number);
-            }
-        }
-        if let Some(live) = self.layout.linked_number(arch)? {
-            history.add(live);
-        }
-        Ok(history)
-    }
-
     /// Deletes the generations that no launcher ever ran, and what is left of one that was being deleted.
-    fn discard_never_live(&self, arch: Arch, history: &History) -> Result<(), PrefixError> {
-        for generation in self.generations(arch)? {
-            // An adopted tree is the user's, whatever the history says.
-            let is_ours = generation.number != ADOPTED;
-            let never_lived = is_ours && !history.knows(generation.number);
-            let is_half = history.leaving == Some(generation.number);
-            if is_half || (never_lived && self.user_of(&generation).is_none()) {
+    fn discard_never_live(&self, arch: Arch, settled: &Settled) -> Result<(), PrefixError> {
+        for &number in &settled.deletable {
+            let generation = self.generation(arch, number);
+            let is_half = settled.leaving.contains(&number);
+            // An adopted tree is the user's, whatever the journal says.
+            if is_half || (number != ADOPTED && self.user_of(&generation).is_none()) {
                 self.discard(&generation)?;
             }
         }
@@ -132,22 +71,10 @@ impl Locked {
         let stem = format!("{}-{}", generation.arch, generation.number);
         let trash = files::unique(&self.layout.trash(), &stem);
         files::discard(&generation.path, &trash, || {
-            self.note_leaving(generation)?;
+            self.note(arch, Event::Leaving { generation: number })?;
             files::remove_file(&generation.path.join(RECEIPT_NAME))
         })?;
         self.discard_if_bare(arch)
-    }
-
-    /// Notes that a generation is being deleted where it lies, so that [`Locked::clean`] goes on with it. Of
-    /// one that no history knows, that is so without a note.
-    fn note_leaving(&self, generation: &Generation) -> Result<(), PrefixError> {
-        match History::load(&self.layout, generation.arch) {
-            Ok(mut history) if history.knows(generation.number) => {
-                history.leaving = Some(generation.number);
-                history.save(&self.layout, generation.arch)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Removes the directory of an architecture that has no generation, with its history.
@@ -160,6 +87,8 @@ impl Locked {
             return Ok(());
         }
         let trash = files::unique(&self.layout.trash(), arch.as_str());
-        files::discard(&directory, &trash, || files::remove_file(&directory.join(HISTORY_NAME)))
+        files::discard(&directory, &trash, || {
+            JOURNAL_NAMES.iter().try_for_each(|name| files::remove_file(&directory.join(name)))
+        })
     }
 }

@@ -130,17 +130,31 @@ impl Locked {
     }
 }
 
-/// Writes down the configuration of `generation`, which is about to become live.
+/// Writes down the configuration of `generation`, which is about to become live: in the staging directory.
+/// Once it is live, the file is to be renamed to its place.
 pub(super) fn remember(
     layout: &Layout,
     receipt: &Receipt,
     generation: &Generation,
-) -> Result<(), PrefixError> {
+) -> Result<PathBuf, PrefixError> {
     let states = read_states(&generation.path, &pristine(receipt), &mut Vec::new())?;
-    let path = layout.baseline(generation.arch, generation.number);
-    let bytes = serde_json::to_vec(&states)
-        .map_err(|error| PrefixError::Damaged { path: path.clone(), problem: error.to_string() })?;
-    files::write(&path, &bytes, 0o644, &layout.staging())
+    let path = files::unique(&layout.staging(), "config");
+    write_states(layout, &path, &states).map(|()| path)
+}
+
+/// Writes what stands for the configuration of a live generation that nobody wrote down: what its packages
+/// brought, so that everything else counts as edited since.
+pub(super) fn stand_in(prefix: &Locked, generation: &Generation) -> Result<(), PrefixError> {
+    let path = prefix.layout.baseline(generation.arch, generation.number);
+    write_states(&prefix.layout, &path, &prefix.pristine(generation)?)
+}
+
+fn write_states(layout: &Layout, path: &Path, states: &States) -> Result<(), PrefixError> {
+    let bytes = serde_json::to_vec(states).map_err(|error| PrefixError::Damaged {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })?;
+    files::write(path, &bytes, 0o644, &layout.staging())
 }
 
 /// The configuration that a receipt lists.

@@ -259,7 +259,7 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 /// A path as a word of a command line.
-fn typed(path: &Path) -> String {
+pub(super) fn typed(path: &Path) -> String {
     shell_word(&shown(path)).into_owned()
 }
 

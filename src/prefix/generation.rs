@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{PrefixError, failed};
-use super::history::{Activation, History, now};
+use super::event::Event;
 use super::layout::{Layout, parse_number};
 use super::{Locked, Prefix, adopt, config, files};
 use crate::model::{Arch, RECEIPT_NAME, Receipt};
@@ -98,36 +98,6 @@ impl Prefix {
         }
     }
 
-    /// The generation that launchers ran until its link was lost: not where [`Locked::remove`] took it
-    /// out of use.
-    ///
-    /// # Errors
-    /// When the prefix cannot be read.
-    pub fn lost(&self, arch: Arch) -> Result<Option<Generation>, PrefixError> {
-        if self.live(arch)?.is_some() {
-            return Ok(None);
-        }
-        let history = match History::load(&self.layout, arch) {
-            Err(PrefixError::Damaged { .. }) => return Ok(None),
-            history => history?,
-        };
-        let there = self.generations(arch)?;
-        let known = history.activations.iter().rev().filter(|_| history.removed_at.is_none());
-        let known = known.filter(|known| Some(known.generation) != history.pending);
-        Ok(known
-            .filter_map(|known| there.iter().find(|it| it.number == known.generation))
-            .next()
-            .cloned())
-    }
-
-    /// When which generation became live, oldest first.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub fn history(&self, arch: Arch) -> Result<Vec<Activation>, PrefixError> {
-        Ok(History::load(&self.layout, arch)?.activations)
-    }
-
     /// The generation with this number, whether or not it is there.
     pub(super) fn generation(&self, arch: Arch, number: u32) -> Generation {
         Generation { arch, number, path: self.layout.generation(arch, number) }
@@ -135,10 +105,7 @@ impl Prefix {
 
     /// A number that no generation of `arch` ever had.
     pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
-        let there = self.generations(arch)?.last().map_or(0, |last| last.number);
-        let linked = self.layout.linked_number(arch)?.unwrap_or(0);
-        let known = History::load(&self.layout, arch)?.highest;
-        Ok(there.max(linked).max(known).saturating_add(1))
+        Ok(self.settled(arch)?.highest.saturating_add(1))
     }
 }
 
@@ -153,17 +120,12 @@ impl Locked {
             return Ok(previous);
         }
         let receipt = self.receipt(generation)?;
-        let mut history = History::load(&self.layout, generation.arch)?;
-        let removed_at = history.removed_at;
-        history.add(generation.number);
-        // What was removed stays so until the link is there.
-        (history.pending, history.removed_at) = (Some(generation.number), removed_at);
-        history.save(&self.layout, generation.arch)?;
-        config::remember(&self.layout, &receipt, generation)?;
+        self.note(generation.arch, Event::Begun { generation: generation.number })?;
+        let config = config::remember(&self.layout, &receipt, generation)?;
         self.point_to(generation)?;
-        (history.pending, history.removed_at) = (None, None);
         // It is live, whether or not that can be noted: `clean` sees it by the link.
-        let _ = history.save(&self.layout, generation.arch);
+        let _ = files::rename(&config, &self.layout.baseline(generation.arch, generation.number))
+            .and_then(|()| self.catch_up(generation.arch));
         Ok(previous)
     }
 
@@ -177,14 +139,10 @@ impl Locked {
         failed: &Generation,
         previous: Option<&Generation>,
     ) -> Result<(), PrefixError> {
-        let mut history = History::load(&self.layout, failed.arch)?;
-        if history.activations.last().is_some_and(|last| last.generation == failed.number) {
-            history.take_back();
-        }
-        // What was removed before stays so.
-        let has_some = !history.activations.is_empty();
-        history.removed_at = (previous.is_none() && has_some).then(now);
-        history.save(&self.layout, failed.arch)?;
+        let to = previous.map(|previous| previous.number);
+        self.note(failed.arch, Event::Withdrawn { generation: failed.number, to })?;
+        // It witnesses that a generation was live, which this one is not to have been.
+        files::remove_file(&self.layout.baseline(failed.arch, failed.number))?;
         match previous {
             Some(previous) => self.point_to(previous)?,
             None => self.unlink(failed.arch)?,

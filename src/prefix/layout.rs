@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::error::{PrefixError, failed};
 use crate::model::Arch;
 
-/// The history's name, beside the generations.
-pub(super) const HISTORY_NAME: &str = "history.json";
+/// The journal's name, beside the generations, and that of what was there in its stead earlier.
+pub(super) const JOURNAL_NAMES: [&str; 2] = ["journal.jsonl", "history.json"];
 
 /// The directory of all that is not for users.
 pub(super) const HIDDEN: &str = ".elsewhere";
@@ -104,9 +104,14 @@ impl Layout {
         self.arch(arch).join(number.to_string())
     }
 
-    /// Which generation was live from when.
+    /// What became of the generations of an architecture.
+    pub(super) fn journal(&self, arch: Arch) -> PathBuf {
+        self.arch(arch).join(JOURNAL_NAMES[0])
+    }
+
+    /// The same, as earlier versions wrote it.
     pub(super) fn history(&self, arch: Arch) -> PathBuf {
-        self.arch(arch).join(HISTORY_NAME)
+        self.arch(arch).join(JOURNAL_NAMES[1])
     }
 
     /// The configuration as it was when a generation became live.

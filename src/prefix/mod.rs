@@ -10,7 +10,7 @@
 //!     ├── lock                     held by whoever changes anything below PREFIX
 //!     ├── pins.toml                versions that runtimes stay at
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
-//!     ├── ARCH/history.json        which generation was live from when
+//!     ├── ARCH/journal.jsonl       a line for everything that happened to them
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
 //!     ├── program/ARCH/elsewhere    this program, for bin/elsewhere
 //!     ├── staging/                 trees and files that are being made: nothing here is reachable
@@ -30,10 +30,12 @@ mod bin;
 mod clean;
 mod config;
 mod error;
+mod event;
 mod files;
 mod generation;
 mod history;
 mod in_use;
+mod journal;
 mod launchers;
 mod layout;
 mod lock;
@@ -42,6 +44,8 @@ mod pins;
 mod program;
 mod prune;
 mod repair;
+mod replay;
+mod settle;
 mod staging;
 
 use std::fs;
@@ -51,9 +55,10 @@ use std::path::{Path, PathBuf};
 pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
-pub use history::Activation;
 pub use lock::Locked;
 pub use prune::{Pruned, RolledBack};
+pub use replay::Activation;
+pub use settle::LostLink;
 pub use staging::Staging;
 
 use crate::model::{Arch, RECEIPT_NAME, RelPath};

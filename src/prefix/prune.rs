@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::PrefixError;
-use super::history::{History, now};
+use super::event::Event;
+use super::replay::{Live, Settled};
+use super::settle::now;
 use super::{ConfigReport, Generation, Locked, Prefix};
 use crate::model::Arch;
 
@@ -28,8 +30,8 @@ pub struct Pruned {
 /// What [`Locked::roll_back`] did.
 #[derive(Clone, Debug)]
 pub struct RolledBack {
-    /// What was live.
-    pub from: Generation,
+    /// What was live; nothing where its link was lost.
+    pub from: Option<Generation>,
     /// What is live.
     pub to: Generation,
     /// What became of the user's configuration.
@@ -44,7 +46,10 @@ impl Locked {
     /// [`PrefixError::NoGeneration`], or that the prefix cannot be read or written.
     pub fn roll_back(&self, arch: Arch, to: Option<u32>) -> Result<RolledBack, PrefixError> {
         let (from, to) = self.way_back(arch, to)?;
-        let config = self.carry_config_back(&from, &to)?;
+        let config = match &from {
+            Some(from) => self.carry_config_back(from, &to)?,
+            None => ConfigReport::default(),
+        };
         self.activate(&to)?;
         Ok(RolledBack { from, to, config })
     }
@@ -57,7 +62,7 @@ impl Locked {
     /// When the prefix cannot be read or written.
     pub fn prune(&self, arch: Arch, keep: usize, force: bool) -> Result<Pruned, PrefixError> {
         let live = self.live(arch)?;
-        let history = History::load(&self.layout, arch)?;
+        let settled = self.settled(arch)?;
         let mut pruned = Pruned::default();
         let mut old = self.generations(arch)?;
         old.retain(|generation| Some(generation) != live.as_ref());
@@ -65,7 +70,7 @@ impl Locked {
         let keep = if live.is_some() { keep } else { 0 };
         let mut seen = HashSet::new();
         for generation in old.iter().rev().skip(keep).rev() {
-            let reason = if force { None } else { self.reason_to_spare(generation, &history) };
+            let reason = if force { None } else { self.reason_to_spare(generation, &settled) };
             match reason {
                 Some(reason) => {
                     pruned.spared.push((generation.number, reason));
@@ -83,11 +88,11 @@ impl Locked {
     }
 
     /// Why a generation that is not live must not be deleted.
-    fn reason_to_spare(&self, generation: &Generation, history: &History) -> Option<String> {
+    fn reason_to_spare(&self, generation: &Generation, settled: &Settled) -> Option<String> {
         if let Some(user) = self.user_of(generation) {
             return Some(format!("in use by {user}"));
         }
-        let retired = history.retired_at(generation.number)?;
+        let retired = settled.retired_at(generation.number)?;
         // A clock that was wrong, or a prefix from another machine: from the future counts as now.
         let age = now().saturating_sub(retired);
         (age < GRACE).then(|| "it was live in the last seven days".to_owned())
@@ -100,11 +105,11 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be read or written.
     pub fn remove(&self, arch: Arch, force: bool) -> Result<Pruned, PrefixError> {
+        // First the journal, so that a killed run leaves nothing that looks as if its link were lost.
+        if !matches!(self.settled(arch)?.live, Live::Nothing) {
+            self.note(arch, Event::Removed)?;
+        }
         if self.layout.linked_number(arch)?.is_some() {
-            // First the history, so that a killed run leaves nothing that looks as if it never lived.
-            let mut history = History::load(&self.layout, arch)?;
-            history.removed_at = Some(now());
-            history.save(&self.layout, arch)?;
             self.unlink(arch)?;
         }
         self.prune(arch, 0, force)
@@ -113,6 +118,7 @@ impl Locked {
 
 impl Prefix {
     /// The live generation of `arch`, and the one that [`Locked::roll_back`] makes live. Writes nothing.
+    /// Where the link is lost and nobody knows where it led, one that is named can be gone to from nothing.
     ///
     /// # Errors
     /// [`PrefixError::NoGeneration`], or that the prefix cannot be read.
@@ -120,37 +126,34 @@ impl Prefix {
         &self,
         arch: Arch,
         to: Option<u32>,
-    ) -> Result<(Generation, Generation), PrefixError> {
+    ) -> Result<(Option<Generation>, Generation), PrefixError> {
         let missing = || PrefixError::NoGeneration { arch, number: to };
-        let from = self.live(arch)?.ok_or_else(missing)?;
+        let (from, settled) = (self.live(arch)?, self.settled(arch)?);
         let generations = self.generations(arch)?;
-        let number = match to {
-            Some(number) => number,
-            None => self.previous(&from, &generations)?.ok_or_else(missing)?,
+        let number = match (to, &from) {
+            (Some(number), Some(_)) => Some(number),
+            (Some(number), None) => Some(number).filter(|_| settled.live == Live::Unknown),
+            (None, Some(from)) => previous(&settled, from, &generations),
+            (None, None) => None,
         };
-        let to = generations.into_iter().find(|generation| generation.number == number);
-        let to = to.filter(|to| *to != from).ok_or_else(missing)?;
+        let to = generations.into_iter().find(|generation| Some(generation.number) == number);
+        let to = to.filter(|to| Some(to) != from.as_ref()).ok_or_else(missing)?;
         // Before anything is changed: a generation without its receipt must not go live.
         self.receipt(&to)?;
         Ok((from, to))
     }
+}
 
-    /// The number of the generation that was live before `live`, of those that are there; without
-    /// a history the next lower one.
-    fn previous(
-        &self,
-        live: &Generation,
-        there: &[Generation],
-    ) -> Result<Option<u32>, PrefixError> {
-        let history = History::load(&self.layout, live.arch)?;
-        let is_there = |number: u32| there.iter().any(|generation| generation.number == number);
-        let known = history.activations.iter().rev().map(|activation| activation.generation);
-        let lower = there.iter().rev().map(|generation| generation.number);
-        Ok(known
-            .filter(|&number| number != live.number && is_there(number))
-            .chain(lower.filter(|&number| number < live.number))
-            .next())
-    }
+/// The number of the generation that was live before `live`, of those that are there; where none is known
+/// the next lower one.
+fn previous(settled: &Settled, live: &Generation, there: &[Generation]) -> Option<u32> {
+    let is_there = |number: u32| there.iter().any(|generation| generation.number == number);
+    let known = settled.activations.iter().rev().map(|activation| activation.generation);
+    let lower = there.iter().rev().map(|generation| generation.number);
+    known
+        .filter(|&number| number != live.number && is_there(number))
+        .chain(lower.filter(|&number| number < live.number))
+        .next()
 }
 
 /// Bytes that the tree at `path` takes on disk, but for the files in `seen`, by device and number. For

@@ -60,6 +60,11 @@ pub enum Problem {
         /// The tree's number.
         generation: u32,
     },
+    /// The link to a live tree is not there, if there was one, and nobody knows which tree that was.
+    LinkUnknown {
+        /// The numbers of the trees that are there.
+        generations: Vec<u32>,
+    },
     /// A launcher is not what this version of elsewhere writes.
     Launcher,
     /// The packages, verified again, say something else than the receipt.
@@ -112,6 +117,14 @@ impl fmt::Display for Problem {
             Self::Gap { gap } => f.write_str(gap),
             Self::Unlinked { generation } => {
                 write!(f, "the link to generation {generation} is lost: launchers lead nowhere")
+            }
+            Self::LinkUnknown { generations } => {
+                let numbers: Vec<String> = generations.iter().map(ToString::to_string).collect();
+                let numbers = numbers.join(", ");
+                write!(
+                    f,
+                    "the link is lost, and nobody knows to which generation it led ({numbers})"
+                )
             }
             Self::Launcher => f.write_str("is not the launcher that belongs here"),
             Self::Origin { reason } => f.write_str(reason),

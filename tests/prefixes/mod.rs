@@ -43,6 +43,22 @@ impl Place {
         let lock = prefix.lock(false, &Silent::default()).unwrap();
         (prefix, lock)
     }
+
+    /// Makes it look as if the run that made generation `number` live had been killed just before it turned
+    /// the link: that leads to `before`, or is not there.
+    pub fn undo_swap(&self, number: u32, before: Option<u32>) {
+        let home = self.join("p/.elsewhere/x86_64");
+        let journal = fs::read_to_string(home.join("journal.jsonl")).unwrap();
+        let (text, line) = journal.trim_end().rsplit_once('\n').unwrap();
+        assert!(line.contains("activated") && text.contains("begun"), "{journal}");
+        fs::write(home.join("journal.jsonl"), format!("{text}\n")).unwrap();
+        fs::remove_file(home.join(format!("config-{number}.json"))).unwrap();
+        fs::remove_file(self.join("p/x86_64")).unwrap();
+        if let Some(before) = before {
+            let text = format!(".elsewhere/x86_64/{before}");
+            std::os::unix::fs::symlink(text, self.join("p/x86_64")).unwrap();
+        }
+    }
 }
 
 impl Drop for Place {

@@ -283,6 +283,16 @@ fn differences(tree: &Path, receipt: &Receipt) -> Vec<String> {
     differences
 }
 
+/// Whether a journal tells of a generation.
+fn is_told(journal: &str, number: u32) -> bool {
+    journal.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).any(
+        |it| {
+            let assumed = it["generations"].as_array().cloned().unwrap_or_default();
+            it["generation"] == number || assumed.iter().any(|it| *it == number)
+        },
+    )
+}
+
 /// What a dead run left that the next one should have removed.
 pub fn rubbish(prefix: &Path) -> Vec<PathBuf> {
     let rooms = ["staging", "trash"].map(|room| prefix.join(".elsewhere").join(room));
@@ -300,16 +310,16 @@ pub fn rubbish(prefix: &Path) -> Vec<PathBuf> {
     }
     for arch in Arch::ALL {
         let home = prefix.join(".elsewhere").join(arch.as_str());
-        let history = fs::read_to_string(home.join("history.json")).unwrap_or_default();
+        let journal = fs::read_to_string(home.join("journal.jsonl")).unwrap_or_default();
         for entry in fs::read_dir(&home).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            let is_known = name == "history.json"
+            let is_known = name == "journal.jsonl"
                 || name
                     .strip_prefix("config-")
                     .and_then(|rest| rest.strip_suffix(".json"))
                     .map_or(name.as_str(), |number| number)
                     .parse::<u32>()
-                    .is_ok_and(|number| history.contains(&format!("\"generation\": {number},")));
+                    .is_ok_and(|number| is_told(&journal, number));
             if !is_known {
                 rubbish.push(entry.path());
             }
