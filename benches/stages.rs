@@ -108,7 +108,6 @@ fn decode_package(bencher: Bencher<'_, '_>) {
         installed_size: 0,
         checksum: local.checksum,
         files: Vec::new(),
-        dist: None,
         reason: PackageReason { by: String::new(), needs: String::new() },
     };
     let mut keyring = Keyring::new();

@@ -6,6 +6,9 @@
 
 mod support;
 
+use elsewhere::model::{Nevra, Plan, Receipt, TreePlan};
+use serde_json::Value;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -87,11 +90,11 @@ fn build(directory: &Path, name: &str, text: &str, options: &[&str]) -> PathBuf 
 /// The packages of a prefix, with the dist where it is another than the tree's.
 fn installed(prefix: &Path) -> Vec<String> {
     let receipt = receipt(prefix, "x86_64").unwrap();
-    let show = |package: &elsewhere::model::PackageReceipt| match &package.dist {
-        Some(dist) => format!("{dist}/{}", package.nevra.name),
-        None => package.nevra.name.clone(),
+    let show = |(is_inside, nevra): (bool, &Nevra)| match receipt.container_dist() {
+        Some(dist) if is_inside => format!("{dist}/{}", nevra.name),
+        _ => nevra.name.clone(),
     };
-    receipt.packages.iter().map(show).collect()
+    receipt.nevras().map(show).collect()
 }
 
 #[test]
@@ -126,7 +129,8 @@ fn they_come_from_the_oldest_maintained_dist_and_do_not_mix() {
     world.ok(&["install", "--lock", "lock", "locked"]);
     let (ours, locked) =
         (receipt(&prefix, "x86_64").unwrap(), receipt(&world.prefix("locked"), "x86_64").unwrap());
-    assert_eq!((ours.files, ours.packages), (locked.files, locked.packages));
+    assert_eq!(ours.all_files(), locked.all_files());
+    assert!(ours.all_packages().eq(locked.all_packages()));
 }
 
 #[test]
@@ -152,6 +156,38 @@ fn an_update_stays_with_that_dist_and_damage_is_put_right() {
     verify(&["--repair"]);
     assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
     assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+}
+
+#[test]
+fn an_update_takes_over_what_stays_the_same_in_there_too() {
+    let world = world("taken", TODAY);
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    world.publish_in("el9/", &packages(&world, "el9", "2"), 2);
+    let kept = world.scratch.path().join("kept");
+    let packages = world.prefix("mirror/small.test/el8/x86_64");
+    fs::create_dir(&kept).unwrap();
+    let all = fs::read_dir(&packages).unwrap().map(|entry| entry.unwrap().path());
+    let packages: Vec<PathBuf> =
+        all.filter(|path| path.extension() == Some("rpm".as_ref())).collect();
+    assert_eq!(packages.len(), 3);
+    for path in &packages {
+        fs::rename(path, kept.join(path.file_name().unwrap())).unwrap();
+    }
+    fs::remove_dir_all(world.prefix("cache")).unwrap();
+    world.ok(&["update", "p"]);
+    assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+    world.ok(&["verify", "p"]);
+    // The same bytes come of all packages.
+    for path in &packages {
+        fs::rename(kept.join(path.file_name().unwrap()), path).unwrap();
+    }
+    world.ok(&["install", "-r", "app", "-d", "el9", "fresh"]);
+    let (ours, fresh) =
+        (receipt(&prefix, "x86_64").unwrap(), receipt(&world.prefix("fresh"), "x86_64").unwrap());
+    assert_eq!(ours.all_files(), fresh.all_files());
+    assert_eq!(ours.container.unwrap().reuse, fresh.container.unwrap().reuse);
 }
 
 #[test]
@@ -193,4 +229,122 @@ fn what_asks_for_a_newer_glibc_than_its_dist_has_is_told() {
     let words = ["install", "-r", "app", "-d", "el9", "--for", "glibc=2.17", "q"];
     let told = world.fails(7, &words);
     assert!(told.contains("container/bin/fake needs GLIBC_2.34"), "{told}");
+}
+
+/// What `container` holds put among the rest of its tree, as format 1 had it. `lists` are its packages and
+/// its sources.
+fn merged(mut tree: Value, lists: [&str; 2]) -> Value {
+    let object = tree.as_object_mut().unwrap();
+    let mut inner = object.remove("container").unwrap();
+    let dist = inner["dist"].as_str().unwrap().to_owned();
+    let prefixed = |id: &Value| Value::from(format!("{dist}/{}", id.as_str().unwrap()));
+    for package in inner[lists[0]].as_array_mut().unwrap() {
+        package["source"] = prefixed(&package["source"]);
+        package["dist"] = dist.clone().into();
+    }
+    for source in inner[lists[1]].as_array_mut().unwrap() {
+        source["id"] = prefixed(&source["id"]);
+    }
+    for list in lists {
+        let more = inner[list].as_array().unwrap().clone();
+        tree[list].as_array_mut().unwrap().extend(more);
+    }
+    tree
+}
+
+/// A receipt as format 1 had it.
+fn older_receipt(receipt: &Receipt) -> Value {
+    let mut older = merged(serde_json::to_value(receipt).unwrap(), ["packages", "sources"]);
+    older["format"] = 1.into();
+    older["files"] = serde_json::to_value(receipt.all_files()).unwrap();
+    older["loading"] = serde_json::to_value(receipt.all_loading()).unwrap();
+    older
+}
+
+/// A lock file as format 1 had it.
+fn older_lock(text: &str) -> String {
+    let mut lock: Value = toml::from_str(text).unwrap();
+    lock["format"] = 1.into();
+    let dist = lock["tree"][0]["container"]["dist"].clone();
+    lock["tree"][0] = merged(lock["tree"][0].clone(), ["package", "source"]);
+    lock["tree"][0]["container_dist"] = dist;
+    toml::to_string(&lock).unwrap()
+}
+
+#[test]
+fn what_was_made_before_it_was_a_tree_of_its_own_is_read_and_goes_on() {
+    let world = world("older", TODAY);
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    let bill = world.ok(&["sbom", "p"]);
+    let made = receipt(&prefix, "x86_64").unwrap();
+    let file = prefix.join("x86_64/.elsewhere.json");
+    fs::write(&file, older_receipt(&made).to_string()).unwrap();
+    world.ok(&["verify", "p"]);
+    assert_eq!(world.ok(&["sbom", "p"]), bill);
+    let status = world.ok(&["status", "p"]);
+    assert_eq!(status.matches("from el8, for containers").count(), 2, "{status}");
+    let again = world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    assert!(again.contains("nothing to do"), "{again}");
+    let (mirror, cache) = (world.prefix("mirror"), world.prefix("cache"));
+    let places = ["--mirror", mirror.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()];
+    world.ok(&[&["verify", "--deep"], &places[..], &["p"]].concat());
+    fs::write(prefix.join("x86_64/container/bin/fake"), "oops").unwrap();
+    world.fails(8, &["verify", "p"]);
+    world.ok(&[&["verify", "--repair"], &places[..], &["p"]].concat());
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+    // The same from a lock file, and an update, with what can be taken over.
+    world.ok(&["plan", "-r", "app", "-d", "el9", "--lock", "lock"]);
+    let lock = older_lock(&fs::read_to_string(world.prefix("lock")).unwrap());
+    fs::write(world.prefix("older"), &lock).unwrap();
+    world.ok(&["install", "--lock", "older", "locked"]);
+    let locked = receipt(&world.prefix("locked"), "x86_64").unwrap();
+    assert_eq!(locked.all_files(), made.all_files());
+    world.publish_in("el8/", &packages(&world, "el8", "2"), 2);
+    let told = world.fails(10, &["update", "--check", "p"]);
+    assert!(told.contains("fake (for containers) 1-1.el8 -> 2-1.el8"), "{told}");
+    assert!(!told.contains("\n  dep 1-1.el8"), "{told}");
+    world.ok(&["update", "p"]);
+    assert_eq!(installed(&prefix), ["app", "dep", "el8/dep", "el8/fake"]);
+    // Nothing but what is of the other dist.
+    let foreign = lock.replace("dist = \"el8\"\nepoch", "dist = \"el7\"\nepoch");
+    assert_ne!(foreign, lock);
+    fs::write(world.prefix("foreign"), foreign).unwrap();
+    let told = world.fails(2, &["install", "--lock", "foreign", "q"]);
+    assert!(told.contains("is of another dist"), "{told}");
+}
+
+/// Written by the last version of format 1.
+#[test]
+fn files_of_format_1_say_the_same_as_those_of_today() {
+    let lock = Plan::from_lock(include_str!("older/lock.toml")).unwrap();
+    let json = include_str!("older/receipt.json");
+    let receipt = Receipt::from_json(json.as_bytes()).unwrap();
+    let tree = &lock.trees[0];
+    assert_eq!(
+        receipt.plan().container.as_ref().unwrap().packages,
+        tree.container.as_ref().unwrap().packages
+    );
+    assert_eq!(
+        (receipt.plan().packages, receipt.plan().sources),
+        (tree.packages.clone(), tree.sources.clone())
+    );
+    let inner = tree.container.as_ref().unwrap();
+    assert_eq!((inner.dist.as_str(), inner.sources[0].id.as_str()), ("el8", "base"));
+    let names = |plan: &TreePlan| -> Vec<String> {
+        plan.packages.iter().map(|it| format!("{} of {}", it.nevra.name, it.source)).collect()
+    };
+    assert_eq!(names(tree), ["app of base", "dep of base"]);
+    assert_eq!(names(inner), ["dep of base", "fake of base"]);
+    let text = lock.to_lock().unwrap();
+    assert_eq!(Plan::from_lock(&text).unwrap(), lock);
+    // What lies where, and how it is loaded, is what the old receipt says.
+    let older: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_value(receipt.all_files()).unwrap(), older["files"]);
+    assert_eq!(serde_json::to_value(receipt.all_loading()).unwrap(), older["loading"]);
+    let inner = receipt.container.as_ref().unwrap();
+    assert!(inner.files.iter().any(|file| file.path.as_str() == "bin/fake"));
+    assert_eq!((receipt.format, inner.format), (2, 2));
+    let today = serde_json::to_vec(&receipt).unwrap();
+    assert_eq!(Receipt::from_json(&today).unwrap(), receipt);
 }

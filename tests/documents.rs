@@ -41,8 +41,9 @@ fn refused(from: &str, to: &str) -> String {
 
 #[test]
 fn a_lock_file_of_another_format_is_refused_whatever_else_it_has() {
-    let message = refused("format = 1", "format = 2\ncolour = 'red'");
-    assert!(message.starts_with("the lock file has format 2, and this program reads format 1"));
+    let message = refused("format = 2", "format = 3\ncolour = 'red'");
+    assert!(message.starts_with("the lock file has format 3, and this program reads format 2"));
+    assert!(refused("format = 2", "format = 0").starts_with("the lock file has format 0"));
 }
 
 #[test]
@@ -57,10 +58,15 @@ fn what_is_no_lock_file_is_refused() {
 #[test]
 fn a_lock_file_that_contradicts_itself_is_refused() {
     assert!(refused("source = \"epel\"", "source = \"other\"").contains("unknown source"));
-    assert!(refused("name = \"fakeroot\"", "name = \"apptainer\"").contains("stands twice"));
-    assert!(refused("name = \"fakeroot\"", "name = \"aaa\"").contains("out of order"));
+    assert!(refused("name = \"util-linux\"", "name = \"apptainer\"").contains("stands twice"));
+    assert!(refused("name = \"util-linux\"", "name = \"aaa\"").contains("out of order"));
     let other = refused("arch = \"x86_64\"\ndist", "arch = \"aarch64\"\ndist");
     assert!(other.contains("is for another architecture"), "{other}");
+    let inner =
+        refused("[tree.container]\narch = \"x86_64\"", "[tree.container]\narch = \"aarch64\"");
+    assert!(inner.contains("what is bound into containers is for aarch64"), "{inner}");
+    let twice = refused("dist = \"el8\"", "dist = \"el9\"");
+    assert!(twice.contains("is not of one other dist"), "{twice}");
     let text = lock_file();
     let (_, tree) = text.split_once("[[tree]]").unwrap();
     let error = Plan::from_lock(&format!("{text}\n[[tree]]{tree}")).unwrap_err();

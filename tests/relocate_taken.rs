@@ -56,7 +56,8 @@ fn try_with(
     files: &mut Vec<ReceiptFile>,
 ) -> Result<Relocated, RelocateError> {
     let (host_libraries, reporter) = (&host_libraries()[..], &Silent::default());
-    Relocation { tree, arch: native(), runtimes: &[], host_libraries, reporter }.run(taken, files)
+    let (arch, runtimes, makes_declared) = (native(), &[][..], true);
+    Relocation { tree, arch, runtimes, makes_declared, host_libraries, reporter }.run(taken, files)
 }
 
 fn path(text: &str) -> RelPath {

@@ -40,6 +40,22 @@ pub struct Audit {
     pub gaps: Vec<Gap>,
 }
 
+impl Audit {
+    /// Adds that of a tree which lies in the directory `directory` of this one.
+    pub fn add(&mut self, directory: &RelPath, inner: Self) {
+        let placed = |path: RelPath| directory.join(&path);
+        if self.glibc_needed < inner.glibc_needed {
+            self.glibc_needed = inner.glibc_needed;
+            self.glibc_needed_by = inner.glibc_needed_by.map(placed);
+        }
+        self.x86_64_level = self.x86_64_level.max(inner.x86_64_level);
+        let in_place = |text: String| format!("{directory}/{text}");
+        self.unproven.extend(inner.unproven.into_iter().map(in_place));
+        let in_place = |gap: Gap| gap.placed(|path| directory.join(path));
+        self.gaps.extend(inner.gaps.into_iter().map(in_place));
+    }
+}
+
 /// Why a tree cannot be audited.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {

@@ -196,7 +196,7 @@ impl<'a> Patient<'a> {
         names.retain(|name| !undefined.contains(name));
         let runtimes: Vec<&Runtime> =
             names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
-        let loading = live.as_ref().and_then(|(_, receipt)| receipt.loading.clone());
+        let loading = live.as_ref().and_then(|(_, receipt)| receipt.all_loading());
         let installed = live.map(|(tree, receipt)| installed(catalog, &runtimes, tree, &receipt));
         let subject = Subject {
             root: PathBuf::from("/"),
@@ -291,9 +291,9 @@ fn installed(
         let Some(package) = package else { return false };
         runtimes.iter().any(|runtime| runtime.container_facing.contains(package))
     };
-    let files = receipt.files.iter().filter(|file| faces(&file.package));
+    let files = receipt.all_files().into_iter().filter(|file| faces(&file.package));
     let directories: Vec<&str> = match &receipt.loading {
-        Some(loading) => loading.outer_directories().map(RelPath::as_str).collect(),
+        Some(loading) => loading.directories.iter().map(RelPath::as_str).collect(),
         None => vec![USUAL_LIBRARIES],
     };
     InstalledFacts {

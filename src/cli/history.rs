@@ -11,7 +11,7 @@ use super::update::describe_change;
 use crate::error::Error;
 use crate::host::{Host, date};
 use crate::lifecycle::{Change, changes_between};
-use crate::model::{Arch, PackageReceipt, PlannedRuntime, Receipt, escape};
+use crate::model::{Arch, Nevra, PlannedRuntime, Receipt, escape};
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 
@@ -84,16 +84,13 @@ fn of_arch(prefix: &Prefix, arch: Arch) -> Result<Vec<Entry>, Error> {
     let mut before = Some(Vec::new());
     for (position, activation) in activations.iter().enumerate() {
         let now = receipt(activation.generation);
-        let packages = now.as_ref().map(|receipt| receipt.packages.clone());
+        let packages: Option<Vec<(bool, Nevra)>> = now.as_ref().map(|receipt| {
+            receipt.nevras().map(|(is_inside, nevra)| (is_inside, nevra.clone())).collect()
+        });
         let changes = match (&before, &packages) {
             (Some(old), Some(new)) => {
-                let names = |packages: &'_ Vec<PackageReceipt>| {
-                    let name = |it: &PackageReceipt| (it.dist.clone(), it.nevra.clone());
-                    packages.iter().map(name).collect::<Vec<_>>()
-                };
-                let (old, new) = (names(old), names(new));
-                let of_old = old.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
-                let of_new = new.iter().map(|(dist, nevra)| (dist.as_deref(), nevra));
+                let of_old = old.iter().map(|(is_inside, nevra)| (*is_inside, nevra));
+                let of_new = new.iter().map(|(is_inside, nevra)| (*is_inside, nevra));
                 Some(changes_between(of_old, of_new))
             }
             _ => None,

@@ -107,11 +107,15 @@ fn table(page: &mut Page, tree: &TreePlan) {
     for runtime in &tree.runtimes {
         page.wrap("", "  ", &heading(runtime, tree));
     }
-    let rows: Vec<[String; 4]> = tree.packages.iter().map(|package| row(tree, package)).collect();
+    let of_part = |part: &'_ TreePlan| -> Vec<[String; 4]> {
+        let dist = tree.container.is_some().then(|| part.dist.clone());
+        part.packages.iter().map(|package| row(dist.as_deref(), package)).collect()
+    };
+    let rows: Vec<[String; 4]> = tree.parts().flat_map(of_part).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2), width(3)];
     let fits = widths.iter().sum::<usize>() + 8 <= page.width();
-    for ([name, evr, source, size], package) in rows.iter().zip(&tree.packages) {
+    for ([name, evr, source, size], package) in rows.iter().zip(tree.all_packages()) {
         if fits {
             let [first, second, third, fourth] = widths;
             page.line(&format!(
@@ -127,7 +131,7 @@ fn table(page: &mut Page, tree: &TreePlan) {
     }
     let sums = format!(
         "{} packages, {} to download, {} installed",
-        tree.packages.len(),
+        rows.len(),
         HumanBytes(tree.download_size()),
         HumanBytes(tree.installed_size())
     );
@@ -136,17 +140,17 @@ fn table(page: &mut Page, tree: &TreePlan) {
 
 fn heading(runtime: &PlannedRuntime, tree: &TreePlan) -> String {
     let (name, version) = (escape(&runtime.name), escape(&runtime.version));
-    let inside = tree.container_dist.as_ref();
+    let inside = tree.container_dist();
     let inside =
         inside.map_or(String::new(), |dist| format!(", what goes into containers from {dist},"));
     format!("{name} {version} from {}{inside} for {}", tree.dist, tree.arch)
 }
 
-/// Name, version, repository and size of a package.
-fn row(tree: &TreePlan, package: &PlannedPackage) -> [String; 4] {
-    let source = match (&tree.container_dist, &package.dist) {
-        (Some(_), None) => format!("{}/{}", tree.dist, package.source),
-        _ => package.source.clone(),
+/// Name, version, repository and size of a package; with the `dist`, where there are two.
+fn row(dist: Option<&str>, package: &PlannedPackage) -> [String; 4] {
+    let source = match dist {
+        Some(dist) => format!("{dist}/{}", package.source),
+        None => package.source.clone(),
     };
     [
         escape(&package.nevra.name).into_owned(),

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
-use crate::model::{DecidedBy, Plan, Wishes, escape};
+use crate::model::{DecidedBy, Plan, TreePlan, Wishes, escape};
 
 /// Repositories that are left out, or not.
 #[derive(Debug, Default, Args)]
@@ -73,7 +73,5 @@ impl Repositories {
 
 /// The dists that packages of `plan` come from.
 pub(super) fn dists(plan: &Plan) -> impl Iterator<Item = &str> {
-    plan.trees.iter().flat_map(|tree| {
-        [Some(tree.dist.as_str()), tree.container_dist.as_deref()].into_iter().flatten()
-    })
+    plan.trees.iter().flat_map(TreePlan::parts).map(|part| part.dist.as_str())
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, HOST, INTERRUPTED};
 use crate::fetch::{Fetcher, Options};
 use crate::host::Host;
 use crate::metadata::Keys;
-use crate::model::{Aim, Arch, Plan, TreePlan};
+use crate::model::{Aim, Arch, Plan};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::{limits, threads};
@@ -142,9 +142,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When it has some.
     pub(super) fn check_policy(&self, plan: &Plan) -> Result<(), Error> {
-        let of_tree = |tree: &'_ TreePlan| [Some(tree.dist.clone()), tree.container_dist.clone()];
-        let dists: Vec<String> = plan.trees.iter().flat_map(of_tree).flatten().collect();
-        let dists: Vec<&str> = dists.iter().map(String::as_str).collect();
+        let dists: Vec<&str> = super::repositories::dists(plan).collect();
         Ok(self.config.policy.check(false, false, &dists)?)
     }
 

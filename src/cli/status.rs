@@ -92,12 +92,14 @@ fn describe(tree: &Tree) -> String {
         HumanBytes(tree.size),
         crate::host::date(receipt.installed_at)
     )];
-    for package in &receipt.packages {
+    for (part, package) in
+        receipt.parts().flat_map(|part| part.packages.iter().map(move |it| (part, it)))
+    {
         let signer = match &package.signed_by {
             Some(key) => format!("signed by {key}"),
             None => "UNSIGNED".to_owned(),
         };
-        let dist = package.dist.as_ref();
+        let dist = Some(&part.dist).filter(|dist| **dist != receipt.dist);
         let dist = dist.map_or(String::new(), |dist| format!("  from {dist}, for containers"));
         lines.push(format!("  {}  {signer}{dist}", package.nevra));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::install::unchanged;
 use crate::context::Context;
 use crate::error::Error;
-use crate::model::{Arch, Evr, Nevra, Plan, PlannedRuntime};
+use crate::model::{Arch, Evr, Nevra, Plan, PlannedRuntime, Receipt};
 use crate::prefix::Prefix;
 
 /// One package that is not the same on both sides.
@@ -49,34 +49,32 @@ pub fn changes(
             continue;
         }
         let before = match prefix.live(tree.arch)? {
-            Some(generation) => prefix.whole_receipt(&generation)?.map(|it| it.packages),
+            Some(generation) => prefix.whole_receipt(&generation)?,
             None => None,
         };
-        let before =
-            before.iter().flatten().map(|package| (package.dist.as_deref(), &package.nevra));
-        let after = tree.packages.iter().map(|package| (package.dist.as_deref(), &package.nevra));
+        let before = before.iter().flat_map(Receipt::nevras);
         changes.push(TreeChange {
             arch: tree.arch,
             dist: tree.dist.clone(),
             runtimes: tree.runtimes.clone(),
-            packages: changes_between(before, after),
+            packages: changes_between(before, tree.nevras()),
         });
     }
     Ok(changes)
 }
 
-/// The packages that differ, by name; those with a dist of their own are told apart from the others.
+/// The packages that differ, by name, each with whether it is bound into containers from another dist:
+/// those are told apart from the others.
 pub fn changes_between<'a>(
-    before: impl Iterator<Item = (Option<&'a str>, &'a Nevra)>,
-    after: impl Iterator<Item = (Option<&'a str>, &'a Nevra)>,
+    before: impl Iterator<Item = (bool, &'a Nevra)>,
+    after: impl Iterator<Item = (bool, &'a Nevra)>,
 ) -> Vec<Change> {
-    let is_inside = |dist: Option<&str>| dist.is_some();
     let mut names: BTreeMap<(&str, bool), [Option<&Evr>; 2]> = BTreeMap::new();
-    for (dist, package) in before {
-        names.entry((&package.name, is_inside(dist))).or_default()[0] = Some(&package.evr);
+    for (is_inside, package) in before {
+        names.entry((&package.name, is_inside)).or_default()[0] = Some(&package.evr);
     }
-    for (dist, package) in after {
-        names.entry((&package.name, is_inside(dist))).or_default()[1] = Some(&package.evr);
+    for (is_inside, package) in after {
+        names.entry((&package.name, is_inside)).or_default()[1] = Some(&package.evr);
     }
     let changed = names.into_iter().filter(|(_, [from, to])| from != to);
     let change = |((package, is_inside), [from, to]): ((&str, bool), [Option<&Evr>; 2])| Change {
@@ -98,7 +96,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_told() {
-        let outside = |package| (None, package);
+        let outside = |package| (false, package);
         let before = [package("a", "1"), package("b", "1"), package("c", "1")];
         let after = [package("a", "1"), package("b", "2"), package("d", "1")];
         let changes = changes_between(before.iter().map(outside), after.iter().map(outside));

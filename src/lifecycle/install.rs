@@ -353,8 +353,8 @@ fn try_launchers(
     let trial = Trial {
         tree: &generation.path,
         arch: receipt.arch,
-        files: &receipt.files,
-        loading: &receipt.loading.clone().unwrap_or_default(),
+        files: &receipt.all_files(),
+        loading: &receipt.all_loading().unwrap_or_default(),
         host_libraries: &[],
         runtimes: &runtimes,
         scratch: scratch.path(),
@@ -388,18 +388,26 @@ pub(super) fn unchanged(
 ) -> Result<Option<(Generation, Receipt)>, Error> {
     let Some(generation) = prefix.live(tree.arch)? else { return Ok(None) };
     let Some(receipt) = prefix.whole_receipt(&generation)? else { return Ok(None) };
-    let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));
-    let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
     let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")
-        && receipt.dist == tree.dist
-        && receipt.container_dist() == tree.container_dist.as_deref()
         && receipt.runtimes == tree.runtimes
-        && receipt.disabled_repositories == tree.disabled_repositories
-        && receipt.enabled_repositories == tree.enabled_repositories
-        && packages.eq(planned)
+        && is_planned(&receipt, tree)
         // Such as a launcher that a definition has got since.
         && receipt.made_with.as_ref().is_none_or(|with| Some(with) == made_with(context, tree).as_ref());
     Ok(same.then_some((generation, receipt)))
+}
+
+/// Whether the tree with `receipt` has what `tree` asks for, and so does the one within it.
+fn is_planned(receipt: &Receipt, tree: &TreePlan) -> bool {
+    let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));
+    let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
+    receipt.dist == tree.dist
+        && receipt.disabled_repositories == tree.disabled_repositories
+        && receipt.enabled_repositories == tree.enabled_repositories
+        && packages.eq(planned)
+        && match (&receipt.container, &tree.container) {
+            (Some(receipt), Some(tree)) => is_planned(receipt, tree),
+            (receipt, tree) => receipt.is_none() && tree.is_none(),
+        }
 }
 
 /// What `tree` would be made with.
@@ -421,7 +429,7 @@ fn summary(
         dist: receipt.dist.clone(),
         generation,
         unchanged,
-        packages: receipt.packages.len(),
+        packages: receipt.all_packages().count(),
         size: receipt.size(),
         glibc_needed: receipt.glibc_needed,
         x86_64_level: if receipt.arch == Arch::X86_64 { level } else { 0 },

@@ -75,7 +75,8 @@ fn check(
     if receipt.packages.is_empty() {
         return Ok(());
     }
-    let damaged = siblings::damaged(generation, receipt, reporter)?;
+    let files = receipt.all_files();
+    let damaged = siblings::damaged(generation, &files, reporter)?;
     let rest = siblings::mend(prefix, generation, damaged, reporter)?;
     if rest.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@ use super::verify::{CheckedTree, Verification, generations, receipt};
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
-use crate::making::{self, Making, Rules};
+use crate::making::{self, Contents, Making, Rules};
 use crate::metadata::Keys;
 use crate::model::{
     Aided, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
@@ -71,24 +71,25 @@ fn prove(
     workshop.check_space(plan.installed_size())?;
     let making = Making::new(context, &plan, &workshop)?;
     making::fill(context, keys, rules(receipt), std::slice::from_ref(&making))?;
-    let (packages, mut files, _) = making.account(keys);
-    let relocated = making.relocate(context, &mut files)?;
-    let mut findings = compare(receipt, &packages, &files);
-    findings.extend(compare_definitions(context.catalog, receipt));
-    findings.extend(compare_loading(receipt, &relocated.loading));
+    let mut contents = making.account(keys);
+    making.relocate(context, &mut contents)?;
+    let mut findings = compare(receipt, &contents);
+    let of_part = |part| compare_definitions(context.catalog, part);
+    findings.extend(receipt.parts().filter_map(of_part));
+    findings.extend(compare_loading(receipt, &contents.all_loading()));
     Ok(findings)
 }
 
 /// Packages that were let in unsigned are let in again, and told.
 pub(super) fn rules(receipt: &Receipt) -> Rules {
-    let allow_unsigned = receipt.packages.iter().any(|package| package.signed_by.is_none());
+    let allow_unsigned = receipt.all_packages().any(|package| package.signed_by.is_none());
     Rules { allow_unsigned, now: receipt.installed_at }
 }
 
 /// What the packages say otherwise than the receipt.
-fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]) -> Vec<Finding> {
+fn compare(receipt: &Receipt, contents: &Contents) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (told, proven) in receipt.packages.iter().zip(packages) {
+    for (told, proven) in receipt.all_packages().zip(contents.all_packages()) {
         // Which keys the user names is this run's business.
         let trusted_by_user = told.trusted_by_user;
         let is_same = *told == PackageReceipt { trusted_by_user, ..proven.clone() };
@@ -99,7 +100,7 @@ fn compare(receipt: &Receipt, packages: &[PackageReceipt], files: &[ReceiptFile]
         };
         findings.push(Finding { path: told.nevra.to_string(), problem });
     }
-    findings.extend(compare_files(receipt, files));
+    findings.extend(compare_files(receipt, &contents.all_files()));
     findings
 }
 
@@ -120,7 +121,8 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
     fn by_path(files: &[ReceiptFile]) -> BTreeMap<&RelPath, &ReceiptFile> {
         files.iter().map(|file| (&file.path, file)).collect()
     }
-    let (told, proven) = (by_path(&receipt.files), by_path(files));
+    let told = receipt.all_files();
+    let (told, proven) = (by_path(&told), by_path(files));
     // Another version may relocate in another way; what packages bring is the same for all.
     let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
     let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
@@ -145,7 +147,7 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
 /// A receipt that tells programs to look elsewhere than relocation does.
 fn compare_loading(receipt: &Receipt, proven: &Loading) -> Option<Finding> {
     let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
-    let told = receipt.loading.as_ref().filter(|told| is_same_version && *told != proven)?;
+    let told = receipt.all_loading().filter(|told| is_same_version && told != proven)?;
     let differs = |aided: &&Aided| !proven.aided.contains(aided);
     let path = told.aided.iter().find(differs).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
     let problem = origin("the receipt says otherwise where its libraries are");

@@ -20,7 +20,7 @@ use super::{Verification, launchers, siblings};
 use crate::context::Context;
 use crate::elf;
 use crate::error::Error;
-use crate::making::{self, Making};
+use crate::making::{self, Contents, Making};
 use crate::metadata::Keys;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
 use crate::planning::definitions::{check_all, pinned};
@@ -35,6 +35,8 @@ struct Repair<'a> {
     prefix: &'a Locked,
     generation: &'a Generation,
     receipt: &'a Receipt,
+    /// All its files, those of the tree within it too.
+    files: &'a [ReceiptFile],
 }
 
 /// Verifies, as [`verify`] does, puts back what is damaged, and verifies again. Extra files stay:
@@ -66,7 +68,8 @@ pub fn repair(
         let findings = findings.map_or(&[][..], |tree| &tree.findings);
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let generation = &generation;
-            let repair = Repair { context, keys, prefix, generation, receipt };
+            let files = &receipt.all_files();
+            let repair = Repair { context, keys, prefix, generation, receipt, files };
             repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
@@ -80,7 +83,7 @@ pub fn repair(
 impl Repair<'_> {
     fn run(&self, findings: &[Finding]) -> Result<(), Error> {
         let mut lost: Vec<&ReceiptFile> = Vec::new();
-        for file in &self.receipt.files {
+        for file in self.files {
             let is_its = |finding: &&Finding| finding.path == file.path.as_str();
             let problem = findings.iter().find(is_its).map(|finding| &finding.problem);
             let Some(problem) = problem.filter(|problem| problem.is_damage()) else { continue };
@@ -104,9 +107,10 @@ impl Repair<'_> {
     fn fetch(&self, mut lost: Vec<&ReceiptFile>) -> Result<(), Error> {
         check_all(self.context.catalog, self.receipt)?;
         let plan = pinned(self.context, self.receipt)?;
-        let owners: BTreeSet<&str> = lost.iter().filter_map(|file| self.owner(file)).collect();
+        let owner = |file: &&ReceiptFile| Some((file.is_inside(), self.owner(file)?));
+        let owners: BTreeSet<(bool, &str)> = lost.iter().filter_map(owner).collect();
         let mut owned = plan.clone();
-        owned.packages.retain(|package| owners.contains(package.nevra.name.as_str()));
+        keep_owners(&mut owned, &owners, false);
         for (plan, is_whole) in [(owned, false), (plan, true)] {
             if !lost.is_empty() {
                 lost = self.remake(&plan, is_whole, lost)?;
@@ -117,13 +121,13 @@ impl Repair<'_> {
 
     /// The package that `file` is made from. A launcher in a program's place comes with the program.
     fn owner(&self, file: &'_ ReceiptFile) -> Option<&str> {
-        let launched = match &self.receipt.loading {
+        let launched = match self.receipt.all_loading() {
             Some(loading) => loading.started(&file.path).as_path().to_owned(),
             None => Path::new(LAUNCHED_DIRECTORY).join(&file.path),
         };
         let is_it =
             |other: &&ReceiptFile| other.path == file.path || other.path.as_path() == launched;
-        let mut files = self.receipt.files.iter().filter(is_it);
+        let mut files = self.files.iter().filter(is_it);
         files.find_map(|file| file.package.as_deref())
     }
 
@@ -139,20 +143,21 @@ impl Repair<'_> {
         let making = Making::new(self.context, plan, &staging)?;
         let (context, keys) = (self.context, self.keys);
         making::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
-        let (_, mut files, _) = making.account(keys);
+        let mut contents = making.account(keys);
         let tree = staging.path().to_owned();
         if !is_whole {
-            self.add_others(&tree, &mut files, &lost)
+            self.add_others(&tree, &mut contents, &lost)
                 .map_err(|source| Error::Staging { path: tree.clone(), source })?;
         }
-        match making.relocate(context, &mut files) {
+        match making.relocate(context, &mut contents) {
             // A part of a tree need not make sense: the whole one will.
             Err(Error::Relocate(error)) if !is_whole => {
                 context.reporter.detail(format!("{error}: the whole tree is made anew"));
                 return Ok(lost);
             }
-            relocated => drop(relocated?),
+            relocated => relocated?,
         }
+        let files = contents.all_files();
         let mut rest = Vec::new();
         for file in lost {
             match files.iter().any(|made| made.path == file.path && made.kind == file.kind) {
@@ -168,15 +173,16 @@ impl Repair<'_> {
     }
 
     /// Adds what else decides how programs are relocated to the tree at `staged`, which has
-    /// `files`: the other packages' directories, symlinks, programs and libraries.
+    /// these `contents`: the other packages' directories, symlinks, programs and libraries.
     fn add_others(
         &self,
         staged: &Path,
-        files: &mut Vec<ReceiptFile>,
+        contents: &mut Contents,
         lost: &[&ReceiptFile],
     ) -> io::Result<()> {
-        let there: BTreeSet<RelPath> = files.iter().map(|file| file.path.clone()).collect();
-        for file in &self.receipt.files {
+        let there: BTreeSet<RelPath> =
+            contents.all_files().into_iter().map(|file| file.path).collect();
+        for file in self.files {
             if there.contains(&file.path) || lost.contains(&file) {
                 continue;
             }
@@ -192,8 +198,18 @@ impl Repair<'_> {
                         .map(|_| true)?
                 }
             };
-            files.extend(is_added.then(|| file.clone()));
+            if is_added {
+                contents.add(file.clone());
+            }
         }
         Ok(())
+    }
+}
+
+/// Leaves those packages in `plan` that are among `owners`: names, and whether they lie in the tree within.
+fn keep_owners(plan: &mut TreePlan, owners: &BTreeSet<(bool, &str)>, is_inside: bool) {
+    plan.packages.retain(|package| owners.contains(&(is_inside, package.nevra.name.as_str())));
+    if let Some(part) = &mut plan.container {
+        keep_owners(part, owners, true);
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 
 use crate::error::Error;
-use crate::model::{FileKind, Receipt, ReceiptFile, RelPath};
+use crate::model::{FileKind, ReceiptFile, RelPath};
 use crate::prefix::{Generation, Locked, Prefix};
 use crate::report::Reporter;
 use crate::verify::{self, Finding};
@@ -41,24 +41,24 @@ pub(super) fn sharing(
     Ok(numbers)
 }
 
-/// What of `generation`, whose receipt this is, is not as it was made, as far as programs may care:
+/// What of `files`, all those of `generation`, is not as it was made, as far as programs may care:
 /// not the user's configuration, and nothing that was added.
 ///
 /// # Errors
 /// When the user stopped the run.
 pub(super) fn damaged<'r>(
     generation: &Generation,
-    receipt: &'r Receipt,
+    files: &'r [ReceiptFile],
     reporter: &dyn Reporter,
 ) -> Result<Vec<&'r ReceiptFile>, Error> {
-    let findings = verify::check_files(&generation.path, &receipt.files, reporter)?;
+    let findings = verify::check_files(&generation.path, files, reporter)?;
     let is_damaged = |file: &&ReceiptFile| {
         findings.iter().any(|finding| {
             let is_damage = finding.problem.is_damage() && !finding.problem.is_mode_that_suffices();
             is_damage && finding.path == file.path.as_str()
         })
     };
-    Ok(receipt.files.iter().filter(is_damaged).collect())
+    Ok(files.iter().filter(is_damaged).collect())
 }
 
 /// Puts those of the `lost` files right that another generation has right, and returns the rest.
@@ -109,7 +109,7 @@ pub(super) fn spread(
             mended.iter().any(|it| it.path == file.path && it.kind == file.kind && !file.config)
         };
         let theirs: Vec<ReceiptFile> =
-            receipt.files.iter().filter(|file| same(file)).cloned().collect();
+            receipt.all_files().into_iter().filter(|file| same(file)).collect();
         let findings = verify::check_files(&other.path, &theirs, reporter)?;
         let is_damaged =
             |file: &&ReceiptFile| findings.iter().any(|it| it.path == file.path.as_str());

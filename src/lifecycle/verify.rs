@@ -5,7 +5,7 @@ use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::making;
-use crate::model::{Arch, RECEIPT_NAME, Receipt, ReceiptFile};
+use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::planning::definitions::made_with;
 use crate::prefix::{Generation, LostLink, Prefix, PrefixError};
 use crate::report::Reporter;
@@ -52,7 +52,8 @@ impl CheckedTree {
 
     /// The same with what its receipt lists.
     fn of(self, receipt: &Receipt) -> Self {
-        Self { packages: receipt.packages.len(), files: receipt.files.len(), ..self }
+        let files = receipt.parts().map(|part| part.files.len()).sum();
+        Self { packages: receipt.all_packages().count(), files, ..self }
     }
 }
 
@@ -181,7 +182,7 @@ fn check_tree(
     let with = made_with(catalog, receipt)?;
     let subject = Subject {
         tree: &tree.path,
-        receipt,
+        files: &receipt.all_files(),
         receipt_name: RECEIPT_NAME,
         plugin_directories: &with.plugin_directories(),
     };
@@ -201,16 +202,11 @@ fn check_tree(
 
 /// What the programs of the tree lack, on whatever host.
 fn gaps(tree: &MadeTree, libraries: &[String]) -> Result<Vec<Finding>, Error> {
-    let MadeTree { path, receipt } = tree;
-    // The user may have removed configuration; nothing is loaded from there.
-    let files: Vec<ReceiptFile> =
-        receipt.files.iter().filter(|file| !file.is_config()).cloned().collect();
-    let loading = making::loading(path, receipt, &files, libraries)?;
-    let (audit, _) = making::audit_both(path, receipt.arch, &files, libraries, &loading, None)?;
     let finding = |gap: audit::Gap| Finding {
         path: gap.path().to_string(),
         problem: Problem::Gap { gap: gap.to_string() },
     };
+    let audit = making::audit_made(tree, libraries)?;
     Ok(audit.gaps.into_iter().map(finding).collect())
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn fill(
 }
 
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let packages: Vec<_> = trees.iter().flat_map(Making::fetched).collect();
+    let packages: Vec<_> = trees.iter().flat_map(Making::parts).flat_map(Making::fetched).collect();
     let total = |size: fn(&PlannedPackage) -> u64| {
         Some(crate::model::total(packages.iter().map(|(_, package)| size(package))))
     };
@@ -136,7 +136,7 @@ impl<'a> Crew<'a> {
         trees: &'a [Making<'a>],
     ) -> Self {
         let mut jobs = Vec::new();
-        for tree in trees {
+        for tree in trees.iter().flat_map(Making::parts) {
             for (position, package) in tree.fetched() {
                 jobs.push(Job { tree, position, package, stream: Stream::default() });
             }
@@ -338,7 +338,7 @@ impl<'a> Crew<'a> {
         if let Some(warning) = verified.warning() {
             self.context.reporter.warning(warning.to_owned());
         }
-        let destination = tree.destination(package);
+        let destination = tree.destination();
         Ok(unpack::unpack(verified, &package.files, &destination, self.context.reporter)?)
     }
 

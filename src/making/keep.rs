@@ -58,9 +58,7 @@ impl Keeper<'_> {
     pub(super) fn keep(&self, workshop: &Workshop, claims: &Claims) -> Result<Kept, Error> {
         let mut kept = Kept::default();
         for (position, planned) in self.plan.packages.iter().enumerate() {
-            // What is bound into containers is little, and lies elsewhere.
-            let planned_here = Some(planned).filter(|planned| planned.dist.is_none());
-            let Some(installed) = planned_here.and_then(|it| self.installed(it)) else { continue };
+            let Some(installed) = self.installed(planned) else { continue };
             let (name, rules) = (&planned.nevra.name, relocate::RULES);
             let Some(reusable) = self.earlier.receipt.reusable(name, &planned.files, rules) else {
                 continue;
@@ -86,9 +84,7 @@ impl Keeper<'_> {
     /// without one, or by a key of the user's own, is in already.
     fn installed(&self, planned: &PlannedPackage) -> Option<&PackageReceipt> {
         let is_same = |package: &&PackageReceipt| {
-            package.nevra == planned.nevra
-                && package.checksum == planned.checksum
-                && package.dist == planned.dist
+            package.nevra == planned.nevra && package.checksum == planned.checksum
         };
         let installed = self.earlier.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);

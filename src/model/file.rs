@@ -30,6 +30,19 @@ pub enum FileKind {
     },
 }
 
+/// The files of a tree, sorted by path, with those of the one within it.
+pub(crate) fn with_inner(
+    files: &[ReceiptFile],
+    inner: Option<Vec<ReceiptFile>>,
+) -> Vec<ReceiptFile> {
+    let directory = RelPath::container_directory();
+    let placed = |file: ReceiptFile| ReceiptFile { path: directory.join(&file.path), ..file };
+    let mut all = files.to_vec();
+    all.extend(inner.into_iter().flatten().map(placed));
+    all.sort_by(|one, other| one.path.cmp(&other.path));
+    all
+}
+
 /// One path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptFile {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTAINER_DIRECTORY, RelPath};
+use super::RelPath;
 
 /// Programs that a launcher starts lie here, under the paths that their launchers took.
 pub const LAUNCHED_DIRECTORY: &str = "libexec/elsewhere";
@@ -76,11 +76,6 @@ impl Loading {
         self.aided.iter().filter(|aided| aided.launcher.is_some())
     }
 
-    /// The directories that programs outside of [`CONTAINER_DIRECTORY`] search.
-    pub fn outer_directories(&self) -> impl Iterator<Item = &RelPath> {
-        self.directories.iter().filter(|path| !path.as_path().starts_with(CONTAINER_DIRECTORY))
-    }
-
     /// Adds that of a tree which lies in the directory `directory` of this one.
     pub fn add(&mut self, directory: &RelPath, inner: Self) {
         self.directories.extend(inner.directories.iter().map(|path| directory.join(path)));
@@ -136,6 +131,5 @@ mod tests {
         assert_eq!(outer.within(&path("container")), inner);
         let launcher = path("container/bin/x");
         assert_eq!(outer.started(&launcher).as_str(), "container/libexec/elsewhere/bin/x");
-        assert_eq!(outer.outer_directories().collect::<Vec<_>>(), [&path("lib64/a")]);
     }
 }

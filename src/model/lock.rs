@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::older::OlderPlan;
 use super::{PLAN_FORMAT, Plan, TomlProblem, TreePlan, escape, read_toml};
 
 /// The first line of every lock file. A comment: it is not looked at.
@@ -69,10 +70,14 @@ impl Plan {
         }
         let unreadable = |TomlProblem { line, message }| LockError::Unreadable { line, message };
         let FormatOnly { format } = read_toml(text).map_err(unreadable)?;
-        if format != PLAN_FORMAT {
-            return Err(LockError::Format(format));
-        }
-        let plan: Self = read_toml(text).map_err(unreadable)?;
+        let plan: Self = match format {
+            PLAN_FORMAT => read_toml(text).map_err(unreadable)?,
+            1 => {
+                let older: OlderPlan = read_toml(text).map_err(unreadable)?;
+                older.today().map_err(LockError::Inconsistent)?
+            }
+            _ => return Err(LockError::Format(format)),
+        };
         match plan.trees.iter().enumerate().find_map(|(at, tree)| plan.contradiction(at, tree)) {
             Some(contradiction) => Err(LockError::Inconsistent(contradiction)),
             None => Ok(plan),
@@ -86,22 +91,32 @@ impl Plan {
         if self.trees.iter().take(at).any(is_twin) {
             return Some(format!("there are two trees of {} for {arch}", tree.dist));
         }
-        let twin = tree.packages.windows(2).find(|pair| match pair {
-            [one, other] => (&one.dist, &one.nevra.name) >= (&other.dist, &other.nevra.name),
-            _ => false,
-        });
-        if let Some([_, twin]) = twin {
-            return Some(format!("{arch}: {} is out of order, or stands twice", twin.nevra));
-        }
-        tree.packages.iter().find_map(|package| {
-            if package.dist.is_some() && package.dist != tree.container_dist {
-                return Some(format!("{arch}: {} is of another dist", package.nevra));
-            }
-            if !arch.accepts(&package.nevra.arch) {
-                return Some(format!("{arch}: {} is for another architecture", package.nevra));
-            }
-            let lacks_source = tree.source(&package.source).is_none();
-            lacks_source.then(|| format!("{arch}: {} has an unknown source", package.nevra))
-        })
+        tree.parts().find_map(|part| contradiction_within(tree, part))
     }
+}
+
+/// What is wrong with `part` of `tree`, which is the tree or one within it.
+fn contradiction_within(tree: &TreePlan, part: &TreePlan) -> Option<String> {
+    let arch = tree.arch;
+    if part.arch != arch {
+        return Some(format!("{arch}: what is bound into containers is for {}", part.arch));
+    }
+    let inner = part.container.as_ref();
+    if inner.is_some_and(|inner| inner.dist == tree.dist || inner.container.is_some()) {
+        return Some(format!("{arch}: what is bound into containers is not of one other dist"));
+    }
+    let twin = part.packages.windows(2).find(|pair| match pair {
+        [one, other] => one.nevra.name >= other.nevra.name,
+        _ => false,
+    });
+    if let Some([_, twin]) = twin {
+        return Some(format!("{arch}: {} is out of order, or stands twice", twin.nevra));
+    }
+    part.packages.iter().find_map(|package| {
+        if !arch.accepts(&package.nevra.arch) {
+            return Some(format!("{arch}: {} is for another architecture", package.nevra));
+        }
+        let lacks_source = part.source(&package.source).is_none();
+        lacks_source.then(|| format!("{arch}: {} has an unknown source", package.nevra))
+    })
 }

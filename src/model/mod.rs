@@ -12,9 +12,11 @@ mod made_with;
 mod modules;
 mod needs;
 mod nevra;
+mod older;
 mod package;
 mod plan;
 mod receipt;
+mod receipt_text;
 mod relpath;
 mod remedy;
 mod request;
@@ -33,6 +35,7 @@ pub use dist::{
     DecidedBy, Dist, Fingerprint, InvalidFingerprint, KeyPin, Origin, Repository, RepositoryCost,
     RepositoryPriority,
 };
+pub(crate) use file::with_inner;
 pub use file::{CONFIG_DIRECTORY, FileKind, ReceiptFile};
 pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
 pub use loading::{Aided, LAUNCHED_DIRECTORY, Loading};
@@ -45,7 +48,8 @@ pub use package::{Comparison, Index, Package, Provide, Relation, SetAside, Weak}
 pub use plan::{
     PLAN_FORMAT, PackageReason, Plan, PlannedPackage, PlannedRuntime, Source, TreePlan,
 };
-pub use receipt::{PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptError};
+pub use receipt::{PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt};
+pub use receipt_text::ReceiptError;
 pub use relpath::{CONTAINER_DIRECTORY, InvalidRelPath, RelPath};
 pub use remedy::{Ability, CHECKS, Remedies, Remedy};
 pub use request::{Pins, Request, RuntimeRequest};

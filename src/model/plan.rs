@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 
-/// The version of the lock file's format that this program reads and writes.
-pub const PLAN_FORMAT: u32 = 1;
+/// The version of the lock file's format that this program writes. It reads earlier ones too.
+pub const PLAN_FORMAT: u32 = 2;
 
 /// Everything that an install will do, for every architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,17 +27,14 @@ pub struct TreePlan {
     pub arch: Arch,
     /// The dist's name.
     pub dist: String,
-    /// The dist of what is bound into containers, where that is another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_dist: Option<String>,
-    /// Repositories that the command line said not to read; of [`TreePlan::container_dist`] as
-    /// `DIST/ID`.
+    /// Repositories that the command line said not to read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disabled_repositories: Vec<String>,
     /// Repositories that the command line said to read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enabled_repositories: Vec<String>,
-    /// The newest glibc that the packages' Requires name: what the target must have.
+    /// The newest glibc that the packages' Requires name, those of [`Self::container`] too: what the
+    /// target must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,
     /// The runtimes, by name.
@@ -46,9 +43,13 @@ pub struct TreePlan {
     /// The repositories that the packages come from, in the dist's order.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
-    /// Every package, sorted by name; those of [`Self::container_dist`] after the others.
+    /// Every package, sorted by name.
     #[serde(rename = "package")]
     pub packages: Vec<PlannedPackage>,
+    /// What is bound into containers, where that comes from another dist: a tree of its own in
+    /// [`CONTAINER_DIRECTORY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<Self>>,
 }
 
 /// A runtime and the version that was chosen.
@@ -80,11 +81,7 @@ pub struct PlannedPackage {
     /// Name, epoch, version, release, architecture.
     #[serde(flatten)]
     pub nevra: Nevra,
-    /// The dist, where it is the tree's [`TreePlan::container_dist`]: the package then goes into
-    /// [`CONTAINER_DIRECTORY`](super::CONTAINER_DIRECTORY).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dist: Option<String>,
-    /// Id of the [`Source`]; `DIST/ID` where the package has a dist of its own.
+    /// Id of the [`Source`].
     pub source: String,
     /// Path below the source's base URL, as metadata gives it, or a URL of its own; for `local`
     /// always the whole URL.
@@ -113,19 +110,42 @@ pub struct PackageReason {
 }
 
 impl TreePlan {
+    /// The tree, and those within it.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |part| part.container.as_deref())
+    }
+
+    /// The dist of what is bound into containers, where that is another one.
+    #[must_use]
+    pub fn container_dist(&self) -> Option<&str> {
+        self.container.as_ref().map(|part| part.dist.as_str())
+    }
+
+    /// Every package, those of the trees within it too.
+    pub fn all_packages(&self) -> impl Iterator<Item = &PlannedPackage> {
+        self.parts().flat_map(|part| &part.packages)
+    }
+
+    /// Every package's name and version, and whether it is bound into containers.
+    pub fn nevras(&self) -> impl Iterator<Item = (bool, &Nevra)> {
+        self.parts().enumerate().flat_map(|(depth, part)| {
+            part.packages.iter().map(move |package| (depth > 0, &package.nevra))
+        })
+    }
+
     /// Bytes of all package files.
     #[must_use]
     pub fn download_size(&self) -> u64 {
-        total(self.packages.iter().map(|package| package.size))
+        total(self.all_packages().map(|package| package.size))
     }
 
     /// Bytes of all files when installed.
     #[must_use]
     pub fn installed_size(&self) -> u64 {
-        total(self.packages.iter().map(|package| package.installed_size))
+        total(self.all_packages().map(|package| package.installed_size))
     }
 
-    /// The source with this id.
+    /// The source with this id; not of the trees within it.
     #[must_use]
     pub fn source(&self, id: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.id == id)

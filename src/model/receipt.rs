@@ -3,20 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::file::find;
+use super::file::{find, with_inner};
 use super::{
     Arch, Checksum, FileKind, Fingerprint, GlibcVersion, Loading, MadeWith, Nevra, PackageReason,
     PlannedPackage, PlannedRuntime, ReceiptFile, RelPath, Reusable, Reuse, Source, TreePlan, total,
 };
 
-/// The version of the receipt's format that this program writes.
-pub const RECEIPT_FORMAT: u32 = 1;
+/// The version of the receipt's format that this program writes. It reads earlier ones too.
+pub const RECEIPT_FORMAT: u32 = 2;
 
 /// The receipt's name in the root of a tree.
 pub const RECEIPT_NAME: &str = ".elsewhere.json";
-
-/// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
-const PERMISSIONS: u32 = 0o777;
 
 /// The account of one complete tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +24,7 @@ pub struct Receipt {
     pub arch: Arch,
     /// The dist's name.
     pub dist: String,
-    /// Repositories that the command line said not to read; of [`TreePlan::container_dist`] as
-    /// `DIST/ID`.
+    /// Repositories that the command line said not to read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disabled_repositories: Vec<String>,
     /// Repositories that the command line said to read.
@@ -40,13 +36,14 @@ pub struct Receipt {
     pub installed_at: u64,
     /// The version of this program.
     pub elsewhere: String,
-    /// The newest glibc symbol version that any file asks for.
+    /// The newest glibc symbol version that any file asks for, of [`Self::container`] too.
     pub glibc_needed: Option<GlibcVersion>,
     /// The repositories that the packages came from, with the keys that were asked for.
     pub sources: Vec<Source>,
     /// Every package.
     pub packages: Vec<PackageReceipt>,
-    /// Every file, directory and symlink, sorted by path.
+    /// Every file, directory and symlink, sorted by path; but what is within [`CONTAINER_DIRECTORY`]
+    /// where that is a tree of its own.
     pub files: Vec<ReceiptFile>,
     /// How its programs find its libraries; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,43 +57,44 @@ pub struct Receipt {
     /// What of the definitions later readers need; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_with: Option<MadeWith>,
-}
-
-/// Why a receipt cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiptError {
-    /// It is no receipt, or says what none does.
-    #[error("{0}")]
-    Damaged(String),
-    /// A newer program wrote it.
-    #[error("it has format {0}, which is newer than this program")]
-    Newer(u32),
+    /// What is bound into containers, where that comes from another dist: a tree of its own in
+    /// [`CONTAINER_DIRECTORY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<Self>>,
 }
 
 impl Receipt {
-    /// The receipt in the bytes of its file.
-    ///
-    /// # Errors
-    /// When it is damaged, or a newer version of this program wrote it.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        /// What every format has, whatever else it has.
-        #[derive(Deserialize)]
-        struct FormatOnly {
-            format: u32,
+    /// The tree, and those within it.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |part| part.container.as_deref())
+    }
+
+    /// Every package, those of the trees within it too.
+    pub fn all_packages(&self) -> impl Iterator<Item = &PackageReceipt> {
+        self.parts().flat_map(|part| &part.packages)
+    }
+
+    /// Every package's name and version, and whether it is bound into containers.
+    pub fn nevras(&self) -> impl Iterator<Item = (bool, &Nevra)> {
+        self.parts().enumerate().flat_map(|(depth, part)| {
+            part.packages.iter().map(move |package| (depth > 0, &package.nevra))
+        })
+    }
+
+    /// Every file, directory and symlink, those of the trees within it too, sorted by path.
+    #[must_use]
+    pub fn all_files(&self) -> Vec<ReceiptFile> {
+        with_inner(&self.files, self.container.as_ref().map(|part| part.all_files()))
+    }
+
+    /// How all its programs find their libraries; `None` where an older receipt does not say it.
+    #[must_use]
+    pub fn all_loading(&self) -> Option<Loading> {
+        let mut loading = self.loading.clone()?;
+        if let Some(part) = &self.container {
+            loading.add(&RelPath::container_directory(), part.all_loading()?);
         }
-        let damaged = |error: serde_json::Error| ReceiptError::Damaged(error.to_string());
-        let FormatOnly { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if format > RECEIPT_FORMAT {
-            return Err(ReceiptError::Newer(format));
-        }
-        let receipt: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        // Whoever puts such a file back lends its maker their identity.
-        match receipt.files.iter().find(|file| file.mode & !PERMISSIONS != 0) {
-            None => Ok(receipt),
-            Some(file) => {
-                Err(ReceiptError::Damaged(format!("{} has a mode that no tree has", file.path)))
-            }
-        }
+        Some(loading)
     }
 
     /// Whether the tree has something at `path`.
@@ -125,13 +123,13 @@ impl Receipt {
             FileKind::File { size, .. } => size,
             FileKind::Directory | FileKind::Symlink { .. } => 0,
         };
-        total(self.files.iter().map(size))
+        total(self.parts().flat_map(|part| &part.files).map(size))
     }
 
     /// The dist of what is bound into containers, where that is another one.
     #[must_use]
     pub fn container_dist(&self) -> Option<&str> {
-        self.packages.iter().find_map(|package| package.dist.as_deref())
+        self.container.as_ref().map(|part| part.dist.as_str())
     }
 
     /// The plan that this tree was made by: carried out again, it makes the same tree.
@@ -140,13 +138,13 @@ impl Receipt {
         TreePlan {
             arch: self.arch,
             dist: self.dist.clone(),
-            container_dist: self.container_dist().map(str::to_owned),
             runtimes: self.runtimes.clone(),
             disabled_repositories: self.disabled_repositories.clone(),
             enabled_repositories: self.enabled_repositories.clone(),
             glibc: self.glibc_needed,
             sources: self.sources.clone(),
             packages: self.packages.iter().map(PackageReceipt::plan).collect(),
+            container: self.container.as_ref().map(|part| Box::new(part.plan())),
         }
     }
 }
@@ -157,9 +155,6 @@ pub struct PackageReceipt {
     /// Name, epoch, version, release, architecture.
     #[serde(flatten)]
     pub nevra: Nevra,
-    /// The dist, where it is another than the tree's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dist: Option<String>,
     /// Where its bytes came from: the URL that was asked for, before any mirror.
     pub url: String,
     /// Id of the [`Source`].
@@ -196,7 +191,6 @@ impl PackageReceipt {
     fn plan(&self) -> PlannedPackage {
         PlannedPackage {
             nevra: self.nevra.clone(),
-            dist: self.dist.clone(),
             source: self.source.clone(),
             location: self.location.clone(),
             size: self.size,

@@ -103,7 +103,7 @@ impl Reuse {
         let mut run_paths = BTreeMap::new();
         let mut packaged: BTreeMap<RelPath, ReceiptFile> = files
             .iter()
-            .filter(|file| file.package.as_deref() == Some(name) && !file.is_inside())
+            .filter(|file| file.package.as_deref() == Some(name))
             .map(|file| (file.path.clone(), file.clone()))
             .collect();
         for differing in &package.differing {
@@ -203,6 +203,7 @@ mod tests {
             loading: None,
             reuse: Some(reuse),
             made_with: None,
+            container: None,
         }
     }
 

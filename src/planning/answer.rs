@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::containers;
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Loaded;
@@ -92,12 +91,16 @@ impl Known {
     /// what is bound into containers.
     pub(super) fn with_sources(self, loaded: Loaded, first: Option<Loaded>) -> TreePlan {
         let mut tree = self.tree;
-        tree.sources = loaded.sources;
-        if let (Some(dist), Some(first)) = (&tree.container_dist, first) {
-            tree.sources.extend(containers::sources(dist, first.sources));
+        tree.sources = used(loaded.sources, &tree);
+        if let (Some(inner), Some(first)) = (&mut tree.container, first) {
+            inner.sources = used(first.sources, inner);
         }
-        let is_used = |source: &Source| tree.packages.iter().any(|it| it.source == source.id);
-        tree.sources.retain(is_used);
         tree
     }
+}
+
+/// Those of `sources` that packages of `tree` come from.
+fn used(mut sources: Vec<Source>, tree: &TreePlan) -> Vec<Source> {
+    sources.retain(|source| tree.packages.iter().any(|package| package.source == source.id));
+    sources
 }

@@ -46,7 +46,7 @@ pub(super) fn resolve_in(
     let contents = contents_of(&loaded, first.as_ref());
     let tree = resolve_parts(context, keys, runtimes, &choice, (&loaded, first), (dist, arch))?;
     if let Some(answer) = answer
-        && tree.container_dist.as_ref() == choice.dists.first().map(|dist| &dist.name)
+        && tree.container_dist() == choice.dists.first().map(|dist| dist.name.as_str())
     {
         answer.remember(context, contents, &tree);
     }

@@ -6,7 +6,7 @@ use super::load::{load, target_runtimes};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::{Keys, Loaded};
-use crate::model::{Arch, Dist, HostGives, Receipt, Runtime, RuntimeRequest, Source, TreePlan};
+use crate::model::{Arch, Dist, HostGives, Receipt, Runtime, RuntimeRequest, TreePlan};
 use crate::resolve::{self, Part, Target, Wanted};
 
 /// Says "no other dist" in the place of a dist's name.
@@ -137,24 +137,6 @@ fn resolve(
 
 /// Both parts as one plan.
 fn join(outside: &TreePlan, inside: TreePlan) -> TreePlan {
-    let mut all = outside.clone();
-    let dist = inside.dist;
-    all.sources.extend(sources(&dist, inside.sources));
-    for mut package in inside.packages {
-        package.source = id(&dist, &package.source);
-        package.dist = Some(dist.clone());
-        all.packages.push(package);
-    }
-    all.glibc = all.glibc.max(inside.glibc);
-    all.container_dist = Some(dist);
-    all
-}
-
-/// The sources of `dist` as a plan names them in which another dist has some, too.
-pub(super) fn sources(dist: &str, sources: Vec<Source>) -> impl Iterator<Item = Source> {
-    sources.into_iter().map(move |source| Source { id: id(dist, &source.id), ..source })
-}
-
-fn id(dist: &str, id: &str) -> String {
-    format!("{dist}/{id}")
+    let glibc = outside.glibc.max(inside.glibc);
+    TreePlan { glibc, container: Some(Box::new(inside)), ..outside.clone() }
 }

@@ -49,7 +49,7 @@ pub(crate) fn check<'a>(
     runtimes: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
     let mut missing = missing_runtimes(catalog, runtimes);
-    let names = [Some(receipt.dist.as_str()), receipt.container_dist()].into_iter().flatten();
+    let names = receipt.parts().map(|part| part.dist.as_str());
     let unknown = names.filter(|name| catalog.dist(name).is_err());
     missing.extend(unknown.map(|name| format!("dists/{name}.toml")));
     unless_missing(missing)
@@ -69,14 +69,16 @@ pub(crate) fn check_all(catalog: &Catalog, receipt: &Receipt) -> Result<(), Erro
 /// # Errors
 /// [`Error::Undefined`], which names the repositories.
 pub(crate) fn check_origins(catalog: &Catalog, receipt: &Receipt) -> Result<(), Error> {
-    let of_source = |id: &str| {
-        let (name, plain) = id.split_once('/').unwrap_or((&receipt.dist, id));
+    let of_source = |name: &str, id: &str| {
         let repositories = catalog.dist(name).map(|dist| dist.repositories_for(receipt.arch));
         let mut known = repositories.into_iter().flatten();
-        let is_there = known.any(|repository| plain == LOCAL || repository.id == plain);
-        (!is_there).then(|| format!("the repository {plain} in dists/{name}.toml"))
+        let is_there = known.any(|repository| id == LOCAL || repository.id == id);
+        (!is_there).then(|| format!("the repository {id} in dists/{name}.toml"))
     };
-    unless_missing(receipt.sources.iter().filter_map(|source| of_source(&source.id)).collect())
+    let ids = |part: &'_ Receipt| {
+        part.sources.iter().filter_map(|source| of_source(&part.dist, &source.id)).collect()
+    };
+    unless_missing(receipt.parts().flat_map::<Vec<String>, _>(ids).collect())
 }
 
 /// The definitions of these runtimes that are missing.
@@ -99,15 +101,21 @@ fn unless_missing(mut missing: Vec<String>) -> Result<(), Error> {
 pub(crate) fn pinned(context: Context<'_>, receipt: &Receipt) -> Result<TreePlan, Error> {
     check_origins(context.catalog, receipt)?;
     let mut plan = receipt.plan();
-    for source in &mut plan.sources {
-        // Those of another dist have its name before theirs.
-        let (dist, id) = source.id.split_once('/').unwrap_or((&receipt.dist, &source.id));
-        let dist = context.catalog.dist(dist).ok();
-        let is_its = |repository: &&Repository| id == LOCAL || id == repository.id;
-        let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(receipt.arch));
-        let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&receipt.arch);
+    pin(context.catalog, &mut plan);
+    Ok(plan)
+}
+
+/// Replaces the keys of `tree`, and of those within it, by those that the definitions pin.
+fn pin(catalog: &Catalog, tree: &mut TreePlan) {
+    for source in &mut tree.sources {
+        let dist = catalog.dist(&tree.dist).ok();
+        let is_its = |repository: &&Repository| source.id == LOCAL || source.id == repository.id;
+        let repositories = dist.into_iter().flat_map(|dist| dist.repositories_for(tree.arch));
+        let signs = |key: &&KeyPin| key.arches.is_empty() || key.arches.contains(&tree.arch);
         let keys = repositories.filter(is_its).flat_map(|repository| &repository.keys);
         source.keys = keys.filter(signs).cloned().collect();
     }
-    Ok(plan)
+    if let Some(inner) = &mut tree.container {
+        pin(catalog, inner);
+    }
 }

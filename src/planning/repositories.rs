@@ -9,32 +9,24 @@ use crate::model::{Arch, DecidedBy, Receipt, Repository, TreePlan};
 pub(super) fn remembering(catalog: &Catalog, tree: Option<&Receipt>) -> Catalog {
     match tree {
         None => catalog.clone(),
-        Some(tree) => {
-            catalog.remembering(&tree.dist, &tree.disabled_repositories, &tree.enabled_repositories)
-        }
+        Some(tree) => tree.parts().fold(catalog.clone(), |catalog, part| {
+            catalog.remembering(&part.dist, &part.disabled_repositories, &part.enabled_repositories)
+        }),
     }
 }
 
 /// Notes in `tree` what the command line said, or the one by which its forerunner was made.
 pub(super) fn record(context: Context<'_>, tree: &mut TreePlan) {
-    let arch = tree.arch;
-    let mut all = Vec::new();
-    let dists = [Some(&tree.dist), tree.container_dist.as_ref()];
-    for (position, name) in dists.into_iter().flatten().enumerate() {
-        let Ok(dist) = context.catalog.dist(name) else { continue };
-        for repository in dist.repositories_for(arch) {
-            let is_typed =
-                matches!(repository.decided_by, DecidedBy::CommandLine | DecidedBy::Receipt);
-            let id = match position {
-                0 => repository.id.clone(),
-                _ => format!("{name}/{}", repository.id),
-            };
-            all.extend(is_typed.then_some((repository.enabled, id)));
-        }
+    if let Some(inner) = &mut tree.container {
+        record(context, inner);
     }
-    let (enabled, disabled): (Vec<_>, Vec<_>) = all.into_iter().partition(|(enabled, _)| *enabled);
-    tree.enabled_repositories = enabled.into_iter().map(|(_, id)| id).collect();
-    tree.disabled_repositories = disabled.into_iter().map(|(_, id)| id).collect();
+    let Ok(dist) = context.catalog.dist(&tree.dist) else { return };
+    let typed = dist.repositories_for(tree.arch).filter(|repository| {
+        matches!(repository.decided_by, DecidedBy::CommandLine | DecidedBy::Receipt)
+    });
+    let (enabled, disabled): (Vec<_>, Vec<_>) = typed.partition(|repository| repository.enabled);
+    tree.enabled_repositories = enabled.into_iter().map(|it| it.id.clone()).collect();
+    tree.disabled_repositories = disabled.into_iter().map(|it| it.id.clone()).collect();
 }
 
 /// Says which repositories of the dist `name` are not read, and who said so.

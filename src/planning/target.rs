@@ -54,13 +54,13 @@ mod tests {
         let tree = TreePlan {
             arch,
             dist: dist.to_owned(),
-            container_dist: None,
             disabled_repositories: Vec::new(),
             enabled_repositories: Vec::new(),
             glibc: glibc.parse().ok(),
             runtimes: Vec::new(),
             sources: Vec::new(),
             packages: Vec::new(),
+            container: None,
         };
         on((libc, level), for_hosts, |context| match check_tree(context, &tree) {
             Ok(()) => "fits".to_owned(),

@@ -9,8 +9,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{
-    Evr, PLAN_FORMAT, Pins, Plan, PlannedPackage, PlannedRuntime, Receipt, RuntimeRequest, Source,
-    TreePlan, escape,
+    Evr, PLAN_FORMAT, Pins, Plan, PlannedRuntime, Receipt, RuntimeRequest, TreePlan, escape,
 };
 use crate::resolve::{Part, ResolveError};
 
@@ -145,14 +144,8 @@ fn resolve_installed(
     };
     let mut plan = resolve_loaded(context, &loaded, &runtimes, dist, tree.arch, part)?;
     if part == Part::Outside {
-        let installed = tree.plan();
-        let is_inside = |package: &PlannedPackage| package.dist.is_some();
-        let inside: Vec<_> =
-            installed.packages.iter().filter(|it| is_inside(it)).cloned().collect();
-        let is_used = |source: &&Source| inside.iter().any(|package| package.source == source.id);
-        plan.sources.extend(installed.sources.iter().filter(is_used).cloned());
-        plan.packages.extend(inside);
-        plan.container_dist = installed.container_dist;
+        plan.container = pinned(context, tree)?.container;
+        plan.glibc = plan.glibc.max(plan.container.as_ref().and_then(|part| part.glibc));
     }
     Ok(plan)
 }

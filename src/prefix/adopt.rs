@@ -133,6 +133,7 @@ pub(super) fn receipt(generation: &Generation) -> Result<Receipt, PrefixError> {
         loading: None,
         reuse: None,
         made_with: None,
+        container: None,
     })
 }
 

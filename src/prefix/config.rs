@@ -159,7 +159,8 @@ fn write_states(layout: &Layout, path: &Path, states: &States) -> Result<(), Pre
 
 /// The configuration that a receipt lists.
 fn pristine(receipt: &Receipt) -> States {
-    let files = receipt.files.iter().filter(|file| file.is_config());
+    let files = receipt.all_files();
+    let files = files.iter().filter(|file| file.is_config());
     files
         .filter_map(|file| {
             let state = match &file.kind {

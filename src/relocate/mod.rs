@@ -23,7 +23,7 @@ mod tree;
 mod unchangeable;
 
 pub use error::RelocateError;
-pub use inner::split;
+pub use inner::link_into;
 pub use older::loading;
 pub use relocated::Relocated;
 
@@ -53,7 +53,7 @@ pub fn relocate(
     host_libraries: &[String],
     reporter: &dyn Reporter,
 ) -> Result<Relocated, RelocateError> {
-    let job = Relocation { tree, arch, runtimes, host_libraries, reporter };
+    let job = Relocation { tree, arch, runtimes, makes_declared: true, host_libraries, reporter };
     job.run(&Taken::new(), files)
 }
 
@@ -66,6 +66,8 @@ pub struct Relocation<'a> {
     pub arch: Arch,
     /// What else must be made.
     pub runtimes: &'a [&'a Runtime],
+    /// Whether the directories and links that they declare are made here: not in a tree within another.
+    pub makes_declared: bool,
     /// Patterns of sonames that are always the host's.
     pub host_libraries: &'a [String],
     /// Whom to tell.
@@ -91,9 +93,13 @@ impl Relocation<'_> {
         let total = files.iter().filter(is_file).count() as u64;
         reporter.event(Event::Started { phase, total: Some(total) });
         drop_build_ids(&mut staged)?;
-        edits::make_directories(&mut staged, self.runtimes)?;
+        if self.makes_declared {
+            edits::make_directories(&mut staged, self.runtimes)?;
+        }
         edits::make_edits(&mut staged, self.runtimes)?;
-        edits::make_links(&mut staged, self.runtimes)?;
+        if self.makes_declared {
+            edits::make_links(&mut staged, self.runtimes)?;
+        }
         links::settle(&mut staged, &mut relocated.warnings)?;
         let (abi, host) = (Abi::of(self.arch), self.host_libraries);
         programs::relocate(&mut staged, abi, self.runtimes, host, reporter, &mut relocated)?;

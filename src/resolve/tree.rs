@@ -33,13 +33,13 @@ pub(super) fn plan(
     TreePlan {
         arch: target.arch,
         dist: target.dist.name.clone(),
-        container_dist: None,
         disabled_repositories: Vec::new(),
         enabled_repositories: Vec::new(),
         glibc,
         runtimes: runtimes(universe, roots, chosen),
         sources: target.sources.iter().filter(|source| is_used(source)).cloned().collect(),
         packages,
+        container: None,
     }
 }
 
@@ -133,7 +133,6 @@ fn planned(universe: &Universe, id: PackageId, reason: PackageReason) -> Planned
     let source = index.repositories.get(usize::from(package.repository));
     PlannedPackage {
         nevra: universe.nevra(id),
-        dist: None,
         source: source.cloned().unwrap_or_default(),
         location: package.location.to_string(),
         size: package.size,

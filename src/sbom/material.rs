@@ -26,9 +26,11 @@ impl<'a> Material<'a> {
             for runtime in &receipt.runtimes {
                 let _ = writeln!(known, "{} {}", runtime.name, runtime.version);
             }
-            for package in &receipt.packages {
-                let _ = writeln!(known, "{} {}", receipt.arch, package.checksum);
-                packages.insert(purl(receipt, package), package);
+            for part in receipt.parts() {
+                for package in &part.packages {
+                    let _ = writeln!(known, "{} {}", receipt.arch, package.checksum);
+                    packages.insert(purl(part, package), package);
+                }
             }
         }
         Self { receipts, created, uuid: uuid(&Checksum::of(known.as_bytes())), packages }
@@ -45,7 +47,10 @@ impl<'a> Material<'a> {
                     name: &runtime.name,
                     version: &runtime.version,
                     arch: receipt.arch.as_str(),
-                    needs: brought_by(receipt, &format!("runtime {}", runtime.name), None),
+                    needs: receipt
+                        .parts()
+                        .flat_map(|part| brought_by(part, &format!("runtime {}", runtime.name)))
+                        .collect(),
                 });
             }
         }
@@ -64,10 +69,10 @@ impl<'a> Material<'a> {
     /// The URLs of what each package brought in, by its own URL.
     pub(super) fn needs(&self) -> BTreeMap<String, Vec<String>> {
         let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for receipt in self.receipts {
-            for package in &receipt.packages {
-                let brought = brought_by(receipt, &package.nevra.name, Some(package));
-                let entry = needs.entry(purl(receipt, package)).or_default();
+        for part in self.receipts.iter().flat_map(Receipt::parts) {
+            for package in &part.packages {
+                let brought = brought_by(part, &package.nevra.name);
+                let entry = needs.entry(purl(part, package)).or_default();
                 entry.extend(brought);
                 entry.sort();
                 entry.dedup();
@@ -91,10 +96,9 @@ pub(super) struct RuntimeEntry<'a> {
     pub(super) needs: Vec<String>,
 }
 
-/// The URLs of the packages that are in because of `by`; where that is a package, in its part.
-fn brought_by(receipt: &Receipt, by: &str, package: Option<&PackageReceipt>) -> Vec<String> {
-    let is_in_part = |it: &PackageReceipt| package.is_none_or(|package| package.dist == it.dist);
-    let is_brought = |it: &&PackageReceipt| it.reason.by == by && is_in_part(it);
+/// The URLs of the packages of a part that are in because of `by`.
+fn brought_by(receipt: &Receipt, by: &str) -> Vec<String> {
+    let is_brought = |it: &&PackageReceipt| it.reason.by == by;
     let packages = receipt.packages.iter().filter(is_brought);
     packages.map(|package| purl(receipt, package)).collect()
 }
@@ -107,7 +111,7 @@ fn purl(receipt: &Receipt, package: &PackageReceipt) -> String {
         encoded(&package.nevra.name),
         encoded(&format!("{}-{}", evr.version, evr.release)),
         encoded(&package.nevra.arch),
-        encoded(package.dist.as_ref().unwrap_or(&receipt.dist)),
+        encoded(&receipt.dist),
     );
     if evr.epoch != 0 {
         let _ = write!(purl, "&epoch={}", evr.epoch);

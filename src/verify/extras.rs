@@ -13,8 +13,7 @@ pub(super) fn find(
     subject: &Subject<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let listed: HashSet<&Path> =
-        subject.receipt.files.iter().map(|file| file.path.as_path()).collect();
+    let listed: HashSet<&Path> = subject.files.iter().map(|file| file.path.as_path()).collect();
     let mut findings = Vec::new();
     let mut ahead = vec![PathBuf::new()];
     while let Some(directory) = ahead.pop() {

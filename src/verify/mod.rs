@@ -25,7 +25,7 @@ use crate::report::{Event, Phase, Reporter};
 /// # Errors
 /// [`VerifyError`]. That a file cannot be read is a finding, not an error.
 pub fn check(subject: &Subject<'_>, reporter: &dyn Reporter) -> Result<Vec<Finding>, VerifyError> {
-    let mut findings = check_files(subject.tree, &subject.receipt.files, reporter)?;
+    let mut findings = check_files(subject.tree, subject.files, reporter)?;
     findings.extend(extras::find(subject, reporter)?);
     findings.sort();
     Ok(findings)

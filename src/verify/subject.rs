@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::{Receipt, RelPath};
+use crate::model::{ReceiptFile, RelPath};
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,7 @@ pub struct Subject<'a> {
     /// The tree's root.
     pub tree: &'a Path,
     /// What should be there.
-    pub receipt: &'a Receipt,
+    pub files: &'a [ReceiptFile],
     /// The name that the receipt itself has in the root.
     pub receipt_name: &'a str,
     /// Directories in which the user may put files of their own.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{WorkshopError, failed};
-use crate::model::{RECEIPT_NAME, Receipt, ReceiptError};
+use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt, ReceiptError};
 
 /// The largest receipt that is read, in bytes: some hundred thousand files.
 const RECEIPT_LIMIT: u64 = 128 << 20;
@@ -27,6 +27,13 @@ impl MadeTree {
     pub fn open(path: &Path) -> Result<Option<Self>, WorkshopError> {
         let receipt = read_receipt(path)?;
         Ok(receipt.map(|receipt| Self { path: path.to_owned(), receipt }))
+    }
+
+    /// The tree within it, where what is bound into containers is one.
+    #[must_use]
+    pub fn within(&self) -> Option<Self> {
+        let receipt = self.receipt.container.as_deref()?.clone();
+        Some(Self { path: self.path.join(CONTAINER_DIRECTORY), receipt })
     }
 }
 

@@ -11,13 +11,14 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use error::WorkshopError;
 pub use made::{MadeTree, read_receipt};
 pub use share::Share;
 
-use crate::model::{RECEIPT_NAME, Receipt};
+use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt};
 use crate::tools::manners::Manners;
 use crate::tools::replacement::{Care, Replacement};
 use crate::tools::{files, space};
@@ -34,6 +35,8 @@ pub struct Workshop {
     manners: Manners,
     /// The tree whose unchanged files may be taken over.
     earlier: Option<MadeTree>,
+    /// The workshop of the tree within this one, once it is made.
+    within: OnceLock<Box<Self>>,
     /// Files that could not be synced while they may run.
     unsynced: AtomicBool,
     inabilities: Inabilities,
@@ -69,7 +72,8 @@ impl Workshop {
 
     fn of(path: PathBuf, manners: Manners) -> Self {
         let (unsynced, inabilities) = (AtomicBool::new(false), Inabilities::default());
-        Self { path, is_released: false, manners, earlier: None, unsynced, inabilities }
+        let within = OnceLock::new();
+        Self { path, is_released: false, manners, earlier: None, within, unsynced, inabilities }
     }
 
     /// Lets files that stay the same be taken over from `earlier`.
@@ -87,6 +91,24 @@ impl Workshop {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The workshop of the tree in [`CONTAINER_DIRECTORY`] of this one: a part of this directory, which
+    /// takes files from that part of the earlier tree.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn within(&self) -> Result<&Self, WorkshopError> {
+        if let Some(within) = self.within.get() {
+            return Ok(within);
+        }
+        let path = self.path.join(CONTAINER_DIRECTORY);
+        files::make_directory(&path, 0o755).map_err(failed("make the directory", &path))?;
+        let mut within = Self::of(path, self.manners.clone());
+        // It goes with the whole.
+        within.release();
+        within.earlier = self.earlier.as_ref().and_then(MadeTree::within);
+        Ok(self.within.get_or_init(|| Box::new(within)))
     }
 
     /// Whether permissions stay as they are set here.

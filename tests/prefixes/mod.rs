@@ -110,6 +110,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         loading: None,
         reuse: None,
         made_with: None,
+        container: None,
     }
 }
 

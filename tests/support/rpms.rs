@@ -376,7 +376,6 @@ pub fn planned(nevra: Nevra, bytes: &[u8]) -> PlannedPackage {
     PlannedPackage {
         location: format!("Packages/{nevra}.rpm"),
         nevra,
-        dist: None,
         source: "test".into(),
         size: bytes.len() as u64,
         installed_size: 0,
