@@ -466,7 +466,7 @@ fn a_link_that_is_lost_with_the_journal_is_not_guessed() {
     assert!(told.contains("x86_64: generation 1 is live"), "{told}");
     assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
     world.ok(&["verify", "p"]);
-    world.ok(&["rollback", "p"]);
+    world.ok(&["rollback", "--to", "2", "p"]);
     assert_eq!(says(&prefix, "tool"), "tool 2 part 1");
 }
 
