@@ -19,10 +19,8 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{
-    Ability, Arch, Dist, Loading, MadeWith, Receipt, RelPath, Request, Runtime, escape,
-};
-use crate::prefix::Prefix;
+use crate::lifecycle::Whole;
+use crate::model::{Ability, Loading, Receipt, RelPath, Request, Runtime, escape};
 use crate::report::Reporter;
 use crate::terminal::{Form, Terminal};
 use crate::workshop::MadeTree;
@@ -159,7 +157,7 @@ pub(super) struct Patient<'a> {
     runtimes: Vec<&'a Runtime>,
     /// Installed runtimes of which no definition says what they can do.
     undefined: Vec<String>,
-    prefix: Option<Prefix>,
+    prefix: Option<Whole>,
     /// How the installed programs find their libraries.
     loading: Loading,
 }
@@ -177,12 +175,12 @@ impl<'a> Patient<'a> {
         names: &[String],
     ) -> Result<Self, Error> {
         let tree = path.map(MadeTree::open).transpose()?.flatten();
-        let prefix = path.filter(|_| tree.is_none()).map(Prefix::create).transpose()?;
+        let prefix = path.filter(|_| tree.is_none()).map(Whole::create).transpose()?;
         let live = match (tree, &prefix, host.facts().arch) {
             (Some(tree), _, arch) => Some(tree)
                 .filter(|it| arch == Some(it.receipt.arch))
                 .map(|it| (it.path, it.receipt)),
-            (None, Some(prefix), Some(arch)) => live(catalog, prefix, arch, host)?,
+            (None, Some(whole), Some(arch)) => whole.launched(catalog, arch, host.facts())?,
             _ => None,
         };
         let (mut names, mut undefined) = (names.to_vec(), Vec::new());
@@ -233,15 +231,10 @@ impl<'a> Patient<'a> {
         let programs: Vec<&RelPath> = programs.map(|path| self.loading.started(path)).collect();
         let mut known = BTreeMap::from([("profile", "elsewhere".to_owned())]);
         if let Some(prefix) = &self.prefix {
-            let parts = parts::all(prefix).unwrap_or_else(|_| vec![prefix.clone()]);
-            let of_part = |part: &Prefix| {
-                programs.iter().map(|path| part.everywhere(path)).collect::<Vec<_>>()
-            };
-            let globs: Vec<String> = parts.iter().flat_map(of_part).collect();
-            known.insert("programs", one_of(&globs));
+            known.insert("programs", one_of(&prefix.everywhere(&programs)));
             let plain =
                 |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-            let path = prefix.path().to_string_lossy().replace('/', ".");
+            let path = prefix.prefix().path().to_string_lossy().replace('/', ".");
             known.insert("profile", format!("elsewhere{}", path.replace(|c| !plain(c), "_")));
         }
         known
@@ -254,31 +247,6 @@ fn one_of(patterns: &[String]) -> String {
         [pattern] => pattern.clone(),
         patterns => format!("{{{}}}", patterns.join(",")),
     }
-}
-
-/// The tree that launchers run here: of several dists the newest that this machine runs; where it runs
-/// none, the oldest.
-fn live(
-    catalog: &Catalog,
-    prefix: &Prefix,
-    arch: Arch,
-    host: &Host,
-) -> Result<Option<(PathBuf, Receipt)>, Error> {
-    let mut trees = Vec::new();
-    for part in parts::all(prefix)? {
-        let of_arch = parts::live(&part)?.into_iter().filter(|(it, _)| it.arch == arch);
-        trees.extend(of_arch.map(|(generation, receipt)| (generation.path, receipt)));
-    }
-    let needs = |receipt: &Receipt| {
-        let made_with = receipt.made_with.as_ref().and_then(MadeWith::needs);
-        made_with.or_else(|| catalog.dist(&receipt.dist).ok().map(Dist::needs))
-    };
-    trees.sort_by_key(|(_, receipt)| needs(receipt));
-    let fits = |(_, receipt): &(PathBuf, Receipt)| {
-        needs(receipt).is_some_and(|needs| host.facts().runs(needs))
-    };
-    let best = trees.iter().rposition(fits).unwrap_or(0);
-    Ok((!trees.is_empty()).then(|| trees.swap_remove(best)))
 }
 
 fn installed(

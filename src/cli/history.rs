@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::options::Output;
-use super::parts::{PartOf, label};
+use super::parts::PartOf;
 use super::update::describe_change;
 use crate::error::Error;
 use crate::host::{Host, date};
-use crate::lifecycle::{Change, changes_between};
-use crate::model::{Arch, Nevra, PlannedRuntime, Receipt, escape};
-use crate::prefix::Prefix;
+use crate::lifecycle::{HistoryEntry, Whole};
+use crate::model::escape;
 use crate::terminal::Terminal;
 
 /// Show what was installed when, package by package
@@ -30,34 +28,11 @@ pub(super) struct History {
     prefix: PathBuf,
 }
 
-/// A generation became live.
-#[derive(Serialize)]
-struct Entry {
-    arch: Arch,
-    /// Where it is live: the architecture, below the prefix.
-    place: String,
-    generation: u32,
-    /// When, in seconds since 1970.
-    at: u64,
-    /// Whether it is live now.
-    is_live: bool,
-    /// Whether it can be rolled back to.
-    is_there: bool,
-    runtimes: Vec<PlannedRuntime>,
-    /// Against what was live before; `None` when either is not there any more.
-    changes: Option<Vec<Change>>,
-}
-
 impl History {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let mut entries = Vec::new();
-        for part in self.part.of(&prefix)? {
-            for arch in Arch::ALL {
-                entries.extend(of_arch(&part, arch)?);
-            }
-        }
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let entries = whole.history(self.part.dist())?;
         if self.output.json {
             terminal.output_json(&entries);
             return Ok(());
@@ -70,49 +45,8 @@ impl History {
     }
 }
 
-/// The history of one architecture, oldest first.
-fn of_arch(prefix: &Prefix, arch: Arch) -> Result<Vec<Entry>, Error> {
-    let live = prefix.live(arch)?;
-    let generations = prefix.generations(arch)?;
-    let receipt = |number: u32| -> Option<Receipt> {
-        let generation = generations.iter().find(|generation| generation.number == number)?;
-        prefix.receipt(generation).ok()
-    };
-    let activations = prefix.history(arch)?;
-    let mut entries = Vec::new();
-    // Before the first there was nothing.
-    let mut before = Some(Vec::new());
-    for (position, activation) in activations.iter().enumerate() {
-        let now = receipt(activation.generation);
-        let packages: Option<Vec<(bool, Nevra)>> = now.as_ref().map(|receipt| {
-            receipt.nevras().map(|(is_inside, nevra)| (is_inside, nevra.clone())).collect()
-        });
-        let changes = match (&before, &packages) {
-            (Some(old), Some(new)) => {
-                let of_old = old.iter().map(|(is_inside, nevra)| (*is_inside, nevra));
-                let of_new = new.iter().map(|(is_inside, nevra)| (*is_inside, nevra));
-                Some(changes_between(of_old, of_new))
-            }
-            _ => None,
-        };
-        let is_last = position + 1 == activations.len();
-        entries.push(Entry {
-            arch,
-            place: label(prefix, arch),
-            generation: activation.generation,
-            at: activation.at,
-            is_live: is_last && live.as_ref().is_some_and(|it| it.number == activation.generation),
-            is_there: now.is_some(),
-            runtimes: now.map_or(Vec::new(), |receipt| receipt.runtimes),
-            changes,
-        });
-        before = packages;
-    }
-    Ok(entries)
-}
-
 /// An entry, for people.
-fn describe(entry: &Entry) -> String {
+fn describe(entry: &HistoryEntry) -> String {
     let state = match (entry.is_live, entry.is_there) {
         (true, _) => " (live)",
         (false, true) => "",

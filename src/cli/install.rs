@@ -8,15 +8,13 @@ use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Turn, Wanted};
 use super::session::Session;
-use super::{doctor, parts, plan, repositories};
+use super::{doctor, plan, repositories};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::launcher;
-use crate::lifecycle::{self, Installed, InstalledTree, Options};
+use crate::lifecycle::{Asked, Installed, InstalledTree, Options, Whole};
 use crate::metadata::Keys;
-use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan, shell_word};
-use crate::planning::{self, Present};
+use crate::model::{Arch, Plan, shell_word};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
@@ -65,10 +63,6 @@ pub(super) struct Install {
 impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        parts::replanned(terminal, || self.attempt(host, terminal))
-    }
-
-    fn attempt(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
         let settings = self.sources.settings(host)?;
         let locked = self.lock.as_deref().map(read_lock).transpose()?;
@@ -91,17 +85,25 @@ impl Install {
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let prefix = Prefix::create(&path)?;
-        let parts = self.parts(context, &keys, &request, locked, &prefix)?;
-        let plan = joined(&parts);
-        session.check_policy(&plan)?;
-        if self.lock.is_none() {
-            self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
-        }
-        if !self.no_doctor && !self.dry_run && context.aim.is_none() {
-            doctor::warn(host, context, &path, &request);
-        }
+        let whole = Whole::create(&path)?;
+        let dists = self.wanted.dists(context)?;
+        let asked = Asked { request: &request, dists: &dists, lock: locked.as_ref() };
+        let check = |plan: &Plan| {
+            session.check_policy(plan)?;
+            if self.lock.is_none() {
+                self.sources.repositories.check_for(context.catalog, repositories::dists(plan))?;
+            }
+            if !self.no_doctor && !self.dry_run && context.aim.is_none() {
+                doctor::warn(host, context, &path, &request);
+            }
+            if !self.dry_run {
+                warn_of_path(context, plan, whole.prefix());
+            }
+            Ok(())
+        };
         if self.dry_run {
+            let plan = whole.plan(context, &keys, asked)?.plan();
+            check(&plan)?;
             plan::show(&plan, self.output.json, terminal);
             return Ok(());
         }
@@ -114,69 +116,9 @@ impl Install {
             program: host.program_arch().zip(program.as_deref()),
             subject: subject.as_ref(),
         };
-        warn_of_path(context, &plan, &prefix);
-        let installed = match parts.as_slice() {
-            [part] if part.prefix.path() == prefix.path() => {
-                let made = (&part.plan, &part.present);
-                lifecycle::install(part.context, &keys, made, &prefix, options)?
-            }
-            parts => install_parts(&keys, parts, &prefix, options, terminal)?,
-        };
+        let installed = whole.install(context, &keys, asked, &check, options)?;
         self.tell(&installed, &path, terminal);
         Ok(())
-    }
-
-    /// What is to be installed where: in an ordinary prefix everything in itself. In one of several
-    /// dists, or that is to be one, each dist in a part of its own: the prefix itself where that has
-    /// the dist already, and a member otherwise.
-    fn parts<'a>(
-        &self,
-        context: Context<'a>,
-        keys: &Keys<'_>,
-        request: &Request,
-        locked: Option<Plan>,
-        prefix: &Prefix,
-    ) -> Result<Vec<Part<'a>>, Error> {
-        let pins = parts::pins(prefix)?;
-        locked.iter().try_for_each(|plan| planning::check_pins(plan, &pins))?;
-        let named: Vec<&Dist> = match &locked {
-            Some(plan) => dists_of(context, plan)?,
-            None => self.wanted.dists(context)?,
-        };
-        let trees = locked.as_ref().map_or(&[][..], |plan| &plan.trees);
-        let is_mixed = locked.is_none() || has_twins(trees);
-        if prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
-            let present = lifecycle::present(prefix, context.reporter)?;
-            let plan = match locked {
-                Some(plan) => plan,
-                None => planning::plan(context, keys, request, &present)?,
-            };
-            planning::check_target(context, &plan)?;
-            return Ok(vec![Part { context, prefix: prefix.clone(), plan, present }]);
-        }
-        let mut planned = Vec::new();
-        for (part, dist) in places(context, prefix, &named)? {
-            let context = match dist {
-                Some(dist) => parts::for_dist(context, dist),
-                None => parts::context(context, &part)?,
-            };
-            let name = dist.map(|dist| dist.name.clone());
-            let present = lifecycle::present(&part, context.reporter)?;
-            let present = Present { pins: pins.clone(), ..present };
-            let plan = match &locked {
-                Some(plan) => {
-                    let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
-                    Plan { format: plan.format, trees: trees.cloned().collect() }
-                }
-                None => {
-                    let request = Request { dist: name, ..request.clone() };
-                    planning::plan(context, keys, &request, &present)?
-                }
-            };
-            planning::check_target(context, &plan)?;
-            planned.push(Part { context, prefix: part, plan, present });
-        }
-        Ok(planned)
     }
 
     /// Says what is installed now, and what to type next.
@@ -194,99 +136,10 @@ impl Install {
     }
 }
 
-/// What is to be installed in one place.
-struct Part<'a> {
-    /// With the machines that it is for.
-    context: Context<'a>,
-    prefix: Prefix,
-    plan: Plan,
-    /// What the plan was made for.
-    present: Present,
-}
-
-/// Where each of the `named` dists is, or goes; every part where none is named.
-fn places<'a>(
-    context: Context<'a>,
-    prefix: &Prefix,
-    named: &[&'a Dist],
-) -> Result<Vec<(Prefix, Option<&'a Dist>)>, Error> {
-    if named.is_empty() {
-        let mut places = Vec::new();
-        for part in parts::all(prefix)? {
-            // A member of which nothing is known keeps the dist that it is called by.
-            let name = part.path().file_name().and_then(|name| name.to_str());
-            let is_unknown = part.whole().is_some() && parts::dists(&part)?.is_empty();
-            let dist = name.filter(|_| is_unknown).map(|name| context.catalog.dist(name));
-            places.push((part, dist.transpose()?));
-        }
-        return Ok(places);
-    }
-    let own = parts::dists(prefix)?;
-    let mut places = Vec::new();
-    for &dist in named {
-        let is_own = own.contains(&dist.name);
-        let part = if is_own { prefix.clone() } else { prefix.member(&dist.name)? };
-        places.push((part, Some(dist)));
-    }
-    Ok(places)
-}
-
-/// Installs each part, and keeps this program in the whole.
-fn install_parts(
-    keys: &Keys<'_>,
-    parts: &[Part<'_>],
-    prefix: &Prefix,
-    options: Options<'_>,
-    terminal: &Terminal,
-) -> Result<Installed, Error> {
-    prefix.lock(options.wait, terminal)?.take_members()?;
-    let mut installed = Installed::default();
-    let mut each = || -> Result<(), Error> {
-        for part in parts {
-            let (made, options) =
-                ((&part.plan, &part.present), Options { program: None, ..options });
-            installed.add(lifecycle::install(part.context, keys, made, &part.prefix, options)?);
-        }
-        Ok(())
-    };
-    let outcome = each();
-    parts::drop_empty(prefix, options.wait, terminal)?;
-    let pins = parts::pins(prefix)?;
-    for (_, member) in prefix.members()? {
-        if member.pins()? != pins {
-            member.lock(options.wait, terminal)?.set_pins(&pins)?;
-        }
-    }
-    outcome?;
-    if let Some((arch, program)) = options.program {
-        let prefix = prefix.lock(options.wait, terminal)?;
-        prefix.keep_program(arch, program, launcher::own)?;
-    }
-    Ok(installed)
-}
-
-/// All that is planned, as one plan.
-fn joined(parts: &[Part<'_>]) -> Plan {
-    let trees = parts.iter().flat_map(|part| &part.plan.trees).cloned();
-    Plan { format: PLAN_FORMAT, trees: trees.collect() }
-}
-
 fn read_lock(path: &Path) -> Result<Plan, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::File { path: path.to_owned(), source })?;
     Ok(Plan::from_lock(&text)?)
-}
-
-/// The dists that a plan has trees of.
-fn dists_of<'a>(context: Context<'a>, plan: &Plan) -> Result<Vec<&'a Dist>, Error> {
-    let names: BTreeSet<&str> = plan.trees.iter().map(|tree| tree.dist.as_str()).collect();
-    names.into_iter().map(|name| Ok(context.catalog.dist(name)?)).collect()
-}
-
-/// Whether several trees are for the same architecture.
-fn has_twins(trees: &[TreePlan]) -> bool {
-    let arches: BTreeSet<Arch> = trees.iter().map(|tree| tree.arch).collect();
-    arches.len() < trees.len()
 }
 
 /// Names the features of the plan's runtimes that fail by themselves where the prefix is.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::error::Error;
-use crate::prefix::Prefix;
+use crate::lifecycle::Whole;
 use crate::workshop::MadeTree;
 
 /// What is at the path that the user gave.
 pub(super) enum Installation {
     /// A prefix.
-    Prefix(Prefix),
+    Prefix(Whole),
     /// A tree by itself: a directory with a receipt.
     Tree(Box<MadeTree>),
 }
@@ -22,7 +22,7 @@ impl Installation {
     pub(super) fn at(path: &Path) -> Result<Self, Error> {
         match MadeTree::open(path)? {
             Some(tree) => Ok(Self::Tree(Box::new(tree))),
-            None => Ok(Self::Prefix(Prefix::open(path)?)),
+            None => Ok(Self::Prefix(Whole::open(path)?)),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `elsewhere pin` and `elsewhere unpin`: runtimes that stay at a version.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,9 +9,8 @@ use super::options::{Output, Turn};
 use super::parts;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle;
-use crate::model::{Pins, escape};
-use crate::prefix::Prefix;
+use crate::lifecycle::Whole;
+use crate::model::escape;
 use crate::terminal::Terminal;
 
 /// Keep a runtime at its version
@@ -56,8 +54,8 @@ pub(super) struct Unpin {
 impl Pin {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let Some(runtime) = &self.runtime else { return self.list(&prefix, terminal) };
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let Some(runtime) = &self.runtime else { return self.list(&whole, terminal) };
         let (name, version) = match runtime.split_once('@') {
             Some((name, version)) if !version.is_empty() => (name, Some(version.to_owned())),
             Some((name, _)) => (name, None),
@@ -70,14 +68,7 @@ impl Pin {
             let typed = escape(runtime);
             return Err(Error::Usage(format!("{typed} is no RUNTIME or RUNTIME@VERSION")));
         }
-        let version = version.map_or_else(|| installed(&prefix, name, terminal), Ok)?;
-        let mut pins = Pins::new();
-        for part in parts::all(&prefix)? {
-            let part = part.lock(self.turn.waits(), terminal)?;
-            pins = part.pins()?;
-            pins.insert(name.to_owned(), version.clone());
-            part.set_pins(&pins)?;
-        }
+        let (version, pins) = whole.pin(name, version, self.turn.waits(), terminal)?;
         if self.output.json {
             terminal.output_json(&json!({ "pins": pins }));
         }
@@ -89,8 +80,8 @@ impl Pin {
         Ok(())
     }
 
-    fn list(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
-        let pins = parts::pins(prefix)?;
+    fn list(&self, whole: &Whole, terminal: &Terminal) -> Result<(), Error> {
+        let pins = whole.pins()?;
         if self.output.json {
             terminal.output_json(&json!({ "pins": pins }));
             return Ok(());
@@ -108,16 +99,9 @@ impl Pin {
 impl Unpin {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
-        let (mut pins, mut was_pinned) = (Pins::new(), false);
-        for part in parts::whole_and_members(&prefix)? {
-            let part = part.lock(self.turn.waits(), terminal)?;
-            pins = part.pins()?;
-            if pins.remove(&self.runtime).is_some() {
-                was_pinned = true;
-                part.set_pins(&pins)?;
-            }
-        }
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let is_over = |name: &str| name == self.runtime;
+        let (was_pinned, pins) = whole.unpin(&is_over, self.turn.waits(), terminal)?;
         if self.output.json {
             terminal.output_json(&json!({ "pins": pins }));
         }
@@ -127,28 +111,5 @@ impl Unpin {
             false => terminal.line(format_args!("{name}: was not pinned")),
         }
         Ok(())
-    }
-}
-
-/// The version in which the runtime is installed.
-fn installed(prefix: &Prefix, name: &str, terminal: &Terminal) -> Result<String, Error> {
-    let mut versions = BTreeSet::new();
-    for part in parts::all(prefix)? {
-        for tree in lifecycle::present(&part, terminal)?.trees.into_values() {
-            let runtimes = tree.runtimes.into_iter().filter(|runtime| runtime.name == name);
-            versions.extend(runtimes.map(|runtime| runtime.version));
-        }
-    }
-    let name = escape(name);
-    match Vec::from_iter(versions).as_slice() {
-        [version] => Ok(version.clone()),
-        [] => Err(Error::Usage(format!(
-            "{name} is not installed here: name the version, as in {name}@1.4"
-        ))),
-        several => Err(Error::Usage(format!(
-            "{name} is installed in several versions ({}): name one, as in {name}@{}",
-            escape(&several.join(", ")),
-            escape(several.last().map_or("1.4", String::as_str))
-        ))),
     }
 }

@@ -8,15 +8,13 @@ use indicatif::HumanBytes;
 use super::document;
 use super::options::{Output, Sources, Wanted};
 use super::page::Page;
-use super::parts;
 use super::repositories;
 use super::session::Session;
-use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle;
 use crate::metadata::Keys;
-use crate::model::{PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, Request, TreePlan, escape};
-use crate::planning::{self, Present};
+use crate::model::{Plan, PlannedPackage, PlannedRuntime, TreePlan, escape};
 use crate::terminal::Terminal;
 
 /// Print what an install would do: every package, and why it is in
@@ -52,7 +50,7 @@ impl PlanCommand {
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
-        let plan = self.plan(context, &keys, &request)?;
+        let plan = lifecycle::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
         session.check_policy(&plan)?;
         self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
         if let Some(path) = &self.lock {
@@ -63,30 +61,6 @@ impl PlanCommand {
             show(&plan, self.output.json, terminal);
         }
         Ok(())
-    }
-}
-
-impl PlanCommand {
-    /// The plan; of several dists, each for the machines that run it.
-    fn plan(
-        &self,
-        context: Context<'_>,
-        keys: &Keys<'_>,
-        request: &Request,
-    ) -> Result<Plan, Error> {
-        let dists = self.wanted.dists(context)?;
-        let present = Present::default();
-        if dists.len() < 2 {
-            return planning::plan(context, keys, request, &present);
-        }
-        let mut trees = Vec::new();
-        for dist in dists {
-            let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
-            let context = parts::for_dist(context, dist);
-            trees.extend(planning::plan(context, keys, &request, &present)?.trees);
-        }
-        trees.sort_by_key(|tree| tree.arch);
-        Ok(Plan { format: PLAN_FORMAT, trees })
     }
 }
 

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::Output;
-use super::parts;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle::Whole;
 use crate::model::escape;
 use crate::prefix::Prefix;
 use crate::terminal::Terminal;
@@ -82,17 +82,15 @@ impl Env {
 impl Module {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
         let mut names: Vec<String> = Vec::new();
-        for part in parts::all(&prefix)? {
-            for runtime in parts::live(&part)?.iter().flat_map(|(_, tree)| &tree.runtimes) {
-                let name = format!("{} {}", escape(&runtime.name), escape(&runtime.version));
-                if !names.contains(&name) {
-                    names.push(name);
-                }
+        for runtime in whole.trees(None)?.iter().flat_map(|(_, tree)| &tree.runtimes) {
+            let name = format!("{} {}", escape(&runtime.name), escape(&runtime.version));
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
-        let bin = bin(&prefix)?;
+        let bin = bin(whole.prefix())?;
         if self.output.json {
             terminal.output_json(&json!({"bin": bin, "runtimes": names}));
         } else {

@@ -6,11 +6,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{Output, Turn};
-use super::parts::{self, PartOf, label};
+use super::parts::PartOf;
 use crate::error::Error;
 use crate::host::Host;
+use crate::lifecycle::{Member, Whole};
 use crate::model::Arch;
-use crate::prefix::{Prefix, Pruned};
+use crate::prefix::Pruned;
 use crate::terminal::Terminal;
 
 /// Delete old generations, and what killed runs left
@@ -45,31 +46,11 @@ pub(super) struct Prune {
 impl Prune {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
         let mut all = Vec::new();
-        for part in self.part.of(&prefix)? {
-            self.prune(&part, &mut all, terminal)?;
-        }
-        parts::drop_empty(&prefix, self.turn.waits(), terminal)?;
-        match (self.output.json, all.is_empty()) {
-            (true, _) => terminal.output_json(&json!({ "trees": all })),
-            (false, true) => terminal.line("nothing to prune"),
-            (false, false) => {}
-        }
-        Ok(())
-    }
-
-    fn prune(
-        &self,
-        prefix: &Prefix,
-        all: &mut Vec<Value>,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
-        prefix.clean(terminal)?;
-        for arch in Arch::ALL {
-            let place = label(prefix, arch);
-            let pruned = prefix.prune(arch, self.keep, self.force)?;
+        let (dist, how) = (self.part.dist(), (self.keep, self.force));
+        whole.prune(dist, how, self.turn.waits(), terminal, &mut |member, arch, pruned| {
+            let place = member.label(arch);
             if !self.output.json {
                 for number in &pruned.removed {
                     terminal.line(format_args!("{place}: generation {number} deleted"));
@@ -79,19 +60,24 @@ impl Prune {
                 }
             }
             if !(pruned.removed.is_empty() && pruned.spared.is_empty()) {
-                all.push(entry(prefix, arch, &pruned));
+                all.push(entry(member, arch, &pruned));
             }
+        })?;
+        match (self.output.json, all.is_empty()) {
+            (true, _) => terminal.output_json(&json!({ "trees": all })),
+            (false, true) => terminal.line("nothing to prune"),
+            (false, false) => {}
         }
         Ok(())
     }
 }
 
 /// What became of an architecture's generations, as `--json` tells it.
-pub(super) fn entry(part: &Prefix, arch: Arch, pruned: &Pruned) -> Value {
+pub(super) fn entry(member: &Member, arch: Arch, pruned: &Pruned) -> Value {
     let spared = pruned.spared.iter();
     let spared: Vec<_> =
         spared.map(|(number, why)| json!({"generation": number, "why": why})).collect();
-    let place = label(part, arch);
+    let place = member.label(arch);
     let mut entry =
         json!({"arch": arch, "place": place, "removed": pruned.removed, "spared": spared});
     if !pruned.spared.is_empty() {

@@ -1,6 +1,5 @@
 //! `elsewhere remove`: an architecture, a runtime, or everything goes.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,11 +14,8 @@ use super::prune;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{self, Options, Removed};
-use crate::model::{Arch, PLAN_FORMAT, Plan, escape};
-use crate::planning::{self, Present};
-use crate::prefix::Prefix;
-use crate::report::Silent;
+use crate::lifecycle::{Gone, Makers, Member, Options, Removal, Removed, What as Asked, Whole};
+use crate::model::{Arch, Plan, escape};
 use crate::terminal::Terminal;
 
 /// Remove an architecture, a runtime, or everything from a prefix
@@ -77,135 +73,76 @@ struct What {
 impl Remove {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let path = host.absolute(&self.prefix);
-        let prefix = Prefix::open(&path)?;
-        let mut parts = self.part.of(&prefix)?;
-        if let (Some(name), true) = (&self.what.runtime, parts.len() > 1) {
-            let mut having = Vec::new();
-            for part in &parts {
-                if trees_with(&lifecycle::present(part, terminal)?, name).is_ok() {
-                    having.push(part.clone());
-                }
-            }
-            parts = if having.is_empty() { parts } else { having };
-        }
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let what = match (&self.what.runtime, self.what.arch) {
+            (Some(name), _) => Asked::Runtime(name),
+            (None, Some(arch)) => Asked::Arch(arch),
+            (None, None) => Asked::All,
+        };
+        let wait = self.turn.waits();
+        let removal = Removal { what, dist: self.part.dist(), force: self.force, wait };
         let mut entries = Vec::new();
-        for part in &parts {
-            let removed = parts::replanned(terminal, || self.remove_from(part, host, terminal))?;
-            entries.extend(removed);
+        let mut told =
+            |member: &Member, gone: Gone| self.tell(member, gone, &mut entries, terminal);
+        if whole.needs_making(removal)? {
+            let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let context = session.context();
+            let keys = session.keys(&self.trust, self.allow_unsigned)?;
+            let subject = doctor::subject(host, context.catalog, whole.prefix().path());
+            let options = Options {
+                wait,
+                allow_unsigned: self.allow_unsigned,
+                now: host.now()?,
+                program: None,
+                subject: subject.as_ref(),
+            };
+            let check = |plan: &Plan| session.check_policy(plan);
+            let makers = Some(Makers { context, keys: &keys, options, check: &check });
+            whole.remove(context.catalog, removal, makers, terminal, &mut told)?;
+        } else {
+            let catalog = self.sources.settings(host)?.catalog;
+            whole.remove(&catalog, removal, None, terminal, &mut told)?;
         }
-        self.forget_pins(&prefix, terminal)?;
-        parts::drop_empty(&prefix, self.turn.waits(), terminal)?;
         if self.output.json {
             terminal.output_json(&json!({ "trees": entries }));
         }
         Ok(())
     }
 
-    /// Drops the pins of what is no longer in any part.
-    fn forget_pins(&self, prefix: &Prefix, terminal: &Terminal) -> Result<(), Error> {
-        let mut left = BTreeSet::new();
-        for part in parts::all(prefix)? {
-            for tree in lifecycle::present(&part, &Silent::default())?.trees.into_values() {
-                left.extend(tree.runtimes.into_iter().map(|runtime| runtime.name));
+    /// Says what became of something.
+    fn tell(&self, member: &Member, gone: Gone, entries: &mut Vec<Value>, terminal: &Terminal) {
+        match gone {
+            Gone::Arch(removed) => {
+                entries.push(prune::entry(member, removed.arch, &removed.pruned));
+                terminal.line(self.sentence(&removed, member));
             }
-        }
-        let is_over = |name: &str| match &self.what.runtime {
-            Some(removed) => removed == name && !left.contains(name),
-            None => self.what.all && !left.contains(name),
-        };
-        for part in parts::whole_and_members(prefix)? {
-            let pins = part.pins()?;
-            if pins.keys().any(|name| is_over(name)) {
-                let part = part.lock(self.turn.waits(), terminal)?;
-                let mut pins = part.pins()?;
-                pins.retain(|name, _| !is_over(name));
-                part.set_pins(&pins)?;
+            Gone::Runtime(tree) => {
+                let name = self.what.runtime.as_deref().unwrap_or_default();
+                entries.push(json!({
+                    "arch": tree.arch, "place": member.label(tree.arch), "runtime": name,
+                    "generation": tree.generation
+                }));
+                terminal.line(format_args!("{}: {} removed", tree.arch, escape(name)));
+                terminal.line(sentence(&tree));
             }
-        }
-        Ok(())
-    }
-
-    /// Removes what is asked from a prefix of one dist. Returns what became of it.
-    fn remove_from(
-        &self,
-        prefix: &Prefix,
-        host: &Host,
-        terminal: &Terminal,
-    ) -> Result<Vec<Value>, Error> {
-        let mut entries = Vec::new();
-        self.finish_killed_run(prefix, host, terminal)?;
-        let Some(name) = &self.what.runtime else {
-            let arches = self.what.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
-            self.remove_arches(prefix, &arches, &mut entries, host, terminal)?;
-            return Ok(entries);
-        };
-        let present = lifecycle::present(prefix, terminal)?;
-        let (only, shared) = trees_with(&present, name)?;
-        if !shared.is_empty() {
-            self.remove_runtime(prefix, (name, &shared), &present, &mut entries, host, terminal)?;
-        }
-        if !only.is_empty() {
-            self.remove_arches(prefix, &only, &mut entries, host, terminal)?;
-        }
-        Ok(entries)
-    }
-
-    /// Removes what a killed run left, such as one that had removed the same, also when there is
-    /// nothing else to remove.
-    fn finish_killed_run(
-        &self,
-        prefix: &Prefix,
-        host: &Host,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        let catalog = self.sources.settings(host)?.catalog;
-        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
-        prefix.clean(terminal)?;
-        lifecycle::remove(&catalog, prefix, &[], false, terminal)?;
-        Ok(())
-    }
-
-    fn remove_arches(
-        &self,
-        prefix: &Prefix,
-        arches: &[Arch],
-        entries: &mut Vec<Value>,
-        host: &Host,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        let catalog = self.sources.settings(host)?.catalog;
-        let prefix = &prefix.lock(self.turn.waits(), terminal)?;
-        let arches: Vec<Arch> = arches
-            .iter()
-            .copied()
-            .filter(|&arch| prefix.generations(arch).is_ok_and(|there| !there.is_empty()))
-            .collect();
-        if arches.is_empty() {
-            terminal.line(match self.what.arch {
+            Gone::Nothing => terminal.line(match self.what.arch {
                 Some(arch) => format!("{arch}: not installed: nothing to do"),
                 None => "nothing is installed: nothing to do".to_owned(),
-            });
+            }),
         }
-        let removed = lifecycle::remove(&catalog, prefix, &arches, self.force, terminal)?;
-        for arch in &removed {
-            entries.push(prune::entry(prefix, arch.arch, &arch.pruned));
-            terminal.line(self.tell(arch, prefix));
-        }
-        Ok(())
     }
 
     /// What became of an architecture, for people: what stays of it, and how to be rid of that.
-    fn tell(&self, removed: &Removed, part: &Prefix) -> String {
+    fn sentence(&self, removed: &Removed, member: &Member) -> String {
         let Removed { arch, pruned } = removed;
-        let mut text = format!("{}: removed", parts::label(part, *arch));
+        let mut text = format!("{}: removed", member.label(*arch));
         for (number, reason) in &pruned.spared {
             text.push_str(&format!("\n  generation {number} stays on disk: {reason}"));
         }
         if pruned.spared.is_empty() {
             return text;
         }
-        let path = parts::typed(&self.prefix.join(part.place()));
+        let path = parts::typed(&self.prefix.join(member.place()));
         let what = if self.what.all { "--all".to_owned() } else { format!("-a {arch}") };
         text.push_str(&format!(
             "\n  {} stay for what may still run from there, here or on other machines\n  \
@@ -215,67 +152,4 @@ impl Remove {
         ));
         text
     }
-
-    /// Makes new generations without a runtime, on the architectures that have others too.
-    fn remove_runtime(
-        &self,
-        prefix: &Prefix,
-        (name, arches): (&str, &[Arch]),
-        present: &Present,
-        entries: &mut Vec<Value>,
-        host: &Host,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-        let context = parts::context(session.context(), prefix)?;
-        let keys = session.keys(&self.trust, self.allow_unsigned)?;
-        let mut trees = Vec::new();
-        for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
-            trees.push(planning::without(context, &keys, tree, name)?);
-        }
-        let plan = Plan { format: PLAN_FORMAT, trees };
-        session.check_policy(&plan)?;
-        let subject = doctor::subject(host, context.catalog, prefix.path());
-        let options = Options {
-            wait: self.turn.waits(),
-            allow_unsigned: self.allow_unsigned,
-            now: host.now()?,
-            program: None,
-            subject: subject.as_ref(),
-        };
-        let installed = lifecycle::install(context, &keys, (&plan, present), prefix, options)?;
-        for tree in &installed.trees {
-            let place = parts::label(prefix, tree.arch);
-            entries.push(json!({
-                "arch": tree.arch, "place": place, "runtime": name, "generation": tree.generation
-            }));
-            terminal.line(format_args!("{}: {} removed", tree.arch, escape(name)));
-            terminal.line(sentence(tree));
-        }
-        Ok(())
-    }
-}
-
-/// The architectures that have nothing but the runtime, and those that have others too.
-fn trees_with(present: &Present, name: &str) -> Result<(Vec<Arch>, Vec<Arch>), Error> {
-    let with = present
-        .trees
-        .values()
-        .filter(|tree| tree.runtimes.iter().any(|runtime| runtime.name == name));
-    let (only, shared): (Vec<_>, Vec<_>) = with.partition(|tree| tree.runtimes.len() == 1);
-    if only.is_empty() && shared.is_empty() {
-        let mut names: Vec<_> = present
-            .trees
-            .values()
-            .flat_map(|tree| &tree.runtimes)
-            .map(|runtime| escape(&runtime.name))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        let name = escape(name);
-        return Err(Error::Usage(format!("{name} is not installed here: there is {there}")));
-    }
-    let arches = |trees: Vec<&crate::model::Receipt>| trees.iter().map(|tree| tree.arch).collect();
-    Ok((arches(only), arches(shared)))
 }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::options::{Definitions, Output, Turn};
-use super::parts::{self, PartOf, label};
-use crate::catalog::Catalog;
+use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle;
+use crate::lifecycle::{Member, WayBack, Whole};
 use crate::model::Arch;
-use crate::prefix::{Prefix, PrefixError};
+use crate::prefix::Generation;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 
@@ -52,70 +52,36 @@ pub(super) struct Rollback {
 impl Rollback {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
         let catalog = self.definitions.catalog(host)?;
-        let parts = self.part.of(&prefix)?;
-        if self.to.is_some() && parts.len() > 1 {
-            return Err(Error::Usage(
-                "each dist counts its own generations: name one with --dist".to_owned(),
-            ));
-        }
+        let way = WayBack { arch: self.arch, to: self.to, is_checked: !self.no_verify };
         let mut entries = Vec::new();
-        for part in &parts {
-            self.roll_back(part, &catalog, parts.len() > 1, &mut entries, terminal)?;
-        }
+        let asked = (self.part.dist(), way);
+        whole.roll_back(&catalog, asked, self.turn.waits(), terminal, &mut |member, done| {
+            for (from, to) in done {
+                entries.push(json!({
+                    "arch": to.arch, "place": member.label(to.arch),
+                    "from": from.as_ref().map(|from| from.number), "to": to.number
+                }));
+                if !self.output.json {
+                    terminal.line(self.sentence(member, from.as_ref(), to));
+                }
+            }
+        })?;
         if self.output.json {
-            terminal.output_json(&serde_json::json!({ "trees": entries }));
+            terminal.output_json(&json!({ "trees": entries }));
         } else if entries.is_empty() {
             terminal.note(format!("{}: nothing is installed", self.prefix.display()));
         }
         Ok(())
     }
 
-    /// Rolls one part back; among several, one that has nothing to go back to stays as it is.
-    fn roll_back(
-        &self,
-        part: &Prefix,
-        catalog: &Catalog,
-        is_one_of_several: bool,
-        entries: &mut Vec<serde_json::Value>,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        if self.to.is_some() && self.arch.is_none() && part.arches()?.len() > 1 {
-            return Err(Error::Usage(
-                "each architecture counts its own generations: name one with --arch".to_owned(),
-            ));
-        }
-        let part = &part.lock(self.turn.waits(), terminal)?;
-        part.clean(terminal)?;
-        let arches: Vec<Arch> = self.arch.into_iter().collect();
-        let way = (self.to, !self.no_verify);
-        let done = match lifecycle::roll_back(catalog, part, &arches, way, terminal) {
-            Err(Error::Prefix(error @ PrefixError::NoGeneration { .. })) if is_one_of_several => {
-                terminal.note(format!("{}: {error}: it stays as it is", part.place()));
-                return Ok(());
-            }
-            done => done?,
-        };
-        for (from, to) in &done {
-            entries.push(serde_json::json!({
-                "arch": to.arch, "place": label(part, to.arch),
-                "from": from.as_ref().map(|from| from.number), "to": to.number
-            }));
-            if !self.output.json {
-                let mut text =
-                    format!("{}: generation {} is live", label(part, to.arch), to.number);
-                if let Some(from) = from {
-                    text.push_str(&format!(
-                        "; to return: elsewhere rollback -a {} --to {} {}",
-                        to.arch,
-                        from.number,
-                        parts::typed(&self.prefix.join(part.place()))
-                    ));
-                }
-                terminal.line(text);
-            }
-        }
-        Ok(())
+    /// What is live now, and how to return.
+    fn sentence(&self, member: &Member, from: Option<&Generation>, to: &Generation) -> String {
+        let (arch, number) = (to.arch, to.number);
+        let text = format!("{}: generation {number} is live", member.label(arch));
+        let Some(from) = from else { return text };
+        let path = parts::typed(&self.prefix.join(member.place()));
+        format!("{text}; to return: elsewhere rollback -a {arch} --to {} {path}", from.number)
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::document;
 use super::installation::Installation;
 use super::options::Output;
-use super::parts::{self, PartOf};
+use super::parts::PartOf;
 use crate::error::Error;
 use crate::host;
 use crate::sbom::{self, Format};
@@ -43,10 +43,9 @@ impl Sbom {
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
         let mut receipts = Vec::new();
         match Installation::at(&self.prefix)? {
-            Installation::Prefix(prefix) => {
-                for part in self.part.of(&prefix)? {
-                    receipts.extend(parts::live(&part)?.into_iter().map(|(_, receipt)| receipt));
-                }
+            Installation::Prefix(whole) => {
+                let trees = whole.trees(self.part.dist())?.into_iter();
+                receipts.extend(trees.map(|(_, receipt)| receipt));
             }
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::installation::Installation;
 use super::options::Output;
-use super::parts::{self, PartOf};
+use super::parts::PartOf;
 use crate::error::Error;
 use crate::model::{Receipt, escape};
 use crate::prefix::Generation;
@@ -41,13 +41,11 @@ impl Status {
     pub(super) fn execute(&self, terminal: &Terminal) -> Result<(), Error> {
         let mut trees = Vec::new();
         match Installation::at(&self.prefix)? {
-            Installation::Prefix(prefix) => {
-                for part in self.part.of(&prefix)? {
-                    let tree = |(generation, receipt): (Generation, Receipt)| {
-                        Tree::new(Some(generation.number), receipt)
-                    };
-                    trees.extend(parts::live(&part)?.into_iter().map(tree));
-                }
+            Installation::Prefix(whole) => {
+                let tree = |(generation, receipt): (Generation, Receipt)| {
+                    Tree::new(Some(generation.number), receipt)
+                };
+                trees.extend(whole.trees(self.part.dist())?.into_iter().map(tree));
             }
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;

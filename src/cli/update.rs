@@ -9,16 +9,11 @@ use super::doctor;
 use super::install::sentence;
 use super::options::{Output, Sources, TrustKeys, Turn};
 use super::parts::{self, PartOf};
-use super::repositories;
 use super::session::Session;
-use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{self, Change, Installed, Options, TreeChange};
-use crate::metadata::Keys;
-use crate::model::{Plan, escape};
-use crate::planning::{self, Present};
-use crate::prefix::Prefix;
+use crate::lifecycle::{Change, Options, Steps, TreeChange, Whole};
+use crate::model::escape;
 use crate::terminal::Terminal;
 
 /// Bring everything that is installed in a prefix to its newest allowed version
@@ -57,62 +52,23 @@ pub(super) struct Update {
 impl Update {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        parts::replanned(terminal, || self.attempt(host, terminal))
-    }
-
-    fn attempt(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let prefix = Prefix::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = session.context();
         let keys = session.keys(&self.trust, self.allow_unsigned)?;
-        let mut plans = Vec::new();
-        let (mut before, mut read) = (Vec::new(), Vec::new());
-        for part in self.part.of(&prefix)? {
-            let context = parts::context(context, &part)?;
-            // Without its receipt nobody knows what to update.
-            parts::live(&part)?;
-            let pins = parts::pins(&prefix)?;
-            let present = Present { pins, ..lifecycle::present(&part, terminal)? };
-            let plan = planning::update_plan(context, &keys, &present)?;
-            session.check_policy(&plan)?;
-            let dists = present.trees.values().map(|tree| tree.dist.clone());
-            read.extend(dists.chain(repositories::dists(&plan).map(str::to_owned)));
-            before.extend(lifecycle::changes(context, &part, &plan)?);
-            plans.push((part, plan, present));
-        }
-        let read = read.iter().map(String::as_str);
-        self.sources.repositories.check_for(context.catalog, read)?;
+        let check = |steps: &Steps<'_>| {
+            session.check_policy(&steps.plan())?;
+            let dists = steps.dists();
+            let dists = dists.iter().map(String::as_str);
+            self.sources.repositories.check_for(context.catalog, dists)
+        };
+        let dist = self.part.dist();
         if self.check {
-            return self.tell_changes(&before, terminal);
+            let steps = whole.plan_update(context, &keys, dist)?;
+            check(&steps)?;
+            return self.tell_changes(&steps.changes()?, terminal);
         }
-        let mut all = Installed::default();
-        for (part, plan, present) in &plans {
-            all.add(self.install(context, &keys, part, (plan, present), host)?);
-        }
-        if self.output.json {
-            terminal.output_json(&all);
-            return Ok(());
-        }
-        before.iter().for_each(|tree| terminal.line(describe(tree)));
-        all.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
-        if !before.is_empty() {
-            terminal.line(format_args!(
-                "to go back: elsewhere rollback {}",
-                parts::typed(&self.prefix)
-            ));
-        }
-        Ok(())
-    }
-
-    fn install(
-        &self,
-        context: Context<'_>,
-        keys: &Keys<'_>,
-        part: &Prefix,
-        made: (&Plan, &Present),
-        host: &Host,
-    ) -> Result<Installed, Error> {
-        let subject = doctor::subject(host, context.catalog, part.path());
+        let subject = doctor::subject(host, context.catalog, whole.prefix().path());
         let options = Options {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
@@ -120,7 +76,18 @@ impl Update {
             program: None,
             subject: subject.as_ref(),
         };
-        lifecycle::install(parts::context(context, part)?, keys, made, part, options)
+        let (installed, changes) = whole.update(context, &keys, dist, &check, options)?;
+        if self.output.json {
+            terminal.output_json(&installed);
+            return Ok(());
+        }
+        changes.iter().for_each(|tree| terminal.line(describe(tree)));
+        installed.trees.iter().for_each(|tree| terminal.line(sentence(tree)));
+        if !changes.is_empty() {
+            let prefix = parts::typed(&self.prefix);
+            terminal.line(format_args!("to go back: elsewhere rollback {prefix}"));
+        }
+        Ok(())
     }
 
     fn tell_changes(&self, changes: &[TreeChange], terminal: &Terminal) -> Result<(), Error> {

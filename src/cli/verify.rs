@@ -10,9 +10,8 @@ use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{self, Verification};
+use crate::lifecycle::{self, Look, Verification};
 use crate::model::{RECEIPT_NAME, escape};
-use crate::prefix::Prefix;
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
 use crate::workshop::MadeTree;
@@ -61,24 +60,28 @@ impl Verify {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let prefix = match Installation::at(&path)? {
-            Installation::Prefix(prefix) => prefix,
+        let whole = match Installation::at(&path)? {
+            Installation::Prefix(whole) => whole,
             Installation::Tree(tree) => return self.check_tree(&tree, host, terminal),
         };
-        let mut parts = self.part.of(&prefix)?;
-        let has_own = parts.iter().any(|part| part.path() == prefix.path());
-        if !self.part.is_one() && !has_own {
-            // Its launchers are its own, though its trees are its members'.
-            parts.push(prefix.clone());
-        }
-        let mut verification = Verification::default();
-        for part in &parts {
-            let of_part = self.verify(part, host, terminal)?;
+        let asked = (self.part.dist(), self.all);
+        let mut told = |place: &str, found: &Verification| {
             if !self.output.json {
-                tell(&of_part, &part.place(), terminal);
+                tell(found, place, terminal);
             }
-            verification.add(of_part, &part.place());
-        }
+        };
+        let verification = if self.repair || self.deep {
+            let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let (context, keys) = (session.context(), &session.keys(&self.trust, false)?);
+            let temporary = host.temporary_dir();
+            let deep = self.deep.then_some(temporary.as_path());
+            let look =
+                Look::Packages { context, keys, repair: self.repair.then(|| !self.no_wait), deep };
+            whole.verify(asked, look, terminal, &mut told)?
+        } else {
+            let catalog = self.sources.settings(host)?.catalog;
+            whole.verify(asked, Look::Here(&catalog), terminal, &mut told)?
+        };
         if self.output.json {
             terminal.output_json(&verification);
         } else if verification.trees.is_empty() {
@@ -118,30 +121,6 @@ impl Verify {
             false => "copy it anew from where it was made".to_owned(),
         };
         unless_damaged(tree.path.clone(), verification.damage(), hint)
-    }
-
-    fn verify(
-        &self,
-        prefix: &Prefix,
-        host: &Host,
-        terminal: &Terminal,
-    ) -> Result<Verification, Error> {
-        if !self.repair && !self.deep {
-            let catalog = self.sources.settings(host)?.catalog;
-            return lifecycle::verify(&catalog, prefix, self.all, terminal);
-        }
-        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-        let context = parts::context(session.context(), prefix)?;
-        let keys = session.keys(&self.trust, false)?;
-        let mut verification = match self.repair {
-            true => lifecycle::repair(context, &keys, prefix, self.all, !self.no_wait)?,
-            false => lifecycle::verify(context.catalog, prefix, self.all, terminal)?,
-        };
-        if self.deep {
-            let temporary = host.temporary_dir();
-            lifecycle::verify_origin(context, &keys, prefix, &temporary, &mut verification)?;
-        }
-        Ok(verification)
     }
 
     /// What to type next.

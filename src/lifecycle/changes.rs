@@ -38,7 +38,7 @@ pub struct TreeChange {
 ///
 /// # Errors
 /// When the prefix cannot be read.
-pub fn changes(
+pub(super) fn changes(
     context: Context<'_>,
     prefix: &Prefix,
     plan: &Plan,
@@ -65,7 +65,7 @@ pub fn changes(
 
 /// The packages that differ, by name, each with whether it is bound into containers from another dist:
 /// those are told apart from the others.
-pub fn changes_between<'a>(
+pub(super) fn changes_between<'a>(
     before: impl Iterator<Item = (bool, &'a Nevra)>,
     after: impl Iterator<Item = (bool, &'a Nevra)>,
 ) -> Vec<Change> {

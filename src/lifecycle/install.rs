@@ -86,7 +86,7 @@ pub struct InstalledTree {
 ///
 /// # Errors
 /// [`Error::Stale`] where another run changed the prefix since, and when anything fails. What was live before is live then.
-pub fn install(
+pub(super) fn install(
     context: Context<'_>,
     keys: &Keys<'_>,
     (plan, present): (&Plan, &Present),

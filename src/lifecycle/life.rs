@@ -25,7 +25,7 @@ pub struct Removed {
 /// # Errors
 /// When there is no such generation, it is damaged, or the prefix cannot be written. What is not done yet stays
 /// as it was.
-pub fn roll_back(
+pub(super) fn roll_back(
     catalog: &Catalog,
     prefix: &Locked,
     arches: &[Arch],
@@ -90,7 +90,7 @@ fn check(
 ///
 /// # Errors
 /// When the prefix cannot be written.
-pub fn remove(
+pub(super) fn remove(
     catalog: &Catalog,
     prefix: &Locked,
     arches: &[Arch],

@@ -11,11 +11,14 @@ mod present;
 mod repair;
 mod siblings;
 mod verify;
+mod whole;
 
-pub use changes::{Change, TreeChange, changes, changes_between};
-pub use install::{Installed, InstalledTree, Options, install};
-pub use life::{Removed, remove, roll_back};
-pub use origin::{verify_origin, verify_tree_origin};
-pub use present::present;
-pub use repair::repair;
-pub use verify::{CheckedTree, Verification, verify, verify_tree};
+pub use changes::{Change, TreeChange};
+pub use install::{Installed, InstalledTree, Options};
+pub use life::Removed;
+pub use origin::verify_tree_origin;
+pub use verify::{CheckedTree, Verification, verify_tree};
+pub use whole::{
+    Asked, Gone, HistoryEntry, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
+    nothing_of, plan_for,
+};

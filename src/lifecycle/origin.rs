@@ -24,7 +24,7 @@ use crate::workshop::{MadeTree, Workshop};
 ///
 /// # Errors
 /// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
-pub fn verify_origin(
+pub(super) fn verify_origin(
     context: Context<'_>,
     keys: &Keys<'_>,
     prefix: &Prefix,

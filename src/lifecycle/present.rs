@@ -13,7 +13,7 @@ use crate::report::Reporter;
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn present(prefix: &Prefix, reporter: &dyn Reporter) -> Result<Present, Error> {
+pub(super) fn present(prefix: &Prefix, reporter: &dyn Reporter) -> Result<Present, Error> {
     let mut present = Present { pins: prefix.pins()?, ..Present::default() };
     for generation in prefix.live_generations()? {
         let arch = generation.arch;

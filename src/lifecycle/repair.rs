@@ -45,7 +45,7 @@ struct Repair<'a> {
 /// # Errors
 /// When a package cannot be had or is not genuine, or the prefix cannot be written. Every file is
 /// then the damaged one or the right one.
-pub fn repair(
+pub(super) fn repair(
     context: Context<'_>,
     keys: &Keys<'_>,
     prefix: &Prefix,

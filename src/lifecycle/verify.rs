@@ -85,7 +85,7 @@ impl Verification {
 /// # Errors
 /// When something cannot be read, or an older receipt does not say what it was made with and there are
 /// no definitions either. Damage is no error.
-pub fn verify(
+pub(super) fn verify(
     catalog: &Catalog,
     prefix: &Prefix,
     all: bool,

@@ -1,0 +1,299 @@
+//! Installing and updating: what goes into which member, planned and carried out.
+
+use std::collections::BTreeSet;
+
+use super::{Member, Whole, for_dist, replanned};
+use crate::context::Context;
+use crate::error::Error;
+use crate::launcher;
+use crate::lifecycle::changes::{TreeChange, changes};
+use crate::lifecycle::install::{Installed, Options, install};
+use crate::lifecycle::present::present;
+use crate::metadata::Keys;
+use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan};
+use crate::planning::{self, Present};
+
+/// What is asked of an install.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// What is wanted.
+    pub request: &'a Request,
+    /// The dists that are named; none to stay with those that are there, or to choose one.
+    pub dists: &'a [&'a Dist],
+    /// The plan to carry out, where one is given.
+    pub lock: Option<&'a Plan>,
+}
+
+/// What is planned for one member.
+struct Step<'a> {
+    /// With the machines that it is for.
+    context: Context<'a>,
+    member: Member,
+    plan: Plan,
+    /// What the plan was made for.
+    present: Present,
+}
+
+/// What is planned for each member that something is to be done to.
+pub struct Steps<'a>(Vec<Step<'a>>);
+
+impl Steps<'_> {
+    /// All of it, as one plan.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let trees = self.0.iter().flat_map(|step| &step.plan.trees).cloned();
+        Plan { format: PLAN_FORMAT, trees: trees.collect() }
+    }
+
+    /// The dists of what is live and of what is planned.
+    #[must_use]
+    pub fn dists(&self) -> BTreeSet<String> {
+        let live = self.0.iter().flat_map(|step| step.present.trees.values());
+        let planned = self.0.iter().flat_map(|step| &step.plan.trees).flat_map(TreePlan::parts);
+        live.map(|it| it.dist.clone()).chain(planned.map(|part| part.dist.clone())).collect()
+    }
+
+    /// What would change.
+    ///
+    /// # Errors
+    /// When the prefix cannot be read.
+    pub fn changes(&self) -> Result<Vec<TreeChange>, Error> {
+        let mut all = Vec::new();
+        for step in &self.0 {
+            all.extend(changes(step.context, &step.member, &step.plan)?);
+        }
+        Ok(all)
+    }
+}
+
+/// A plan for no prefix that there is; of several dists, each for the machines that run it.
+///
+/// # Errors
+/// As [`planning::plan`].
+pub fn plan_for(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    request: &Request,
+    dists: &[&Dist],
+) -> Result<Plan, Error> {
+    let present = Present::default();
+    if dists.len() < 2 {
+        return planning::plan(context, keys, request, &present);
+    }
+    let mut trees = Vec::new();
+    for dist in dists {
+        let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
+        trees.extend(planning::plan(for_dist(context, dist), keys, &request, &present)?.trees);
+    }
+    trees.sort_by_key(|tree| tree.arch);
+    Ok(Plan { format: PLAN_FORMAT, trees })
+}
+
+impl Whole {
+    /// What is to be installed where: in an ordinary prefix everything in itself. In one of several
+    /// dists, or that is to be one, each dist in a member of its own: the prefix itself where that has
+    /// the dist already. Writes nothing.
+    ///
+    /// # Errors
+    /// When something cannot be planned, or is not what is pinned.
+    pub fn plan<'a>(
+        &self,
+        context: Context<'a>,
+        keys: &Keys<'_>,
+        asked: Asked<'_>,
+    ) -> Result<Steps<'a>, Error> {
+        let Asked { request, lock, .. } = asked;
+        let pins = self.pins()?;
+        lock.iter().try_for_each(|plan| planning::check_pins(plan, &pins))?;
+        let named = named(context, asked)?;
+        let is_mixed = lock.is_none_or(|plan| has_twins(&plan.trees));
+        if self.prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
+            let present = present(&self.prefix, context.reporter)?;
+            let plan = match lock {
+                Some(plan) => plan.clone(),
+                None => planning::plan(context, keys, request, &present)?,
+            };
+            planning::check_target(context, &plan)?;
+            let member = Member(self.prefix.clone());
+            return Ok(Steps(vec![Step { context, member, plan, present }]));
+        }
+        let mut steps = Vec::new();
+        for (member, dist) in self.places(context, &named)? {
+            let context = match dist {
+                Some(dist) => for_dist(context, dist),
+                None => member.context(context)?,
+            };
+            let name = dist.map(|dist| dist.name.clone());
+            let present = Present { pins: pins.clone(), ..present(&member, context.reporter)? };
+            let plan = match lock {
+                Some(plan) => {
+                    let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
+                    Plan { format: plan.format, trees: trees.cloned().collect() }
+                }
+                None => {
+                    let request = Request { dist: name, ..request.clone() };
+                    planning::plan(context, keys, &request, &present)?
+                }
+            };
+            planning::check_target(context, &plan)?;
+            steps.push(Step { context, member, plan, present });
+        }
+        Ok(Steps(steps))
+    }
+
+    /// Where each of the `named` dists is, or goes; every member where none is named.
+    fn places<'a>(
+        &self,
+        context: Context<'a>,
+        named: &[&'a Dist],
+    ) -> Result<Vec<(Member, Option<&'a Dist>)>, Error> {
+        let mut places = Vec::new();
+        if named.is_empty() {
+            for member in self.all()? {
+                // One of which nothing is known keeps the dist that it is called by.
+                let name = member.path().file_name().and_then(|name| name.to_str());
+                let is_unknown = member.whole().is_some() && member.dists()?.is_empty();
+                let dist = name.filter(|_| is_unknown).map(|name| context.catalog.dist(name));
+                let dist = dist.transpose()?;
+                places.push((member, dist));
+            }
+            return Ok(places);
+        }
+        let own = Member(self.prefix.clone());
+        let dists = own.dists()?;
+        for &dist in named {
+            let member = match dists.contains(&dist.name) {
+                true => own.clone(),
+                false => Member(self.prefix.member(&dist.name)?),
+            };
+            places.push((member, Some(dist)));
+        }
+        Ok(places)
+    }
+
+    /// Plans, and carries out what `check` lets pass; anew where another run changed the prefix meanwhile.
+    ///
+    /// # Errors
+    /// When anything fails. What was live before is live then.
+    pub fn install(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        asked: Asked<'_>,
+        check: &dyn Fn(&Plan) -> Result<(), Error>,
+        options: Options<'_>,
+    ) -> Result<Installed, Error> {
+        replanned(context.reporter, || {
+            let steps = self.plan(context, keys, asked)?;
+            check(&steps.plan())?;
+            match steps.0.as_slice() {
+                [step] if step.member.path() == self.prefix.path() => {
+                    let made = (&step.plan, &step.present);
+                    install(step.context, keys, made, &self.prefix, options)
+                }
+                steps => self.install_members(keys, steps, options, context),
+            }
+        })
+    }
+
+    /// Carries out each step, and keeps this program in the whole.
+    fn install_members(
+        &self,
+        keys: &Keys<'_>,
+        steps: &[Step<'_>],
+        options: Options<'_>,
+        context: Context<'_>,
+    ) -> Result<Installed, Error> {
+        let (prefix, wait) = (&self.prefix, options.wait);
+        prefix.lock(wait, context.reporter)?.take_members()?;
+        let outcome = carry_out(keys, steps, Options { program: None, ..options });
+        self.drop_empty(wait, context.reporter)?;
+        let pins = self.pins()?;
+        for (_, member) in prefix.members()? {
+            if member.pins()? != pins {
+                member.lock(wait, context.reporter)?.set_pins(&pins)?;
+            }
+        }
+        let installed = outcome?;
+        if let Some((arch, program)) = options.program {
+            let prefix = prefix.lock(wait, context.reporter)?;
+            prefix.keep_program(arch, program, launcher::own)?;
+        }
+        Ok(installed)
+    }
+
+    /// What an update changes. Writes nothing.
+    ///
+    /// # Errors
+    /// When something cannot be planned, or nobody knows what is installed.
+    pub fn plan_update<'a>(
+        &self,
+        context: Context<'a>,
+        keys: &Keys<'_>,
+        dist: Option<&str>,
+    ) -> Result<Steps<'a>, Error> {
+        let mut steps = Vec::new();
+        for member in self.members(dist)? {
+            let context = member.context(context)?;
+            // Without its receipt nobody knows what to update.
+            member.trees()?;
+            let present = Present { pins: self.pins()?, ..present(&member, context.reporter)? };
+            let plan = planning::update_plan(context, keys, &present)?;
+            steps.push(Step { context, member, plan, present });
+        }
+        Ok(Steps(steps))
+    }
+
+    /// Updates what `check` lets pass; plans anew where another run changed the prefix meanwhile. Returns
+    /// what changed too.
+    ///
+    /// # Errors
+    /// When anything fails. What was live before is live then.
+    pub fn update(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        dist: Option<&str>,
+        check: &dyn Fn(&Steps<'_>) -> Result<(), Error>,
+        options: Options<'_>,
+    ) -> Result<(Installed, Vec<TreeChange>), Error> {
+        replanned(context.reporter, || {
+            let steps = self.plan_update(context, keys, dist)?;
+            check(&steps)?;
+            let changes = steps.changes()?;
+            Ok((carry_out(keys, &steps.0, options)?, changes))
+        })
+    }
+}
+
+/// Carries out each step.
+fn carry_out(
+    keys: &Keys<'_>,
+    steps: &[Step<'_>],
+    options: Options<'_>,
+) -> Result<Installed, Error> {
+    let mut installed = Installed::default();
+    for step in steps {
+        let made = (&step.plan, &step.present);
+        installed.add(install(step.context, keys, made, &step.member, options)?);
+    }
+    Ok(installed)
+}
+
+/// The dists that are named, or that a given plan has trees of.
+fn named<'a>(context: Context<'a>, asked: Asked<'_>) -> Result<Vec<&'a Dist>, Error> {
+    let names: BTreeSet<&str> = match asked.lock {
+        Some(plan) => plan.trees.iter().map(|tree| tree.dist.as_str()).collect(),
+        None => {
+            let names = asked.dists.iter().map(|dist| dist.name.as_str());
+            return names.map(|name| Ok(context.catalog.dist(name)?)).collect();
+        }
+    };
+    names.into_iter().map(|name| Ok(context.catalog.dist(name)?)).collect()
+}
+
+/// Whether several trees are for the same architecture.
+fn has_twins(trees: &[TreePlan]) -> bool {
+    let arches: BTreeSet<Arch> = trees.iter().map(|tree| tree.arch).collect();
+    arches.len() < trees.len()
+}
