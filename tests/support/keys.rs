@@ -222,6 +222,9 @@ fn config(
     let issuer = SubpacketData::IssuerFingerprint(key.fingerprint());
     config.hashed_subpackets =
         vec![Subpacket::regular(time).unwrap(), Subpacket::regular(issuer).unwrap()];
+    // By which GnuPG knows that a key has signed itself.
+    let id = SubpacketData::IssuerKeyId(key.legacy_key_id());
+    config.unhashed_subpackets = vec![Subpacket::regular(id).unwrap()];
     config
 }
 
