@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use elsewhere::model::{Arch, LAUNCHER_MARKER};
+use elsewhere::model::{Arch, LAUNCHER_MARKER, RECEIPT_FORMAT};
 use elsewhere::prefix::{Prefix, PrefixError};
 use elsewhere::report::Silent;
 use prefixes::{ARCH, Notes, Place, commit, install, listing, live, mode, numbers, receipt, write};
@@ -362,7 +362,7 @@ fn a_receipt_that_cannot_be_used_says_why() {
         ("", "EOF"),
         (&whole[..whole.len() / 2], "EOF"),
         (&whole.replace("x86_64", "s390x"), "it is for s390x"),
-        (&whole.replace("\"format\": 1", "\"format\": 9"), "newer"),
+        (&whole.replace(&format!("\"format\": {RECEIPT_FORMAT}"), "\"format\": 9"), "newer"),
     ] {
         fs::write(&path, text).unwrap();
         let error = prefix.receipt(&generation).unwrap_err();
