@@ -75,8 +75,12 @@ impl Verify {
             let (context, keys) = (session.context(), &session.keys(&self.trust, false)?);
             let temporary = host.temporary_dir();
             let deep = self.deep.then_some(temporary.as_path());
-            let look =
-                Look::Packages { context, keys, repair: self.repair.then(|| !self.no_wait), deep };
+            let look = Look::Packages {
+                context,
+                keys,
+                repair: self.repair.then_some(!self.no_wait),
+                deep,
+            };
             whole.verify(asked, look, terminal, &mut told)?
         } else {
             let catalog = self.sources.settings(host)?.catalog;

@@ -8,6 +8,9 @@ use crate::model::{Arch, Receipt};
 use crate::prefix::{Generation, Locked, PrefixError, Pruned};
 use crate::report::Reporter;
 
+/// What was live, if anything was, and what is.
+pub type WentBack = (Option<Generation>, Generation);
+
 /// What became of one architecture that was taken out of use.
 #[derive(Clone, Debug)]
 pub struct Removed {
@@ -31,7 +34,7 @@ pub(super) fn roll_back(
     arches: &[Arch],
     (to, is_checked): (Option<u32>, bool),
     reporter: &dyn Reporter,
-) -> Result<Vec<(Option<Generation>, Generation)>, Error> {
+) -> Result<Vec<WentBack>, Error> {
     let mut steps = Vec::new();
     let mut first_error = None;
     for arch in if arches.is_empty() { prefix.arches()? } else { arches.to_vec() } {

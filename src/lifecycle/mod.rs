@@ -15,7 +15,7 @@ mod whole;
 
 pub use changes::{Change, TreeChange};
 pub use install::{Installed, InstalledTree, Options};
-pub use life::Removed;
+pub use life::{Removed, WentBack};
 pub use origin::verify_tree_origin;
 pub use verify::{CheckedTree, Verification, verify_tree};
 pub use whole::{

@@ -16,7 +16,8 @@ pub use history::HistoryEntry;
 pub use install::{Asked, Steps, plan_for};
 pub use remove::{Gone, Makers, Removal, What};
 
-use super::{Verification, life, origin, repair, verify};
+use super::life::{self, WentBack};
+use super::{Verification, origin, repair, verify};
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
@@ -221,7 +222,7 @@ impl Whole {
         (dist, way): (Option<&str>, WayBack),
         wait: bool,
         reporter: &dyn Reporter,
-        told: &mut dyn FnMut(&Member, &[(Option<Generation>, Generation)]),
+        told: &mut dyn FnMut(&Member, &[WentBack]),
     ) -> Result<(), Error> {
         let members = self.members(dist)?;
         let refuse = |problem: &str| Err(Error::Usage(problem.to_owned()));
