@@ -45,7 +45,7 @@ pub(super) fn verify_origin(
 /// The same for one tree that lies anywhere.
 ///
 /// # Errors
-/// As [`verify_origin`].
+/// As `verify_origin`.
 pub fn verify_tree_origin(
     context: Context<'_>,
     keys: &Keys<'_>,

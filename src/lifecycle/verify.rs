@@ -128,7 +128,7 @@ pub(super) fn verify(
 /// Checks a tree that lies anywhere. Needs no network, and writes nothing.
 ///
 /// # Errors
-/// As [`verify`].
+/// As `verify`.
 pub fn verify_tree(
     catalog: &Catalog,
     tree: &MadeTree,

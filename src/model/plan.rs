@@ -47,7 +47,7 @@ pub struct TreePlan {
     #[serde(rename = "package")]
     pub packages: Vec<PlannedPackage>,
     /// What is bound into containers, where that comes from another dist: a tree of its own in
-    /// [`CONTAINER_DIRECTORY`].
+    /// `CONTAINER_DIRECTORY`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Box<Self>>,
 }

@@ -42,7 +42,7 @@ pub struct Receipt {
     pub sources: Vec<Source>,
     /// Every package.
     pub packages: Vec<PackageReceipt>,
-    /// Every file, directory and symlink, sorted by path; but what is within [`CONTAINER_DIRECTORY`]
+    /// Every file, directory and symlink, sorted by path; but what is within `CONTAINER_DIRECTORY`
     /// where that is a tree of its own.
     pub files: Vec<ReceiptFile>,
     /// How its programs find its libraries; older receipts do not have it.
@@ -58,7 +58,7 @@ pub struct Receipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_with: Option<MadeWith>,
     /// What is bound into containers, where that comes from another dist: a tree of its own in
-    /// [`CONTAINER_DIRECTORY`].
+    /// `CONTAINER_DIRECTORY`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Box<Self>>,
 }

@@ -47,7 +47,7 @@ impl RelPath {
         Self::new(merged).map(Some).map_err(|_| InvalidRelPath(path.to_owned()))
     }
 
-    /// [`CONTAINER_DIRECTORY`] as a place in a tree.
+    /// `CONTAINER_DIRECTORY` as a place in a tree.
     #[must_use]
     pub fn container_directory() -> Self {
         Self(CONTAINER_DIRECTORY.to_owned())

@@ -49,7 +49,7 @@ fn has(path: &Path, marker: &str) -> bool {
         if bytes.windows(marker.len()).any(|window| window == marker.as_bytes()))
 }
 
-/// Removes what [`Prefix::keep_program`](super::Prefix::keep_program) made, from a prefix in which nothing is installed any more.
+/// Removes what [`Locked::keep_program`](super::Locked::keep_program) made, from a prefix in which nothing is installed any more.
 pub(super) fn discard_program(layout: &Layout) {
     if files::remove_tree(&layout.programs()).is_ok() {
         let launcher = layout.bin().join(PROGRAM_NAME);

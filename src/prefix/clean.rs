@@ -13,7 +13,7 @@ use crate::report::Reporter;
 
 impl Locked {
     /// Removes what killed runs left: unfinished trees and files, half-deleted trees, generations
-    /// that never became live. Call it first after [`Prefix::lock`]. What cannot be deleted (files
+    /// that never became live. Call it first after [`Prefix::lock`](super::Prefix::lock). What cannot be deleted (files
     /// that a program still has open on NFS) is left for the next time.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::tools::{files, space};
 use error::failed;
 use inabilities::Inabilities;
 
-/// A directory in which one tree is made; deleted when dropped, unless [`Workshop::release`] gave it
+/// A directory in which one tree is made; deleted when dropped, unless `Workshop::release` gave it
 /// away.
 #[derive(Debug)]
 pub struct Workshop {
