@@ -283,7 +283,10 @@ fn socks_proxies_of_both_versions_serve() {
     ] {
         let proxy = Gateway::socks(&world.upstream());
         let url = format!("{scheme}://{user}127.0.0.1:{}", proxy.port);
-        world.works("http://localhost", &[("all_proxy", &url)]);
+        // Version 4 knows no IPv6 addresses, of which localhost may have one; with `a` it takes names.
+        let origin =
+            if expected.starts_with("4 127") { "http://127.0.0.1" } else { "http://localhost" };
+        world.works(origin, &[("all_proxy", &url)]);
         let head = first(&proxy);
         // What a machine takes localhost for is its own affair.
         let same = head == expected || head.starts_with("5 [0, 0") && scheme == "socks5";
