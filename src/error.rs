@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::fetch::{FetchError, Reason};
 use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError, is_malformed};
-use crate::model::{Arch, LockError, escape, shell_word};
+use crate::model::{Arch, LockError, Nevra, escape, shell_word};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -244,6 +244,9 @@ pub enum Error {
     /// A thread panicked: a bug.
     #[error("internal error: a thread panicked; please report this")]
     Panicked,
+    /// A package was passed over, and nobody told why: a bug.
+    #[error("internal error: {0} was not unpacked; please report this")]
+    NotUnpacked(Nevra),
 }
 
 impl Error {
@@ -255,6 +258,7 @@ impl Error {
             // Where it was met says nothing about who is to blame.
             error if error.limit().is_some_and(|limit| limit != Limit::FileSize) => HOST,
             Self::Panicked
+            | Self::NotUnpacked(_)
             | Self::Signals { .. }
             | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
             Self::Usage(_)
@@ -376,7 +380,8 @@ impl Error {
             | Self::Output { .. }
             | Self::UpdateAvailable
             | Self::Cancelled
-            | Self::Panicked => None,
+            | Self::Panicked
+            | Self::NotUnpacked(_) => None,
         }
     }
 

@@ -56,6 +56,11 @@ pub(crate) fn fill(
         trees.iter().try_for_each(Making::reset)?;
         crew(Way::WhenProven).run()?;
     }
+    // Whoever stops because of another thread's failure leaves the telling to it: nothing may fall
+    // between the two.
+    if let Some(package) = trees.iter().flat_map(Making::parts).find_map(Making::lacking) {
+        return Err(Error::NotUnpacked(package.nevra.clone()));
+    }
     for phase in [Phase::Download, Phase::Unpack] {
         context.reporter.event(Event::Finished { phase });
     }
@@ -219,8 +224,7 @@ impl<'a> Crew<'a> {
                 continue;
             }
             if let Err(error) = self.feed(job) {
-                if self.is_over() && matches!(error, FetchError::Cancelled) {
-                    // It was abandoned. Another thread tells why.
+                if matches!(error, FetchError::Cancelled) && self.is_told_elsewhere() {
                     continue;
                 }
                 self.end();
@@ -346,6 +350,13 @@ impl<'a> Crew<'a> {
     /// threads that fetch.
     fn abandon(&self) {
         self.jobs.iter().for_each(|job| job.stream.abandon());
+    }
+
+    /// Whether a package that was abandoned has its reason told by another thread. Not so where the user
+    /// asked to stop: whoever waits for the package may learn that it does not come, and end all, before
+    /// the thread that fetched it says so.
+    fn is_told_elsewhere(&self) -> bool {
+        self.is_over() && !self.context.reporter.is_cancelled()
     }
 
     fn is_over(&self) -> bool {

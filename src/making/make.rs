@@ -1,6 +1,7 @@
 //! One tree in the making. What is bound into containers, where that comes from another dist, is a tree
 //! within it: made in the same way, in a workshop of its own.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -151,6 +152,17 @@ impl<'a> Making<'a> {
         let kept = self.kept();
         let packages = self.plan.packages.iter().enumerate();
         packages.filter(|(position, _)| !kept.has(*position)).collect()
+    }
+
+    /// A package that is to be fetched and was not unpacked; not of the tree within it.
+    pub(super) fn lacking(&self) -> Option<&'a PlannedPackage> {
+        let unpacked: HashSet<usize> =
+            self.unpacked().iter().map(|(position, _)| *position).collect();
+        let fetched = self.fetched();
+        fetched
+            .into_iter()
+            .find(|(position, _)| !unpacked.contains(position))
+            .map(|(_, lacks)| lacks)
     }
 
     /// What is in the tree, in an order that does not depend on the threads.
