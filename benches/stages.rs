@@ -16,17 +16,17 @@ use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use elsewhere::model::{
+use elsewhere::stages::model::{
     Arch, Checksum, Dist, FileKind, HostGives, Index, PackageReason, PlannedPackage, ReceiptFile,
     RelPath, Runtime, Source,
 };
-use elsewhere::relocate::relocate;
-use elsewhere::repodata::primary::{Scope, parse};
-use elsewhere::repodata::repomd::{self, RepomdRecord};
-use elsewhere::report::Silent;
-use elsewhere::resolve::{Part, Target, Wanted, resolve};
-use elsewhere::trust::{Keyring, Policy, open, read_local};
-use elsewhere::unpack::{Claims, Destination, unpack};
+use elsewhere::stages::relocate::relocate;
+use elsewhere::stages::repodata::primary::{Scope, parse};
+use elsewhere::stages::repodata::repomd::{self, RepomdRecord};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::resolve::{Part, Target, Wanted, resolve};
+use elsewhere::stages::trust::{Keyring, Policy, open, read_local};
+use elsewhere::stages::unpack::{Claims, Destination, unpack};
 use synthetic::{Mirror, Shape};
 
 fn main() {

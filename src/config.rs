@@ -15,10 +15,10 @@ use serde::Deserialize;
 use crate::model::{Arch, RepositoryClaims, Wishes, escape, read_toml};
 
 /// The site's file.
-pub const SITE_FILE: &str = "/etc/elsewhere/config.toml";
+pub(crate) const SITE_FILE: &str = "/etc/elsewhere/config.toml";
 
 /// The name of the user's file in this program's configuration directory.
-pub const USER_FILE: &str = "config.toml";
+pub(crate) const USER_FILE: &str = "config.toml";
 
 /// Whose a configuration file is, which says whether it can be done without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::report::Reporter;
 
 /// What every stage is given: read once, the same for the whole run.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The definitions.
     pub catalog: &'a Catalog,
     /// This machine.
@@ -30,13 +30,13 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Whether packages may come from `dist`.
     #[must_use]
-    pub fn allows(&self, dist: &Dist) -> bool {
+    pub(crate) fn allows(&self, dist: &Dist) -> bool {
         self.allowed_dists.is_empty() || self.allowed_dists.contains(&dist.name)
     }
 
     /// The machine that a tree for `arch` must run on; `None` when nothing is known of it.
     #[must_use]
-    pub fn target(&self, arch: Arch) -> Option<HostFacts> {
+    pub(crate) fn target(&self, arch: Arch) -> Option<HostFacts> {
         match self.aim {
             Some(aim) => Some(aim.machine(arch)),
             None => Some(self.host.clone()).filter(|host| host.arch == Some(arch)),
@@ -46,7 +46,7 @@ impl Context<'_> {
     /// Whether this machine can run a tree for `arch` that needs `glibc`: one that is made for
     /// others may be too new for it, and this one may have no glibc at all.
     #[must_use]
-    pub fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
+    pub(crate) fn runs_here(&self, arch: Arch, glibc: Option<GlibcVersion>) -> bool {
         let is_fit = |aim: Aim| {
             let needs = MachineNeeds { glibc, x86_64_level: aim.x86_64_level };
             self.host.glibc().is_some() && self.host.runs(needs)

@@ -22,7 +22,7 @@ use crate::verify::VerifyError;
 use crate::workshop::WorkshopError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub const EXIT_STATUSES: [(u8, &str); 13] = [
+pub(crate) const EXIT_STATUSES: [(u8, &str); 13] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -39,19 +39,19 @@ pub const EXIT_STATUSES: [(u8, &str); 13] = [
 ];
 
 /// Exit status of `update --check` when there is an update.
-pub const UPDATE_AVAILABLE: u8 = 10;
+pub(crate) const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status where an installed tree's definitions are needed and not at hand.
-pub const UNDEFINED: u8 = 11;
+pub(crate) const UNDEFINED: u8 = 11;
 
 /// The exit status of a network that did not give what was asked for.
-pub const NETWORK: u8 = 3;
+pub(crate) const NETWORK: u8 = 3;
 
 /// Exit status where this host, or a limit of it, is to blame.
-pub const HOST: u8 = 7;
+pub(crate) const HOST: u8 = 7;
 
 /// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]

@@ -27,6 +27,9 @@
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
 //!
+//! All of that is the crate's own, so that the compiler finds what nobody uses. The program is [`run`];
+//! [`stages`] opens single stages to tests, benchmarks and fuzz targets.
+//!
 //! # Who may name whom
 //!
 //! From the lowest layer to the highest; `tests/rooms/layers.rs` holds the drawing against the code. A
@@ -46,34 +49,38 @@
 //! 10. [`lifecycle`] does with both what is asked of a prefix.
 //! 11. [`cli`] is above them all.
 
-pub mod audit;
-pub mod catalog;
-pub mod cli;
-pub mod config;
-pub mod context;
-pub mod doctor;
-pub(crate) mod elf;
-pub mod error;
-pub mod fetch;
-pub mod host;
-pub mod launcher;
-pub mod lifecycle;
-pub mod making;
-pub mod metadata;
-pub mod model;
-pub mod planning;
-pub mod prefix;
-pub mod release;
-pub mod relocate;
-pub mod repodata;
-pub mod report;
-pub mod resolve;
-pub mod sandbox;
-pub mod sbom;
-pub mod smoke;
-pub mod terminal;
-pub(crate) mod tools;
-pub mod trust;
-pub mod unpack;
-pub mod verify;
-pub mod workshop;
+mod audit;
+mod catalog;
+mod cli;
+mod config;
+mod context;
+mod doctor;
+mod elf;
+mod error;
+mod fetch;
+mod host;
+mod launcher;
+mod lifecycle;
+mod making;
+mod metadata;
+mod model;
+mod planning;
+mod prefix;
+mod release;
+mod relocate;
+mod repodata;
+mod report;
+mod resolve;
+mod sandbox;
+mod sbom;
+mod smoke;
+mod terminal;
+mod tools;
+mod trust;
+mod unpack;
+mod verify;
+mod workshop;
+
+pub mod stages;
+
+pub use cli::run;

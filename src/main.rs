@@ -1,5 +1,5 @@
-//! The program `elsewhere`: hands the process over to [`elsewhere::cli`].
+//! The program `elsewhere`: hands the process over to [`elsewhere::run`].
 
 fn main() -> std::process::ExitCode {
-    elsewhere::cli::run()
+    elsewhere::run()
 }

@@ -17,7 +17,7 @@ use crate::report::{Event, Phase, Reporter};
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
+pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
     /// What happens.
@@ -28,7 +28,7 @@ pub enum Verbosity {
 
 /// In which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Bars, for a terminal.
     Bars,
     /// Lines, for a log.
@@ -56,7 +56,7 @@ struct Outcome<'a, T> {
 }
 
 /// The user's screen.
-pub struct Terminal {
+pub(crate) struct Terminal {
     verbosity: Verbosity,
     form: Form,
     /// Whether failed requests are told as they happen (`-e`).
@@ -105,7 +105,7 @@ const WIDEST: usize = 100;
 impl Terminal {
     /// A screen. `cancelled` is set by the signal handler.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         verbosity: Verbosity,
         form: Form,
         show_retries: bool,
@@ -124,7 +124,7 @@ impl Terminal {
     /// The same with the columns that standard output has, or else so many, within what can be
     /// read.
     #[must_use]
-    pub fn with_columns(self, columns: Option<usize>) -> Self {
+    pub(crate) fn with_columns(self, columns: Option<usize>) -> Self {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
         let own = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
         let width = own.or(columns).unwrap_or(USUAL_WIDTH).clamp(NARROWEST, WIDEST);
@@ -133,13 +133,13 @@ impl Terminal {
 
     /// Columns of standard output.
     #[must_use]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
     /// Writes `text`, a result, to standard output; a line end is added. A reader that went away
     /// (`| head`) is no error.
-    pub fn output(&self, text: impl Display) {
+    pub(crate) fn output(&self, text: impl Display) {
         let written = self.bars.suspend(|| writeln!(io::stdout().lock(), "{text}"));
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
@@ -149,13 +149,13 @@ impl Terminal {
     }
 
     /// Why not all results could be written to standard output, if that is so. Tells it once.
-    pub fn take_output_error(&self) -> Option<io::Error> {
+    pub(crate) fn take_output_error(&self) -> Option<io::Error> {
         self.state().output_error.take()
     }
 
     /// Writes a result as JSON to standard output: on one line where programs read, which among events
     /// is one more event; else as an indented document.
-    pub fn output_json(&self, value: &impl Serialize) {
+    pub(crate) fn output_json(&self, value: &impl Serialize) {
         let text = match self.form {
             Form::Events => serde_json::to_string(&Outcome { event: "result", result: value }),
             Form::Document => serde_json::to_string(value),
@@ -168,7 +168,7 @@ impl Terminal {
     }
 
     /// Writes a line for people to standard error, unless quiet or JSON was asked for.
-    pub fn line(&self, text: impl Display) {
+    pub(crate) fn line(&self, text: impl Display) {
         if self.verbosity > Verbosity::Quiet && !self.form.is_json() {
             self.write_line(text);
         }
@@ -176,7 +176,7 @@ impl Terminal {
 
     /// Shows an error with its causes and, behind them, what to do next. `status` is what the
     /// process ends with.
-    pub fn error(&self, error: &dyn std::error::Error, hint: Option<&str>, status: u8) {
+    pub(crate) fn error(&self, error: &dyn std::error::Error, hint: Option<&str>, status: u8) {
         let causes = causes(error);
         if self.form.is_json() {
             let message = causes.join(": ");
@@ -193,7 +193,7 @@ impl Terminal {
     }
 
     /// Clears the bars and shows the warnings of the run again, once each, in one place.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let warnings = std::mem::take(&mut self.state().warnings);
         let _ = self.bars.clear();
         if self.form.is_json() || self.verbosity == Verbosity::Quiet {

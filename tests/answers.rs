@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use support::small::{World, packages};
 
 const PLAN: [&str; 5] = ["plan", "-r", "tool", "-d", "small"];

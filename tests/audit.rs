@@ -6,8 +6,8 @@ mod relocation;
 use std::fs;
 use std::path::Path;
 
-use elsewhere::audit::{Audit, Gap, audit};
-use elsewhere::model::{Aided, GlibcVersion, Loading, RelPath};
+use elsewhere::stages::audit::{Audit, Gap, audit};
+use elsewhere::stages::model::{Aided, GlibcVersion, Loading, RelPath};
 use relocation::{Scratch, host_libraries, list, native, relocated, runtime};
 
 const MAIN: &str = "int x(void); int main(void) { return x(); }";

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use elsewhere::report::{Event, Reporter, Silent};
-use elsewhere::trust::read_local;
-use elsewhere::unpack::{FileProblem, UnpackError};
+use elsewhere::stages::report::{Event, Reporter, Silent};
+use elsewhere::stages::trust::read_local;
+use elsewhere::stages::unpack::{FileProblem, UnpackError};
 
 use support::jail::Jail;
 use support::rpms::{Entry, File, Package, stripped_cpio};

@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::catalog::Catalog;
-use elsewhere::model::{Arch, Dist, Edit, Repository, Runtime};
+use elsewhere::stages::catalog::Catalog;
+use elsewhere::stages::model::{Arch, Dist, Edit, Repository, Runtime};
 
 fn catalog() -> Catalog {
     Catalog::load(&[]).unwrap()

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elsewhere::host::VARIABLES;
+use elsewhere::stages::host::VARIABLES;
 use support::program;
 
 /// A home directory.

@@ -6,7 +6,7 @@
 
 mod support;
 
-use elsewhere::model::{Nevra, Plan, Receipt, TreePlan};
+use elsewhere::stages::model::{Nevra, Plan, Receipt, TreePlan};
 use serde_json::Value;
 
 use std::fs;

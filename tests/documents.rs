@@ -6,9 +6,9 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use elsewhere::catalog::Catalog;
-use elsewhere::config::{Config, Whose};
-use elsewhere::model::{Arch, Plan, Receipt};
+use elsewhere::stages::catalog::Catalog;
+use elsewhere::stages::config::{Config, Whose};
+use elsewhere::stages::model::{Arch, Plan, Receipt};
 
 /// The code blocks of a page that are in `language`.
 fn examples(page: &str, language: &str) -> Vec<String> {

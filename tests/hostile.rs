@@ -6,10 +6,10 @@ mod support;
 
 use std::fs;
 
-use elsewhere::model::RelPath;
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, TrustError, open};
-use elsewhere::unpack::{Claims, Destination, FileProblem, UnpackError, Unpacked, unpack};
+use elsewhere::stages::model::RelPath;
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, TrustError, open};
+use elsewhere::stages::unpack::{Claims, Destination, FileProblem, UnpackError, Unpacked, unpack};
 
 use support::jail::Jail;
 use support::keys::TestKey;

@@ -11,10 +11,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use elf_seeds::Object;
-use elsewhere::audit::audit;
-use elsewhere::model::{Arch, Loading, ReceiptFile};
-use elsewhere::relocate::relocate;
-use elsewhere::report::Silent;
+use elsewhere::stages::audit::audit;
+use elsewhere::stages::model::{Arch, Loading, ReceiptFile};
+use elsewhere::stages::relocate::relocate;
+use elsewhere::stages::report::Silent;
 use relocation::{Scratch, host_libraries, list, native};
 
 /// Numbers without a pattern, the same in every run (Knuth, MMIX).

@@ -119,7 +119,7 @@ fn without_words_only_the_program_is_installed() {
 fn a_program_that_differs_is_not_run() {
     let release = Release::new();
     for (name, text) in [("a byte more", "#!/bin/sh\necho hi >>\"$LOG\"\n "), ("nothing", "")] {
-        for arch in elsewhere::model::Arch::ALL {
+        for arch in elsewhere::stages::model::Arch::ALL {
             release.write(&format!("mirror/elsewhere-{VERSION}-{arch}"), text);
         }
         let run = release.run(&["--from", &release.path("mirror"), "p"]);
@@ -205,7 +205,7 @@ fn a_mirror_may_have_the_program_at_its_host_and_path() {
     fs::rename(release.root.join("mirror"), &new).unwrap();
     let there = new.join("github.com/elsewhere-rpm/elsewhere/releases/download/v9.8.7");
     fs::create_dir(&there).unwrap();
-    for arch in elsewhere::model::Arch::ALL {
+    for arch in elsewhere::stages::model::Arch::ALL {
         let name = format!("elsewhere-{VERSION}-{arch}");
         fs::rename(new.join(&name), there.join(&name)).unwrap();
     }

@@ -152,7 +152,7 @@ fn every_shell_does_the_same() {
         assert_eq!(fs::metadata(program).unwrap().permissions().mode() & 0o777, 0o755, "{shown}");
         assert!(run(&["-h"]).stdout.contains("installpath"), "{shown}");
         run(&["--from", "home", "p"]).refused("home has no elsewhere-");
-        for arch in elsewhere::model::Arch::ALL {
+        for arch in elsewhere::stages::model::Arch::ALL {
             release.write(&format!("mirror/elsewhere-{VERSION}-{arch}"), "changed");
         }
         run(&["--from", "mirror", "p"]).refused("what was fetched is not elsewhere");
@@ -221,7 +221,7 @@ fn busybox_alone_will_do() {
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert_eq!(run.words(), ["install", "p"]);
     // Its wget believes any server: what counts is the checksum.
-    for arch in elsewhere::model::Arch::ALL {
+    for arch in elsewhere::stages::model::Arch::ALL {
         release.write(&format!("mirror/elsewhere-{VERSION}-{arch}"), "#!/bin/sh\n");
     }
     release.run_with(&[&shell], &["p"], &environment).refused("what was fetched is not");
@@ -303,7 +303,7 @@ fn no_release_is_built_without_the_key_that_programs_know() {
     let output = build.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    let has_key = elsewhere::release::PINNED_KEY.lines().count() > 1;
+    let has_key = elsewhere::stages::release::PINNED_KEY.lines().count() > 1;
     let why = if has_key { "does not sign for" } else { "holds no key yet" };
     assert!(told.contains(why), "{told}");
 }

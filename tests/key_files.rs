@@ -3,8 +3,8 @@
 
 mod support;
 
-use elsewhere::model::Fingerprint;
-use elsewhere::trust::{Keyring, Policy, SignatureProblem, TrustError, open};
+use elsewhere::stages::model::Fingerprint;
+use elsewhere::stages::trust::{Keyring, Policy, SignatureProblem, TrustError, open};
 use pgp::composed::KeyType;
 use pgp::packet::RevocationCode;
 

@@ -3,8 +3,8 @@
 
 mod support;
 
-use elsewhere::model::{Fingerprint, PlannedPackage};
-use elsewhere::trust::{Keyring, Policy, SignatureProblem, TrustError, Verified, open};
+use elsewhere::stages::model::{Fingerprint, PlannedPackage};
+use elsewhere::stages::trust::{Keyring, Policy, SignatureProblem, TrustError, Verified, open};
 use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{RevocationCode, SignatureType};

@@ -87,7 +87,7 @@ fn sh_given_a_bare_name_finds_it_in_path() {
     });
 }
 
-/// What each shell changes by itself, as the documentation of [`elsewhere::launcher`] says.
+/// What each shell changes by itself, as the documentation of [`elsewhere::stages::launcher`] says.
 #[test]
 fn what_shells_do_to_the_environment() {
     let _serial = launching::serial();

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use serde_json::Value;
 use support::program;
 use support::rpms::File;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 use relocation::{Scratch, native, text, try_relocate};
 use support::tools::{find, missing};
 

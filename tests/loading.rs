@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::{Receipt, RelPath};
+use elsewhere::stages::model::{Receipt, RelPath};
 use serde_json::Value;
 use support::rpms::File;
 use support::small::{World, receipt, small};

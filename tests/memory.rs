@@ -6,10 +6,10 @@ mod support;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 
-use elsewhere::model::{Algorithm, Checksum, Digester};
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, open};
-use elsewhere::unpack::{Claims, Destination, unpack};
+use elsewhere::stages::model::{Algorithm, Checksum, Digester};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, open};
+use elsewhere::stages::unpack::{Claims, Destination, unpack};
 
 use support::jail::Jail;
 use support::keys::TestKey;

@@ -7,10 +7,10 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use elsewhere::error::Error;
-use elsewhere::fetch::{Fetcher, Options};
-use elsewhere::metadata::{Loaded, MetadataError, TrustFailure, load};
-use elsewhere::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
+use elsewhere::stages::error::Error;
+use elsewhere::stages::fetch::{Fetcher, Options};
+use elsewhere::stages::metadata::{Loaded, MetadataError, TrustFailure, load};
+use elsewhere::stages::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
 use support::metadata::{self, Listing, Repodata};
 use support::scratch::{Log, Scratch};
 use support::server::{Fault, Server};
@@ -247,7 +247,7 @@ fn primary_that_is_hostile_is_named() {
 fn what_is_malformed_is_no_matter_of_trust() {
     let status = |world: &World| {
         let error = world.load(&dist(BASES)).unwrap_err();
-        elsewhere::error::Error::Metadata(error).exit_status()
+        elsewhere::stages::error::Error::Metadata(error).exit_status()
     };
     let world = World::new();
     world.publish_primary("one.example", &NEW, b"<metadata><package>");

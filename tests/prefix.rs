@@ -12,9 +12,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use elsewhere::model::{Arch, LAUNCHER_MARKER, RECEIPT_FORMAT};
-use elsewhere::prefix::{Prefix, PrefixError};
-use elsewhere::report::Silent;
+use elsewhere::stages::model::{Arch, LAUNCHER_MARKER, RECEIPT_FORMAT};
+use elsewhere::stages::prefix::{Prefix, PrefixError};
+use elsewhere::stages::report::Silent;
 use prefixes::{ARCH, Notes, Place, commit, install, listing, live, mode, numbers, receipt, write};
 
 #[test]

@@ -8,8 +8,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use elsewhere::model::RelPath;
-use elsewhere::prefix::{ConfigReport, Generation, Locked};
+use elsewhere::stages::model::RelPath;
+use elsewhere::stages::prefix::{ConfigReport, Generation, Locked};
 use prefixes::{ARCH, Place, commit, install, listing, mode, write};
 
 fn paths(list: &[RelPath]) -> Vec<&str> {

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use elsewhere::model::RECEIPT_NAME;
-use elsewhere::prefix::{LostLink, Prefix, PrefixError};
-use elsewhere::report::Silent;
+use elsewhere::stages::model::RECEIPT_NAME;
+use elsewhere::stages::prefix::{LostLink, Prefix, PrefixError};
+use elsewhere::stages::report::Silent;
 use prefixes::{ARCH, Notes, Place, commit, install, live, numbers};
 
 /// Moves every time of the journal into the past.
@@ -218,7 +218,7 @@ fn pins_are_kept_with_the_prefix() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     assert!(prefix.pins().unwrap().is_empty());
-    let pins = elsewhere::model::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
+    let pins = elsewhere::stages::model::Pins::from([("crun".to_owned(), "1.4".to_owned())]);
     lock.set_pins(&pins).unwrap();
     assert_eq!(prefix.pins().unwrap(), pins);
     fs::write(place.join("p/.elsewhere/pins.toml"), "format = 1\n[runtimes]\ncrun = 2\n").unwrap();

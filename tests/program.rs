@@ -8,10 +8,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output};
 
-use elsewhere::launcher;
-use elsewhere::model::Arch;
-use elsewhere::prefix::PrefixError;
-use elsewhere::report::Silent;
+use elsewhere::stages::launcher;
+use elsewhere::stages::model::Arch;
+use elsewhere::stages::prefix::PrefixError;
+use elsewhere::stages::report::Silent;
 use prefixes::{ARCH, Place, install, mode, write};
 
 /// A script in place of the program.

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Checksum, FileKind, Fingerprint};
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, TrustError, open, read_local};
-use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
+use elsewhere::stages::model::{Checksum, FileKind, Fingerprint};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, TrustError, open, read_local};
+use elsewhere::stages::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
 use support::jail::Jail;
 use support::rpms;

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use elsewhere::error::Error;
-use elsewhere::fetch::{Fetcher, Options, join};
-use elsewhere::model::Arch;
-use elsewhere::release::{
+use elsewhere::stages::error::Error;
+use elsewhere::stages::fetch::{Fetcher, Options, join};
+use elsewhere::stages::model::Arch;
+use elsewhere::stages::release::{
     PINNED_KEY, Release, ReleaseError, newer_release, replace_program, verify,
 };
-use elsewhere::report::Silent;
+use elsewhere::stages::report::Silent;
 use support::program;
 
 const KEY: &str = include_str!("release/minisign.pub");
@@ -175,12 +175,12 @@ fn a_program_that_does_not_run_is_refused() {
     let other = place.0.join("other");
     for text in ["", "#!/nowhere/sh\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\necho elsewhere 98\n"] {
         fs::write(&other, text).unwrap();
-        let replaced = elsewhere::release::replace(&place.program(), &other, "99.0.0");
+        let replaced = elsewhere::stages::release::replace(&place.program(), &other, "99.0.0");
         assert!(matches!(replaced, Err(ReleaseError::DoesNotRun { .. })), "{text}");
     }
     place.unchanged();
     let nowhere = place.0.join("nowhere/elsewhere");
-    let error = elsewhere::release::replace(&nowhere, &other, "99.0.0").unwrap_err();
+    let error = elsewhere::stages::release::replace(&nowhere, &other, "99.0.0").unwrap_err();
     assert!(matches!(error, ReleaseError::Write { .. }), "{error}");
 }
 

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::FileKind;
-use elsewhere::relocate::RelocateError;
+use elsewhere::stages::model::FileKind;
+use elsewhere::stages::relocate::RelocateError;
 use relocation::{Scratch, native, printed, relocated, run, runtime, text, try_relocate};
 
 const INNER: &str = "int inner(void) { return 40; }";
@@ -166,7 +166,7 @@ fn a_second_relocation_changes_nothing() {
     let (_, files) = relocated(&scratch.path("t"), &[]);
     let (done, again) = relocated(&scratch.path("t"), &[]);
     assert_eq!(done.rewritten, 0);
-    let digests = |files: &[elsewhere::model::ReceiptFile]| -> Vec<_> {
+    let digests = |files: &[elsewhere::stages::model::ReceiptFile]| -> Vec<_> {
         files
             .iter()
             .filter_map(|file| match &file.kind {
@@ -413,14 +413,17 @@ fn nothing_outside_the_tree_is_touched() {
     let before = fs::read(scratch.path("outside/program")).unwrap();
     let mut files = relocation::list(&scratch.path("t"));
     let mut program = files[0].clone();
-    program.path = elsewhere::model::RelPath::new("bin/program").unwrap();
-    program.kind =
-        FileKind::File { size: 1, checksum: elsewhere::model::Checksum::of(b""), packaged: None };
+    program.path = elsewhere::stages::model::RelPath::new("bin/program").unwrap();
+    program.kind = FileKind::File {
+        size: 1,
+        checksum: elsewhere::stages::model::Checksum::of(b""),
+        packaged: None,
+    };
     files.push(program);
     scratch.link("t/bin", "../outside");
-    let silent = elsewhere::report::Silent::default();
+    let silent = elsewhere::stages::report::Silent::default();
     let globs = relocation::host_libraries();
-    let result = elsewhere::relocate::relocate(
+    let result = elsewhere::stages::relocate::relocate(
         &scratch.path("t"),
         native(),
         &mut files,
@@ -435,9 +438,15 @@ fn nothing_outside_the_tree_is_touched() {
 #[test]
 fn a_cancelled_run_stops() {
     let scratch = tree("cancelled", &[], &[]);
-    let silent = elsewhere::report::Silent { cancelled: true.into() };
+    let silent = elsewhere::stages::report::Silent { cancelled: true.into() };
     let mut files = relocation::list(&scratch.path("t"));
-    let result =
-        elsewhere::relocate::relocate(&scratch.path("t"), native(), &mut files, &[], &[], &silent);
+    let result = elsewhere::stages::relocate::relocate(
+        &scratch.path("t"),
+        native(),
+        &mut files,
+        &[],
+        &[],
+        &silent,
+    );
     assert!(matches!(result, Err(RelocateError::Cancelled)));
 }

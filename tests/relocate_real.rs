@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use elsewhere::audit::{Gap, audit};
-use elsewhere::model::{Arch, FileKind};
+use elsewhere::stages::audit::{Gap, audit};
+use elsewhere::stages::model::{Arch, FileKind};
 use relocation::{Scratch, host_libraries, list, runtime, text, try_relocate};
 
 const PROGRAMS: [&str; 6] =
@@ -227,7 +227,7 @@ fn build_ids(tree: &Path) -> Vec<String> {
 }
 
 /// Looks at every rewritten file with other tools.
-fn inspect(files: &[elsewhere::model::ReceiptFile], tree: &Path) {
+fn inspect(files: &[elsewhere::stages::model::ReceiptFile], tree: &Path) {
     for file in files {
         let FileKind::File { packaged: Some(_), .. } = &file.kind else { continue };
         let path = tree.join(&file.path);
@@ -242,7 +242,7 @@ fn inspect(files: &[elsewhere::model::ReceiptFile], tree: &Path) {
     }
 }
 
-fn strip_all(arch: Arch, tree: &Path, files: &[elsewhere::model::ReceiptFile]) {
+fn strip_all(arch: Arch, tree: &Path, files: &[elsewhere::stages::model::ReceiptFile]) {
     for file in files {
         let FileKind::File { packaged: Some(_), .. } = &file.kind else { continue };
         let path = tree.join(&file.path);

@@ -8,9 +8,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{FileKind, ReceiptFile, RelPath, Taken};
-use elsewhere::relocate::{RelocateError, Relocated, Relocation, relocate};
-use elsewhere::report::Silent;
+use elsewhere::stages::model::{FileKind, ReceiptFile, RelPath, Taken};
+use elsewhere::stages::relocate::{RelocateError, Relocated, Relocation, relocate};
+use elsewhere::stages::report::Silent;
 use relocation::{Scratch, host_libraries, list, native};
 
 /// A package's tree: a program that asks for `libone.so.1`, with a run path of its own, and a

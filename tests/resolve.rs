@@ -294,7 +294,7 @@ fn an_extra_in_other_versions_only_is_done_without() {
 /// What the dists offered when apptainer's file still had lists of them, and what it took by those.
 #[test]
 fn apptainer_takes_from_each_dist_what_its_lists_of_dists_named() {
-    let catalog = elsewhere::catalog::Catalog::load(&[]).unwrap();
+    let catalog = elsewhere::stages::catalog::Catalog::load(&[]).unwrap();
     let apptainer = catalog.runtime("apptainer").unwrap();
     let take = |version: &str, offered: &[&str]| {
         let mut case = scenario();

@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 
-use elsewhere::sandbox::{Confinement, confine};
+use elsewhere::stages::sandbox::{Confinement, confine};
 use support::scratch::Scratch;
 use support::tools::missing;
 

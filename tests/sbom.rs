@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use serde_json::{Value, json};
 use support::site::Site;
 

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use elsewhere::model::{Arch, Checksum, FileKind, Loading, ReceiptFile, RelPath, Runtime};
-use elsewhere::report::{Event, Reporter, Silent};
-use elsewhere::smoke::{self, HostJudge, Obstacle, SmokeError, SmokeReport, Trial, Unjudged};
+use elsewhere::stages::model::{Arch, Checksum, FileKind, Loading, ReceiptFile, RelPath, Runtime};
+use elsewhere::stages::report::{Event, Reporter, Silent};
+use elsewhere::stages::smoke::{
+    self, HostJudge, Obstacle, SmokeError, SmokeReport, Trial, Unjudged,
+};
 
 /// A tree and a scratch directory, removed at the end. One at a time: a file that is being written
 /// in one thread cannot be executed while another thread's fresh child still holds it open.

@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::process::Output;
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use serde_json::Value;
 use support::server::{Fault, Server};
 use support::site::{Site, data, hello};

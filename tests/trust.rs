@@ -5,8 +5,8 @@ mod support;
 
 use std::io::Read;
 
-use elsewhere::model::{Comparison, Fingerprint, PlannedPackage};
-use elsewhere::trust::{
+use elsewhere::stages::model::{Comparison, Fingerprint, PlannedPackage};
+use elsewhere::stages::trust::{
     Keyring, Malformed, Policy, SignatureProblem, TrustError, Verified, open, read_local,
 };
 use pgp::composed::KeyType;

@@ -3,9 +3,9 @@
 
 mod support;
 
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, open};
-use elsewhere::unpack::{Claims, Destination, unpack};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, open};
+use elsewhere::stages::unpack::{Claims, Destination, unpack};
 use rustix::fs::Mode;
 
 use support::jail::Jail;

@@ -8,10 +8,10 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-use elsewhere::model::{Checksum, FileKind, RelPath};
-use elsewhere::report::{Event, Phase, Reporter, Silent};
-use elsewhere::trust::{Keyring, Policy, open};
-use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
+use elsewhere::stages::model::{Checksum, FileKind, RelPath};
+use elsewhere::stages::report::{Event, Phase, Reporter, Silent};
+use elsewhere::stages::trust::{Keyring, Policy, open};
+use elsewhere::stages::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
 use support::jail::Jail;
 use support::keys::TestKey;
@@ -30,7 +30,7 @@ fn install(
 
 fn install_bytes(
     bytes: &[u8],
-    planned: &elsewhere::model::PlannedPackage,
+    planned: &elsewhere::stages::model::PlannedPackage,
     key: &TestKey,
     only: &[&str],
     scratch: &Jail,
@@ -355,7 +355,7 @@ fn what_the_rpm_crate_builds_is_unpacked_alike() {
             let mut bytes = Vec::new();
             builder.build().unwrap().write(&mut bytes).unwrap();
             let bytes = rpms::resign(&bytes, &key);
-            let local = elsewhere::trust::read_local(bytes.as_slice(), "tool").unwrap();
+            let local = elsewhere::stages::trust::read_local(bytes.as_slice(), "tool").unwrap();
             let (scratch, planned) = (Jail::new(), rpms::planned(local.nevra, &bytes));
             install_bytes(&bytes, &planned, &key, &[], &scratch, &Claims::new()).unwrap();
             assert_eq!(

@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::{Checksum, Receipt, RelPath};
+use elsewhere::stages::model::{Checksum, Receipt, RelPath};
 use serde_json::Value;
 use support::keys::{MADE, SignOptions};
 use support::rpms::Package;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Arch, Evr};
+use elsewhere::stages::model::{Arch, Evr};
 
 use super::support::header::Relations;
 use super::support::keys::TestKey;

@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::symlink;
 
-use elsewhere::catalog::Catalog;
-use elsewhere::launcher;
-use elsewhere::model::{Arch, Plan, Receipt, RelPath};
-use elsewhere::prefix::Prefix;
+use elsewhere::stages::catalog::Catalog;
+use elsewhere::stages::launcher;
+use elsewhere::stages::model::{Arch, Plan, Receipt, RelPath};
+use elsewhere::stages::prefix::Prefix;
 
 use super::scratch::Scratch;
 use super::tagged;

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use elsewhere::audit::audit;
-use elsewhere::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
-use elsewhere::relocate::{Relocated, relocate};
-use elsewhere::report::Silent;
+use elsewhere::stages::audit::audit;
+use elsewhere::stages::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
+use elsewhere::stages::relocate::{Relocated, relocate};
+use elsewhere::stages::report::Silent;
 
 use super::elf_seeds::Object;
 use super::scratch::Scratch;

@@ -1,7 +1,7 @@
 //! A writer of small programs and libraries for any architecture, with all that relocation and
 //! audit look at. Nobody can run them: they have no code. `tests/hostile_elf.rs` uses it too.
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 const DT_NULL: u64 = 0;
 const DT_NEEDED: u64 = 1;

@@ -1,15 +1,15 @@
 //! Metalinks, mirror lists, `repomd.xml`, `primary.xml`, `modules.yaml`; and what the resolver
 //! makes of the packages that they name.
 
-use elsewhere::fetch::places;
-use elsewhere::model::{
+use elsewhere::stages::fetch::places;
+use elsewhere::stages::model::{
     Arch, Checksum, DecidedBy, Dist, GlibcVersion, HostGives, Index, Origin, Repository,
     RepositoryCost, RepositoryPriority, Runtime,
 };
-use elsewhere::repodata::primary::Scope;
-use elsewhere::repodata::repomd::{Repomd, RepomdRecord};
-use elsewhere::repodata::{metalink, modules, primary, repomd};
-use elsewhere::resolve::{Part, Target, Wanted, resolve};
+use elsewhere::stages::repodata::primary::Scope;
+use elsewhere::stages::repodata::repomd::{Repomd, RepomdRecord};
+use elsewhere::stages::repodata::{metalink, modules, primary, repomd};
+use elsewhere::stages::resolve::{Part, Target, Wanted, resolve};
 
 use super::{rpms, tagged};
 

@@ -3,8 +3,8 @@
 
 use std::sync::OnceLock;
 
-use elsewhere::model::Fingerprint;
-use elsewhere::trust::Keyring;
+use elsewhere::stages::model::Fingerprint;
+use elsewhere::stages::trust::Keyring;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::RevocationCode;
 

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elsewhere::model::{Fingerprint, PlannedPackage};
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, open, read_local};
-use elsewhere::unpack::{Claims, Destination, unpack};
+use elsewhere::stages::model::{Fingerprint, PlannedPackage};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, open, read_local};
+use elsewhere::stages::unpack::{Claims, Destination, unpack};
 
 use super::keys::{KeyOptions, SignOptions, TestKey};
 use super::rpms::{self, File, HeaderWriter, Package};

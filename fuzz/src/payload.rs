@@ -6,9 +6,9 @@ use std::fs;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elsewhere::report::Silent;
-use elsewhere::trust::{Keyring, Policy, open};
-use elsewhere::unpack::{Claims, Destination, unpack};
+use elsewhere::stages::report::Silent;
+use elsewhere::stages::trust::{Keyring, Policy, open};
+use elsewhere::stages::unpack::{Claims, Destination, unpack};
 
 use super::package::{assert_outside_is_untouched, files};
 use super::rpms::{self, Entry, Package};

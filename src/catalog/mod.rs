@@ -12,8 +12,8 @@ mod repositories;
 
 use std::collections::BTreeMap;
 
-pub use choose::Choice;
-pub use error::CatalogError;
+pub(crate) use choose::Choice;
+pub(crate) use error::CatalogError;
 
 use crate::model::{Aim, Arch, Dist, HostFacts, HostGives, Remedies, Remedy, Runtime};
 use names::Names;

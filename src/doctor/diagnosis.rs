@@ -12,7 +12,7 @@ const NEEDED_BY_ALL: [&str; 5] = ["kernel", "libc", "processor", "prefix", "iden
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// What was found, a finding per check.
     pub findings: Vec<Verdict>,
     /// What the runtime will be able to do.
@@ -21,7 +21,7 @@ pub struct Diagnosis {
 
 /// What was found, and what is to be done.
 #[derive(Clone, Debug, Serialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// The check.
     pub check: &'static str,
     /// How it is.
@@ -50,7 +50,7 @@ pub struct Verdict {
 
 /// Whether a runtime will do something here.
 #[derive(Clone, Debug, Serialize)]
-pub struct Outlook {
+pub(crate) struct Outlook {
     /// What.
     pub ability: String,
     /// Whether.
@@ -66,7 +66,7 @@ pub struct Outlook {
 /// Whether something is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Possible {
+pub(crate) enum Possible {
     /// It is.
     Yes,
     /// In another way.
@@ -81,7 +81,7 @@ impl Diagnosis {
     /// Joins `observations` of `subject` with the runtime's `abilities` and with what `remedy` knows
     /// of causes. `known` are the values of placeholders that no check gives.
     #[must_use]
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         subject: &Subject,
         observations: Vec<Observation>,
         abilities: &[Ability],
@@ -108,13 +108,13 @@ impl Diagnosis {
     }
 
     /// The findings that something is to be done about.
-    pub fn troubles(&self) -> impl Iterator<Item = &Verdict> {
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = &Verdict> {
         let is_trouble = |finding: &&Verdict| finding.state >= State::Limited;
         self.findings.iter().filter(is_trouble)
     }
 
     /// What does not work at all.
-    pub fn broken(&self) -> impl Iterator<Item = &Verdict> {
+    pub(crate) fn broken(&self) -> impl Iterator<Item = &Verdict> {
         self.findings.iter().filter(|finding| finding.state == State::Broken)
     }
 }

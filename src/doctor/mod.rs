@@ -27,12 +27,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use diagnosis::{Diagnosis, Outlook, Possible, Verdict};
-pub use namespaces::TRIED;
-pub use observation::{Observation, State};
-pub use place::NOEXEC;
-pub use probe::{Probe, probe};
-pub use subject::{DistFacts, InstalledFacts, Subject};
+pub(crate) use diagnosis::{Diagnosis, Outlook, Possible, Verdict};
+pub(crate) use namespaces::TRIED;
+pub(crate) use observation::{Observation, State};
+pub(crate) use place::NOEXEC;
+pub(crate) use probe::{Probe, probe};
+pub(crate) use subject::{DistFacts, InstalledFacts, Subject};
 
 use crate::tools::threads;
 
@@ -61,19 +61,22 @@ const BEFORE_INSTALL: &[&str] = &["user-namespaces", "mounts", "libc", "prefix"]
 
 /// Runs every check, side by side, and waits no longer than `patience`.
 #[must_use]
-pub fn examine(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
+pub(crate) fn examine(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
     run(CHECKS, subject, patience)
 }
 
 /// Runs the few checks that matter before an install.
 #[must_use]
-pub fn examine_before_install(subject: &Arc<Subject>, patience: Duration) -> Vec<Observation> {
+pub(crate) fn examine_before_install(
+    subject: &Arc<Subject>,
+    patience: Duration,
+) -> Vec<Observation> {
     examine_some(subject, BEFORE_INSTALL, patience)
 }
 
 /// Runs the checks of these names.
 #[must_use]
-pub fn examine_some(
+pub(crate) fn examine_some(
     subject: &Arc<Subject>,
     names: &[&str],
     patience: Duration,

@@ -14,7 +14,7 @@ use super::{Observation, State, Subject};
 use crate::tools::programs::{self, Listen, Patience};
 
 /// The checks for which this program itself does what runtimes do: others may be allowed what it is not.
-pub const TRIED: [&str; 4] = ["user-namespaces", "mounts", "overlay", "fuse"];
+pub(crate) const TRIED: [&str; 4] = ["user-namespaces", "mounts", "overlay", "fuse"];
 
 /// The outcome of each step that the child took: 0, or the system's error number.
 pub(super) type Steps = BTreeMap<String, i32>;

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// As it should be.
     Ok,
     /// It could not be found out.
@@ -20,7 +20,7 @@ pub enum State {
 
 /// What a check saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// The check's name, which abilities and users refer to.
     pub check: &'static str,
     /// How it is.

@@ -11,7 +11,7 @@ use crate::model::escape;
 use crate::tools::mounts;
 
 /// The cause where no program may be run from the prefix.
-pub const NOEXEC: &str = "prefix-noexec";
+pub(crate) const NOEXEC: &str = "prefix-noexec";
 
 /// Bytes that an install needs at the very least …
 const LEAST_ROOM: u64 = 32 << 20;

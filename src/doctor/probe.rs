@@ -13,7 +13,7 @@ use rustix::thread::UnshareFlags;
 
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub(crate) enum Probe {
     /// Namespaces, and mounts in them.
     Namespaces,
     /// A user namespace that waits, until its input ends, for someone to map ids into it.
@@ -22,11 +22,11 @@ pub enum Probe {
 
 impl Probe {
     /// The first word of the command line of a child process.
-    pub const COMMAND: &str = "doctor-probe";
+    pub(crate) const COMMAND: &str = "doctor-probe";
 
     /// The probe that a word stands for.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
+    pub(crate) fn parse(word: &str) -> Option<Self> {
         [Self::Namespaces, Self::Wait].into_iter().find(|probe| probe.word() == word)
     }
 
@@ -44,7 +44,7 @@ const TARGETS: [&str; 3] = ["/tmp", "/mnt", "/var"];
 
 /// Takes the steps of `probe`, and tells of each: its name, and 0 or the system's error number. The
 /// process must have one thread, and end afterwards: it is in other namespaces then.
-pub fn probe(probe: Probe, tell: &dyn Fn(&str, i32)) {
+pub(crate) fn probe(probe: Probe, tell: &dyn Fn(&str, i32)) {
     match probe {
         Probe::Namespaces => namespaces(tell),
         Probe::Wait => {

@@ -8,7 +8,7 @@ use crate::model::{Ability, Arch, GlibcVersion, HostFacts, MachineNeeds};
 
 /// The host, the user, and the directories that matter.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// The root directory that settings are read below: `/`, but in tests.
     pub root: PathBuf,
     /// This machine.
@@ -62,7 +62,7 @@ impl Subject {
 
 /// What a dist asks of the host.
 #[derive(Clone, Debug)]
-pub struct DistFacts {
+pub(crate) struct DistFacts {
     /// Its name.
     pub name: String,
     /// Its own glibc.
@@ -81,7 +81,7 @@ impl DistFacts {
 
 /// A live tree.
 #[derive(Clone, Debug)]
-pub struct InstalledFacts {
+pub(crate) struct InstalledFacts {
     /// Its root.
     pub tree: PathBuf,
     /// Its architecture.

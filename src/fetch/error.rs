@@ -146,7 +146,7 @@ pub enum Reason {
 }
 
 /// Why a document that was fetched whole is not accepted.
-pub type Refusal = Box<dyn Error + Send + Sync>;
+pub(crate) type Refusal = Box<dyn Error + Send + Sync>;
 
 /// What one try ended with, when it was not success.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ pub fn join(base: &str, location: &str) -> String {
 /// A URL without the name and password that may be in it: what others get to read says where a file
 /// is, not how one gets in.
 #[must_use]
-pub fn without_credentials(url: &str) -> String {
+pub(crate) fn without_credentials(url: &str) -> String {
     let Some(mut shown) = Url::parse(url).ok().filter(|it| it.has_authority()) else {
         return url.to_owned();
     };

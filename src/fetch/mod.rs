@@ -26,10 +26,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use document::Proof;
-pub use error::{Attempt, FetchError, Reason, Refusal, Through};
-pub use location::{join, places, without_credentials};
+pub(crate) use error::{Attempt, Refusal};
+pub use error::{FetchError, Reason};
+pub(crate) use location::without_credentials;
+pub use location::{join, places};
 pub use options::Options;
-pub use stream::{Stream, StreamEnd, StreamReader};
+pub use stream::{Stream, StreamEnd};
 
 use cache::Cache;
 use error::Failure;

@@ -4,7 +4,7 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// The day, `YYYY-MM-DD` in UTC, of a time in seconds since 1970.
 #[must_use]
-pub fn date(seconds: u64) -> String {
+pub(crate) fn date(seconds: u64) -> String {
     // Years that begin in March put the leap day at their end; 719,468 days lie between 0000-03-01
     // and 1970-01-01, and every 400 years have 146,097 days.
     let days = seconds / SECONDS_PER_DAY + 719_468;
@@ -22,7 +22,7 @@ pub fn date(seconds: u64) -> String {
 
 /// A point in time in UTC, `YYYY-MM-DDThh:mm:ssZ` (RFC 3339), from seconds since 1970.
 #[must_use]
-pub fn timestamp(seconds: u64) -> String {
+pub(crate) fn timestamp(seconds: u64) -> String {
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
     format!("{}T{hours:02}:{minutes:02}:{:02}Z", date(seconds), seconds % 60)
 }

@@ -11,9 +11,10 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use clock::{date, timestamp};
-pub use environment::{HostError, VARIABLES};
-pub use home::NoHome;
+pub(crate) use clock::{date, timestamp};
+pub(crate) use environment::HostError;
+pub use environment::VARIABLES;
+pub(crate) use home::NoHome;
 
 use crate::config::Network;
 use crate::model::{Arch, HostFacts};
@@ -22,7 +23,7 @@ use environment::Environment;
 
 /// This machine and this process.
 #[derive(Debug)]
-pub struct Host {
+pub(crate) struct Host {
     environment: Environment,
     facts: OnceLock<HostFacts>,
 }
@@ -30,31 +31,31 @@ pub struct Host {
 impl Host {
     /// Reads the environment; the machine is looked at when it is asked about.
     #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let id = rustix::process::geteuid().as_raw();
         let home = || home::home(Path::new("/etc/passwd"), id);
         Self { environment: Environment::read().or_home(home), facts: OnceLock::new() }
     }
 
     /// What this machine is.
-    pub fn facts(&self) -> &HostFacts {
+    pub(crate) fn facts(&self) -> &HostFacts {
         self.facts.get_or_init(machine::facts)
     }
 
     /// The process's arguments, the program's own name first.
-    pub fn arguments(&self) -> impl Iterator<Item = OsString> {
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = OsString> {
         std::env::args_os()
     }
 
     /// The file that this process runs, symlinks followed.
     #[must_use]
-    pub fn program(&self) -> Option<PathBuf> {
+    pub(crate) fn program(&self) -> Option<PathBuf> {
         std::env::current_exe().ok()
     }
 
     /// The architecture that this program was built for, which may run under emulation.
     #[must_use]
-    pub fn program_arch(&self) -> Option<Arch> {
+    pub(crate) fn program_arch(&self) -> Option<Arch> {
         match std::env::consts::ARCH {
             "powerpc64" if cfg!(target_endian = "little") => Some(Arch::Ppc64le),
             name => name.parse().ok(),
@@ -63,19 +64,19 @@ impl Host {
 
     /// Whether this program runs wherever its architecture does: it is linked statically.
     #[must_use]
-    pub fn program_is_portable(&self) -> bool {
+    pub(crate) fn program_is_portable(&self) -> bool {
         cfg!(target_feature = "crt-static")
     }
 
     /// `path`, seen from the working directory. Stays relative where that cannot be read.
     #[must_use]
-    pub fn absolute(&self, path: &Path) -> PathBuf {
+    pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 
     /// Today in UTC, `YYYY-MM-DD`.
     #[must_use]
-    pub fn today(&self) -> String {
+    pub(crate) fn today(&self) -> String {
         date(seconds())
     }
 
@@ -83,7 +84,7 @@ impl Host {
     ///
     /// # Errors
     /// When the variable is no number.
-    pub fn now(&self) -> Result<u64, HostError> {
+    pub(crate) fn now(&self) -> Result<u64, HostError> {
         Ok(self.environment.source_date_epoch()?.unwrap_or_else(seconds))
     }
 
@@ -92,7 +93,7 @@ impl Host {
     ///
     /// # Errors
     /// [`NoHome`], where somebody else made that one.
-    pub fn cache_dir(&self) -> Result<PathBuf, NoHome> {
+    pub(crate) fn cache_dir(&self) -> Result<PathBuf, NoHome> {
         let (id, temporary) = (self.user_id(), self.temporary_dir());
         self.environment
             .below("XDG_CACHE_HOME", ".cache")
@@ -103,13 +104,13 @@ impl Host {
     /// Where the user's own settings are: definitions in `repos`. `None` when neither
     /// `XDG_CONFIG_HOME` nor `HOME` is set to an absolute path, and `/etc/passwd` names no home.
     #[must_use]
-    pub fn config_dir(&self) -> Option<PathBuf> {
+    pub(crate) fn config_dir(&self) -> Option<PathBuf> {
         self.environment.below("XDG_CONFIG_HOME", ".config")
     }
 
     /// Where scratch directories are made.
     #[must_use]
-    pub fn temporary_dir(&self) -> PathBuf {
+    pub(crate) fn temporary_dir(&self) -> PathBuf {
         self.environment.absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"))
     }
 
@@ -117,13 +118,13 @@ impl Host {
     ///
     /// # Errors
     /// When the variable is not UTF-8.
-    pub fn mirror(&self) -> Result<Option<&str>, HostError> {
+    pub(crate) fn mirror(&self) -> Result<Option<&str>, HostError> {
         self.environment.mirror()
     }
 
     /// The configuration file that `ELSEWHERE_CONFIG` names.
     #[must_use]
-    pub fn config_file(&self) -> Option<PathBuf> {
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
         self.environment.path("ELSEWHERE_CONFIG").map(|path| self.absolute(&path))
     }
 
@@ -131,7 +132,7 @@ impl Host {
     ///
     /// # Errors
     /// When the variable is not UTF-8.
-    pub fn dist(&self) -> Result<Option<&str>, HostError> {
+    pub(crate) fn dist(&self) -> Result<Option<&str>, HostError> {
         self.environment.text("ELSEWHERE_DIST", "a dist's name")
     }
 
@@ -139,7 +140,7 @@ impl Host {
     ///
     /// # Errors
     /// When one is no number.
-    pub fn network(&self) -> Result<Network, HostError> {
+    pub(crate) fn network(&self) -> Result<Network, HostError> {
         Ok(Network {
             attempts: self.environment.number("ELSEWHERE_ATTEMPTS")?,
             connect_timeout: self.environment.seconds("ELSEWHERE_CONNECT_TIMEOUT")?,
@@ -151,56 +152,56 @@ impl Host {
 
     /// The file of names and passwords: `NETRC`, or `~/.netrc`.
     #[must_use]
-    pub fn netrc(&self) -> Option<PathBuf> {
+    pub(crate) fn netrc(&self) -> Option<PathBuf> {
         let in_home = || Some(self.environment.absolute("HOME")?.join(".netrc"));
         self.environment.path("NETRC").or_else(in_home)
     }
 
     /// Whether the user wants no colours.
     #[must_use]
-    pub fn no_colour(&self) -> bool {
+    pub(crate) fn no_colour(&self) -> bool {
         self.environment.no_colour()
     }
 
     /// Whether the terminal, if there is one, cannot redraw a line.
     #[must_use]
-    pub fn is_dumb_terminal(&self) -> bool {
+    pub(crate) fn is_dumb_terminal(&self) -> bool {
         self.environment.is_dumb_terminal()
     }
 
     /// Whether colours may be used on standard output.
     #[must_use]
-    pub fn stdout_colour(&self) -> bool {
+    pub(crate) fn stdout_colour(&self) -> bool {
         self.stdout_is_terminal() && !self.no_colour()
     }
 
     /// Whether standard output is a terminal.
     #[must_use]
-    pub fn stdout_is_terminal(&self) -> bool {
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
     /// Columns of a screen, where `COLUMNS` says so.
     #[must_use]
-    pub fn columns(&self) -> Option<usize> {
+    pub(crate) fn columns(&self) -> Option<usize> {
         self.environment.columns()
     }
 
     /// The directories where programs are looked for.
     #[must_use]
-    pub fn search_path(&self) -> Vec<PathBuf> {
+    pub(crate) fn search_path(&self) -> Vec<PathBuf> {
         self.environment.search_path()
     }
 
     /// The variables about proxies and certificates that are set, and their values.
     #[must_use]
-    pub fn network_variables(&self) -> Vec<(&'static str, OsString)> {
+    pub(crate) fn network_variables(&self) -> Vec<(&'static str, OsString)> {
         self.environment.network()
     }
 
     /// This program's own file.
     #[must_use]
-    pub fn executable(&self) -> PathBuf {
+    pub(crate) fn executable(&self) -> PathBuf {
         let link = PathBuf::from("/proc/self/exe");
         std::env::current_exe().unwrap_or_else(|_| match link.symlink_metadata() {
             // It works where the file was replaced or its path is not readable.
@@ -222,7 +223,7 @@ impl Host {
 
     /// The effective user's id.
     #[must_use]
-    pub fn user_id(&self) -> u32 {
+    pub(crate) fn user_id(&self) -> u32 {
         rustix::process::geteuid().as_raw()
     }
 }

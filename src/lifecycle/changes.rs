@@ -12,7 +12,7 @@ use crate::prefix::Prefix;
 
 /// One package that is not the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// Its name.
     pub package: String,
     /// The version before; `None` when it was not there.
@@ -23,7 +23,7 @@ pub struct Change {
 
 /// What a plan would change in one architecture.
 #[derive(Clone, Debug, Serialize)]
-pub struct TreeChange {
+pub(crate) struct TreeChange {
     /// The architecture.
     pub arch: Arch,
     /// The dist.

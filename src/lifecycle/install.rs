@@ -25,7 +25,7 @@ use crate::workshop::{MadeTree, Workshop, WorkshopError};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// Whether to wait for another run on the same prefix.
     pub wait: bool,
     /// Whether unsigned packages are let in.
@@ -41,7 +41,7 @@ pub struct Options<'a> {
 
 /// What came of an install.
 #[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Installed {
+pub(crate) struct Installed {
     /// Each architecture of the plan.
     pub trees: Vec<InstalledTree>,
     /// Names of the launchers in `PREFIX/bin`.
@@ -52,7 +52,7 @@ pub struct Installed {
 
 impl Installed {
     /// Adds what came of an install into another part of the same prefix.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.trees.extend(other.trees);
         self.launchers.extend(other.launchers);
         self.launchers.sort();
@@ -63,7 +63,7 @@ impl Installed {
 
 /// One live tree.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct InstalledTree {
+pub(crate) struct InstalledTree {
     /// The architecture.
     pub arch: Arch,
     /// The dist.

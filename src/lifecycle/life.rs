@@ -9,11 +9,11 @@ use crate::prefix::{Generation, Locked, PrefixError, Pruned};
 use crate::report::Reporter;
 
 /// What was live, if anything was, and what is.
-pub type WentBack = (Option<Generation>, Generation);
+pub(crate) type WentBack = (Option<Generation>, Generation);
 
 /// What became of one architecture that was taken out of use.
 #[derive(Clone, Debug)]
-pub struct Removed {
+pub(crate) struct Removed {
     /// The architecture.
     pub arch: Arch,
     /// Its generations.

@@ -13,12 +13,12 @@ mod siblings;
 mod verify;
 mod whole;
 
-pub use changes::{Change, TreeChange};
-pub use install::{Installed, InstalledTree, Options};
-pub use life::{Removed, WentBack};
-pub use origin::verify_tree_origin;
-pub use verify::{CheckedTree, Verification, verify_tree};
-pub use whole::{
+pub(crate) use changes::{Change, TreeChange};
+pub(crate) use install::{Installed, InstalledTree, Options};
+pub(crate) use life::Removed;
+pub(crate) use origin::verify_tree_origin;
+pub(crate) use verify::{Verification, verify_tree};
+pub(crate) use whole::{
     Asked, Gone, HistoryEntry, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
     nothing_of, plan_for,
 };

@@ -46,7 +46,7 @@ pub(super) fn verify_origin(
 ///
 /// # Errors
 /// As `verify_origin`.
-pub fn verify_tree_origin(
+pub(crate) fn verify_tree_origin(
     context: Context<'_>,
     keys: &Keys<'_>,
     tree: &MadeTree,

@@ -14,7 +14,7 @@ use crate::workshop::MadeTree;
 
 /// What was found in a prefix, or in a tree that lies elsewhere.
 #[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Verification {
+pub(crate) struct Verification {
     /// Every tree that was looked at.
     pub trees: Vec<CheckedTree>,
     /// What is wrong with launchers; paths are their names in `PREFIX/bin`.
@@ -23,7 +23,7 @@ pub struct Verification {
 
 /// What was found in one tree.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct CheckedTree {
+pub(crate) struct CheckedTree {
     /// The part of a prefix of several dists that it is in, ending in `/`; empty otherwise.
     pub part: String,
     /// Its architecture.
@@ -59,7 +59,7 @@ impl CheckedTree {
 
 impl Verification {
     /// Adds what was found in the part of the prefix that lies at `place`.
-    pub fn add(&mut self, other: Self, place: &str) {
+    pub(crate) fn add(&mut self, other: Self, place: &str) {
         let in_place = |tree: CheckedTree| CheckedTree { part: place.to_owned(), ..tree };
         self.trees.extend(other.trees.into_iter().map(in_place));
         let prefix = if place.is_empty() { String::new() } else { format!("{place}bin/") };
@@ -73,7 +73,7 @@ impl Verification {
 
     /// How many findings are damage.
     #[must_use]
-    pub fn damage(&self) -> usize {
+    pub(crate) fn damage(&self) -> usize {
         let all = self.trees.iter().flat_map(|tree| &tree.findings).chain(&self.launchers);
         all.filter(|finding| finding.problem.is_damage()).count()
     }
@@ -129,7 +129,7 @@ pub(super) fn verify(
 ///
 /// # Errors
 /// As `verify`.
-pub fn verify_tree(
+pub(crate) fn verify_tree(
     catalog: &Catalog,
     tree: &MadeTree,
     reporter: &dyn Reporter,

@@ -130,7 +130,7 @@ impl MetadataError {
 /// Whether a document was refused for its form alone: a server's page in place of metadata, or one
 /// that breaks off. That is no matter of trust.
 #[must_use]
-pub fn is_malformed(refusal: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_malformed(refusal: &(dyn Error + 'static)) -> bool {
     let content = match refusal.downcast_ref() {
         Some(Distrust::Content(content)) => Some(content),
         _ => refusal.downcast_ref::<RepodataError>(),

@@ -37,7 +37,7 @@ pub enum KeyFileError {
 }
 
 /// The keyring of a run.
-pub struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     fetcher: &'a Fetcher<'a>,
     reporter: &'a dyn Reporter,
     /// What `--trust-key` gave.
@@ -59,7 +59,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// When such a file cannot be read or holds no key.
-    pub fn new(
+    pub(crate) fn new(
         fetcher: &'a Fetcher<'a>,
         reporter: &'a dyn Reporter,
         trust_files: &[PathBuf],
@@ -86,20 +86,20 @@ impl<'a> Keys<'a> {
 
     /// The fingerprints that may sign for a source with these pins.
     #[must_use]
-    pub fn allowed(&self, pins: &[KeyPin]) -> Vec<Fingerprint> {
+    pub(crate) fn allowed(&self, pins: &[KeyPin]) -> Vec<Fingerprint> {
         let pinned = pins.iter().map(|pin| pin.fingerprint.clone());
         pinned.chain(self.trusted.iter().cloned()).collect()
     }
 
     /// Whether a key came from `--trust-key`.
     #[must_use]
-    pub fn is_trusted_by_user(&self, fingerprint: &Fingerprint) -> bool {
+    pub(crate) fn is_trusted_by_user(&self, fingerprint: &Fingerprint) -> bool {
         self.trusted.contains(fingerprint)
     }
 
     /// Fetches the pinned keys that are not here yet. One that cannot be had is told as a detail:
     /// it matters only when a signature needs it.
-    pub fn ensure(&self, pins: &[KeyPin]) {
+    pub(crate) fn ensure(&self, pins: &[KeyPin]) {
         for pin in pins {
             if self.read().pins.contains_key(&pin.fingerprint) {
                 continue;
@@ -124,7 +124,7 @@ impl<'a> Keys<'a> {
 
     /// Why pinned keys are missing, for the error of a signature that could not be checked.
     #[must_use]
-    pub fn failures(&self, pins: &[KeyPin]) -> Vec<String> {
+    pub(crate) fn failures(&self, pins: &[KeyPin]) -> Vec<String> {
         let state = self.read();
         let reason = |pin: &KeyPin| state.pins.get(&pin.fingerprint).cloned().flatten();
         pins.iter().filter_map(reason).collect()
@@ -134,7 +134,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// When it is not a good signature by one of them.
-    pub fn verify_detached(
+    pub(crate) fn verify_detached(
         &self,
         pins: &[KeyPin],
         data: &[u8],
@@ -145,7 +145,7 @@ impl<'a> Keys<'a> {
     }
 
     /// The keyring as it is now.
-    pub fn with_keyring<T>(&self, use_it: impl FnOnce(&Keyring) -> T) -> T {
+    pub(crate) fn with_keyring<T>(&self, use_it: impl FnOnce(&Keyring) -> T) -> T {
         use_it(&self.read().keyring)
     }
 

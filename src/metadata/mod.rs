@@ -12,11 +12,12 @@ mod sources;
 
 use std::thread;
 
-pub use self::error::{MetadataError, RepositoryError, TrustFailure, is_malformed};
+pub use self::error::{MetadataError, TrustFailure};
+pub(crate) use self::error::{RepositoryError, is_malformed};
 
-pub use self::keys::{KeyFileError, Keys};
-pub use self::reading::Verify;
-pub use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
+pub(crate) use self::keys::{KeyFileError, Keys};
+pub(crate) use self::reading::Verify;
+pub(crate) use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
 use self::reading::{Found, Reading};
 use crate::fetch::Fetcher;

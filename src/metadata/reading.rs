@@ -30,7 +30,8 @@ pub(super) const REPOMD: &str = "repodata/repomd.xml";
 
 /// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
 /// repository.
-pub type Verify<'a> = dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
+pub(crate) type Verify<'a> =
+    dyn Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'a;
 
 /// A repository whose table of contents is believed.
 #[derive(Clone)]

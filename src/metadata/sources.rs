@@ -108,7 +108,7 @@ impl SourcesError {
 ///
 /// # Errors
 /// When the user stops the run, or the cache cannot be written.
-pub fn check_sources(
+pub(crate) fn check_sources(
     fetcher: &Fetcher<'_>,
     keys: &Keys<'_>,
     dists: &[&Dist],

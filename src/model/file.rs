@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{CONTAINER_DIRECTORY, Checksum, RelPath};
 
 /// The directory of a tree in which every file is configuration.
-pub const CONFIG_DIRECTORY: &str = "etc";
+pub(crate) const CONFIG_DIRECTORY: &str = "etc";
 
 /// What a path of a tree is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

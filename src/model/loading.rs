@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::RelPath;
 
 /// Programs that a launcher starts lie here, under the paths that their launchers took.
-pub const LAUNCHED_DIRECTORY: &str = "libexec/elsewhere";
+pub(crate) const LAUNCHED_DIRECTORY: &str = "libexec/elsewhere";
 
 /// How the programs of a tree find its libraries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,40 +28,46 @@ mod toml_text;
 mod version_order;
 mod wishes;
 
-pub use aim::Aim;
-pub use arch::{Arch, UnknownArch};
-pub use digest::{Algorithm, Checksum, Digester, InvalidChecksum};
+pub(crate) use aim::Aim;
+pub use arch::Arch;
+pub(crate) use digest::InvalidChecksum;
+pub use digest::{Algorithm, Checksum, Digester};
 pub use dist::{
-    DecidedBy, Dist, Fingerprint, InvalidFingerprint, KeyPin, Origin, Repository, RepositoryCost,
-    RepositoryPriority,
+    DecidedBy, Dist, Fingerprint, KeyPin, Origin, Repository, RepositoryCost, RepositoryPriority,
 };
+pub(crate) use file::CONFIG_DIRECTORY;
 pub(crate) use file::with_inner;
-pub use file::{CONFIG_DIRECTORY, FileKind, ReceiptFile};
-pub use host::{GlibcVersion, HostFacts, InvalidGlibcVersion, Libc};
-pub use loading::{Aided, LAUNCHED_DIRECTORY, Loading};
-pub use lock::LockError;
-pub use made_with::{MadeWith, RuntimeMade};
+pub use file::{FileKind, ReceiptFile};
+pub use host::GlibcVersion;
+pub(crate) use host::{HostFacts, Libc};
+pub(crate) use loading::LAUNCHED_DIRECTORY;
+pub use loading::{Aided, Loading};
+pub(crate) use lock::LockError;
+pub(crate) use made_with::MadeWith;
 pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
-pub use needs::{MachineNeeds, Shortage};
+pub(crate) use needs::{MachineNeeds, Shortage};
 pub use nevra::{Evr, Nevra};
-pub use package::{Comparison, Index, Package, Provide, Relation, SetAside, Weak};
-pub use plan::{
-    PLAN_FORMAT, PackageReason, Plan, PlannedPackage, PlannedRuntime, Source, TreePlan,
-};
-pub use receipt::{PackageReceipt, RECEIPT_FORMAT, RECEIPT_NAME, Receipt};
-pub use receipt_text::ReceiptError;
-pub use relpath::{CONTAINER_DIRECTORY, InvalidRelPath, RelPath};
-pub use remedy::{Ability, CHECKS, Remedies, Remedy};
-pub use request::{Pins, Request, RuntimeRequest};
-pub use reuse::{PackagedFile, Reusable, ReusablePackage, Reuse, RunPath, Taken};
-pub use runtime::{
-    Command, Edit, Extra, HostGives, LAUNCHER_MARKER, Link, Runtime, SmokeTest, UnfitPath,
-    VersionBound,
-};
-pub use strings::{Interner, NameHash, StrId};
-pub use text::{escape, shell_word};
-pub use toml_text::{TomlProblem, line_at, read_toml};
-pub use wishes::{RepositoryClaims, Wishes, means_repository};
+pub(crate) use package::SetAside;
+pub use package::{Comparison, Index, Package, Provide, Relation, Weak};
+pub(crate) use plan::{PLAN_FORMAT, PlannedRuntime};
+pub use plan::{PackageReason, Plan, PlannedPackage, Source, TreePlan};
+pub(crate) use receipt::PackageReceipt;
+pub use receipt::{RECEIPT_FORMAT, RECEIPT_NAME, Receipt};
+pub(crate) use receipt_text::ReceiptError;
+pub(crate) use relpath::CONTAINER_DIRECTORY;
+pub use relpath::RelPath;
+pub(crate) use remedy::{Ability, CHECKS, Remedies, Remedy};
+pub use request::Pins;
+pub(crate) use request::{Request, RuntimeRequest};
+pub use reuse::Taken;
+pub(crate) use reuse::{Reusable, Reuse, RunPath};
+pub(crate) use runtime::{Command, SmokeTest, UnfitPath};
+pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};
+pub use strings::NameHash;
+pub(crate) use strings::{Interner, StrId};
+pub(crate) use text::{escape, shell_word};
+pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
+pub(crate) use wishes::{RepositoryClaims, Wishes, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
 /// number holds; then it is the largest one, which no disk has.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
 
 /// The version of the lock file's format that this program writes. It reads earlier ones too.
-pub const PLAN_FORMAT: u32 = 2;
+pub(crate) const PLAN_FORMAT: u32 = 2;
 
 /// Everything that an install will do, for every architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

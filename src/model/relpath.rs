@@ -9,7 +9,7 @@ use super::escape;
 
 /// The directory of a tree that holds what is bound into containers, where that comes from another
 /// dist than the rest: a tree of its own, so that neither finds the other's libraries.
-pub const CONTAINER_DIRECTORY: &str = "container";
+pub(crate) const CONTAINER_DIRECTORY: &str = "container";
 
 /// A path below a tree's root: relative, UTF-8, without `.`, `..`, empty components or NUL.
 ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The checks of the host, by the names that definitions and users call them, in the order in which
 /// `elsewhere doctor` shows them.
-pub const CHECKS: [&str; 17] = [
+pub(crate) const CHECKS: [&str; 17] = [
     "kernel",
     "user-namespaces",
     "mounts",
@@ -73,7 +73,7 @@ pub struct Remedy {
 /// The file of remedies: `repos/doctor.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Remedies {
+pub(crate) struct Remedies {
     /// Of several that fit, the first counts.
     #[serde(rename = "remedy", default)]
     pub remedies: Vec<Remedy>,

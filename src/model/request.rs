@@ -6,7 +6,7 @@ use super::Arch;
 
 /// What is to be installed or planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The runtimes, at least one.
     pub runtimes: Vec<RuntimeRequest>,
     /// The dist's name as typed; `None` lets the catalog choose.
@@ -24,7 +24,7 @@ pub struct Request {
 
 /// A runtime and the version that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuntimeRequest {
+pub(crate) struct RuntimeRequest {
     /// Its name in `repos/runtimes/`.
     pub name: String,
     /// `1.4.5`, or a prefix such as `1.4`; `None` for the newest.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// `text` with control characters, bidirectional overrides and the like escaped, so that what a
 /// package or a server names cannot drive the user's terminal.
 #[must_use]
-pub fn escape(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
@@ -30,7 +30,7 @@ fn is_plain(character: char) -> bool {
 
 /// `word` as one word of a POSIX shell's command line.
 #[must_use]
-pub fn shell_word(word: &str) -> Cow<'_, str> {
+pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     // A tilde is special only in front.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+,:@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

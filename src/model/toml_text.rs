@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 /// Why a text cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TomlProblem {
+pub(crate) struct TomlProblem {
     /// The line, counted from 1.
     pub line: usize,
     /// What is wrong with it.
@@ -15,7 +15,7 @@ pub struct TomlProblem {
 ///
 /// # Errors
 /// When it is no TOML, or has a field that is not known, or lacks one.
-pub fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, TomlProblem> {
+pub(crate) fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, TomlProblem> {
     toml::from_str(text).map_err(|error| TomlProblem {
         line: line_at(text, error.span().map_or(0, |span| span.start)),
         message: error.message().to_owned(),
@@ -24,7 +24,7 @@ pub fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, TomlProblem> {
 
 /// The line, counted from 1, of the byte at `offset` of `text`.
 #[must_use]
-pub fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     1 + text.get(..offset).unwrap_or_default().matches('\n').count()
 }
 

@@ -45,7 +45,7 @@ impl Wishes {
 
 /// Whether `pattern` means the repository `id` of `dist`.
 #[must_use]
-pub fn means_repository(pattern: &str, dist: &str, id: &str) -> bool {
+pub(crate) fn means_repository(pattern: &str, dist: &str, id: &str) -> bool {
     match pattern.contains('/') {
         true => is_like(pattern, &format!("{dist}/{id}")),
         false => is_like(pattern, id),

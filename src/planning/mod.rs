@@ -14,8 +14,8 @@ mod repositories;
 mod target;
 mod update;
 
-pub use offers::{Offer, offers};
-pub use plan::{check_pins, plan};
-pub use present::Present;
-pub use target::check_target;
-pub use update::{update_plan, without};
+pub(crate) use offers::{Offer, offers};
+pub(crate) use plan::{check_pins, plan};
+pub(crate) use present::Present;
+pub(crate) use target::check_target;
+pub(crate) use update::{update_plan, without};

@@ -9,7 +9,7 @@ use crate::resolve;
 
 /// A runtime's versions in a dist, newest first.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// The runtime's name.
     pub runtime: String,
     /// Its versions, without release, newest first; empty when the dist lacks it.
@@ -20,7 +20,7 @@ pub struct Offer {
 ///
 /// # Errors
 /// When the metadata cannot be had.
-pub fn offers(
+pub(crate) fn offers(
     context: Context<'_>,
     keys: &Keys<'_>,
     dist: &Dist,

@@ -18,7 +18,7 @@ use crate::model::{
 /// # Errors
 /// When a dist or runtime is unknown, a pin forbids what is asked, metadata cannot be had or is not
 /// genuine, or the requirements cannot be met.
-pub fn plan(
+pub(crate) fn plan(
     context: Context<'_>,
     keys: &Keys<'_>,
     request: &Request,
@@ -52,7 +52,7 @@ fn pinned(asked: &[RuntimeRequest], pins: &Pins) -> Result<Vec<RuntimeRequest>, 
 ///
 /// # Errors
 /// When it does.
-pub fn check_pins(plan: &Plan, pins: &Pins) -> Result<(), Error> {
+pub(crate) fn check_pins(plan: &Plan, pins: &Pins) -> Result<(), Error> {
     for tree in &plan.trees {
         for runtime in &tree.runtimes {
             let Some(pin) = pins.get(&runtime.name) else { continue };

@@ -6,7 +6,7 @@ use crate::model::{Arch, Pins, Receipt};
 
 /// What a prefix holds already: it stays, at its version where that is still to be had.
 #[derive(Clone, Debug, Default)]
-pub struct Present {
+pub(crate) struct Present {
     /// The live trees.
     pub trees: BTreeMap<Arch, Receipt>,
     /// The numbers of the live generations, also of those of which nothing else is known.

@@ -9,7 +9,7 @@ use crate::model::{Dist, Libc, MachineNeeds, Plan, TreePlan};
 /// # Errors
 /// When the glibc or the processor of the target is too old, or its libc is not glibc; with the
 /// dist that fits.
-pub fn check_target(context: Context<'_>, plan: &Plan) -> Result<(), Error> {
+pub(crate) fn check_target(context: Context<'_>, plan: &Plan) -> Result<(), Error> {
     plan.trees.iter().try_for_each(|tree| check_tree(context, tree))
 }
 

@@ -19,7 +19,7 @@ use crate::resolve::{Part, ResolveError};
 /// # Errors
 /// When definitions are missing, metadata cannot be had or is not genuine, or the requirements cannot be
 /// met.
-pub fn update_plan(
+pub(crate) fn update_plan(
     context: Context<'_>,
     keys: &Keys<'_>,
     present: &Present,
@@ -89,7 +89,7 @@ fn older_in<'a>(plan: &'a TreePlan, runtime: &PlannedRuntime) -> Option<&'a Plan
 ///
 /// # Errors
 /// When a definition is missing, or the user stops the run.
-pub fn without(
+pub(crate) fn without(
     context: Context<'_>,
     keys: &Keys<'_>,
     tree: &Receipt,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::adopt::ADOPTED;
+use super::adopted::ADOPTED;
 use super::error::{PrefixError, failed, shown};
 use super::event::Event;
 use super::layout::JOURNAL_NAMES;

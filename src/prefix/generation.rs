@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use super::Prefix;
+use super::adopted::{self, ADOPTED};
 use super::error::{PrefixError, failed};
-use super::event::Event;
-use super::layout::{Layout, parse_number};
-use super::{Locked, Prefix, adopt, config, files};
+use super::layout::parse_number;
 use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::workshop::read_receipt;
 
@@ -24,7 +24,7 @@ pub struct Generation {
 
 impl Prefix {
     /// Every generation of `arch`, by number. Those that a killed run did not make live are among
-    /// them until [`Locked::clean`].
+    /// them until [`super::Locked::clean`].
     ///
     /// # Errors
     /// When the prefix cannot be read.
@@ -76,7 +76,9 @@ impl Prefix {
     /// When there is no receipt, it is damaged, or a newer version of this program wrote it.
     pub fn receipt(&self, generation: &Generation) -> Result<Receipt, PrefixError> {
         let receipt = match read_receipt(&generation.path)? {
-            None if generation.number == adopt::ADOPTED => return adopt::receipt(generation),
+            None if generation.number == ADOPTED => {
+                return adopted::receipt(generation.arch, &generation.path);
+            }
             receipt => receipt.ok_or_else(|| "it is missing".to_owned()),
         };
         let of_arch = receipt.and_then(|receipt| match receipt.arch == generation.arch {
@@ -106,67 +108,5 @@ impl Prefix {
     /// A number that no generation of `arch` ever had.
     pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
         Ok(self.settled(arch)?.highest.saturating_add(1))
-    }
-}
-
-impl Locked {
-    /// Makes `generation` live: in one step, durably. Returns what was live before.
-    ///
-    /// # Errors
-    /// When the prefix cannot be written. What was live is live still.
-    pub fn activate(&self, generation: &Generation) -> Result<Option<Generation>, PrefixError> {
-        let previous = self.live(generation.arch)?;
-        if previous.as_ref() == Some(generation) {
-            return Ok(previous);
-        }
-        let receipt = self.receipt(generation)?;
-        self.note(generation.arch, Event::Begun { generation: generation.number })?;
-        let config = config::remember(&self.layout, &receipt, generation)?;
-        self.point_to(generation)?;
-        // It is live, whether or not that can be noted: `clean` sees it by the link.
-        let _ = files::rename(&config, &self.layout.baseline(generation.arch, generation.number))
-            .and_then(|()| self.catch_up(generation.arch));
-        Ok(previous)
-    }
-
-    /// Takes `failed` back after its test failed: makes `previous` live again, or nothing, and
-    /// deletes `failed` unless something runs from it already.
-    ///
-    /// # Errors
-    /// When the prefix cannot be written.
-    pub fn deactivate(
-        &self,
-        failed: &Generation,
-        previous: Option<&Generation>,
-    ) -> Result<(), PrefixError> {
-        let to = previous.map(|previous| previous.number);
-        self.note(failed.arch, Event::Withdrawn { generation: failed.number, to })?;
-        // It witnesses that a generation was live, which this one is not to have been.
-        files::remove_file(&self.layout.baseline(failed.arch, failed.number))?;
-        match previous {
-            Some(previous) => self.point_to(previous)?,
-            None => self.unlink(failed.arch)?,
-        }
-        if self.user_of(failed).is_none() {
-            self.discard(failed)?;
-        }
-        self.discard_if_bare(failed.arch)
-    }
-
-    /// Points the symlink to `generation`.
-    pub(super) fn point_to(&self, generation: &Generation) -> Result<(), PrefixError> {
-        let text = Layout::link_text(generation.arch, generation.number);
-        files::link(&self.layout.link(generation.arch), &text, &self.layout.staging())
-    }
-
-    /// Removes the symlink of `arch`.
-    pub(super) fn unlink(&self, arch: Arch) -> Result<(), PrefixError> {
-        let link = self.layout.link(arch);
-        match fs::remove_file(&link) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", &link)(error))
-            }
-            _ => files::sync_directory(&self.layout.root),
-        }
     }
 }

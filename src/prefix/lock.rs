@@ -32,14 +32,14 @@ const POLL: Duration = Duration::from_millis(200);
 /// of another prefix:
 ///
 /// ```compile_fail,E0599
-/// # use elsewhere::prefix::{Generation, Prefix};
+/// # use elsewhere::stages::prefix::{Generation, Prefix};
 /// fn swap(prefix: &Prefix, generation: &Generation) {
 ///     let _ = prefix.activate(generation);
 /// }
 /// ```
 ///
 /// ```
-/// # use elsewhere::prefix::{Generation, Locked};
+/// # use elsewhere::stages::prefix::{Generation, Locked};
 /// fn swap(prefix: &Locked, generation: &Generation) {
 ///     let _ = prefix.activate(generation);
 /// }

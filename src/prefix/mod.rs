@@ -25,7 +25,9 @@
 //! Readers need no lock. Whatever changes something is a method of [`Locked`], which is made by
 //! [`Prefix::lock`] alone; nothing is written before, the prefix's directory included.
 
+mod activate;
 mod adopt;
+mod adopted;
 mod bin;
 mod clean;
 mod config;
@@ -56,10 +58,9 @@ pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use lock::Locked;
-pub use prune::{Pruned, RolledBack};
-pub use replay::Activation;
+pub(crate) use prune::Pruned;
 pub use settle::LostLink;
-pub use staging::Staging;
+pub(crate) use staging::Staging;
 
 use crate::model::{Arch, RECEIPT_NAME, RelPath};
 use crate::tools::space;

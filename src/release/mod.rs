@@ -29,16 +29,16 @@ use crate::tools::replacement::{Care, Replacement};
 const PROOF_LIMIT: Duration = Duration::from_secs(60);
 
 /// The list of a release's files.
-pub const SUMS: &str = "SHA256SUMS";
+pub(crate) const SUMS: &str = "SHA256SUMS";
 
 /// Its signature.
-pub const SIGNATURE: &str = "SHA256SUMS.minisig";
+pub(crate) const SIGNATURE: &str = "SHA256SUMS.minisig";
 
 /// The version of the program that runs.
-pub const RUNNING: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const RUNNING: &str = env!("CARGO_PKG_VERSION");
 
 /// Where the newest release is.
-pub const NEWEST: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/latest/download");
+pub(crate) const NEWEST: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/latest/download");
 
 /// The public key of releases, as the file that minisign makes. Nothing but a build of the program
 /// changes it.

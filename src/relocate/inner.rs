@@ -14,7 +14,7 @@ use crate::model::{ReceiptFile, RelPath, Runtime, Taken};
 ///
 /// # Errors
 /// When the tree cannot be changed.
-pub fn link_into(
+pub(crate) fn link_into(
     tree: &Path,
     inner: &RelPath,
     outside: &mut Vec<ReceiptFile>,

@@ -23,8 +23,8 @@ mod tree;
 mod unchangeable;
 
 pub use error::RelocateError;
-pub use inner::link_into;
-pub use older::loading;
+pub(crate) use inner::link_into;
+pub(crate) use older::loading;
 pub use relocated::Relocated;
 
 use std::path::Path;
@@ -35,7 +35,7 @@ use crate::report::{Event, Phase, Reporter};
 
 /// The version of the rules by which a tree is made movable. Raised whenever the same packages would
 /// become other files: only files that were made by the same rules are taken over from another tree.
-pub const RULES: u32 = 3;
+pub(crate) const RULES: u32 = 3;
 
 /// Makes the tree at `tree`, for `arch`, movable. `files` are its files as unpacked; afterwards
 /// they are its files as they are now: digests (with `packaged` the digest before), the texts of

@@ -18,7 +18,7 @@ const UNTOLD: &str = "its receipt does not say why";
 ///
 /// # Errors
 /// When the tree cannot be read.
-pub fn loading(
+pub(crate) fn loading(
     tree: &Path,
     arch: Arch,
     files: &[ReceiptFile],

@@ -28,12 +28,14 @@ mod wishes;
 
 use crate::model::{Evr, Index, TreePlan};
 
-pub use error::{ChainLink, HiddenPackage, ResolveError, WhyHidden};
-pub use target::{LOCAL, Part, Target, Wanted};
+pub use error::ResolveError;
+pub(crate) use error::{HiddenPackage, WhyHidden};
+pub(crate) use target::LOCAL;
+pub use target::{Part, Target, Wanted};
 
 /// The versions of the packages called `name`, without epoch and release, newest first.
 #[must_use]
-pub fn versions(index: &Index, name: &str) -> Vec<String> {
+pub(crate) fn versions(index: &Index, name: &str) -> Vec<String> {
     let mut found: Vec<&Evr> = index
         .packages
         .iter()

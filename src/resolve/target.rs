@@ -3,7 +3,7 @@
 use crate::model::{Arch, Dist, Extra, HostGives, Runtime, Source};
 
 /// Id of the repository that holds packages which the user named by path or URL.
-pub const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 
 /// What a tree is made for, and of what.
 #[derive(Debug)]

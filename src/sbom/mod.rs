@@ -17,7 +17,7 @@ use material::Material;
 
 /// A format of a bill of materials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// CycloneDX 1.6, <https://cyclonedx.org/docs/1.6/json/>.
     #[default]
     Cyclonedx,
@@ -27,7 +27,7 @@ pub enum Format {
 
 /// The bill of materials of the trees with `receipts`, made at `created` (`2026-01-31T23:59:59Z`).
 #[must_use]
-pub fn write(receipts: &[Receipt], created: &str, format: Format) -> Value {
+pub(crate) fn write(receipts: &[Receipt], created: &str, format: Format) -> Value {
     let material = Material::of(receipts, created);
     match format {
         Format::Cyclonedx => cyclonedx::write(&material),

@@ -21,9 +21,11 @@ mod signature;
 
 pub use blob::Malformed;
 pub use error::TrustError;
-pub use header::{Compression, FileFlags, FileType, Header, HeaderFile};
+pub(crate) use header::{Compression, FileType, Header, HeaderFile};
 pub use keyring::Keyring;
-pub use local::{LocalPackage, LocalRelation, read_local};
-pub use package::{Policy, Proven, Verified, open};
+pub use local::read_local;
+pub(crate) use local::{LocalPackage, LocalRelation};
+pub(crate) use package::Proven;
+pub use package::{Policy, Verified, open};
 pub use problem::SignatureProblem;
-pub use signature::SignedBy;
+pub(crate) use signature::SignedBy;

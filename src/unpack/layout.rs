@@ -285,7 +285,6 @@ fn receipt_of(file: &HeaderFile, place: &Placement, package: Option<String>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::FileFlags;
 
     fn link(path: &str, target: &str) -> Option<Thing> {
         let file = HeaderFile {
@@ -295,7 +294,7 @@ mod tests {
             mtime: 0,
             digest: None,
             link_target: target.to_owned(),
-            flags: FileFlags::default(),
+            flags: Default::default(),
             identity: None,
         };
         place(&file).unwrap().map(|place| place.thing)

@@ -8,7 +8,7 @@ use crate::model::{ReceiptFile, escape};
 
 /// Something that is not as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The place in the tree, as it is: not escaped. For a package, its name.
     pub path: String,
     /// What about it.
@@ -19,7 +19,7 @@ pub struct Finding {
 /// What is the matter with a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case", tag = "problem")]
-pub enum Problem {
+pub(crate) enum Problem {
     /// It is not there.
     Missing,
     /// It is something else: a directory instead of a file, or the like.
@@ -85,7 +85,7 @@ pub enum Problem {
 impl Problem {
     /// Whether it is damage, and not the user's right or mere news.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         !matches!(self, Self::Edited | Self::Added | Self::OtherVersion | Self::Unsigned)
     }
 }
@@ -94,7 +94,7 @@ impl Problem {
     /// Whether only permissions are others, and the owner can do with the file what is meant: no damage
     /// where the file system does not keep permissions as they are set.
     #[must_use]
-    pub fn is_mode_that_suffices(&self) -> bool {
+    pub(crate) fn is_mode_that_suffices(&self) -> bool {
         const USE: u32 = 0o500;
         matches!(self, Self::Mode { expected, found } if expected & USE & !found == 0)
     }

@@ -12,9 +12,9 @@ mod subject;
 
 use std::path::Path;
 
-pub use error::VerifyError;
-pub use finding::{Finding, Problem};
-pub use subject::Subject;
+pub(crate) use error::VerifyError;
+pub(crate) use finding::{Finding, Problem};
+pub(crate) use subject::Subject;
 
 use crate::model::{FileKind, ReceiptFile};
 use crate::report::{Event, Phase, Reporter};
@@ -24,7 +24,10 @@ use crate::report::{Event, Phase, Reporter};
 ///
 /// # Errors
 /// [`VerifyError`]. That a file cannot be read is a finding, not an error.
-pub fn check(subject: &Subject<'_>, reporter: &dyn Reporter) -> Result<Vec<Finding>, VerifyError> {
+pub(crate) fn check(
+    subject: &Subject<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = check_files(subject.tree, subject.files, reporter)?;
     findings.extend(extras::find(subject, reporter)?);
     findings.sort();
@@ -35,7 +38,7 @@ pub fn check(subject: &Subject<'_>, reporter: &dyn Reporter) -> Result<Vec<Findi
 ///
 /// # Errors
 /// When the user stopped the run.
-pub fn check_files(
+pub(crate) fn check_files(
     tree: &Path,
     files: &[ReceiptFile],
     reporter: &dyn Reporter,

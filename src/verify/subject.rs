@@ -6,7 +6,7 @@ use crate::model::{ReceiptFile, RelPath};
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The tree's root.
     pub tree: &'a Path,
     /// What should be there.

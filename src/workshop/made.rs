@@ -41,7 +41,7 @@ impl MadeTree {
 ///
 /// # Errors
 /// As [`MadeTree::open`].
-pub fn read_receipt(tree: &Path) -> Result<Option<Receipt>, WorkshopError> {
+pub(crate) fn read_receipt(tree: &Path) -> Result<Option<Receipt>, WorkshopError> {
     let path = tree.join(RECEIPT_NAME);
     let file = match File::open(&path) {
         Err(error) if is_absence(&error) => return Ok(None),

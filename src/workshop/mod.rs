@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use error::WorkshopError;
-pub use made::{MadeTree, read_receipt};
-pub use share::Share;
+pub(crate) use error::WorkshopError;
+pub(crate) use made::{MadeTree, read_receipt};
+pub(crate) use share::Share;
 
 use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt};
 use crate::tools::manners::Manners;

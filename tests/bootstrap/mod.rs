@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use elsewhere::model::{Arch, Checksum};
+use elsewhere::stages::model::{Arch, Checksum};
 
 /// The version of every release of the tests.
 pub const VERSION: &str = "9.8.7";

@@ -37,7 +37,7 @@ fn help_shows_commands_examples_and_exit_statuses() {
     let help = text(&output.stdout);
     assert!(output.status.success());
     for part in
-        ["install", "plan", "list", "status", "Examples:", "Exit statuses:", "130 interrupted"]
+        ["install", "plan", "list", "status", "Examples:", "Exit statuses:", "130  interrupted"]
     {
         assert!(help.contains(part), "{part}");
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::{Arch, Dist, GlibcVersion, Runtime};
+use elsewhere::stages::model::{Arch, Dist, GlibcVersion, Runtime};
 
 use crate::installed::mirror;
 use crate::support::judges::{createrepo_agrees, rpm_accepts};
@@ -181,7 +181,7 @@ fn the_same_mirror_has_the_same_bytes() {
                 ["repomd.xml", "repomd.xml.asc"].map(|name| root.join("repodata").join(name))
             })
             .filter_map(|file| fs::read(file).ok())
-            .map(|bytes| elsewhere::model::Checksum::of(&bytes))
+            .map(|bytes| elsewhere::stages::model::Checksum::of(&bytes))
             .collect();
         fs::remove_dir_all(place).unwrap();
         digests

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use elsewhere::error::Error;
-use elsewhere::fetch::{FetchError, Fetcher, Options, Reason};
-use elsewhere::model::Checksum;
+use elsewhere::stages::error::Error;
+use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Reason};
+use elsewhere::stages::model::Checksum;
 
 use crate::support::scratch::{Log, Scratch};
 use crate::support::server::Fault;
@@ -313,7 +313,7 @@ fn what_never_ends_or_never_begins_is_not_read_as_a_file() {
         assert!(error.to_string().contains("it is no regular file"), "{error}");
         let error = fetcher.size_of(&url).unwrap_err();
         assert!(error.to_string().contains("it is no regular file"), "{error}");
-        let stream = elsewhere::fetch::Stream::default();
+        let stream = elsewhere::stages::fetch::Stream::default();
         let fed = fetcher.feed(std::slice::from_ref(&url), &world.checksum(), 7, None, &stream);
         assert!(fed.unwrap_err().to_string().contains("it is no regular file"));
         let error = fetcher.content(&[url], &world.checksum(), None, None).unwrap_err();

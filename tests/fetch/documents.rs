@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use elsewhere::error::Error;
-use elsewhere::fetch::{FetchError, Fetcher, Options, Proof, Reason};
-use elsewhere::model::Checksum;
+use elsewhere::stages::error::Error;
+use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Proof, Reason};
+use elsewhere::stages::model::Checksum;
 
 use crate::support::server::Fault;
 use crate::{World, only_reason, urls};

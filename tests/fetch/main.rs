@@ -11,9 +11,9 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use elsewhere::fetch::{FetchError, Fetched, Fetcher, Options, Reason};
-use elsewhere::model::Checksum;
-use elsewhere::report::Phase;
+use elsewhere::stages::fetch::{FetchError, Fetched, Fetcher, Options, Reason};
+use elsewhere::stages::model::Checksum;
+use elsewhere::stages::report::Phase;
 use support::scratch::{Log, Scratch};
 use support::server::Server;
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::thread;
 
-use elsewhere::fetch::{FetchError, Fetcher, Options, Stream, StreamEnd};
-use elsewhere::model::Checksum;
+use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Stream, StreamEnd};
+use elsewhere::stages::model::Checksum;
 
 use crate::support::server::Fault;
 use crate::{SITE, World, urls};

@@ -13,8 +13,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use elsewhere::launcher;
-use elsewhere::model::Runtime;
+use elsewhere::stages::launcher;
+use elsewhere::stages::model::Runtime;
 
 /// One test at a time: a file that is being written in one thread cannot be executed while another
 /// thread's fresh child still holds it open.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use serde_json::{Value, json};
 
 use super::scenario::{Offer, Offers, Scenario, Stream, WEAK, parts};

@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use elsewhere::model::{Arch, HostGives, Index, NameHash};
-use elsewhere::repodata::primary::{Scope, parse};
-use elsewhere::repodata::repomd;
+use elsewhere::stages::model::{Arch, HostGives, Index, NameHash};
+use elsewhere::stages::repodata::primary::{Scope, parse};
+use elsewhere::stages::repodata::repomd;
 use serde_json::json;
 
 use super::dnf;

@@ -81,7 +81,7 @@ fn each_requires(case: &mut Scenario, change: impl Fn(&str) -> Option<String>) {
 fn each_text(case: &mut Scenario, change: impl Fn(&str) -> String) {
     each_offer(case, |offer| {
         let evr = change(&offer.evr());
-        offer.evr = elsewhere::model::Evr::parse(&evr);
+        offer.evr = elsewhere::stages::model::Evr::parse(&evr);
         let lists =
             [&mut offer.requires, &mut offer.provides, &mut offer.conflicts, &mut offer.obsoletes];
         lists.into_iter().flatten().for_each(|text| *text = change(text));

@@ -19,7 +19,7 @@ mod real;
 
 use std::path::Path;
 
-use elsewhere::model::TreePlan;
+use elsewhere::stages::model::TreePlan;
 use scenario::Scenario;
 
 const CASES: u64 = 900;

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use elsewhere::model::{Arch, Index};
-use elsewhere::repodata::primary::{self, Scope};
-use elsewhere::repodata::repomd;
+use elsewhere::stages::model::{Arch, Index};
+use elsewhere::stages::repodata::primary::{self, Scope};
+use elsewhere::stages::repodata::repomd;
 use serde_json::{Value, json};
 
 use super::dnf::{self, Answer};

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use elsewhere::model::{Arch, Checksum, FileKind, RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath};
-use elsewhere::prefix::{Generation, Locked, Prefix};
-use elsewhere::report::{Event, Reporter, Silent};
+use elsewhere::stages::model::{
+    Arch, Checksum, FileKind, RECEIPT_FORMAT, Receipt, ReceiptFile, RelPath,
+};
+use elsewhere::stages::prefix::{Generation, Locked, Prefix};
+use elsewhere::stages::report::{Event, Reporter, Silent};
 
 pub const ARCH: Arch = Arch::X86_64;
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use elsewhere::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
-use elsewhere::relocate::{RelocateError, Relocated, relocate};
-use elsewhere::report::Silent;
+use elsewhere::stages::model::{Arch, Checksum, FileKind, ReceiptFile, RelPath, Runtime};
+use elsewhere::stages::relocate::{RelocateError, Relocated, relocate};
+use elsewhere::stages::report::Silent;
 
 /// A directory that is removed at the end.
 pub(crate) struct Scratch(pub(crate) PathBuf);

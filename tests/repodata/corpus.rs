@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use elsewhere::model::{Evr, Index, NameHash, Package, Relation, Weak};
+use elsewhere::stages::model::{Evr, Index, NameHash, Package, Relation, Weak};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

@@ -1,9 +1,9 @@
 //! Documents of packages, and what is read of them.
 
-use elsewhere::model::{Arch, Checksum, Evr, Index};
-use elsewhere::repodata::RepodataError;
-use elsewhere::repodata::primary::{Scope, parse};
-use elsewhere::repodata::repomd::RepomdRecord;
+use elsewhere::stages::model::{Arch, Checksum, Evr, Index};
+use elsewhere::stages::repodata::RepodataError;
+use elsewhere::stages::repodata::primary::{Scope, parse};
+use elsewhere::stages::repodata::repomd::RepomdRecord;
 
 use crate::support::metadata::{self, Listing};
 

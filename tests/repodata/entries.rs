@@ -1,6 +1,6 @@
 //! Dependencies: `<rpm:entry>` in all its sections.
 
-use elsewhere::model::{Index, Relation, Weak};
+use elsewhere::stages::model::{Index, Relation, Weak};
 
 use super::document::{document, names, package, read};
 

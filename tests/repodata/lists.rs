@@ -1,7 +1,7 @@
 //! Metalinks and mirror lists.
 
-use elsewhere::model::Checksum;
-use elsewhere::repodata::metalink::{Metalink, parse, parse_mirrorlist};
+use elsewhere::stages::model::Checksum;
+use elsewhere::stages::repodata::metalink::{Metalink, parse, parse_mirrorlist};
 
 fn document(file: &str) -> String {
     format!(

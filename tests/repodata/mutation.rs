@@ -1,7 +1,7 @@
 //! Packages' entries as data, and changes to them at random: fields that are missing, empty, doubled,
 //! odd, unknown or out of order.
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use elsewhere::model::{Evr, NameHash};
+use elsewhere::stages::model::{Evr, NameHash};
 use serde_json::Value;
 
 use super::corpus::{Case, Relations, View, cases, views};

@@ -1,6 +1,6 @@
 //! The fields of a package, and packages that are set aside: the others are read as ever.
 
-use elsewhere::model::{Checksum, Index, Package};
+use elsewhere::stages::model::{Checksum, Index, Package};
 
 use super::document::{document, names, package, read};
 
@@ -177,8 +177,8 @@ fn a_location_is_joined_to_its_base() {
 
 #[test]
 fn a_package_at_a_forbidden_place_is_set_aside() {
-    use elsewhere::model::Arch;
-    use elsewhere::repodata::primary::{Scope, parse};
+    use elsewhere::stages::model::Arch;
+    use elsewhere::stages::repodata::primary::{Scope, parse};
     let text = document(&(package("a", "").replace("Packages/", "http://h/") + &package("b", "")));
     let mut index = Index { repositories: vec!["r".into()], ..Index::default() };
     let may_fetch = |url: &str| url.starts_with("https:");
@@ -219,7 +219,7 @@ fn what_is_not_known_is_passed_over() {
     let index = changed("<format>", &format!("<odd><name>b</name></odd><format>{odd}"));
     let a = &index.packages[1];
     assert_eq!(names(&index), ["before", "a", "after"]);
-    assert!(a.has(elsewhere::model::NameHash::of("/usr/bin/a")));
+    assert!(a.has(elsewhere::stages::model::NameHash::of("/usr/bin/a")));
     let unpaid =
         document("<group><package/></group>text").replace("packages=\"1\"", "packages=\"x\"");
     assert!(read(&unpaid).unwrap().packages.is_empty());

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use elsewhere::model::{Arch, Index};
-use elsewhere::repodata::primary::{Scope, parse};
-use elsewhere::repodata::repomd;
+use elsewhere::stages::model::{Arch, Index};
+use elsewhere::stages::repodata::primary::{Scope, parse};
+use elsewhere::stages::repodata::repomd;
 
 use crate::support::tools::missing;
 

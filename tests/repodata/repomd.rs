@@ -1,7 +1,7 @@
 //! `repomd.xml`: the fields of its records.
 
-use elsewhere::model::Checksum;
-use elsewhere::repodata::repomd::{Repomd, parse};
+use elsewhere::stages::model::Checksum;
+use elsewhere::stages::repodata::repomd::{Repomd, parse};
 
 /// A document whose record of the packages has these lines.
 fn document(primary: &str) -> String {

@@ -3,12 +3,12 @@
 // Each test program uses another part of it.
 #![allow(dead_code)]
 
-use elsewhere::model::{
+use elsewhere::stages::model::{
     Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Dist, Evr, Extra, GlibcVersion,
     HostGives, Index, ModuleStream, Modules, NameHash, Origin, Package, Provide, Relation,
     Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan, Weak,
 };
-use elsewhere::resolve::{ResolveError, Target, Wanted, resolve};
+use elsewhere::stages::resolve::{ResolveError, Target, Wanted, resolve};
 
 /// A package that a scenario offers.
 #[derive(Clone, Debug)]
@@ -322,7 +322,7 @@ impl Scenario {
                 runtime,
                 version: version.as_deref(),
                 local: *local,
-                part: elsewhere::resolve::Part::Whole,
+                part: elsewhere::stages::resolve::Part::Whole,
             })
             .collect();
         let source = |offers: &Offers| Source {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::tools::{need, run, stdout};
 

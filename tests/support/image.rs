@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::deb::Debs;
 

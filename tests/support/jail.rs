@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elsewhere::model::RelPath;
-use elsewhere::report::Reporter;
-use elsewhere::trust::{Keyring, Policy, open};
-use elsewhere::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
+use elsewhere::stages::model::RelPath;
+use elsewhere::stages::report::Reporter;
+use elsewhere::stages::trust::{Keyring, Policy, open};
+use elsewhere::stages::unpack::{Claims, Destination, UnpackError, Unpacked, unpack};
 
 use super::keys::TestKey;
 use super::rpms::Package;

@@ -1,6 +1,6 @@
 //! Throwaway OpenPGP keys, good ones and such as should not be believed.
 
-use elsewhere::model::Fingerprint;
+use elsewhere::stages::model::Fingerprint;
 use pgp::composed::{
     ArmorOptions, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedKeyDetails,
     SignedPublicKey, SignedPublicSubKey, SubkeyParamsBuilder,

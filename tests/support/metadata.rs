@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Checksum, Evr};
+use elsewhere::stages::model::{Checksum, Evr};
 
 use super::archive::compress;
 use super::header::{KINDS, Relation, Relations, sense};

@@ -2,7 +2,7 @@
 //! byte, so that a package may say one thing and hold another, and still be signed. It can also
 //! write all that RPM's own tools ask of a package: see [`About`].
 
-use elsewhere::model::{Algorithm, Checksum, Evr, Nevra, PackageReason, PlannedPackage};
+use elsewhere::stages::model::{Algorithm, Checksum, Evr, Nevra, PackageReason, PlannedPackage};
 
 #[allow(unused_imports, reason = "each program uses a part of them")]
 pub use super::archive::{Entry, compress, cpio, cpio_start, stripped_cpio};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use elsewhere::report::{Event, Reporter};
+use elsewhere::stages::report::{Event, Reporter};
 
 /// A directory that is empty at first, and gone at the end.
 pub struct Scratch(PathBuf);

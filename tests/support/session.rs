@@ -8,7 +8,7 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::deb::{Debs, multiarch};
 use super::image;

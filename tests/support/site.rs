@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::{Arch, Checksum};
+use elsewhere::stages::model::{Arch, Checksum};
 
 use super::keys::{KeyOptions, MADE, SubkeyOptions, TestKey};
 use super::metadata::{Listing, Repodata};

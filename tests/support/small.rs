@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use elsewhere::model::{Arch, Checksum, FileKind, Receipt};
+use elsewhere::stages::model::{Arch, Checksum, FileKind, Receipt};
 
 use super::keys::TestKey;
 use super::metadata::{Listing, Repodata};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::keys::TestKey;
 use super::metadata::write;

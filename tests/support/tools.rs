@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 /// Says aloud what is not tried on this machine, and why. `make test` lists it all at the end.
 pub fn missing(what: &str) {

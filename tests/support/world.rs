@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::keys::TestKey;
 use super::metadata::{Listing, Repodata, primary, write};

@@ -9,7 +9,7 @@ use crate::model::{Arch, Nevra, PlannedRuntime, Receipt};
 
 /// A generation became live.
 #[derive(Clone, Debug, Serialize)]
-pub struct HistoryEntry {
+pub(crate) struct HistoryEntry {
     /// Its architecture.
     pub arch: Arch,
     /// The same, with the dist, where there are several.
@@ -33,7 +33,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix cannot be read, or has nothing of the named dist.
-    pub fn history(&self, dist: Option<&str>) -> Result<Vec<HistoryEntry>, Error> {
+    pub(crate) fn history(&self, dist: Option<&str>) -> Result<Vec<HistoryEntry>, Error> {
         let mut entries = Vec::new();
         for member in self.members(dist)? {
             for arch in Arch::ALL {

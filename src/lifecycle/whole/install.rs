@@ -15,7 +15,7 @@ use crate::planning::{self, Present};
 
 /// What is asked of an install.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// What is wanted.
     pub request: &'a Request,
     /// The dists that are named; none to stay with those that are there, or to choose one.
@@ -35,19 +35,19 @@ struct Step<'a> {
 }
 
 /// What is planned for each member that something is to be done to.
-pub struct Steps<'a>(Vec<Step<'a>>);
+pub(crate) struct Steps<'a>(Vec<Step<'a>>);
 
 impl Steps<'_> {
     /// All of it, as one plan.
     #[must_use]
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let trees = self.0.iter().flat_map(|step| &step.plan.trees).cloned();
         Plan { format: PLAN_FORMAT, trees: trees.collect() }
     }
 
     /// The dists of what is live and of what is planned.
     #[must_use]
-    pub fn dists(&self) -> BTreeSet<String> {
+    pub(crate) fn dists(&self) -> BTreeSet<String> {
         let live = self.0.iter().flat_map(|step| step.present.trees.values());
         let planned = self.0.iter().flat_map(|step| &step.plan.trees).flat_map(TreePlan::parts);
         live.map(|it| it.dist.clone()).chain(planned.map(|part| part.dist.clone())).collect()
@@ -57,7 +57,7 @@ impl Steps<'_> {
     ///
     /// # Errors
     /// When the prefix cannot be read.
-    pub fn changes(&self) -> Result<Vec<TreeChange>, Error> {
+    pub(crate) fn changes(&self) -> Result<Vec<TreeChange>, Error> {
         let mut all = Vec::new();
         for step in &self.0 {
             all.extend(changes(step.context, &step.member, &step.plan)?);
@@ -70,7 +70,7 @@ impl Steps<'_> {
 ///
 /// # Errors
 /// As [`planning::plan`].
-pub fn plan_for(
+pub(crate) fn plan_for(
     context: Context<'_>,
     keys: &Keys<'_>,
     request: &Request,
@@ -96,7 +96,7 @@ impl Whole {
     ///
     /// # Errors
     /// When something cannot be planned, or is not what is pinned.
-    pub fn plan<'a>(
+    pub(crate) fn plan<'a>(
         &self,
         context: Context<'a>,
         keys: &Keys<'_>,
@@ -175,7 +175,7 @@ impl Whole {
     ///
     /// # Errors
     /// When anything fails. What was live before is live then.
-    pub fn install(
+    pub(crate) fn install(
         &self,
         context: Context<'_>,
         keys: &Keys<'_>,
@@ -226,7 +226,7 @@ impl Whole {
     ///
     /// # Errors
     /// When something cannot be planned, or nobody knows what is installed.
-    pub fn plan_update<'a>(
+    pub(crate) fn plan_update<'a>(
         &self,
         context: Context<'a>,
         keys: &Keys<'_>,
@@ -249,7 +249,7 @@ impl Whole {
     ///
     /// # Errors
     /// When anything fails. What was live before is live then.
-    pub fn update(
+    pub(crate) fn update(
         &self,
         context: Context<'_>,
         keys: &Keys<'_>,

@@ -13,7 +13,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix or a receipt cannot be read.
-    pub fn launched(
+    pub(crate) fn launched(
         &self,
         catalog: &Catalog,
         arch: Arch,
@@ -39,7 +39,7 @@ impl Whole {
     ///
     /// [`Prefix::everywhere`]: crate::prefix::Prefix::everywhere
     #[must_use]
-    pub fn everywhere(&self, paths: &[&RelPath]) -> Vec<String> {
+    pub(crate) fn everywhere(&self, paths: &[&RelPath]) -> Vec<String> {
         let members = self.all().unwrap_or_else(|_| vec![Member(self.prefix.clone())]);
         let of_member = |member: Member| {
             let patterns = paths.iter().map(move |path| member.everywhere(path));

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
 
-pub use history::HistoryEntry;
-pub use install::{Asked, Steps, plan_for};
-pub use remove::{Gone, Makers, Removal, What};
+pub(crate) use history::HistoryEntry;
+pub(crate) use install::{Asked, Steps, plan_for};
+pub(crate) use remove::{Gone, Makers, Removal, What};
 
 use super::life::{self, WentBack};
 use super::{Verification, origin, repair, verify};
@@ -31,17 +31,17 @@ const REPLANS: usize = 5;
 
 /// A prefix with all that is in it.
 #[derive(Clone, Debug)]
-pub struct Whole {
+pub(crate) struct Whole {
     prefix: Prefix,
 }
 
 /// One complete prefix of a whole.
 #[derive(Clone, Debug)]
-pub struct Member(Prefix);
+pub(crate) struct Member(Prefix);
 
 /// Which generation to go back to.
 #[derive(Clone, Copy, Debug)]
-pub struct WayBack {
+pub(crate) struct WayBack {
     /// On this architecture; on every one that has an older generation, where it is none.
     pub arch: Option<Arch>,
     /// Its number; the one that was live before, where it is none.
@@ -52,7 +52,7 @@ pub struct WayBack {
 
 /// How closely a prefix is looked at.
 #[derive(Clone, Copy)]
-pub enum Look<'a> {
+pub(crate) enum Look<'a> {
     /// With its receipts alone.
     Here(&'a Catalog),
     /// With what the packages are fetched and proved with.
@@ -79,7 +79,7 @@ impl Deref for Member {
 impl Member {
     /// An architecture of it, for people: with the dist, where there are several.
     #[must_use]
-    pub fn label(&self, arch: Arch) -> String {
+    pub(crate) fn label(&self, arch: Arch) -> String {
         format!("{}{arch}", self.place())
     }
 
@@ -117,7 +117,7 @@ impl Member {
 
 /// That nothing of the dist `wanted` is there.
 #[must_use]
-pub fn nothing_of(wanted: &str, there: &str) -> Error {
+pub(crate) fn nothing_of(wanted: &str, there: &str) -> Error {
     let (wanted, there) = (escape(wanted), escape(there));
     Error::Usage(format!("nothing of {wanted} is installed here: there is {there}"))
 }
@@ -148,7 +148,7 @@ impl Whole {
     ///
     /// # Errors
     /// As [`Prefix::open`].
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self { prefix: Prefix::open(path)? })
     }
 
@@ -156,13 +156,13 @@ impl Whole {
     ///
     /// # Errors
     /// As [`Prefix::create`].
-    pub fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         Ok(Self { prefix: Prefix::create(path)? })
     }
 
     /// The prefix that it is at the outside.
     #[must_use]
-    pub fn prefix(&self) -> &Prefix {
+    pub(crate) fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
@@ -170,7 +170,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix cannot be read, or has nothing of the named dist.
-    pub fn members(&self, dist: Option<&str>) -> Result<Vec<Member>, Error> {
+    pub(crate) fn members(&self, dist: Option<&str>) -> Result<Vec<Member>, Error> {
         let all = self.all()?;
         let Some(wanted) = dist else { return Ok(all) };
         let (mut there, mut chosen) = (BTreeSet::new(), Vec::new());
@@ -203,7 +203,7 @@ impl Whole {
     ///
     /// # Errors
     /// As [`Whole::members`], and when a receipt cannot be used.
-    pub fn trees(&self, dist: Option<&str>) -> Result<Vec<(Generation, Receipt)>, Error> {
+    pub(crate) fn trees(&self, dist: Option<&str>) -> Result<Vec<(Generation, Receipt)>, Error> {
         let mut trees = Vec::new();
         for member in self.members(dist)? {
             trees.extend(member.trees()?);
@@ -216,7 +216,7 @@ impl Whole {
     ///
     /// # Errors
     /// When there is no such generation, it is damaged, or the prefix cannot be written.
-    pub fn roll_back(
+    pub(crate) fn roll_back(
         &self,
         catalog: &Catalog,
         (dist, way): (Option<&str>, WayBack),
@@ -257,7 +257,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix cannot be read or written.
-    pub fn prune(
+    pub(crate) fn prune(
         &self,
         dist: Option<&str>,
         (keep, force): (usize, bool),
@@ -280,7 +280,7 @@ impl Whole {
     ///
     /// # Errors
     /// When something cannot be read or, where packages are asked for, had. Damage is no error.
-    pub fn verify(
+    pub(crate) fn verify(
         &self,
         (dist, all): (Option<&str>, bool),
         look: Look<'_>,

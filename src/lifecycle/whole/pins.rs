@@ -14,7 +14,7 @@ impl Whole {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn pins(&self) -> Result<Pins, Error> {
+    pub(crate) fn pins(&self) -> Result<Pins, Error> {
         let mut pins = Pins::new();
         for prefix in self.keepers()? {
             pins.extend(prefix.pins()?);
@@ -26,7 +26,7 @@ impl Whole {
     ///
     /// # Errors
     /// When it is not installed in just one version and none is named, or the prefix cannot be written.
-    pub fn pin(
+    pub(crate) fn pin(
         &self,
         name: &str,
         version: Option<String>,
@@ -49,7 +49,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix cannot be written.
-    pub fn unpin(
+    pub(crate) fn unpin(
         &self,
         is_over: &dyn Fn(&str) -> bool,
         wait: bool,

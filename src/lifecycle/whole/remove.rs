@@ -16,7 +16,7 @@ use crate::report::{Reporter, Silent};
 
 /// What goes.
 #[derive(Clone, Copy, Debug)]
-pub enum What<'a> {
+pub(crate) enum What<'a> {
     /// Everything.
     All,
     /// An architecture.
@@ -27,7 +27,7 @@ pub enum What<'a> {
 
 /// A removal.
 #[derive(Clone, Copy, Debug)]
-pub struct Removal<'a> {
+pub(crate) struct Removal<'a> {
     /// What goes.
     pub what: What<'a>,
     /// From which dist; from all, where none is named.
@@ -40,7 +40,7 @@ pub struct Removal<'a> {
 
 /// What became of something.
 #[derive(Clone, Debug)]
-pub enum Gone {
+pub(crate) enum Gone {
     /// An architecture is out of use.
     Arch(Removed),
     /// A tree was made without the runtime.
@@ -51,7 +51,7 @@ pub enum Gone {
 
 /// What a tree without a runtime is made with.
 #[derive(Clone, Copy)]
-pub struct Makers<'a> {
+pub(crate) struct Makers<'a> {
     /// What every stage is given.
     pub context: Context<'a>,
     /// The keys.
@@ -67,7 +67,7 @@ impl Whole {
     ///
     /// # Errors
     /// When the prefix cannot be read, or has nothing of the named dist.
-    pub fn needs_making(&self, removal: Removal<'_>) -> Result<bool, Error> {
+    pub(crate) fn needs_making(&self, removal: Removal<'_>) -> Result<bool, Error> {
         let What::Runtime(name) = removal.what else { return Ok(false) };
         let mut trees = Vec::new();
         for member in self.members(removal.dist)? {
@@ -82,7 +82,7 @@ impl Whole {
     /// # Errors
     /// When the runtime is not there, or the prefix cannot be written. [`Error::Stale`] where a tree must
     /// be made, and [`Whole::needs_making`] said otherwise.
-    pub fn remove(
+    pub(crate) fn remove(
         &self,
         catalog: &Catalog,
         removal: Removal<'_>,

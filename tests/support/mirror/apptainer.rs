@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::package::{Content, Entry, Role, Spec};
 use crate::support::deb::{Debs, Suite, multiarch};

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::apptainer;
 use super::convert;

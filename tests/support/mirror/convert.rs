@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::package::{Content, Entry, Role, Spec, isa_of};
 use super::recipes::Recipe;

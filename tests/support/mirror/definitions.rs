@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use elsewhere::model::{
+use elsewhere::stages::model::{
     Arch, DecidedBy, Dist, KeyPin, Origin, Repository, RepositoryCost, RepositoryPriority,
 };
 

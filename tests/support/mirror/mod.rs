@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use elsewhere::model::{Arch, Checksum};
+use elsewhere::stages::model::{Arch, Checksum};
 
 use self::contents::{all_specs, modules_yaml};
 use self::definitions::{Place, key_url, write_dist, write_runtime};

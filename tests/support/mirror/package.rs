@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use elsewhere::model::Arch;
+use elsewhere::stages::model::Arch;
 
 use super::MADE;
 use super::elf;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use elsewhere::model::Checksum;
+use elsewhere::stages::model::Checksum;
 
 use super::MADE;
 use crate::support::keys::TestKey;

@@ -1,6 +1,6 @@
 //! What distinguishes the releases, vendors and repositories whose shape a mirror takes.
 
-use elsewhere::model::GlibcVersion;
+use elsewhere::stages::model::GlibcVersion;
 
 use crate::support::keys::TestKey;
 

@@ -1,0 +1,94 @@
+//! The stages, one at a time, as tests, benchmarks and fuzz targets call them. Programs have
+//! [`crate::run`]; nothing here is promised to anybody else.
+
+/// Nothing that a tree needs is missing.
+pub mod audit {
+    pub use crate::audit::{Audit, Gap, audit};
+}
+/// What can be installed.
+pub mod catalog {
+    pub use crate::catalog::Catalog;
+}
+/// What a site and a user set.
+pub mod config {
+    pub use crate::config::{Config, Whose};
+}
+/// What goes wrong.
+pub mod error {
+    pub use crate::error::Error;
+}
+/// Bytes, with the digest that was asked for.
+pub mod fetch {
+    pub use crate::fetch::{
+        FetchError, Fetched, Fetcher, Options, Proof, Reason, Stream, StreamEnd, join, places,
+    };
+}
+/// What this machine is.
+pub mod host {
+    pub use crate::host::VARIABLES;
+}
+/// The text of launchers.
+pub mod launcher {
+    pub use crate::launcher::{Tree, choosing, own, text};
+}
+/// What a dist offers.
+pub mod metadata {
+    pub use crate::metadata::{Loaded, MetadataError, TrustFailure, load};
+}
+/// The types that cross rooms.
+pub mod model {
+    pub use crate::model::{
+        Aided, Algorithm, Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Digester,
+        Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion, HostGives, Index, KeyPin,
+        LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
+        PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
+        ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
+        Source, Taken, TreePlan, Weak,
+    };
+}
+/// Generations of trees.
+pub mod prefix {
+    pub use crate::prefix::{ConfigReport, Generation, Locked, LostLink, Prefix, PrefixError};
+}
+/// Newer versions of this program.
+pub mod release {
+    pub use crate::release::{
+        PINNED_KEY, Release, ReleaseError, newer_release, replace, replace_program, verify,
+    };
+}
+/// Trees that can be moved.
+pub mod relocate {
+    pub use crate::relocate::{RelocateError, Relocated, Relocation, relocate};
+}
+/// Repositories' metadata.
+pub mod repodata {
+    pub use crate::repodata::{RepodataError, metalink, modules, primary, repomd};
+}
+/// What stages tell.
+pub mod report {
+    pub use crate::report::{Event, Phase, Reporter, Silent};
+}
+/// The closure of a runtime.
+pub mod resolve {
+    pub use crate::resolve::{Part, ResolveError, Target, Wanted, resolve};
+}
+/// The confinement of threads that decode.
+pub mod sandbox {
+    pub use crate::sandbox::{Confinement, confine};
+}
+/// Trees, tried out.
+pub mod smoke {
+    pub use crate::smoke::{
+        HostJudge, Obstacle, SmokeError, SmokeReport, Trial, Unjudged, probe, run, run_launchers,
+    };
+}
+/// Where a package comes from.
+pub mod trust {
+    pub use crate::trust::{
+        Keyring, Malformed, Policy, SignatureProblem, TrustError, Verified, open, read_local,
+    };
+}
+/// Verified packages' files.
+pub mod unpack {
+    pub use crate::unpack::{Claims, Destination, FileProblem, UnpackError, Unpacked, unpack};
+}
