@@ -20,7 +20,7 @@ pub mod error {
 /// Bytes, with the digest that was asked for.
 pub mod fetch {
     pub use crate::fetch::{
-        FetchError, Fetched, Fetcher, Options, Proof, Reason, Stream, StreamEnd, join, places,
+        FetchError, FetchOptions, Fetched, Fetcher, Proof, Reason, Stream, StreamEnd, join, places,
     };
 }
 /// What this machine is.
@@ -29,7 +29,7 @@ pub mod host {
 }
 /// The text of launchers.
 pub mod launcher {
-    pub use crate::launcher::{Tree, choosing, own, text};
+    pub use crate::launcher::{Candidate, choosing, own, text};
 }
 /// What a dist offers.
 pub mod metadata {

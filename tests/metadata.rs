@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{Fetcher, Options};
+use elsewhere::stages::fetch::{FetchOptions, Fetcher};
 use elsewhere::stages::metadata::{Loaded, MetadataError, TrustFailure, load};
 use elsewhere::stages::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
 use support::metadata::{self, Listing, Repodata};
@@ -127,12 +127,12 @@ impl World {
         arch: Arch,
         verify: impl Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync,
     ) -> Result<Loaded, MetadataError> {
-        let options = Options {
+        let options = FetchOptions {
             mirror: Some(self.server.url()),
             attempts: 2,
             pause: Duration::from_millis(1),
             stall_timeout: Duration::from_millis(400),
-            ..Options::new(self.scratch.path().join("cache"))
+            ..FetchOptions::new(self.scratch.path().join("cache"))
         };
         let fetcher = Fetcher::new(options, &self.log).unwrap();
         load(&fetcher, dist, arch, &verify, &self.log, None)

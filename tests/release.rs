@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{Fetcher, Options, join};
+use elsewhere::stages::fetch::{FetchOptions, Fetcher, join};
 use elsewhere::stages::model::Arch;
 use elsewhere::stages::release::{
     PINNED_KEY, Release, ReleaseError, newer_release, replace_program, verify,
@@ -71,7 +71,7 @@ impl Place {
 
     fn fetcher(&self) -> Fetcher<'static> {
         let reporter = Box::leak(Box::<Silent>::default());
-        Fetcher::new(Options::new(self.0.join("cache")), reporter).unwrap()
+        Fetcher::new(FetchOptions::new(self.0.join("cache")), reporter).unwrap()
     }
 
     /// Asserts that nothing was changed.

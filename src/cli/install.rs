@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::options::{Output, Sources, Turn, Wanted};
+use super::options::{Output, Sources, Turn, WantedArgs};
 use super::session::Session;
 use super::{doctor, plan, repositories};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{Asked, Installed, InstalledTree, Options, Whole};
+use crate::lifecycle::{Asked, InstallOptions, Installed, InstalledTree, Whole};
 use crate::metadata::Keys;
 use crate::model::{Arch, Plan, shell_word};
 use crate::prefix::Prefix;
@@ -35,7 +35,7 @@ Examples:
   elsewhere install -v ./apptainer-1.4.5-1.x86_64.rpm --allow-unsigned ~/apptainer")]
 pub(super) struct Install {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: WantedArgs,
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
@@ -108,7 +108,7 @@ impl Install {
             return Ok(());
         }
         let program = host.program().filter(|_| host.program_is_portable());
-        let options = Options {
+        let options = InstallOptions {
             wait: self.turn.waits(),
             allow_unsigned: request.allow_unsigned,
             now: host.now()?,

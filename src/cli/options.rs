@@ -19,7 +19,7 @@ use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
 #[derive(Debug, Args)]
-pub(super) struct Wanted {
+pub(super) struct WantedArgs {
     /// Runtime to install; several may share a prefix (see `elsewhere list`)
     #[arg(short, long = "runtime", value_name = "NAME", value_delimiter = ',')]
     pub(super) runtimes: Vec<String>,
@@ -144,7 +144,7 @@ pub(super) struct Settings {
     pub(super) catalog: Catalog,
 }
 
-impl Wanted {
+impl WantedArgs {
     /// The validated request. Its runtimes are those of `locked`, a plan that was made before, where
     /// there is one.
     ///
@@ -380,7 +380,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        wanted: Wanted,
+        wanted: WantedArgs,
     }
 
     fn requests(words: &[&str]) -> Result<Vec<RuntimeRequest>, Error> {

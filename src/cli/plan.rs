@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::document;
-use super::options::{Output, Sources, Wanted};
+use super::options::{Output, Sources, WantedArgs};
 use super::page::Page;
 use super::repositories;
 use super::session::Session;
@@ -25,7 +25,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 pub(super) struct PlanCommand {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: WantedArgs,
     /// Write the plan to this file (docs/lock-file.md describes the format)
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,

@@ -14,7 +14,9 @@ use super::prune;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{Gone, Makers, Member, Options, Removal, Removed, What as Asked, Whole};
+use crate::lifecycle::{
+    Gone, InstallOptions, Makers, Member, Removal, Removed, What as Asked, Whole,
+};
 use crate::model::{Arch, Plan, escape};
 use crate::terminal::Terminal;
 
@@ -89,7 +91,7 @@ impl Remove {
             let context = session.context();
             let keys = session.keys(&self.trust, self.allow_unsigned)?;
             let subject = doctor::subject(host, context.catalog, whole.prefix().path());
-            let options = Options {
+            let options = InstallOptions {
                 wait,
                 allow_unsigned: self.allow_unsigned,
                 now: host.now()?,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::options::Output;
 use crate::error::Error;
-use crate::fetch::{self, Fetcher, Options};
+use crate::fetch::{self, FetchOptions, Fetcher};
 use crate::host::Host;
 use crate::release::{self, ReleaseError};
 use crate::terminal::Terminal;
@@ -51,7 +51,7 @@ struct Update {
 
 /// What came of it, as `--json` shows it.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct UpdateReport<'a> {
     /// The version that ran.
     running: &'a str,
     /// The release's version, where it is newer.
@@ -77,7 +77,7 @@ impl SelfCommand {
 impl Update {
     fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let cache_dir = self.cache_dir.clone().map_or_else(|| host.cache_dir(), Ok)?;
-        let mut options = Options::new(cache_dir);
+        let mut options = FetchOptions::new(cache_dir);
         options.mirror = host.mirror()?.map(str::to_owned);
         options.variables = host.network_variables();
         let fetcher = Fetcher::new(options, terminal)?;
@@ -91,7 +91,7 @@ impl Update {
             terminal.line(format_args!("replaced {}", program.display()));
         }
         let newer = newer.as_ref().map(|release| release.version());
-        let answer = Answer { running, newer, updated: newer.is_some() && !self.check };
+        let answer = UpdateReport { running, newer, updated: newer.is_some() && !self.check };
         self.tell(&answer, terminal);
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Update {
         }
     }
 
-    fn tell(&self, answer: &Answer<'_>, terminal: &Terminal) {
+    fn tell(&self, answer: &UpdateReport<'_>, terminal: &Terminal) {
         let running = answer.running;
         match answer.newer {
             _ if self.output.json => terminal.output_json(answer),

@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
 use crate::error::{Error, HOST, INTERRUPTED};
-use crate::fetch::{Fetcher, Options};
+use crate::fetch::{FetchOptions, Fetcher};
 use crate::host::Host;
 use crate::metadata::Keys;
 use crate::model::{Aim, Arch, Plan};
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
         sources.repositories.check(&config, &catalog)?;
         let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
         let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
-        let mut options = Options::new(cache_dir);
+        let mut options = FetchOptions::new(cache_dir);
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();
         options.variables = host.network_variables();
@@ -176,7 +176,7 @@ impl<'a> Session<'a> {
 }
 
 /// Sets what the configuration says; times are within what a clock can wait for.
-fn set_network(options: &mut Options, network: Network) {
+fn set_network(options: &mut FetchOptions, network: Network) {
     let set = |target: &mut Duration, seconds: Option<f64>| {
         if let Some(seconds) = seconds {
             *target = Duration::from_secs_f64(seconds);

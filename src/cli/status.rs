@@ -28,7 +28,7 @@ pub(super) struct Status {
 
 /// One live tree, or one that lies elsewhere, as `--json` shows it.
 #[derive(Serialize)]
-struct Tree {
+struct ShownTree {
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u32>,
     size: u64,
@@ -43,13 +43,13 @@ impl Status {
         match Installation::at(&self.prefix)? {
             Installation::Prefix(whole) => {
                 let tree = |(generation, receipt): (Generation, Receipt)| {
-                    Tree::new(Some(generation.number), receipt)
+                    ShownTree::new(Some(generation.number), receipt)
                 };
                 trees.extend(whole.trees(self.part.dist())?.into_iter().map(tree));
             }
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;
-                trees.push(Tree::new(None, tree.receipt));
+                trees.push(ShownTree::new(None, tree.receipt));
             }
         }
         if self.output.json {
@@ -66,14 +66,14 @@ impl Status {
     }
 }
 
-impl Tree {
+impl ShownTree {
     fn new(generation: Option<u32>, receipt: Receipt) -> Self {
         Self { generation, size: receipt.size(), receipt }
     }
 }
 
 /// A tree, for people.
-fn describe(tree: &Tree) -> String {
+fn describe(tree: &ShownTree) -> String {
     let receipt = &tree.receipt;
     let names: Vec<String> = receipt
         .runtimes

@@ -12,7 +12,7 @@ use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{Change, Options, Steps, TreeChange, Whole};
+use crate::lifecycle::{Change, InstallOptions, Steps, TreeChange, Whole};
 use crate::model::escape;
 use crate::terminal::Terminal;
 
@@ -69,7 +69,7 @@ impl Update {
             return self.tell_changes(&steps.changes()?, terminal);
         }
         let subject = doctor::subject(host, context.catalog, whole.prefix().path());
-        let options = Options {
+        let options = InstallOptions {
             wait: self.turn.waits(),
             allow_unsigned: self.allow_unsigned,
             now: host.now()?,

@@ -5,7 +5,7 @@ use object::elf::{DT_NULL, Dyn64, DynamicTag, PT_DYNAMIC};
 use object::endian::{I64, U64};
 use object::pod;
 
-use super::{ElfError, Segment, Source};
+use super::{ByteSource, ElfError, Segment};
 
 /// Size of a dynamic entry in bytes.
 pub(crate) const ENTRY_SIZE: u64 = 16;
@@ -59,7 +59,7 @@ impl Dynamic {
 }
 
 /// Reads the section that `PT_DYNAMIC` names; `None` when there is none.
-pub(super) fn read_dynamic<S: Source + ?Sized>(
+pub(super) fn read_dynamic<S: ByteSource + ?Sized>(
     source: &S,
     endian: Endianness,
     segments: &[Segment],

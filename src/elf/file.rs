@@ -11,7 +11,7 @@ use object::pod;
 
 use super::segment::{SECTION_SIZE, SEGMENT_SIZE, offset_of, read_sections, read_segments};
 use super::versions::{Required, VersionTables};
-use super::{Abi, Dynamic, ElfError, Section, Segment, Source, Strings, dynamic, property};
+use super::{Abi, ByteSource, Dynamic, ElfError, Section, Segment, Strings, dynamic, property};
 
 /// Bytes of string table that are read at most. The largest real one has about 10 MB.
 const LARGEST_STRINGS: u64 = 32 << 20;
@@ -82,7 +82,7 @@ pub(crate) struct Linkage {
 
 impl Elf {
     /// Reads the headers, the dynamic section and the strings of `source`, for a tree of `abi`.
-    pub(crate) fn read<S: Source + ?Sized>(source: &S, abi: Abi) -> Result<Reading, ElfError> {
+    pub(crate) fn read<S: ByteSource + ?Sized>(source: &S, abi: Abi) -> Result<Reading, ElfError> {
         let header_size = size_of::<FileHeader64<Endianness>>() as u64;
         let magic = source.bytes(0, source.len().min(4), 4)?;
         if magic != ELFMAG {
@@ -106,7 +106,7 @@ impl Elf {
             .map(|elf| elf.map_or(Reading::Other, |elf| Reading::Native(Box::new(elf))))
     }
 
-    fn read_native<S: Source + ?Sized>(
+    fn read_native<S: ByteSource + ?Sized>(
         source: &S,
         header: &FileHeader64<Endianness>,
         endian: Endianness,
@@ -139,7 +139,7 @@ impl Elf {
     /// Whether it is debug information apart from its program: that has the program's headers, and
     /// its section headers say that what they speak of is not in this file. What is there may begin where
     /// a section does that is in no file, as one of a thread's own variables.
-    fn is_detached<S: Source + ?Sized>(&self, source: &S) -> bool {
+    fn is_detached<S: ByteSource + ?Sized>(&self, source: &S) -> bool {
         let Some(dynamic) = self.segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
             return false;
         };
@@ -152,7 +152,7 @@ impl Elf {
     }
 
     /// The section headers; none when they were stripped off.
-    pub(crate) fn sections<S: Source + ?Sized>(
+    pub(crate) fn sections<S: ByteSource + ?Sized>(
         &self,
         source: &S,
     ) -> Result<Vec<Section>, ElfError> {
@@ -164,7 +164,7 @@ impl Elf {
         offset_of(&self.segments, address)
     }
 
-    fn read_strings<S: Source + ?Sized>(&self, source: &S) -> Result<Strings, ElfError> {
+    fn read_strings<S: ByteSource + ?Sized>(&self, source: &S) -> Result<Strings, ElfError> {
         let Some(dynamic) = &self.dynamic else { return Ok(Strings::default()) };
         let (Some(address), Some(size)) = (dynamic.value(DT_STRTAB), dynamic.value(DT_STRSZ))
         else {
@@ -176,7 +176,7 @@ impl Elf {
         source.bytes(offset, size, LARGEST_STRINGS).map(Strings::new)
     }
 
-    fn read_linkage<S: Source + ?Sized>(&self, source: &S) -> Result<Linkage, ElfError> {
+    fn read_linkage<S: ByteSource + ?Sized>(&self, source: &S) -> Result<Linkage, ElfError> {
         let mut linkage = Linkage {
             interpreter: self.read_interpreter(source)?,
             x86_64_level: property::x86_64_level(source, self.endian, &self.segments)?,
@@ -208,7 +208,10 @@ impl Elf {
         Ok(needed)
     }
 
-    fn read_interpreter<S: Source + ?Sized>(&self, source: &S) -> Result<Option<String>, ElfError> {
+    fn read_interpreter<S: ByteSource + ?Sized>(
+        &self,
+        source: &S,
+    ) -> Result<Option<String>, ElfError> {
         let Some(segment) = self.segments.iter().find(|segment| segment.kind == PT_INTERP) else {
             return Ok(None);
         };

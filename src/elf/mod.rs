@@ -16,7 +16,7 @@ mod walk;
 pub(crate) use dynamic::{Dynamic, Entry};
 pub(crate) use file::{Elf, Linkage, Reading};
 pub(crate) use segment::{Section, Segment};
-pub(crate) use source::{Overlay, Patch, Source};
+pub(crate) use source::{ByteSource, Overlay, Patch};
 pub(crate) use strings::Strings;
 pub(crate) use survey::{Object, Survey, Unopened, host_has, origin_directory};
 pub(crate) use walk::{Led, Places};

@@ -5,7 +5,7 @@
 use object::Endianness;
 use object::elf::PT_GNU_PROPERTY;
 
-use super::{ElfError, Segment, Source};
+use super::{ByteSource, ElfError, Segment};
 
 /// `NT_GNU_PROPERTY_TYPE_0`.
 const PROPERTY_NOTE: u32 = 5;
@@ -15,7 +15,7 @@ const X86_ISA_NEEDED: u32 = 0xc000_8002;
 const LARGEST_NOTE: u64 = 64 << 10;
 
 /// The x86-64 level (1 to 4) that a file of these `segments` says it needs; 0 when it says nothing.
-pub(super) fn x86_64_level<S: Source + ?Sized>(
+pub(super) fn x86_64_level<S: ByteSource + ?Sized>(
     source: &S,
     endian: Endianness,
     segments: &[Segment],

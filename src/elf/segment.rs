@@ -7,7 +7,7 @@ use object::elf::{
 use object::endian::{U32, U64};
 use object::pod;
 
-use super::{ElfError, Source};
+use super::{ByteSource, ElfError};
 
 /// Size of a program header in bytes (`e_phentsize`).
 pub(crate) const SEGMENT_SIZE: u64 = 56;
@@ -82,7 +82,7 @@ pub(super) fn offset_of(segments: &[Segment], address: u64) -> Option<u64> {
 }
 
 /// Reads `count` program headers at `offset`.
-pub(super) fn read_segments<S: Source + ?Sized>(
+pub(super) fn read_segments<S: ByteSource + ?Sized>(
     source: &S,
     endian: Endianness,
     offset: u64,
@@ -133,7 +133,7 @@ impl Section {
 }
 
 /// Reads `count` section headers at `offset`.
-pub(super) fn read_sections<S: Source + ?Sized>(
+pub(super) fn read_sections<S: ByteSource + ?Sized>(
     source: &S,
     endian: Endianness,
     offset: u64,

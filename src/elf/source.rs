@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::ElfError;
 
 /// Something that holds bytes at positions.
-pub(crate) trait Source {
+pub(crate) trait ByteSource {
     /// Length in bytes.
     fn len(&self) -> u64;
 
@@ -30,7 +30,7 @@ pub(crate) trait Source {
     }
 }
 
-impl Source for File {
+impl ByteSource for File {
     fn len(&self) -> u64 {
         self.metadata().map_or(0, |metadata| metadata.len())
     }
@@ -40,7 +40,7 @@ impl Source for File {
     }
 }
 
-impl Source for [u8] {
+impl ByteSource for [u8] {
     fn len(&self) -> u64 {
         self.len() as u64
     }
@@ -71,19 +71,19 @@ impl Patch {
 }
 
 /// A source as it will be when patches are written to it, later ones over earlier ones.
-pub(crate) struct Overlay<'a, S: Source + ?Sized> {
+pub(crate) struct Overlay<'a, S: ByteSource + ?Sized> {
     base: &'a S,
     patches: &'a [Patch],
 }
 
-impl<'a, S: Source + ?Sized> Overlay<'a, S> {
+impl<'a, S: ByteSource + ?Sized> Overlay<'a, S> {
     /// `base` with `patches`.
     pub(crate) fn new(base: &'a S, patches: &'a [Patch]) -> Self {
         Self { base, patches }
     }
 }
 
-impl<S: Source + ?Sized> Source for Overlay<'_, S> {
+impl<S: ByteSource + ?Sized> ByteSource for Overlay<'_, S> {
     fn len(&self) -> u64 {
         self.patches.iter().map(Patch::end).max().unwrap_or(0).max(self.base.len())
     }

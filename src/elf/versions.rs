@@ -11,7 +11,7 @@ use object::elf::{
 use object::pod::{self, Pod};
 
 use super::segment::offset_of;
-use super::{Dynamic, ElfError, Segment, Source, Strings};
+use super::{ByteSource, Dynamic, ElfError, Segment, Strings};
 
 /// Symbol versions of one file. libstdc++ defines about 60, glibc 50.
 const MOST_VERSIONS: usize = 4096;
@@ -42,7 +42,7 @@ pub(super) struct VersionTables<'a> {
 
 impl VersionTables<'_> {
     /// The versions that the file asks of others.
-    pub(super) fn required<S: Source + ?Sized>(
+    pub(super) fn required<S: ByteSource + ?Sized>(
         &self,
         source: &S,
     ) -> Result<Vec<Required>, ElfError> {
@@ -71,7 +71,10 @@ impl VersionTables<'_> {
     }
 
     /// The versions that the file defines; its own base name is none.
-    pub(super) fn provided<S: Source + ?Sized>(&self, source: &S) -> Result<Vec<String>, ElfError> {
+    pub(super) fn provided<S: ByteSource + ?Sized>(
+        &self,
+        source: &S,
+    ) -> Result<Vec<String>, ElfError> {
         let endian = self.endian;
         let mut provided = Vec::new();
         let Some((mut at, count)) = self.table(DT_VERDEF, DT_VERDEFNUM)? else {
@@ -121,7 +124,7 @@ fn follow(at: u64, step: u32) -> Option<u64> {
     (step != 0).then(|| at.saturating_add(step.into()))
 }
 
-fn record<S: Source + ?Sized, T: Pod>(source: &S, at: u64) -> Result<T, ElfError> {
+fn record<S: ByteSource + ?Sized, T: Pod>(source: &S, at: u64) -> Result<T, ElfError> {
     let size = size_of::<T>() as u64;
     let bytes = source.bytes(at, size, size)?;
     let (record, _) =

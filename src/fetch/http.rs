@@ -21,7 +21,7 @@ use super::exchange::{Exchange, Message};
 use super::names::Names;
 use super::netrc::Netrc;
 use super::wording::{innermost, limit};
-use super::{FetchError, Options, Reason};
+use super::{FetchError, FetchOptions, Reason};
 use crate::report::Reporter;
 use crate::tools::network::{Unusable, Way};
 use crate::tools::threads;
@@ -54,7 +54,7 @@ pub(super) struct Http {
 
 impl Http {
     /// Nothing is connected yet.
-    pub(super) fn new(options: &Options, reporter: &dyn Reporter) -> Self {
+    pub(super) fn new(options: &FetchOptions, reporter: &dyn Reporter) -> Self {
         let (netrc, problem) = match &options.netrc {
             Some(path) => Netrc::read(path),
             None => (Netrc::default(), None),
@@ -99,8 +99,10 @@ impl Http {
             move || request.into_iter().for_each(|request| serve(&client, &way, request, &sender))
         };
         let source = match threads::detach("request", work) {
-            Ok(()) => Source::There(receiver),
-            Err(_) => Source::Here(Box::new(Exchange::Asking(client, self.way.clone(), request))),
+            Ok(()) => MessageSource::There(receiver),
+            Err(_) => {
+                MessageSource::Here(Box::new(Exchange::Asking(client, self.way.clone(), request)))
+            }
         };
         let through = proxy.as_ref().map(Through::of);
         let (waited, bytes) = (Duration::ZERO, 0);
@@ -216,7 +218,7 @@ impl Answer<'_> {
 }
 
 /// Where messages come from.
-enum Source {
+enum MessageSource {
     /// The request's thread.
     There(Receiver<Message>),
     /// The connection itself.
@@ -227,7 +229,7 @@ enum Source {
 struct Body<'a> {
     http: &'a Http,
     reporter: &'a dyn Reporter,
-    source: Source,
+    source: MessageSource,
     through: Option<Through>,
     /// Time spent waiting for the network since the rate was last judged …
     waited: Duration,
@@ -243,8 +245,8 @@ impl Body<'_> {
             }
             let start = Instant::now();
             let message = match &mut self.source {
-                Source::There(receiver) => receiver.recv_timeout(TICK),
-                Source::Here(exchange) => Ok(exchange.next()),
+                MessageSource::There(receiver) => receiver.recv_timeout(TICK),
+                MessageSource::Here(exchange) => Ok(exchange.next()),
             };
             self.waited += start.elapsed();
             match message {
@@ -402,7 +404,7 @@ mod tests {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "machine a login ann password s\ndefault login x password y\n")
             .unwrap();
-        let mut options = Options::new("/nonexistent");
+        let mut options = FetchOptions::new("/nonexistent");
         options.netrc = Some(path.clone());
         options.mirror = Some("http://a:8080/el".to_owned());
         let http = Http::new(&options, &crate::report::Silent::default());

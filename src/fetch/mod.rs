@@ -30,7 +30,7 @@ pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
 pub(crate) use location::without_credentials;
 pub use location::{join, places};
-pub use options::Options;
+pub use options::FetchOptions;
 pub use stream::{Stream, StreamEnd};
 
 use cache::Cache;
@@ -82,7 +82,7 @@ impl Fetched {
 
 /// Fetches, for all threads of a run.
 pub struct Fetcher<'r> {
-    options: Options,
+    options: FetchOptions,
     reporter: &'r dyn Reporter,
     cache: Cache,
     http: Http,
@@ -95,7 +95,7 @@ impl<'r> Fetcher<'r> {
     ///
     /// # Errors
     /// When the cache's directories cannot be made.
-    pub fn new(options: Options, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
+    pub fn new(options: FetchOptions, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
         let cache = Cache::open(options.cache_dir.clone())?;
         let http = Http::new(&options, reporter);
         Ok(Self { options, reporter, cache, http, silent: Mutex::default() })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How to fetch.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct FetchOptions {
     /// Where the cache is; made when it is missing.
     pub cache_dir: PathBuf,
     /// `--mirror`: everything at `https://HOST/PATH` is read from `BASE/HOST/PATH`. An http, https
@@ -28,7 +28,7 @@ pub struct Options {
     pub variables: Vec<(&'static str, OsString)>,
 }
 
-impl Options {
+impl FetchOptions {
     /// What suits most networks, with the cache at `cache_dir`.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {

@@ -17,7 +17,7 @@ use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, escape, shell_word};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
+pub struct Candidate {
     /// Where `ARCH` lies, below the prefix: empty, or ending in `/`.
     pub directory: String,
     /// Its dist, for messages.
@@ -43,7 +43,7 @@ const LEVELS: [(u8, &str); 3] = [
 
 /// The launcher of `command`, one of the commands of the runtime of this name, in a prefix with `trees` of several dists.
 #[must_use]
-pub fn choosing(runtime: &str, command: &Command, trees: &[Tree]) -> String {
+pub fn choosing(runtime: &str, command: &Command, trees: &[Candidate]) -> String {
     let program = shell_word(command.path.as_str());
     let mut trees = trees.to_vec();
     trees.sort_by_key(|tree| Reverse((tree.glibc, tree.x86_64_level, tree.directory.clone())));
@@ -180,8 +180,8 @@ fn find_level() -> String {
 
 /// Says on standard error what this machine is, what there is, and what to type. `name` and `runtime`
 /// are quoted for the shell.
-fn explain(name: &str, runtime: &str, trees: &[Tree]) -> String {
-    let needs = |tree: &Tree| match tree.x86_64_level {
+fn explain(name: &str, runtime: &str, trees: &[Candidate]) -> String {
+    let needs = |tree: &Candidate| match tree.x86_64_level {
         0 | 1 => format!("{} glibc {}", escape(&tree.dist), tree.glibc),
         level => format!("{} glibc {} and x86-64-v{level}", escape(&tree.dist), tree.glibc),
     };

@@ -38,7 +38,7 @@ mod fat;
 
 use std::fmt::Write as _;
 
-pub use fat::{Tree, choosing};
+pub use fat::{Candidate, choosing};
 
 use crate::model::{Arch, Command, LAUNCHER_MARKER, escape, shell_word};
 

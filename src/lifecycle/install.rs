@@ -25,7 +25,7 @@ use crate::workshop::{MadeTree, Workshop, WorkshopError};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Options<'a> {
+pub(crate) struct InstallOptions<'a> {
     /// Whether to wait for another run on the same prefix.
     pub wait: bool,
     /// Whether unsigned packages are let in.
@@ -91,7 +91,7 @@ pub(super) fn install(
     keys: &Keys<'_>,
     (plan, present): (&Plan, &Present),
     prefix: &Prefix,
-    options: Options<'_>,
+    options: InstallOptions<'_>,
 ) -> Result<Installed, Error> {
     execute(context, keys, (plan, present), prefix, options)
         .map_err(|error| explain_space(prefix, error))
@@ -102,7 +102,7 @@ fn execute(
     keys: &Keys<'_>,
     (plan, present): (&Plan, &Present),
     prefix: &Prefix,
-    options: Options<'_>,
+    options: InstallOptions<'_>,
 ) -> Result<Installed, Error> {
     check_path(context, plan, prefix)?;
     let prefix = &prefix.lock(options.wait, context.reporter)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::launcher::{self, Tree};
+use crate::launcher::{self, Candidate};
 use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
 use crate::planning::definitions::made_with;
 use crate::prefix::{Locked, Prefix, PrefixError};
@@ -30,7 +30,7 @@ fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
 }
 
 /// The trees of one dist, for several architectures.
-struct Part {
+struct DistTrees {
     directory: String,
     trees: Vec<Made>,
 }
@@ -64,7 +64,7 @@ pub(super) fn texts<'a>(
 ) -> Result<Vec<(String, String)>, Error> {
     let own = receipts.map(|receipt| Made::new(catalog, receipt.clone()));
     let own = own.collect::<Result<Vec<Made>, Error>>()?;
-    let mut parts = vec![Part { directory: String::new(), trees: own }];
+    let mut parts = vec![DistTrees { directory: String::new(), trees: own }];
     let members = prefix.members()?;
     for (_, member) in &members {
         let mut trees = Vec::new();
@@ -72,7 +72,7 @@ pub(super) fn texts<'a>(
             // Not without it: its launchers would go.
             trees.push(Made::new(catalog, member.receipt(&generation)?)?);
         }
-        parts.push(Part { directory: member.place(), trees });
+        parts.push(DistTrees { directory: member.place(), trees });
     }
     // What was made last counts where definitions changed.
     let mut made: Vec<&Made> = parts.iter().flat_map(|part| &part.trees).collect();
@@ -122,15 +122,15 @@ fn unless_damaged<T>(texts: Result<T, Error>, reporter: &dyn Reporter) -> Result
 }
 
 /// The trees that have `command`, and what they need.
-fn trees(parts: &[Part], runtime: &str, command: &Command) -> Vec<Tree> {
-    let tree = |part: &Part| {
+fn trees(parts: &[DistTrees], runtime: &str, command: &Command) -> Vec<Candidate> {
+    let tree = |part: &DistTrees| {
         let has = |tree: &&Made| {
             let is_installed = tree.with.runtimes.iter().any(|it| it.name == runtime);
             is_installed && tree.receipt.has(&command.path)
         };
         let having: Vec<&Made> = part.trees.iter().filter(has).collect();
         let levels = having.iter().filter(|tree| tree.receipt.arch == Arch::X86_64);
-        Some(Tree {
+        Some(Candidate {
             directory: part.directory.clone(),
             dist: having.first()?.receipt.dist.clone(),
             glibc: having.iter().map(|tree| tree.glibc()).max()?,

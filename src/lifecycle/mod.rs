@@ -14,7 +14,7 @@ mod verify;
 mod whole;
 
 pub(crate) use changes::{Change, TreeChange};
-pub(crate) use install::{Installed, InstalledTree, Options};
+pub(crate) use install::{InstallOptions, Installed, InstalledTree};
 pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
 pub(crate) use verify::{Verification, verify_tree};

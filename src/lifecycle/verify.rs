@@ -9,7 +9,7 @@ use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::planning::definitions::made_with;
 use crate::prefix::{Generation, LostLink, Prefix, PrefixError};
 use crate::report::Reporter;
-use crate::verify::{self, Finding, Problem, Subject};
+use crate::verify::{self, Expectation, Finding, Problem};
 use crate::workshop::MadeTree;
 
 /// What was found in a prefix, or in a tree that lies elsewhere.
@@ -180,7 +180,7 @@ fn check_tree(
 ) -> Result<Vec<Finding>, Error> {
     let receipt = &tree.receipt;
     let with = made_with(catalog, receipt)?;
-    let subject = Subject {
+    let subject = Expectation {
         tree: &tree.path,
         files: &receipt.all_files(),
         receipt_name: RECEIPT_NAME,

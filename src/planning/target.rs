@@ -43,7 +43,7 @@ pub(super) fn check_tree(context: Context<'_>, tree: &TreePlan) -> Result<(), Er
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::fetch::{Fetcher, Options};
+    use crate::fetch::{FetchOptions, Fetcher};
     use crate::model::{Arch, HostFacts};
     use crate::report::Silent;
 
@@ -80,7 +80,7 @@ mod tests {
         };
         let silent = Silent::default();
         let cache = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/target-cache");
-        let fetcher = Fetcher::new(Options::new(cache), &silent).unwrap();
+        let fetcher = Fetcher::new(FetchOptions::new(cache), &silent).unwrap();
         let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
         check(Context {
             catalog: &catalog,

@@ -10,7 +10,7 @@ use object::elf::{
 
 use super::entries::TABLES;
 use super::unchangeable::Unchangeable;
-use crate::elf::{Elf, Section, Segment, Source};
+use crate::elf::{ByteSource, Elf, Section, Segment};
 
 /// Size of a program header in bytes.
 pub(super) const SEGMENT_SIZE: u64 = 56;
@@ -76,7 +76,7 @@ pub(super) enum Slot {
 
 impl Slot {
     /// Finds the place for one more program header of `elf`, and what must move away for it.
-    pub(super) fn find<S: Source + ?Sized>(
+    pub(super) fn find<S: ByteSource + ?Sized>(
         source: &S,
         elf: &Elf,
         sections: &[Section],
@@ -121,7 +121,7 @@ impl Block {
     }
 
     /// Finds what must move away from behind the program headers of `elf`.
-    fn find<S: Source + ?Sized>(
+    fn find<S: ByteSource + ?Sized>(
         source: &S,
         elf: &Elf,
         sections: &[Section],
@@ -150,7 +150,7 @@ impl Block {
     }
 
     /// Its bytes.
-    pub(super) fn read<S: Source + ?Sized>(&self, source: &S) -> Result<Vec<u8>, Unchangeable> {
+    pub(super) fn read<S: ByteSource + ?Sized>(&self, source: &S) -> Result<Vec<u8>, Unchangeable> {
         Ok(source.bytes(self.start, self.size(), LARGEST_BLOCK)?)
     }
 
@@ -226,7 +226,7 @@ fn table_start(elf: &Elf, tag: DynamicTag) -> Option<u64> {
 }
 
 /// Whether every byte in `start..end` that belongs to no piece is padding.
-fn is_free_between<S: Source + ?Sized>(
+fn is_free_between<S: ByteSource + ?Sized>(
     source: &S,
     pieces: &[Piece],
     start: u64,

@@ -3,11 +3,11 @@
 use super::block::SEGMENT_SIZE;
 use super::entries::TABLES;
 use super::unchangeable::Unchangeable;
-use crate::elf::{Abi, Elf, Linkage, Reading, Segment, Source};
+use crate::elf::{Abi, ByteSource, Elf, Linkage, Reading, Segment};
 
 /// Checks that `source` is a file of `abi` that asks and gives what `wanted` says, and that it
 /// can be loaded.
-pub(super) fn check<S: Source + ?Sized>(
+pub(super) fn check<S: ByteSource + ?Sized>(
     source: &S,
     abi: Abi,
     wanted: &Linkage,
@@ -24,7 +24,7 @@ pub(super) fn check<S: Source + ?Sized>(
 
 /// Checks that `source` is a file of `abi` that asks and gives what `wanted` says. That is all that
 /// can have changed in one whose headers stay as they are.
-pub(super) fn check_linkage<S: Source + ?Sized>(
+pub(super) fn check_linkage<S: ByteSource + ?Sized>(
     source: &S,
     abi: Abi,
     wanted: &Linkage,

@@ -9,7 +9,7 @@ use object::{Endianness, pod};
 
 use super::entries::{dynamic_patch, kept_entries};
 use super::unchangeable::Unchangeable;
-use crate::elf::{Elf, Entry, Linkage, Patch, Source};
+use crate::elf::{ByteSource, Elf, Entry, Linkage, Patch};
 
 /// The largest real libraries have some 5 MB of dynamic symbols.
 const LARGEST_TABLE: u64 = 32 << 20;
@@ -19,7 +19,7 @@ const NAMES: [DynamicTag; 7] =
 
 /// The patches after which `elf` has the `DT_RPATH` `rpath` and no `DT_RUNPATH`; `None` where there is
 /// no room for it.
-pub(super) fn plan<S: Source + ?Sized>(
+pub(super) fn plan<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     rpath: &str,
@@ -48,7 +48,11 @@ fn strings_offset(elf: &Elf) -> Option<u64> {
 }
 
 /// Where in the strings an old run path has room for `size` bytes, and nothing else uses them.
-fn room<S: Source + ?Sized>(source: &S, elf: &Elf, size: u64) -> Result<Option<u64>, Unchangeable> {
+fn room<S: ByteSource + ?Sized>(
+    source: &S,
+    elf: &Elf,
+    size: u64,
+) -> Result<Option<u64>, Unchangeable> {
     let Some(dynamic) = &elf.dynamic else { return Ok(None) };
     for place in dynamic.values(DT_RUNPATH).chain(dynamic.values(DT_RPATH)) {
         let old = elf.strings.at(place)?;
@@ -85,7 +89,7 @@ fn is_a_versions(linkage: &Linkage, old: &str) -> bool {
 }
 
 /// Where in the strings the names of symbols lie; `None` where nothing says how many there are.
-fn symbol_names<S: Source + ?Sized>(
+fn symbol_names<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
 ) -> Result<Option<Vec<u64>>, Unchangeable> {

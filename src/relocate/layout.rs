@@ -20,7 +20,7 @@ use super::entries::{TABLES, dynamic_patch, kept_entries};
 use super::symbols::MovedSection;
 use super::unchangeable::Unchangeable;
 use super::{check, in_place, symbols};
-use crate::elf::{Abi, Dynamic, Elf, Entry, Linkage, Overlay, Patch, Section, Segment, Source};
+use crate::elf::{Abi, ByteSource, Dynamic, Elf, Entry, Linkage, Overlay, Patch, Section, Segment};
 
 /// Tables need 8, notes 4 or 8.
 const ALIGNMENT: u64 = 16;
@@ -30,7 +30,7 @@ const HIGHEST_ADDRESS: u64 = 1 << 46;
 /// The patches after which the file in `source`, read as `elf`, has the `DT_RPATH` `rpath` and no
 /// `DT_RUNPATH`; neither when `rpath` is `None`. Checked: the file as it will be reads as it did,
 /// and obeys what kernel and loader demand of one.
-pub(super) fn plan<S: Source + ?Sized>(
+pub(super) fn plan<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     abi: Abi,
@@ -85,7 +85,11 @@ struct Growth<'a> {
 }
 
 impl<'a> Growth<'a> {
-    fn new<S: Source + ?Sized>(source: &S, elf: &'a Elf, abi: Abi) -> Result<Self, Unchangeable> {
+    fn new<S: ByteSource + ?Sized>(
+        source: &S,
+        elf: &'a Elf,
+        abi: Abi,
+    ) -> Result<Self, Unchangeable> {
         let sections = elf.sections(source)?;
         let static_linked = Unchangeable::NoRoom("it is linked statically");
         let dynamic = elf.dynamic.as_ref().ok_or(static_linked)?;
@@ -105,7 +109,7 @@ impl<'a> Growth<'a> {
         Ok(Self { elf, dynamic, sections, slot, block, offset, address, page, end_of_file })
     }
 
-    fn patches<S: Source + ?Sized>(
+    fn patches<S: ByteSource + ?Sized>(
         &self,
         source: &S,
         rpath: &str,
@@ -267,7 +271,7 @@ impl<'a> Growth<'a> {
     }
 
     /// What goes behind the end of the file: padding, the block, the strings, the dynamic section.
-    fn appended<S: Source + ?Sized>(
+    fn appended<S: ByteSource + ?Sized>(
         &self,
         source: &S,
         strings: &[u8],

@@ -7,7 +7,7 @@ use object::elf::{SHT_SYMTAB, Sym64};
 use object::endian::U64;
 use object::{Endianness, pod};
 
-use crate::elf::{Patch, Section, Source};
+use crate::elf::{ByteSource, Patch, Section};
 
 /// Bytes of a symbol table that are read at most. The largest programs have some 10 MB.
 const LARGEST_TABLE: u64 = 64 << 20;
@@ -27,7 +27,7 @@ pub(super) struct MovedSection {
 }
 
 /// What must be written into the symbol tables so that symbols move with their sections.
-pub(super) fn patches<S: Source + ?Sized>(
+pub(super) fn patches<S: ByteSource + ?Sized>(
     source: &S,
     endian: Endianness,
     sections: &[Section],

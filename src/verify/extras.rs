@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Problem, Subject, VerifyError};
+use super::{Expectation, Finding, Problem, VerifyError};
 use crate::model::CONFIG_DIRECTORY;
 use crate::report::Reporter;
 
 /// Findings about what nobody listed. Of a directory that is not listed, itself alone.
 pub(super) fn find(
-    subject: &Subject<'_>,
+    subject: &Expectation<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
     let listed: HashSet<&Path> = subject.files.iter().map(|file| file.path.as_path()).collect();
@@ -36,7 +36,7 @@ pub(super) fn find(
     Ok(findings)
 }
 
-fn extra(subject: &Subject<'_>, path: &Path) -> Finding {
+fn extra(subject: &Expectation<'_>, path: &Path) -> Finding {
     let is_users = path.starts_with(CONFIG_DIRECTORY)
         || subject.plugin_directories.iter().any(|plugins| path.starts_with(plugins));
     let problem = if is_users { Problem::Added } else { Problem::Extra };

@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub(crate) use error::VerifyError;
 pub(crate) use finding::{Finding, Problem};
-pub(crate) use subject::Subject;
+pub(crate) use subject::Expectation;
 
 use crate::model::{FileKind, ReceiptFile};
 use crate::report::{Event, Phase, Reporter};
@@ -25,7 +25,7 @@ use crate::report::{Event, Phase, Reporter};
 /// # Errors
 /// [`VerifyError`]. That a file cannot be read is a finding, not an error.
 pub(crate) fn check(
-    subject: &Subject<'_>,
+    subject: &Expectation<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = check_files(subject.tree, subject.files, reporter)?;

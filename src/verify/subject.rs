@@ -6,7 +6,7 @@ use crate::model::{ReceiptFile, RelPath};
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct Expectation<'a> {
     /// The tree's root.
     pub tree: &'a Path,
     /// What should be there.

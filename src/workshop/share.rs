@@ -30,7 +30,7 @@ impl Workshop {
     /// # Errors
     /// When one of the trees cannot be read or written.
     pub fn take_over(&self, from: &Path, shares: &[Share<'_>]) -> Result<bool, WorkshopError> {
-        let mut session = Session { workshop: self, from, put: Vec::new(), inodes: HashMap::new() };
+        let mut session = Sharing { workshop: self, from, put: Vec::new(), inodes: HashMap::new() };
         for share in shares {
             if !session.put(share)? {
                 for path in session.put {
@@ -44,7 +44,7 @@ impl Workshop {
 }
 
 /// One package's way from one tree into another.
-struct Session<'a> {
+struct Sharing<'a> {
     workshop: &'a Workshop,
     from: &'a Path,
     /// What was made so far.
@@ -53,7 +53,7 @@ struct Session<'a> {
     inodes: HashMap<(u64, u64), PathBuf>,
 }
 
-impl Session<'_> {
+impl Sharing<'_> {
     /// Puts one file. False when it is not as it is said to be.
     fn put(&mut self, share: &Share<'_>) -> Result<bool, WorkshopError> {
         let path = self.workshop.path().join(&share.file.path);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Reason};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Reason};
 use elsewhere::stages::model::Checksum;
 
 use crate::support::scratch::{Log, Scratch};
@@ -130,7 +130,7 @@ fn a_server_that_sends_another_part_sends_the_file_anew() {
         let world = World::new();
         world.server.fault("a/file", Fault::truncate_at(100_000).times(1));
         world.server.fault("a/file", fault.times(1));
-        let options = Options { attempts: 3, ..world.options() };
+        let options = FetchOptions { attempts: 3, ..world.options() };
         let fetcher = Fetcher::new(options, &world.log).unwrap();
         let size = Some(world.content.len() as u64);
         let fetched = fetcher.content(&urls(&["a"]), &world.checksum(), size, None).unwrap();
@@ -238,7 +238,7 @@ fn a_host_gets_few_connections() {
 fn cancelling_ends_a_stalled_download_at_once_and_leaves_nothing() {
     let world = World::new();
     world.server.fault("a/file", Fault::stall());
-    let options = Options { stall_timeout: Duration::from_secs(60), ..world.options() };
+    let options = FetchOptions { stall_timeout: Duration::from_secs(60), ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let start = Instant::now();
     let result = std::thread::scope(|scope| {
@@ -259,7 +259,7 @@ fn silent_hosts_are_asked_last() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let away = format!("http://127.0.0.1:{port}/file");
     let here = format!("{}/repo.example/a/file", world.server.url());
-    let options = Options { mirror: None, ..world.options() };
+    let options = FetchOptions { mirror: None, ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let urls = [away, here];
     fetcher.content(&urls, &world.checksum(), None, None).unwrap();
@@ -273,7 +273,7 @@ fn a_cache_that_cannot_be_made_is_named() {
     let scratch = Scratch::new("cache");
     let file = scratch.write("file", "");
     let log = Log::default();
-    let error = Fetcher::new(Options::new(file.join("cache")), &log).err().unwrap();
+    let error = Fetcher::new(FetchOptions::new(file.join("cache")), &log).err().unwrap();
     assert!(matches!(&error, FetchError::Cache { .. }), "{error}");
     assert!(error.to_string().contains("file/cache"), "{error}");
     assert!(error.hint().unwrap().contains("--cache-dir"));
@@ -326,7 +326,7 @@ fn a_directory_can_be_the_mirror() {
     let world = World::new();
     let mirror = world.scratch.path().join("mirror");
     for base in [mirror.display().to_string(), format!("file://{}/", mirror.display())] {
-        let options = Options { mirror: Some(base), ..world.options() };
+        let options = FetchOptions { mirror: Some(base), ..world.options() };
         let fetcher = Fetcher::new(options, &world.log).unwrap();
         assert_eq!(fetcher.document(&urls(&["a"])[0], 1 << 20).unwrap(), world.content);
         assert!(fetcher.document(&format!("{SITE}/absent"), 10).unwrap_err().is_not_found());

@@ -3,7 +3,7 @@
 use std::fs;
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Proof, Reason};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Proof, Reason};
 use elsewhere::stages::model::Checksum;
 
 use crate::support::server::Fault;
@@ -54,7 +54,7 @@ fn a_damaged_document_in_the_cache_is_fetched_again() {
 #[test]
 fn plain_http_needs_a_proof() {
     let world = World::new();
-    let options = Options { mirror: None, ..world.options() };
+    let options = FetchOptions { mirror: None, ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let url = format!("{}/repo.example/a/file", world.server.url());
     let error = fetcher.document(&url, 1 << 20).unwrap_err();
@@ -148,7 +148,7 @@ fn lasting_faults_end_with_their_reason() {
 fn a_trickle_is_as_good_as_nothing() {
     let world = World::new();
     world.server.fault("a/file", Fault::slow(500));
-    let options = Options { minimum_rate: 5000, attempts: 1, ..world.options() };
+    let options = FetchOptions { minimum_rate: 5000, attempts: 1, ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let error = fetcher.document(&urls(&["a"])[0], 1 << 20).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Stalled(_)), "{error}");
@@ -172,7 +172,7 @@ fn redirects_are_followed_within_reason() {
 #[test]
 fn unknown_hosts_and_closed_ports_are_told_apart() {
     let world = World::new();
-    let options = Options { mirror: None, ..world.options() };
+    let options = FetchOptions { mirror: None, ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let error = fetcher.document("https://nonexistent.invalid/x", 10).unwrap_err();
     assert!(matches!(only_reason(&error), Reason::Name { host } if host == "nonexistent.invalid"));

@@ -11,7 +11,7 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use elsewhere::stages::fetch::{FetchError, Fetched, Fetcher, Options, Reason};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetched, Fetcher, Reason};
 use elsewhere::stages::model::Checksum;
 use elsewhere::stages::report::Phase;
 use support::scratch::{Log, Scratch};
@@ -39,13 +39,13 @@ impl World {
         Self { scratch, server, log: Log::default(), content }
     }
 
-    pub(crate) fn options(&self) -> Options {
-        Options {
+    pub(crate) fn options(&self) -> FetchOptions {
+        FetchOptions {
             mirror: Some(self.server.url()),
             attempts: 2,
             pause: Duration::from_millis(1),
             stall_timeout: Duration::from_millis(400),
-            ..Options::new(self.scratch.path().join("cache"))
+            ..FetchOptions::new(self.scratch.path().join("cache"))
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::thread;
 
-use elsewhere::stages::fetch::{FetchError, Fetcher, Options, Stream, StreamEnd};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Stream, StreamEnd};
 use elsewhere::stages::model::Checksum;
 
 use crate::support::server::Fault;
@@ -82,7 +82,7 @@ fn big() -> (World, Vec<u8>) {
 fn fetch_big(world: &World, content: &[u8]) -> Vec<u8> {
     let size = Some(content.len() as u64);
     let url = [format!("{SITE}/big")];
-    let options = Options { attempts: 3, ..world.options() };
+    let options = FetchOptions { attempts: 3, ..world.options() };
     let fetcher = Fetcher::new(options, &world.log).unwrap();
     let fetched = fetcher.content(&url, &Checksum::of(content), size, None).unwrap();
     fs::read(fetched.path()).unwrap()

@@ -334,7 +334,7 @@ const THIRD: &str =
 /// The launcher of a prefix of several dists.
 pub fn choosing(trees: &[(&str, &str, u8)]) -> String {
     let runtime = runtime();
-    let tree = |&(dist, glibc, level): &(&str, &str, u8)| launcher::Tree {
+    let tree = |&(dist, glibc, level): &(&str, &str, u8)| launcher::Candidate {
         directory: if dist == "own" { String::new() } else { format!("dists/{dist}/") },
         dist: dist.to_owned(),
         glibc: glibc.parse().unwrap(),

@@ -140,13 +140,6 @@ fn what_every_room_needs_stands_once() {
     }
 }
 
-/// Public types that share their name with another room's all the same, and why that misleads nobody.
-const SHARED_NAMES: [(&str, &str); 3] = [
-    ("Options", "of a fetcher and of an install, each made where that is called"),
-    ("Source", "a repository of a plan; elf's trait is seen by relocation only"),
-    ("Subject", "what is examined: the doctor's and verification's own"),
-];
-
 #[test]
 fn a_public_type_has_a_name_of_its_own() {
     let mut owners: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
@@ -162,8 +155,7 @@ fn a_public_type_has_a_name_of_its_own() {
         }
     }
     assert!(owners.len() > 200, "{}", owners.len());
-    let is_excepted = |name: &String| SHARED_NAMES.iter().any(|(shared, _)| shared == name);
-    owners.retain(|name, paths| paths.len() > 1 && !is_excepted(name));
+    owners.retain(|_, paths| paths.len() > 1);
     assert!(owners.is_empty(), "{owners:#?}");
 }
 

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::launcher;
 use crate::lifecycle::changes::{TreeChange, changes};
-use crate::lifecycle::install::{Installed, Options, install};
+use crate::lifecycle::install::{InstallOptions, Installed, install};
 use crate::lifecycle::present::present;
 use crate::metadata::Keys;
 use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan};
@@ -181,7 +181,7 @@ impl Whole {
         keys: &Keys<'_>,
         asked: Asked<'_>,
         check: &dyn Fn(&Plan) -> Result<(), Error>,
-        options: Options<'_>,
+        options: InstallOptions<'_>,
     ) -> Result<Installed, Error> {
         replanned(context.reporter, || {
             let steps = self.plan(context, keys, asked)?;
@@ -201,12 +201,12 @@ impl Whole {
         &self,
         keys: &Keys<'_>,
         steps: &[Step<'_>],
-        options: Options<'_>,
+        options: InstallOptions<'_>,
         context: Context<'_>,
     ) -> Result<Installed, Error> {
         let (prefix, wait) = (&self.prefix, options.wait);
         prefix.lock(wait, context.reporter)?.take_members()?;
-        let outcome = carry_out(keys, steps, Options { program: None, ..options });
+        let outcome = carry_out(keys, steps, InstallOptions { program: None, ..options });
         self.drop_empty(wait, context.reporter)?;
         let pins = self.pins()?;
         for (_, member) in prefix.members()? {
@@ -255,7 +255,7 @@ impl Whole {
         keys: &Keys<'_>,
         dist: Option<&str>,
         check: &dyn Fn(&Steps<'_>) -> Result<(), Error>,
-        options: Options<'_>,
+        options: InstallOptions<'_>,
     ) -> Result<(Installed, Vec<TreeChange>), Error> {
         replanned(context.reporter, || {
             let steps = self.plan_update(context, keys, dist)?;
@@ -270,7 +270,7 @@ impl Whole {
 fn carry_out(
     keys: &Keys<'_>,
     steps: &[Step<'_>],
-    options: Options<'_>,
+    options: InstallOptions<'_>,
 ) -> Result<Installed, Error> {
     let mut installed = Installed::default();
     for step in steps {

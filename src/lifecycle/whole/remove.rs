@@ -6,7 +6,7 @@ use super::{Member, Whole, replanned};
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
-use crate::lifecycle::install::{InstalledTree, Options, install};
+use crate::lifecycle::install::{InstallOptions, InstalledTree, install};
 use crate::lifecycle::life::{self, Removed};
 use crate::lifecycle::present::present;
 use crate::metadata::Keys;
@@ -57,7 +57,7 @@ pub(crate) struct Makers<'a> {
     /// The keys.
     pub keys: &'a Keys<'a>,
     /// What the caller decides.
-    pub options: Options<'a>,
+    pub options: InstallOptions<'a>,
     /// Lets its plan pass, or not.
     pub check: &'a dyn Fn(&Plan) -> Result<(), Error>,
 }

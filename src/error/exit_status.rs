@@ -1,0 +1,148 @@
+//! The exit status of every failure.
+
+use super::Error;
+use crate::fetch::{FetchError, Reason};
+use crate::metadata::{MetadataError, is_malformed};
+use crate::prefix::PrefixError;
+use crate::release::ReleaseError;
+use crate::relocate::RelocateError;
+use crate::smoke::SmokeError;
+use crate::tools::limits::Limit;
+use crate::unpack::UnpackError;
+use crate::workshop::WorkshopError;
+
+/// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
+pub(crate) const EXIT_STATUSES: [(u8, &str); 13] = [
+    (0, "done"),
+    (1, "internal error: a bug of this program"),
+    (2, "usage: the command line or a definition is wrong"),
+    (3, "network: a source could not be reached or read"),
+    (4, "trust: something is not what its digest or signature says"),
+    (5, "resolution: no set of packages fits"),
+    (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
+    (HOST, "this host: what was installed does not run here, or a limit is too low"),
+    (8, "damage: an installed tree or launcher is not as it was made"),
+    (9, "busy: another run works on the prefix"),
+    (UPDATE_AVAILABLE, "update --check: there is an update"),
+    (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
+    (INTERRUPTED, "interrupted"),
+];
+
+/// Exit status of `update --check` when there is an update.
+pub(crate) const UPDATE_AVAILABLE: u8 = 10;
+
+/// Exit status where an installed tree's definitions are needed and not at hand.
+const UNDEFINED: u8 = 11;
+
+/// The exit status of a network that did not give what was asked for.
+pub(crate) const NETWORK: u8 = 3;
+
+/// Exit status where this host, or a limit of it, is to blame.
+pub(crate) const HOST: u8 = 7;
+
+/// Exit status of a run that was interrupted: 128 and the number of SIGINT, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+impl Error {
+    /// The process's exit status: one of [`EXIT_STATUSES`].
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            error if error.is_cancelled() => INTERRUPTED,
+            // Where it was met says nothing about who is to blame.
+            error if error.limit().is_some_and(|limit| limit != Limit::FileSize) => HOST,
+            Self::Panicked
+            | Self::NotUnpacked(_)
+            | Self::Signals { .. }
+            | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
+            Self::Usage(_)
+            | Self::Catalog(_)
+            | Self::Host(_)
+            | Self::NoHome(_)
+            | Self::Config(_)
+            | Self::Lock(_)
+            | Self::KeyFile(_)
+            | Self::Relocate(RelocateError::NoSuchLine { .. })
+            | Self::NoDist { .. } => 2,
+            Self::Fetch(error) => fetch_status(error),
+            Self::Metadata(error) => metadata_status(error),
+            Self::Trust(_) | Self::Untrusted { .. } => 4,
+            Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
+            Self::Unpack(_) => 4,
+            Self::Resolve(_) => 5,
+            Self::Undefined { .. } => UNDEFINED,
+            Self::Sources(error) if error.is_distrust() => 4,
+            Self::Sources(error) if error.is_network() => NETWORK,
+            Self::Sources(_) => 2,
+            Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
+            Self::Workshop(WorkshopError::Damaged { .. }) => 8,
+            Self::Prefix(_)
+            | Self::Workshop(_)
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Output { .. }
+            | Self::Relocate(_)
+            | Self::Smoke(SmokeError::Io { .. })
+            | Self::Audit(_) => 6,
+            Self::Verify(_) => 6,
+            Self::Damaged { .. } | Self::DamagedGeneration { .. } => 8,
+            Self::UpdateAvailable => UPDATE_AVAILABLE,
+            Self::TooNew { .. }
+            | Self::Musl
+            | Self::Gaps { .. }
+            | Self::Smoke(_)
+            | Self::NoExec { .. }
+            | Self::Unwell(_) => HOST,
+            Self::Release(error) => release_status(error),
+            Self::Cancelled => INTERRUPTED,
+        }
+    }
+}
+
+/// That of the fetch that failed; otherwise network, unless what came is not what its digest says.
+fn metadata_status(error: &MetadataError) -> u8 {
+    match error.fetch_error() {
+        Some(error) => fetch_status(error),
+        None if error.is_choice() => 2,
+        None if error.is_distrust() => 4,
+        None if error.is_bug() => 1,
+        None => NETWORK,
+    }
+}
+
+/// Network, unless what came was refused for what it is, or the cache is at fault.
+fn fetch_status(error: &FetchError) -> u8 {
+    let is_wrong = |reason: &Reason| match reason {
+        Reason::Digest { .. } | Reason::Size { .. } => true,
+        Reason::Refused(refusal) => match refusal.downcast_ref() {
+            Some(judging) => fetch_status(judging) == 4,
+            None => !is_malformed(refusal.as_ref()),
+        },
+        _ => false,
+    };
+    match error {
+        FetchError::Cache { .. } | FetchError::Full { .. } => 6,
+        FetchError::System(_) => HOST,
+        FetchError::Variable(_) => 2,
+        FetchError::Cancelled => INTERRUPTED,
+        FetchError::Unavailable(attempts) => {
+            if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
+        }
+    }
+}
+
+/// Trust, unless the release is good and this machine is not.
+fn release_status(error: &ReleaseError) -> u8 {
+    match error {
+        ReleaseError::Fetch(error) => fetch_status(error),
+        ReleaseError::Unknown => 1,
+        ReleaseError::NoProgram { .. } => 5,
+        ReleaseError::Write { .. } => 6,
+        ReleaseError::DoesNotRun { .. } => HOST,
+        ReleaseError::NoKey
+        | ReleaseError::Signature { .. }
+        | ReleaseError::Malformed
+        | ReleaseError::Older { .. } => 4,
+    }
+}

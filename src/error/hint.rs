@@ -1,0 +1,100 @@
+//! What to do next, for every failure where there is something useful to say.
+
+use super::{Error, shown};
+use crate::audit::Gap;
+use crate::metadata::KeyFileError;
+use crate::model::shell_word;
+
+impl Error {
+    /// What to do next, where there is something useful to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        if let Some(limit) = self.limit() {
+            return Some(limit.to_string());
+        }
+        match self {
+            Self::Usage(_) => Some("see elsewhere --help".to_owned()),
+            Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
+            Self::Host(error) => error.hint(),
+            Self::NoHome(error) => error.hint(),
+            Self::Config(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Metadata(error) => error.hint(),
+            Self::Untrusted { missing_keys, .. } if !missing_keys.is_empty() => Some(
+                "get the key from its owner and name it with --trust-key FILE, or name a mirror that has \
+                 it with --mirror; the dist's definition says where it is (`url`, `alternates`)"
+                    .to_owned(),
+            ),
+            Self::Trust(error)
+            | Self::Untrusted { source: error, .. }
+            | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
+            Self::Resolve(error) => error.hint(),
+            Self::Unpack(error) => error.hint(),
+            Self::Relocate(error) => error.hint(),
+            Self::Audit(error) => error.hint(),
+            Self::Smoke(error) => error.hint(),
+            Self::Prefix(error) => error.hint(),
+            Self::Workshop(error) => error.hint(),
+            Self::Release(error) => error.hint(),
+            Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
+            Self::Undefined { .. } => Some(
+                "name the directory that has them with --repos (a receipt tells how a tree was made, \
+                 and gives no trust)"
+                    .to_owned(),
+            ),
+            Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
+            Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::DamagedGeneration { path, .. } => Some(format!(
+                "to put it right: elsewhere verify --repair --all {}; to go there as it is: \
+                 --no-verify",
+                shell_word(&shown(path))
+            )),
+            Self::TooNew { fits, .. } => Some(match fits {
+                Some(dist) => format!(
+                    "-d {dist} fits, and -d auto chooses; name other machines with --for \
+                     (--for x86-64-v3 where all processors are new)"
+                ),
+                None => "no dist fits: name the machines that it is for with --for".to_owned(),
+            }),
+            Self::Musl => Some(
+                "install your distribution's own package, or name the machines that the tree is for \
+                 with --for, by their glibc or a distribution's name"
+                    .to_owned(),
+            ),
+            Self::NoExec { .. } => Some(
+                "choose a directory of a file system that is not mounted noexec; with --for, trees for \
+                 other machines can be made anywhere"
+                    .to_owned(),
+            ),
+            Self::Unwell(_) => Some(
+                "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
+            ),
+            Self::Verify(_)
+            | Self::Sources(_)
+            | Self::KeyFile(KeyFileError::Unreadable { .. })
+            | Self::Signals { .. }
+            | Self::Staging { .. }
+            | Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Output { .. }
+            | Self::UpdateAvailable
+            | Self::Cancelled
+            | Self::Panicked
+            | Self::NotUnpacked(_) => None,
+        }
+    }
+}
+
+/// What helps against what a tree lacks, by what most of it is.
+fn gaps_hint(gaps: &[Gap]) -> String {
+    let helps = if gaps.iter().any(|gap| matches!(gap, Gap::Glibc { .. })) {
+        "choose a dist with an older glibc (-d; elsewhere list names them): glibc is too old"
+    } else if gaps.iter().any(|gap| matches!(gap, Gap::Missing { .. })) {
+        "name the package that brings what is missing as an `extra` in a definition of your own (--repos)"
+    } else {
+        "the packages, or what elsewhere made of them, do not fit together: please report it"
+    };
+    format!("{helps}; what was live before still is")
+}

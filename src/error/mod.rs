@@ -1,0 +1,280 @@
+//! Every failure of a run: its exit status, and what to do next.
+
+mod exit_status;
+mod hint;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) use exit_status::{EXIT_STATUSES, HOST, INTERRUPTED, NETWORK, UPDATE_AVAILABLE};
+
+use crate::audit::{AuditError, Gap};
+use crate::catalog::CatalogError;
+use crate::config::ConfigError;
+use crate::fetch::FetchError;
+use crate::host::{HostError, NoHome};
+use crate::metadata::{KeyFileError, MetadataError, SourcesError};
+use crate::model::{Arch, LockError, Nevra, escape};
+use crate::prefix::PrefixError;
+use crate::release::ReleaseError;
+use crate::relocate::RelocateError;
+use crate::resolve::ResolveError;
+use crate::smoke::SmokeError;
+use crate::tools::limits::Limit;
+use crate::trust::TrustError;
+use crate::unpack::UnpackError;
+use crate::verify::VerifyError;
+use crate::workshop::WorkshopError;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Another run changed the prefix after the plan for it was made.
+    #[error("{} changed while this run waited for its turn", escape(&path.to_string_lossy()))]
+    Stale {
+        /// The prefix.
+        path: PathBuf,
+    },
+    /// A variable of the environment makes no sense.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// There is no place for downloads.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
+    /// A configuration file is wrong, or forbids what was asked for.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals {
+        /// Why.
+        source: io::Error,
+    },
+    /// A definition is wrong or missing.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// What is asked for needs definitions that an installed tree was made with.
+    #[error("what is installed was made with definitions that are not here: {}", missing.join(", "))]
+    Undefined {
+        /// The files that are missing, and what is missing in one.
+        missing: Vec<String>,
+    },
+    /// No dist is defined for an architecture.
+    #[error("no dist offers packages for {arch}")]
+    NoDist {
+        /// The architecture.
+        arch: Arch,
+    },
+    /// A file of `--trust-key` is of no use.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// Something could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Repository metadata could not be had.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// Places are not as definitions say.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// A signature or key is not good.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A package's signature is not good, or its key could not be had.
+    #[error("{source}{}", missing(missing_keys))]
+    Untrusted {
+        /// What is wrong.
+        source: TrustError,
+        /// Why pinned keys are not at hand.
+        missing_keys: Vec<String>,
+    },
+    /// No set of packages fits.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A package could not be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The tree could not be made relocatable.
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
+    /// The tree could not be audited.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Programs of the tree lack something.
+    #[error("the tree for {arch} is not complete: {}", list(gaps))]
+    Gaps {
+        /// The architecture.
+        arch: Arch,
+        /// What is missing.
+        gaps: Vec<Gap>,
+    },
+    /// A program of the tree does not run.
+    #[error(transparent)]
+    Smoke(#[from] SmokeError),
+    /// A plan asks more than its target has.
+    #[error("what {dist} has for {arch} does not run there: {shortage}")]
+    TooNew {
+        /// The architecture.
+        arch: Arch,
+        /// The dist.
+        dist: String,
+        /// What is needed, and what there is.
+        shortage: String,
+        /// A dist that fits.
+        fits: Option<String>,
+    },
+    /// This machine has no glibc.
+    #[error("the C library of this machine is musl, and Enterprise Linux's programs need glibc")]
+    Musl,
+    /// Programs may not be run from where the prefix is, or would be.
+    #[error("no program may be run there: {evidence}")]
+    NoExec {
+        /// What was looked at.
+        evidence: String,
+    },
+    /// `elsewhere doctor` found something broken.
+    #[error("not everything works on this machine: {}", .0.join(", "))]
+    Unwell(
+        /// The names of the checks.
+        Vec<&'static str>,
+    ),
+    /// The prefix cannot be used or written.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// A tree cannot be made where it should be, or one that lies somewhere cannot be read.
+    #[error(transparent)]
+    Workshop(#[from] WorkshopError),
+    /// A release of this program cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A staging directory cannot be opened.
+    #[error("cannot open the staging directory {}", path.display())]
+    Staging {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the cache cannot be read.
+    #[error("cannot read {} in the cache", path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that the user named cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What was asked for cannot be written to standard output.
+    #[error("cannot write all of the result to standard output")]
+    Output {
+        /// Why.
+        source: io::Error,
+    },
+    /// An installed tree cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What is installed is not as it was made.
+    #[error("{} is damaged: {count} {}", shown(path), if *count == 1 { "finding" } else { "findings" })]
+    Damaged {
+        /// The prefix.
+        path: PathBuf,
+        /// How many things are not as they should be.
+        count: usize,
+        /// What to do next.
+        hint: String,
+    },
+    /// What is to go live again is not as it was made.
+    #[error("generation {number} of {arch} is damaged: {}", first(paths))]
+    DamagedGeneration {
+        /// The prefix.
+        path: PathBuf,
+        /// The architecture.
+        arch: Arch,
+        /// The generation.
+        number: u32,
+        /// The damaged files.
+        paths: Vec<String>,
+    },
+    /// No failure: the answer of `update --check`, which goes into the exit status alone.
+    #[error("there is an update")]
+    UpdateAvailable,
+    /// The user asked to stop.
+    #[error("interrupted: what was installed before still is")]
+    Cancelled,
+    /// A thread panicked: a bug.
+    #[error("internal error: a thread panicked; please report this")]
+    Panicked,
+    /// A package was passed over, and nobody told why: a bug.
+    #[error("internal error: {0} was not unpacked; please report this")]
+    NotUnpacked(Nevra),
+}
+
+impl Error {
+    /// The limit of this process or machine that was met.
+    fn limit(&self) -> Option<Limit> {
+        Limit::behind(self)
+    }
+
+    /// Whether the user, not a fault, ended the run.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Fetch(error) => matches!(error, FetchError::Cancelled),
+            Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
+            Self::Release(error) => {
+                matches!(error, ReleaseError::Fetch(FetchError::Cancelled))
+            }
+            Self::Unpack(error) => matches!(error, UnpackError::Cancelled),
+            Self::Relocate(error) => matches!(error, RelocateError::Cancelled),
+            Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
+            Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
+            Self::Verify(error) => matches!(error, VerifyError::Cancelled),
+            error => matches!(error, Self::Cancelled),
+        }
+    }
+}
+
+/// The first of some paths, and how many more there are.
+fn first(paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        [path] => escape(path).into_owned(),
+        [path, more @ ..] => format!("{} and {} more", escape(path), more.len()),
+    }
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
+}
+
+fn missing(reasons: &[String]) -> String {
+    match reasons {
+        [] => String::new(),
+        reasons => format!(" (keys that could not be fetched: {})", reasons.join("; ")),
+    }
+}
+
+/// At most this many gaps are named in one message.
+const SHOWN_GAPS: usize = 5;
+
+fn list(gaps: &[Gap]) -> String {
+    let mut lines: Vec<String> = gaps.iter().take(SHOWN_GAPS).map(Gap::to_string).collect();
+    if gaps.len() > SHOWN_GAPS {
+        lines.push(format!("and {} more", gaps.len() - SHOWN_GAPS));
+    }
+    lines.join("; ")
+}
