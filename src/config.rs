@@ -20,6 +20,15 @@ pub(crate) const SITE_FILE: &str = "/etc/elsewhere/config.toml";
 /// The name of the user's file in this program's configuration directory.
 pub(crate) const USER_FILE: &str = "config.toml";
 
+/// Where a configuration file may lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub whose: Whose,
+}
+
 /// Whose a configuration file is, which says whether it can be done without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -154,9 +163,9 @@ impl Config {
     ///
     /// # Errors
     /// When one cannot be read, or holds what no configuration does.
-    pub fn load(files: &[(PathBuf, Whose)]) -> Result<Self, ConfigError> {
+    pub fn load(files: &[ConfigFile]) -> Result<Self, ConfigError> {
         let mut all = Self::default();
-        for (path, whose) in files {
+        for ConfigFile { path, whose } in files {
             match fs::read_to_string(path) {
                 Ok(text) => {
                     let later = Self::parse(path, &text)?;
@@ -338,9 +347,12 @@ mod tests {
     fn a_file_that_was_named_must_exist() {
         let path = PathBuf::from("/nonexistent/config.toml");
         for whose in [Whose::User, Whose::Site] {
-            assert_eq!(Config::load(&[(path.clone(), whose)]).unwrap(), Config::default());
+            assert_eq!(
+                Config::load(&[ConfigFile { path: path.clone(), whose }]).unwrap(),
+                Config::default()
+            );
         }
-        let error = Config::load(&[(path, Whose::Named)]);
+        let error = Config::load(&[ConfigFile { path, whose: Whose::Named }]);
         assert!(matches!(error, Err(ConfigError::Unreadable { .. })));
         assert!(Whose::User.may_lack(io::ErrorKind::PermissionDenied));
         assert!(!Whose::Site.may_lack(io::ErrorKind::PermissionDenied));

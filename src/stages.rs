@@ -11,7 +11,7 @@ pub mod catalog {
 }
 /// What a site and a user set.
 pub mod config {
-    pub use crate::config::{Config, Whose};
+    pub use crate::config::{Config, ConfigFile, Whose};
 }
 /// What goes wrong.
 pub mod error {

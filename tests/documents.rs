@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use elsewhere::stages::catalog::Catalog;
-use elsewhere::stages::config::{Config, Whose};
+use elsewhere::stages::config::{Config, ConfigFile, Whose};
 use elsewhere::stages::model::{Arch, Plan, Receipt};
 
 /// The code blocks of a page that are in `language`.
@@ -165,7 +165,7 @@ fn the_documented_configuration_is_read() {
     let text = examples("configuration.md", "toml").remove(0);
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documented-config.toml");
     fs::write(&path, text).unwrap();
-    let config = Config::load(&[(path, Whose::Named)]).unwrap();
+    let config = Config::load(&[ConfigFile { path, whose: Whose::Named }]).unwrap();
     assert_eq!(config.wishes.len(), 1);
     let named: Vec<&str> = config.wishes[0].patterns().collect();
     assert_eq!(named, ["powertools", "el9/crb", "el8/appstream"]);

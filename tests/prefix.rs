@@ -379,23 +379,24 @@ fn launchers_are_written_once_and_foreign_files_stay() {
     let launcher =
         |name: &str, text: &str| (name.to_owned(), format!("#!/bin/sh\n{LAUNCHER_MARKER}{text}\n"));
     let bin = prefix.bin();
-    lock.write_launchers(&[launcher("a", "1"), launcher("b", "1")]).unwrap();
+    lock.write_launchers(&[launcher("a", "1"), launcher("b", "1")].into()).unwrap();
     assert_eq!(mode(&bin.join("a")), 0o755);
     let inode = |name: &str| fs::metadata(bin.join(name)).unwrap().ino();
     let (a, b) = (inode("a"), inode("b"));
-    lock.write_launchers(&[launcher("a", "1"), launcher("b", "2")]).unwrap();
+    lock.write_launchers(&[launcher("a", "1"), launcher("b", "2")].into()).unwrap();
     assert_eq!(inode("a"), a);
     assert_ne!(inode("b"), b);
     write(&bin.join("mine"), "#!/bin/sh\n");
-    let error = lock.write_launchers(&[launcher("a", "3"), launcher("mine", "3")]).unwrap_err();
+    let error =
+        lock.write_launchers(&[launcher("a", "3"), launcher("mine", "3")].into()).unwrap_err();
     assert!(error.to_string().contains("bin/mine is in the way"), "{error}");
     assert_eq!(inode("a"), a);
-    assert!(lock.write_launchers(&[launcher("../x", "3")]).is_err());
+    assert!(lock.write_launchers(&[launcher("../x", "3")].into()).is_err());
     // The script's: a file that runs its own layout, and a link to it.
     write(&bin.join("apptainer"), "#!/bin/bash\nexec $APPTDIR/bin/apptainer \"$@\"\n");
     symlink("apptainer", bin.join("singularity")).unwrap();
-    let both = [launcher("apptainer", "1"), launcher("singularity", "1")];
-    lock.write_launchers(&both).unwrap();
+    lock.write_launchers(&[launcher("apptainer", "1"), launcher("singularity", "1")].into())
+        .unwrap();
     assert!(fs::symlink_metadata(bin.join("singularity")).unwrap().is_file());
     lock.remove_launchers(&["apptainer"]).unwrap();
     assert_eq!(listing(&bin), ["apptainer", "mine"]);

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::repositories::Repositories;
 use crate::catalog::Catalog;
-use crate::config::{self, Config, Whose};
+use crate::config::{self, Config, ConfigFile, Whose};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
@@ -325,9 +325,11 @@ impl Definitions {
 fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error> {
     let mut files = Vec::new();
     let named = named.map(|path| host.absolute(path));
-    files.extend(named.or_else(|| host.config_file()).map(|path| (path, Whose::Named)));
-    files.extend(host.config_dir().map(|path| (path.join(config::USER_FILE), Whose::User)));
-    files.push((PathBuf::from(config::SITE_FILE), Whose::Site));
+    let mut add =
+        |path: Option<PathBuf>, whose| files.extend(path.map(|path| ConfigFile { path, whose }));
+    add(named.or_else(|| host.config_file()), Whose::Named);
+    add(host.config_dir().map(|path| path.join(config::USER_FILE)), Whose::User);
+    add(Some(PathBuf::from(config::SITE_FILE)), Whose::Site);
     let mut config = Config::load(&files)?;
     if let Some(dist) = host.dist()? {
         config.dist = Some(dist.to_owned());

@@ -61,7 +61,7 @@ pub(super) fn texts<'a>(
     catalog: &Catalog,
     prefix: &Prefix,
     receipts: impl Iterator<Item = &'a Receipt>,
-) -> Result<Vec<(String, String)>, Error> {
+) -> Result<BTreeMap<String, String>, Error> {
     let own = receipts.map(|receipt| Made::new(catalog, receipt.clone()));
     let own = own.collect::<Result<Vec<Made>, Error>>()?;
     let mut parts = vec![DistTrees { directory: String::new(), trees: own }];
@@ -93,7 +93,7 @@ pub(super) fn texts<'a>(
             }
         }
     }
-    Ok(launchers.into_iter().collect())
+    Ok(launchers)
 }
 
 /// Writes the launchers of every program in `receipts`. Those that are there stay as they are, which is
@@ -152,12 +152,12 @@ pub(super) fn tidy(
     let texts = match known {
         // Nobody knows which launchers a runtime without a definition has, or a tree without a receipt:
         // they all stay.
-        Err(Error::Undefined { .. }) => Vec::new(),
-        Ok(_) if has_unknown(prefix)? => Vec::new(),
+        Err(Error::Undefined { .. }) => BTreeMap::new(),
+        Ok(_) if has_unknown(prefix)? => BTreeMap::new(),
         known => {
             let texts = known?;
             if let Some(texts) = &texts {
-                let keep: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+                let keep: Vec<&str> = texts.keys().map(String::as_str).collect();
                 prefix.remove_launchers(&keep)?;
                 // Of several dists, what they choose from may have changed; and after a way back, what
                 // the older tree was made with counts again.
@@ -166,7 +166,7 @@ pub(super) fn tidy(
             texts.unwrap_or_default()
         }
     };
-    let names = texts.into_iter().map(|(name, _)| name).collect();
+    let names = texts.into_keys().collect();
     if let Some(whole) = prefix.whole() {
         // Not without waiting: its launchers must follow what was done to its part.
         let whole = whole.lock(true, reporter)?;

@@ -141,7 +141,7 @@ fn plan_default(
     context: Context<'_>,
     keys: &Keys<'_>,
     asked: &[RuntimeRequest],
-    kept: &[(RuntimeRequest, bool)],
+    kept: &[Staying],
     arch: Arch,
     inside: Inside<'_>,
 ) -> Result<TreePlan, Error> {
@@ -168,18 +168,21 @@ fn plan_default(
     Err(first_error.unwrap_or(Error::NoDist { arch }))
 }
 
+/// A runtime that the tree has and nobody asked for now.
+#[derive(Clone)]
+struct Staying {
+    request: RuntimeRequest,
+    is_pinned: bool,
+}
+
 /// The runtimes that the tree has beside those that are asked for, at their versions.
-fn kept(
-    asked: &[RuntimeRequest],
-    tree: Option<&Receipt>,
-    pins: &Pins,
-) -> Vec<(RuntimeRequest, bool)> {
+fn kept(asked: &[RuntimeRequest], tree: Option<&Receipt>, pins: &Pins) -> Vec<Staying> {
     let present = tree.map_or(&[][..], |tree| &tree.runtimes);
     let others = present.iter().filter(|runtime| asked.iter().all(|it| it.name != runtime.name));
     let keep = |runtime: &PlannedRuntime| {
         let version = Some(runtime.version.clone());
         let request = RuntimeRequest { name: runtime.name.clone(), version, package: None };
-        (request, pins.contains_key(&runtime.name))
+        Staying { request, is_pinned: pins.contains_key(&runtime.name) }
     };
     others.map(keep).collect()
 }
@@ -190,13 +193,13 @@ fn resolve_with(
     context: Context<'_>,
     keys: &Keys<'_>,
     asked: &[RuntimeRequest],
-    mut kept: Vec<(RuntimeRequest, bool)>,
+    mut kept: Vec<Staying>,
     (dist, inside): (&Dist, Inside<'_>),
     arch: Arch,
 ) -> Result<TreePlan, Error> {
     repositories::tell(context, &dist.name, arch);
     loop {
-        let all = asked.iter().chain(kept.iter().map(|(request, _)| request)).cloned();
+        let all = asked.iter().chain(kept.iter().map(|it| &it.request)).cloned();
         let all: Vec<RuntimeRequest> = all.collect();
         let outcome = resolve_in(context, keys, &all, (dist, inside), arch);
         let unknown = match &outcome {
@@ -204,10 +207,10 @@ fn resolve_with(
             _ => None,
         };
         let Some((runtime, wanted)) = unknown else { return outcome };
-        let movable = kept.iter_mut().find(|(request, is_pinned)| {
+        let movable = kept.iter_mut().find(|Staying { request, is_pinned }| {
             request.name == *runtime && request.version.is_some() && !is_pinned
         });
-        let Some((request, _)) = movable else { return outcome };
+        let Some(Staying { request, .. }) = movable else { return outcome };
         context.reporter.note(format!(
             "{arch}: {} no longer holds {runtime} {}, which is installed: it moves to the newest",
             dist.name,

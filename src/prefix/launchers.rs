@@ -1,5 +1,6 @@
 //! Writing and removing the launchers in `PREFIX/bin`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,14 +10,14 @@ use super::error::{PrefixError, failed};
 use super::{Locked, Prefix, files};
 
 impl Prefix {
-    /// The names among `launchers`, `(name, text)`, whose files in `PREFIX/bin` are not just that; with
+    /// The names among `launchers`, texts by name, whose files in `PREFIX/bin` are not just that; with
     /// `keeps_modes` false, their owner being able to run them is enough.
     ///
     /// # Errors
     /// When a name cannot be a launcher's.
     pub fn wrong_launchers(
         &self,
-        launchers: &[(String, String)],
+        launchers: &BTreeMap<String, String>,
         keeps_modes: bool,
     ) -> Result<Vec<String>, PrefixError> {
         let mut wrong = Vec::new();
@@ -39,13 +40,13 @@ impl Prefix {
 }
 
 impl Locked {
-    /// Writes launchers, `(name, text)`. Files that are right already are not touched. Written
+    /// Writes launchers, texts by name. Files that are right already are not touched. Written
     /// before the first swap, a launcher serves every generation.
     ///
     /// # Errors
     /// [`PrefixError::Foreign`], before anything is written, when a file of that name is not ours;
     /// or that the prefix cannot be written.
-    pub fn write_launchers(&self, launchers: &[(String, String)]) -> Result<(), PrefixError> {
+    pub fn write_launchers(&self, launchers: &BTreeMap<String, String>) -> Result<(), PrefixError> {
         let mut wanted = Vec::new();
         for (name, text) in launchers {
             let path = self.launcher(name)?;

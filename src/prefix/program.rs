@@ -1,6 +1,7 @@
 //! The program `elsewhere` itself, kept in the prefix for each architecture that it was run on, so
 //! that `PREFIX/bin/elsewhere` works without whatever brought it here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -39,6 +40,6 @@ impl Locked {
             files::write(&kept, &bytes, 0o755, &self.layout.staging())?;
         }
         let text = launcher(&Layout::programs_text().to_string_lossy());
-        self.write_launchers(&[(PROGRAM_NAME.to_owned(), text)])
+        self.write_launchers(&BTreeMap::from([(PROGRAM_NAME.to_owned(), text)]))
     }
 }
