@@ -273,7 +273,7 @@ fn a_lock_file_of_a_dist_that_nobody_knows_is_refused() {
 }
 
 #[test]
-fn launchers_of_another_version_are_no_damage() {
+fn launchers_of_another_version_are_neither_proved_nor_damage() {
     let world = world("launchers");
     let prefix = world.prefix("p");
     world.ok(&["install", "-r", "tool", "-d", "old,mid", "p"]);
@@ -286,9 +286,12 @@ fn launchers_of_another_version_are_no_damage() {
     }
     let launcher = prefix.join("bin/tool");
     let text = fs::read_to_string(&launcher).unwrap();
-    fs::write(&launcher, text + "# older\n").unwrap();
-    let told = world.ok(&["verify", "p"]);
-    assert!(told.contains("another version"), "{told}");
+    fs::write(&launcher, text.clone() + "# older\n").unwrap();
+    let told = world.fails(12, &["verify", "p"]);
+    assert!(told.contains("another one did"), "{told}");
+    assert!(told.contains("elsewhere verify --repair"), "{told}");
+    world.ok(&["verify", "--repair", "p"]);
+    assert_eq!(fs::read_to_string(&launcher).unwrap(), text);
 }
 
 /// Failed before: the second runtime's launcher silently took the first one's place.

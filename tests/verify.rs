@@ -290,6 +290,67 @@ fn a_forged_receipt_is_found_by_looking_deep() {
     assert_eq!(told, "the receipt says otherwise than the package");
 }
 
+/// Replaces `share/hello/text`, and what the receipt says of the file: not what its package brought, as if
+/// relocation had made the new one of it.
+fn replace_as_if_relocated(site: &Site) {
+    fs::write(path(site, "share/hello/text"), "text of 6.6\n").unwrap();
+    let checksum = |text: &[u8]| Value::from(Checksum::of(text).to_string());
+    forge_receipt(site, |receipt| {
+        for file in receipt["files"].as_array_mut().unwrap() {
+            if file["path"] == "share/hello/text" {
+                file["checksum"] = checksum(b"text of 6.6\n");
+                file["packaged"] = checksum(b"text of 1.0\n");
+            }
+        }
+    });
+}
+
+/// Passed before with status 0 where the receipt named another version.
+#[test]
+fn what_another_version_would_have_made_otherwise_is_not_proved() {
+    let site = installed("verify-other-version");
+    let is_made_by = |version: &str| {
+        forge_receipt(&site, |receipt| receipt["elsewhere"] = version.into());
+    };
+    // What this version makes in the same way is proved, whoever made it.
+    is_made_by("0.0.9");
+    site.run("verify", &["--deep"]).ok();
+    replace_as_if_relocated(&site);
+    for version in ["0.0.9", "99.0.0", ""] {
+        is_made_by(version);
+        site.run("verify", &[]).ok();
+        let outcome = site.run("verify", &["--deep"]).refused(12, "is not proved: 1 finding");
+        let told = &findings(&outcome)["x86_64/share/hello/text"];
+        assert!(told.starts_with("unproved"), "{told}");
+        assert!(outcome.err.contains("elsewhere update"), "{}", outcome.err);
+        assert!(!outcome.err.contains("as they were made"), "{}", outcome.err);
+        let json = result(&site.run("verify", &["--deep", "--json"]));
+        assert_eq!(json["trees"][0]["findings"][0]["problem"], "unproved", "{json:#}");
+    }
+    is_made_by(env!("CARGO_PKG_VERSION"));
+    site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
+    // What nothing excuses is damage, whoever made the rest.
+    is_made_by("0.0.9");
+    fs::remove_file(path(&site, "bin/hi")).unwrap();
+    site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
+}
+
+/// Passed before with status 0: whoever can change a launcher can write another version into the receipt.
+#[test]
+fn a_launcher_that_another_version_is_said_to_have_written_is_not_proved() {
+    let site = installed("verify-other-launcher");
+    let launcher = site.prefix().join("bin/hello");
+    let text = fs::read_to_string(&launcher).unwrap();
+    fs::write(&launcher, text.replace("exec ", "exec strace ")).unwrap();
+    forge_receipt(&site, |receipt| receipt["elsewhere"] = "0.0.9".into());
+    let outcome = site.run("verify", &[]).refused(12, "is not proved: 1 finding");
+    assert!(findings(&outcome)["bin/hello"].starts_with("unproved"), "{}", outcome.out);
+    assert!(outcome.err.contains("elsewhere verify --repair"), "{}", outcome.err);
+    site.run("verify", &["--repair"]).ok();
+    assert_eq!(fs::read_to_string(&launcher).unwrap(), text);
+    site.run("verify", &[]).ok();
+}
+
 #[test]
 fn looking_deep_tells_of_unsigned_packages() {
     let site = Site::new("verify-unsigned");

@@ -21,7 +21,8 @@ use crate::workshop::MadeTree;
 /// Compares every file with the digest, mode and link target that it was installed with, looks for
 /// what does not belong there, checks that programs find their libraries, and compares the
 /// launchers in PREFIX/bin. Configuration that you edited and files that you added to etc/ are
-/// named, and are no damage. Exit status 8 says that something is damaged. A tree that was copied
+/// named, and are no damage. Exit status 8 says that something is damaged, 12 that something can be
+/// proved only by the version of elsewhere that made it. A tree that was copied
 /// out of a prefix (the directory with .elsewhere.json) can be checked by itself.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -91,8 +92,10 @@ impl Verify {
         } else if verification.trees.is_empty() {
             terminal.line("nothing is installed");
         }
-        let hint = || self.hint(&verification);
-        unless_damaged(path, verification.damage(), hint)
+        settle(path, &verification, |damaged| match damaged {
+            true => self.hint(&verification),
+            false => self.unproved_hint(&verification),
+        })
     }
 
     /// Checks a tree that lies anywhere.
@@ -120,11 +123,12 @@ impl Verify {
             true => terminal.output_json(&verification),
             false => tell(&verification, "", terminal),
         }
-        let hint = || match has_origin(&verification) {
-            true => "do not use this tree: get another one from where it was made".to_owned(),
-            false => "copy it anew from where it was made".to_owned(),
+        let hint = |damaged| match (damaged, has_origin(&verification)) {
+            (false, _) => "prove it with the version of elsewhere that made it",
+            (true, true) => "do not use this tree: get another one from where it was made",
+            (true, false) => "copy it anew from where it was made",
         };
-        unless_damaged(tree.path.clone(), verification.damage(), hint)
+        settle(tree.path.clone(), &verification, |damaged| hint(damaged).to_owned())
     }
 
     /// What to type next.
@@ -156,13 +160,31 @@ impl Verify {
             false => "this cannot be repaired: install into a new directory".to_owned(),
         }
     }
+
+    /// What to type next where nothing is damaged and not all is proved.
+    fn unproved_hint(&self, verification: &Verification) -> String {
+        let prefix = parts::typed(&self.prefix);
+        match has(verification, Problem::is_unproved) {
+            true => format!(
+                "prove it with the version of elsewhere that made it, or let this one make it anew: \
+                 elsewhere update {prefix}"
+            ),
+            false => format!("to write launchers anew: elsewhere verify --repair {prefix}"),
+        }
+    }
 }
 
-/// That `path` is damaged where there are so many findings.
-fn unless_damaged(path: PathBuf, count: usize, hint: impl Fn() -> String) -> Result<(), Error> {
-    match count {
-        0 => Ok(()),
-        count => Err(Error::Damaged { path, count, hint: hint() }),
+/// That `path` is damaged, or not proved, where something was found that says so. `hint` is told whether
+/// it is damaged.
+fn settle(
+    path: PathBuf,
+    verification: &Verification,
+    hint: impl Fn(bool) -> String,
+) -> Result<(), Error> {
+    match (verification.damage(), verification.unproved()) {
+        (0, 0) => Ok(()),
+        (0, count) => Err(Error::Unproved { path, count, hint: hint(false) }),
+        (count, _) => Err(Error::Damaged { path, count, hint: hint(true) }),
     }
 }
 
@@ -187,8 +209,12 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
         // In a tree by itself paths begin at its root.
         let above = if tree.generation.is_some() { place.as_str() } else { "" };
         tree.findings.iter().for_each(|finding| tell_finding(above, finding, terminal));
-        let damage = tree.findings.iter().filter(|finding| finding.problem.is_damage()).count();
-        let state = if damage == 0 { "as they were made" } else { "compared" };
+        let is_doubtful =
+            |finding: &Finding| finding.problem.is_damage() || finding.problem.is_unproved();
+        let state = match tree.findings.iter().any(is_doubtful) {
+            true => "compared",
+            false => "as they were made",
+        };
         terminal.line(format_args!(
             "{place}: {} files of {} packages {state}",
             tree.files, tree.packages

@@ -12,7 +12,7 @@ use crate::unpack::UnpackError;
 use crate::workshop::WorkshopError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub(crate) const EXIT_STATUSES: [(u8, &str); 13] = [
+pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -25,6 +25,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 13] = [
     (9, "busy: another run works on the prefix"),
     (UPDATE_AVAILABLE, "update --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
+    (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
     (INTERRUPTED, "interrupted"),
 ];
 
@@ -33,6 +34,9 @@ pub(crate) const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status where an installed tree's definitions are needed and not at hand.
 const UNDEFINED: u8 = 11;
+
+/// Exit status where an installed tree is neither proved nor damaged.
+const UNPROVED: u8 = 12;
 
 /// The exit status of a network that did not give what was asked for.
 pub(crate) const NETWORK: u8 = 3;
@@ -87,6 +91,7 @@ impl Error {
             | Self::Audit(_) => 6,
             Self::Verify(_) => 6,
             Self::Damaged { .. } | Self::DamagedGeneration { .. } => 8,
+            Self::Unproved { .. } => UNPROVED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }
             | Self::Musl

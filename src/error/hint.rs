@@ -45,7 +45,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
-            Self::Damaged { hint, .. } => Some(hint.clone()),
+            Self::Damaged { hint, .. } | Self::Unproved { hint, .. } => Some(hint.clone()),
             Self::DamagedGeneration { path, .. } => Some(format!(
                 "to put it right: elsewhere verify --repair --all {}; to go there as it is: \
                  --no-verify",

@@ -187,11 +187,21 @@ pub enum Error {
     #[error(transparent)]
     Verify(#[from] VerifyError),
     /// What is installed is not as it was made.
-    #[error("{} is damaged: {count} {}", shown(path), if *count == 1 { "finding" } else { "findings" })]
+    #[error("{} is damaged: {count} {}", shown(path), findings(*count))]
     Damaged {
         /// The prefix.
         path: PathBuf,
         /// How many things are not as they should be.
+        count: usize,
+        /// What to do next.
+        hint: String,
+    },
+    /// Nothing of what is installed is damaged, and not all of it can be proved.
+    #[error("{} is not proved: {count} {}", shown(path), findings(*count))]
+    Unproved {
+        /// The prefix.
+        path: PathBuf,
+        /// How many things this version would have made otherwise.
         count: usize,
         /// What to do next.
         hint: String,
@@ -254,6 +264,11 @@ fn first(paths: &[String]) -> String {
         [path] => escape(path).into_owned(),
         [path, more @ ..] => format!("{} and {} more", escape(path), more.len()),
     }
+}
+
+/// The word for so many findings.
+fn findings(count: usize) -> &'static str {
+    if count == 1 { "finding" } else { "findings" }
 }
 
 /// A path for people.

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::planning::definitions::{check_all, of_definitions, pinned};
 use crate::prefix::Prefix;
+use crate::release::RUNNING;
 use crate::verify::{Finding, Problem};
 use crate::workshop::{MadeTree, Workshop};
 
@@ -107,14 +108,13 @@ fn compare(receipt: &Receipt, contents: &Contents) -> Vec<Finding> {
 /// What the definitions say otherwise than the receipt does of them.
 fn compare_definitions(catalog: &Catalog, receipt: &Receipt) -> Option<Finding> {
     let told = receipt.made_with.as_ref()?;
-    // Those that another version brings are others.
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
     let names = receipt.runtimes.iter().filter_map(|it| catalog.runtime(&it.name).ok());
     let runtimes: Vec<&Runtime> = names.collect();
     let is_same = *told == of_definitions(catalog, &receipt.dist, &runtimes);
     let reason = "the receipt says otherwise than the definitions, unless those changed since";
-    let finding = || Finding { path: RECEIPT_NAME.to_owned(), problem: origin(reason) };
-    (is_same_version && !is_same).then(finding)
+    // Those that another version brings are others.
+    let finding = || Finding { path: RECEIPT_NAME.to_owned(), problem: differs(receipt, reason) };
+    (!is_same).then(finding)
 }
 
 fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
@@ -123,22 +123,21 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
     }
     let told = receipt.all_files();
     let (told, proven) = (by_path(&told), by_path(files));
-    // Another version may relocate in another way; what packages bring is the same for all.
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
     let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
     let difference = |path: &RelPath| match (told.get(path), proven.get(path)) {
+        // What packages bring is the same for all versions.
         (Some(told), Some(proven)) if told.packaged_checksum() != proven.packaged_checksum() => {
-            Some("the receipt's digest is not its package's")
+            Some(origin("the receipt's digest is not its package's"))
         }
         (Some(told), Some(proven)) if told != proven => {
-            is_same_version.then_some("the receipt says otherwise than its package")
+            Some(differs(receipt, "the receipt says otherwise than its package"))
         }
-        (Some(_), None) => is_same_version.then_some("no package brings it"),
-        (None, Some(_)) => is_same_version.then_some("the receipt does not list it"),
+        (Some(_), None) => Some(differs(receipt, "no package brings it")),
+        (None, Some(_)) => Some(differs(receipt, "the receipt does not list it")),
         _ => None,
     };
     let finding = |path: &RelPath| {
-        let problem = origin(difference(path)?);
+        let problem = difference(path)?;
         Some(Finding { path: path.to_string(), problem })
     };
     paths.into_iter().filter_map(finding).collect()
@@ -146,12 +145,23 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
 
 /// A receipt that tells programs to look elsewhere than relocation does.
 fn compare_loading(receipt: &Receipt, proven: &Loading) -> Option<Finding> {
-    let is_same_version = receipt.elsewhere == env!("CARGO_PKG_VERSION");
-    let told = receipt.all_loading().filter(|told| is_same_version && told != proven)?;
-    let differs = |aided: &&Aided| !proven.aided.contains(aided);
-    let path = told.aided.iter().find(differs).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
-    let problem = origin("the receipt says otherwise where its libraries are");
+    let told = receipt.all_loading().filter(|told| told != proven)?;
+    let is_other = |aided: &&Aided| !proven.aided.contains(aided);
+    let path = told.aided.iter().find(is_other).map_or(RECEIPT_NAME, |aided| aided.path.as_str());
+    let problem = differs(receipt, "the receipt says otherwise where its libraries are");
     Some(Finding { path: path.to_owned(), problem })
+}
+
+/// What a receipt says that this version does not make: damage, unless it says that another version made
+/// the tree. That one may have relocated in another way, and whoever changed the tree may have written
+/// that it did: nothing is proved then.
+fn differs(receipt: &Receipt, reason: &str) -> Problem {
+    match receipt.elsewhere.as_str() {
+        RUNNING => origin(reason),
+        version => {
+            Problem::Unproved { reason: format!("{reason}, and that elsewhere {version} made it") }
+        }
+    }
 }
 
 fn origin(reason: &str) -> Problem {

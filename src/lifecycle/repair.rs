@@ -55,7 +55,7 @@ pub(super) fn repair(
     let prefix = &prefix.lock(wait, context.reporter)?;
     prefix.clean(context.reporter)?;
     let before = verify(context.catalog, prefix, all, context.reporter)?;
-    if before.damage() == 0 {
+    if before.damage() == 0 && before.launchers.is_empty() {
         return Ok(before);
     }
     let mut under_repair = generations(prefix, all)?;

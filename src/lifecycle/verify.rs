@@ -8,6 +8,7 @@ use crate::making;
 use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::planning::definitions::made_with;
 use crate::prefix::{Generation, LostLink, Prefix, PrefixError};
+use crate::release::RUNNING;
 use crate::report::Reporter;
 use crate::verify::{self, Expectation, Finding, Problem};
 use crate::workshop::MadeTree;
@@ -71,11 +72,21 @@ impl Verification {
         );
     }
 
+    /// Every finding.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.trees.iter().flat_map(|tree| &tree.findings).chain(&self.launchers)
+    }
+
     /// How many findings are damage.
     #[must_use]
     pub(crate) fn damage(&self) -> usize {
-        let all = self.trees.iter().flat_map(|tree| &tree.findings).chain(&self.launchers);
-        all.filter(|finding| finding.problem.is_damage()).count()
+        self.findings().filter(|finding| finding.problem.is_damage()).count()
+    }
+
+    /// Of how many findings nothing says whether they are damage.
+    #[must_use]
+    pub(crate) fn unproved(&self) -> usize {
+        self.findings().filter(|finding| finding.problem.is_unproved()).count()
     }
 }
 
@@ -223,8 +234,10 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
         for (generation, _) in generations(&part, false)? {
             let Some(receipt) = part.whole_receipt(&generation)? else { continue };
             was_kept &= !receipt.without_modes;
-            if receipt.elsewhere != env!("CARGO_PKG_VERSION") {
-                problem = Problem::OtherVersion;
+            if receipt.elsewhere != RUNNING {
+                let reason = "not the launcher that this version of elsewhere writes, and a receipt \
+                              says that another one did";
+                problem = Problem::Unproved { reason: reason.to_owned() };
             }
         }
     }

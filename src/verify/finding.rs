@@ -76,8 +76,12 @@ pub(crate) enum Problem {
     Edited,
     /// The user's own file.
     Added,
-    /// A launcher or tree was made by another version of elsewhere, so that it may differ.
-    OtherVersion,
+    /// It is not what this version of elsewhere makes, and by its receipt another one made it: neither
+    /// is proved, that it is as it was made nor that it is not.
+    Unproved {
+        /// What differs.
+        reason: String,
+    },
     /// `--allow-unsigned` let this package in: nothing proves where it comes from.
     Unsigned,
 }
@@ -86,7 +90,13 @@ impl Problem {
     /// Whether it is damage, and not the user's right or mere news.
     #[must_use]
     pub(crate) fn is_damage(&self) -> bool {
-        !matches!(self, Self::Edited | Self::Added | Self::OtherVersion | Self::Unsigned)
+        !matches!(self, Self::Edited | Self::Added | Self::Unproved { .. } | Self::Unsigned)
+    }
+
+    /// Whether nothing says if it is damage.
+    #[must_use]
+    pub(crate) fn is_unproved(&self) -> bool {
+        matches!(self, Self::Unproved { .. })
     }
 }
 
@@ -130,9 +140,7 @@ impl fmt::Display for Problem {
             Self::Origin { reason } => f.write_str(reason),
             Self::Edited => f.write_str("edited by you (no damage)"),
             Self::Added => f.write_str("added by you (no damage)"),
-            Self::OtherVersion => {
-                f.write_str("written by another version of elsewhere (no damage)")
-            }
+            Self::Unproved { reason } => write!(f, "unproved: {}", escape(reason)),
             Self::Unsigned => f.write_str("let in by --allow-unsigned: its origin is not proven"),
         }
     }
