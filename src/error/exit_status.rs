@@ -3,6 +3,7 @@
 use super::Error;
 use crate::fetch::{FetchError, Reason};
 use crate::metadata::{MetadataError, is_malformed};
+use crate::model::LockError;
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -59,6 +60,7 @@ impl Error {
             | Self::NotUnpacked(_)
             | Self::Signals { .. }
             | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
+            Self::Lock(LockError::Widens { .. }) => 4,
             Self::Usage(_)
             | Self::Catalog(_)
             | Self::Host(_)

@@ -30,6 +30,14 @@ pub enum LockError {
     /// It contradicts itself.
     #[error("the lock file contradicts itself: {0}")]
     Inconsistent(String),
+    /// It asks to believe what nobody else says to believe.
+    #[error("the lock file {}; a lock file gives no trust", escape(what))]
+    Widens {
+        /// What it says.
+        what: String,
+        /// What the user can do about it.
+        help: &'static str,
+    },
 }
 
 impl LockError {
@@ -43,6 +51,7 @@ impl LockError {
             Self::Unreadable { .. } | Self::Inconsistent(_) => {
                 Some("make it anew with `elsewhere plan --lock FILE`".to_owned())
             }
+            Self::Widens { help, .. } => Some((*help).to_owned()),
             Self::Unwritable(_) => None,
         }
     }

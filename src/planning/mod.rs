@@ -7,6 +7,7 @@ mod containers;
 pub(crate) mod definitions;
 mod load;
 mod local;
+mod locked;
 mod offers;
 mod plan;
 mod present;
@@ -14,6 +15,7 @@ mod repositories;
 mod target;
 mod update;
 
+pub(crate) use locked::held;
 pub(crate) use offers::{Offer, offers};
 pub(crate) use plan::{check_pins, plan};
 pub(crate) use present::Present;

@@ -103,6 +103,8 @@ impl Whole {
         asked: Asked<'_>,
     ) -> Result<Steps<'a>, Error> {
         let Asked { request, lock, .. } = asked;
+        let lock = lock.map(|plan| planning::held(context, keys, plan)).transpose()?;
+        let lock = lock.as_ref();
         let pins = self.pins()?;
         lock.iter().try_for_each(|plan| planning::check_pins(plan, &pins))?;
         let named = named(context, asked)?;
