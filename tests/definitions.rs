@@ -7,9 +7,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
-use serde_json::Value;
 use support::site::{Site, data, hello};
 
 /// Exit status where definitions are missing.
@@ -26,10 +24,6 @@ fn update_to(site: &Site, version: &str, time: u64) {
     site.run("update", &[]).ok();
 }
 
-fn in_tree(site: &Site, name: &str) -> PathBuf {
-    site.prefix().join("x86_64").join(name)
-}
-
 /// The launcher of `hello`.
 fn launcher(site: &Site) -> String {
     fs::read_to_string(site.prefix().join("bin/hello")).unwrap()
@@ -41,14 +35,6 @@ fn redefine(site: &Site, from: &str, to: &str) {
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
     fs::write(path, text.replace(from, to)).unwrap();
-}
-
-/// Changes the live receipt by hand.
-fn change_receipt(site: &Site, change: impl Fn(&mut Value)) {
-    let file = in_tree(site, ".elsewhere.json");
-    let mut receipt: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    change(&mut receipt);
-    fs::write(&file, receipt.to_string()).unwrap();
 }
 
 #[test]
@@ -71,9 +57,9 @@ fn a_prefix_is_judged_without_the_definitions_that_made_it() {
 #[test]
 fn what_needs_no_package_is_repaired_without_definitions() {
     let site = installed("undefined-repair");
-    let text = in_tree(&site, "share/hello/text");
+    let text = site.in_tree("share/hello/text");
     fs::set_permissions(&text, fs::Permissions::from_mode(0o777)).unwrap();
-    fs::remove_file(in_tree(&site, "bin/hi")).unwrap();
+    fs::remove_file(site.in_tree("bin/hi")).unwrap();
     fs::remove_file(site.prefix().join("bin/hello")).unwrap();
     site.run_without_definitions(&["verify"]).refused(8, "is damaged: 3 findings");
     site.run_without_definitions(&["verify", "--repair"]).ok();
@@ -108,7 +94,7 @@ fn what_must_trust_somebody_names_the_definitions_that_are_missing() {
 fn receipts_that_do_not_say_it_are_read_with_the_definitions() {
     let site = installed("undefined-older");
     update_to(&site, "2.0", 2000);
-    change_receipt(&site, |receipt| {
+    site.forge_receipt(|receipt| {
         receipt.as_object_mut().unwrap().remove("made_with").unwrap();
     });
     site.run("verify", &["--deep"]).ok();
@@ -139,7 +125,7 @@ fn launchers_follow_what_is_live() {
 #[test]
 fn a_receipt_that_was_told_other_definitions_is_found_by_looking_deep() {
     let site = installed("undefined-forged");
-    change_receipt(&site, |receipt| {
+    site.forge_receipt(|receipt| {
         receipt["made_with"]["host_libraries"] = serde_json::json!(["*"]);
     });
     site.run("verify", &[]).ok();

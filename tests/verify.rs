@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use elsewhere::stages::model::{Checksum, Receipt, RelPath};
-use serde_json::Value;
 use support::keys::{MADE, SignOptions};
 use support::rpms::Package;
 use support::server::Server;
-use support::site::{Outcome, Site, data, hello};
+use support::site::{Site, data, hello};
 
 fn installed(name: &str) -> Site {
     let site = Site::new(name);
@@ -23,33 +22,17 @@ fn installed(name: &str) -> Site {
     site
 }
 
-/// A path of the live tree.
-fn path(site: &Site, name: &str) -> PathBuf {
-    site.prefix().join("x86_64").join(name)
-}
-
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What is reported about each path.
-fn findings(outcome: &Outcome) -> BTreeMap<String, String> {
-    let line = |line: &str| line.split_once(": ").map(|(a, b)| (a.to_owned(), b.to_owned()));
-    outcome.out.lines().filter_map(line).collect()
-}
-
-/// The document that `--json` prints.
-fn result(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.out).unwrap()
-}
-
 /// Damages the tree in every way that there is.
 fn damage(site: &Site) {
-    fs::write(path(site, "share/hello/text"), "text of 6.6\n").unwrap();
-    fs::remove_file(path(site, "bin/hello")).unwrap();
-    set_mode(&path(site, "share/hello-data/two"), 0o4755);
-    fs::remove_file(path(site, "bin/hi")).unwrap();
-    symlink("/etc/passwd", path(site, "bin/hi")).unwrap();
+    fs::write(site.in_tree("share/hello/text"), "text of 6.6\n").unwrap();
+    fs::remove_file(site.in_tree("bin/hello")).unwrap();
+    set_mode(&site.in_tree("share/hello-data/two"), 0o4755);
+    fs::remove_file(site.in_tree("bin/hi")).unwrap();
+    symlink("/etc/passwd", site.in_tree("bin/hi")).unwrap();
     let launcher = site.prefix().join("bin/hello");
     let text = fs::read_to_string(&launcher).unwrap();
     fs::write(launcher, text.replace("exec ", "exec strace ")).unwrap();
@@ -57,10 +40,10 @@ fn damage(site: &Site) {
 
 /// The user's own changes.
 fn edit(site: &Site) {
-    fs::write(path(site, "etc/hello.conf"), "colour = red\n").unwrap();
-    fs::write(path(site, "etc/hello.conf.rpmnew"), "colour = blue\n").unwrap();
-    fs::create_dir(path(site, "etc/mine")).unwrap();
-    fs::write(path(site, "etc/mine/more"), "more\n").unwrap();
+    fs::write(site.in_tree("etc/hello.conf"), "colour = red\n").unwrap();
+    fs::write(site.in_tree("etc/hello.conf.rpmnew"), "colour = blue\n").unwrap();
+    fs::create_dir(site.in_tree("etc/mine")).unwrap();
+    fs::write(site.in_tree("etc/mine/more"), "more\n").unwrap();
 }
 
 #[test]
@@ -71,7 +54,7 @@ fn a_whole_prefix_is_whole_and_looking_changes_nothing() {
     assert_eq!(outcome.out, "");
     assert!(outcome.err.contains("files of 2 packages as they were made"), "{}", outcome.err);
     assert_eq!(site.state(), before);
-    let json = result(&site.run("verify", &["--json"]).ok());
+    let json = site.run("verify", &["--json"]).ok().json();
     assert_eq!(json["trees"][0]["findings"], serde_json::json!([]));
     assert_eq!(json["trees"][0]["live"], true);
 }
@@ -80,7 +63,7 @@ fn a_whole_prefix_is_whole_and_looking_changes_nothing() {
 fn every_kind_of_damage_is_named() {
     let site = installed("verify-damage");
     damage(&site);
-    fs::write(path(&site, "bin/extra"), "").unwrap();
+    fs::write(site.in_tree("bin/extra"), "").unwrap();
     let outcome = site.run("verify", &[]).refused(8, "is damaged: 6 findings");
     assert!(outcome.err.contains("elsewhere verify --repair"), "{}", outcome.err);
     let expected = [
@@ -92,8 +75,8 @@ fn every_kind_of_damage_is_named() {
         ("x86_64/share/hello/text", "changed"),
     ];
     let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
-    assert_eq!(findings(&outcome), BTreeMap::from(expected));
-    let json = result(&site.run("verify", &["--json"]));
+    assert_eq!(outcome.findings(), BTreeMap::from(expected));
+    let json = site.run("verify", &["--json"]).json();
     let mode = &json["trees"][0]["findings"][3];
     assert_eq!(mode["problem"], "mode", "{json:#}");
     assert_eq!((&mode["expected"], &mode["found"]), (&0o644.into(), &0o4755.into()));
@@ -110,10 +93,10 @@ fn what_the_user_changed_is_no_damage() {
         ("x86_64/etc/mine", "added by you (no damage)"),
     ];
     let expected = expected.map(|(path, what)| (path.to_owned(), what.to_owned()));
-    assert_eq!(findings(&outcome), BTreeMap::from(expected));
-    fs::remove_file(path(&site, "etc/hello.conf")).unwrap();
+    assert_eq!(outcome.findings(), BTreeMap::from(expected));
+    fs::remove_file(site.in_tree("etc/hello.conf")).unwrap();
     let outcome = site.run("verify", &[]).ok();
-    assert_eq!(findings(&outcome)["x86_64/etc/hello.conf"], "edited by you (no damage)");
+    assert_eq!(outcome.findings()["x86_64/etc/hello.conf"], "edited by you (no damage)");
 }
 
 #[test]
@@ -124,7 +107,7 @@ fn repair_puts_back_what_is_damaged_and_touches_nothing_else() {
     edit(&site);
     let edited = site.state();
     site.run("verify", &["--repair"]).ok();
-    let tree = fs::canonicalize(path(&site, "")).unwrap();
+    let tree = fs::canonicalize(site.in_tree("")).unwrap();
     let damaged = ["bin/hello", "bin/hi", "share/hello/text", "share/hello-data/two"];
     let damaged: Vec<PathBuf> = damaged.iter().map(|name| tree.join(name)).collect();
     let without_inode = |state: &String| {
@@ -140,7 +123,7 @@ fn repair_puts_back_what_is_damaged_and_touches_nothing_else() {
             assert_eq!(Some(&state), edited.get(&path), "{path:?}");
         }
     }
-    assert_eq!(fs::read_to_string(path(&site, "etc/hello.conf")).unwrap(), "colour = red\n");
+    assert_eq!(fs::read_to_string(site.in_tree("etc/hello.conf")).unwrap(), "colour = red\n");
     site.run("verify", &["--deep"]).ok();
 }
 
@@ -149,14 +132,14 @@ fn repair_fetches_the_damaged_packages_only() {
     let site = installed("verify-fetch");
     let server = Server::start(site.mirror());
     fs::remove_dir_all(site.cache()).unwrap();
-    fs::write(path(&site, "share/hello-data/one"), "damaged").unwrap();
+    fs::write(site.in_tree("share/hello-data/one"), "damaged").unwrap();
     site.run_from(&server.url(), "verify", &["--repair"]).ok();
     assert_eq!(server.count("Packages/hello-data-1.0"), 1);
     assert_eq!(server.count("Packages/hello-1.0"), 0);
-    assert_eq!(fs::read(path(&site, "share/hello-data/one")).unwrap(), [b'1'; 5000]);
+    assert_eq!(fs::read(site.in_tree("share/hello-data/one")).unwrap(), [b'1'; 5000]);
     // Links and modes need no package at all.
-    set_mode(&path(&site, "bin/hello"), 0o700);
-    fs::remove_file(path(&site, "bin/hi")).unwrap();
+    set_mode(&site.in_tree("bin/hello"), 0o700);
+    fs::remove_file(site.in_tree("bin/hi")).unwrap();
     let requests = server.requests().len();
     site.run_from(&server.url(), "verify", &["--repair"]).ok();
     assert_eq!(server.requests().len(), requests);
@@ -178,7 +161,7 @@ fn what_was_in_the_cache_is_not_told_as_downloaded() {
 #[test]
 fn repair_takes_no_forged_package() {
     let site = installed("verify-forged");
-    fs::write(path(&site, "share/hello/text"), "damaged").unwrap();
+    fs::write(site.in_tree("share/hello/text"), "damaged").unwrap();
     let before = site.state();
     site.write("base/Packages/hello-1.0-1.el9.x86_64.rpm", hello("1.0").signed(&site.other));
     site.run("verify", &["--repair"]).refused(4, "hello-1.0-1.el9.x86_64");
@@ -188,29 +171,29 @@ fn repair_takes_no_forged_package() {
 #[test]
 fn repair_leaves_what_does_not_belong_there() {
     let site = installed("verify-extra");
-    fs::write(path(&site, "bin/extra"), "").unwrap();
+    fs::write(site.in_tree("bin/extra"), "").unwrap();
     let outcome = site.run("verify", &["--repair"]).refused(8, "is damaged: 1 finding");
     assert!(outcome.err.contains("remove it yourself"), "{}", outcome.err);
-    assert!(path(&site, "bin/extra").exists());
+    assert!(site.in_tree("bin/extra").exists());
 }
 
 #[test]
 fn repair_does_not_write_through_links_out_of_the_tree() {
     let site = installed("verify-link");
     let outside = site.scratch.write("outside/text", "precious");
-    let directory = path(&site, "share/hello");
+    let directory = site.in_tree("share/hello");
     fs::remove_dir_all(&directory).unwrap();
     symlink(outside.parent().unwrap(), &directory).unwrap();
     site.run("verify", &[]).refused(8, "is damaged");
     site.run("verify", &["--repair"]).ok();
     assert_eq!(fs::read_to_string(&outside).unwrap(), "precious");
     assert!(fs::symlink_metadata(&directory).unwrap().is_dir());
-    assert_eq!(fs::read_to_string(path(&site, "share/hello/text")).unwrap(), "text of 1.0\n");
+    assert_eq!(fs::read_to_string(site.in_tree("share/hello/text")).unwrap(), "text of 1.0\n");
     // A directory where a file should be.
-    fs::remove_file(path(&site, "bin/hello")).unwrap();
-    fs::create_dir_all(path(&site, "bin/hello/deep")).unwrap();
+    fs::remove_file(site.in_tree("bin/hello")).unwrap();
+    fs::create_dir_all(site.in_tree("bin/hello/deep")).unwrap();
     site.run("verify", &["--repair"]).ok();
-    assert!(path(&site, "bin/hello").is_file());
+    assert!(site.in_tree("bin/hello").is_file());
 }
 
 #[test]
@@ -231,7 +214,7 @@ fn a_receipt_tells_the_truth() {
     site.publish(2000, &[site.forged(hello("1.0"), bytes.clone()), site.good(data())]);
     site.install(&[]).ok();
     let receipt: Receipt =
-        serde_json::from_slice(&fs::read(path(&site, ".elsewhere.json")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(site.in_tree(".elsewhere.json")).unwrap()).unwrap();
     let package = &receipt.packages[0];
     assert_eq!(package.nevra, hello("1.0").nevra());
     assert_eq!(package.url, "https://forged.example/base/Packages/hello-1.0-1.el9.x86_64.rpm");
@@ -253,121 +236,12 @@ fn a_receipt_tells_the_truth() {
     assert_eq!(plan.source("base").unwrap().keys.len(), 3);
 }
 
-/// Changes the receipt by hand.
-fn forge_receipt(site: &Site, change: impl Fn(&mut Value)) {
-    let file = path(site, ".elsewhere.json");
-    let mut receipt: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    change(&mut receipt);
-    fs::write(&file, receipt.to_string()).unwrap();
-}
-
-#[test]
-fn a_forged_receipt_is_found_by_looking_deep() {
-    let site = installed("verify-deep");
-    site.run("verify", &["--deep"]).ok();
-    fs::write(path(&site, "share/hello/text"), "text of 6.6\n").unwrap();
-    let forged = Checksum::of(b"text of 6.6\n").to_string();
-    forge_receipt(&site, |receipt| {
-        for file in receipt["files"].as_array_mut().unwrap() {
-            if file["path"] == "share/hello/text" {
-                file["checksum"] = forged.clone().into();
-            }
-        }
-    });
-    site.run("verify", &[]).ok();
-    let outcome = site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
-    let told = &findings(&outcome)["x86_64/share/hello/text"];
-    assert_eq!(told, "the receipt's digest is not its package's");
-    // A signer that did not sign, and keys that are nobody's.
-    let site = installed("verify-deep-key");
-    let (key, other) = (site.key.fingerprint(), site.other.fingerprint());
-    forge_receipt(&site, |receipt| {
-        let text = receipt.to_string().replace(key.as_str(), other.as_str());
-        *receipt = serde_json::from_str(&text).unwrap();
-    });
-    let outcome = site.run("verify", &["--deep"]).refused(8, "is damaged: 2 findings");
-    let told = &findings(&outcome)["x86_64/hello-1.0-1.el9.x86_64"];
-    assert_eq!(told, "the receipt says otherwise than the package");
-}
-
-/// Replaces `share/hello/text`, and what the receipt says of the file: not what its package brought, as if
-/// relocation had made the new one of it.
-fn replace_as_if_relocated(site: &Site) {
-    fs::write(path(site, "share/hello/text"), "text of 6.6\n").unwrap();
-    let checksum = |text: &[u8]| Value::from(Checksum::of(text).to_string());
-    forge_receipt(site, |receipt| {
-        for file in receipt["files"].as_array_mut().unwrap() {
-            if file["path"] == "share/hello/text" {
-                file["checksum"] = checksum(b"text of 6.6\n");
-                file["packaged"] = checksum(b"text of 1.0\n");
-            }
-        }
-    });
-}
-
-/// Passed before with status 0 where the receipt named another version.
-#[test]
-fn what_another_version_would_have_made_otherwise_is_not_proved() {
-    let site = installed("verify-other-version");
-    let is_made_by = |version: &str| {
-        forge_receipt(&site, |receipt| receipt["elsewhere"] = version.into());
-    };
-    // What this version makes in the same way is proved, whoever made it.
-    is_made_by("0.0.9");
-    site.run("verify", &["--deep"]).ok();
-    replace_as_if_relocated(&site);
-    for version in ["0.0.9", "99.0.0", ""] {
-        is_made_by(version);
-        site.run("verify", &[]).ok();
-        let outcome = site.run("verify", &["--deep"]).refused(12, "is not proved: 1 finding");
-        let told = &findings(&outcome)["x86_64/share/hello/text"];
-        assert!(told.starts_with("unproved"), "{told}");
-        assert!(outcome.err.contains("elsewhere update"), "{}", outcome.err);
-        assert!(!outcome.err.contains("as they were made"), "{}", outcome.err);
-        let json = result(&site.run("verify", &["--deep", "--json"]));
-        assert_eq!(json["trees"][0]["findings"][0]["problem"], "unproved", "{json:#}");
-    }
-    is_made_by(env!("CARGO_PKG_VERSION"));
-    site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
-    // What nothing excuses is damage, whoever made the rest.
-    is_made_by("0.0.9");
-    fs::remove_file(path(&site, "bin/hi")).unwrap();
-    site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");
-}
-
-/// Passed before with status 0: whoever can change a launcher can write another version into the receipt.
-#[test]
-fn a_launcher_that_another_version_is_said_to_have_written_is_not_proved() {
-    let site = installed("verify-other-launcher");
-    let launcher = site.prefix().join("bin/hello");
-    let text = fs::read_to_string(&launcher).unwrap();
-    fs::write(&launcher, text.replace("exec ", "exec strace ")).unwrap();
-    forge_receipt(&site, |receipt| receipt["elsewhere"] = "0.0.9".into());
-    let outcome = site.run("verify", &[]).refused(12, "is not proved: 1 finding");
-    assert!(findings(&outcome)["bin/hello"].starts_with("unproved"), "{}", outcome.out);
-    assert!(outcome.err.contains("elsewhere verify --repair"), "{}", outcome.err);
-    site.run("verify", &["--repair"]).ok();
-    assert_eq!(fs::read_to_string(&launcher).unwrap(), text);
-    site.run("verify", &[]).ok();
-}
-
-#[test]
-fn looking_deep_tells_of_unsigned_packages() {
-    let site = Site::new("verify-unsigned");
-    let unsigned = site.forged(hello("2.0"), hello("2.0").unsigned());
-    site.publish(2000, &[unsigned, site.good(data())]);
-    site.install(&["--allow-unsigned"]).ok();
-    let outcome = site.run("verify", &["--deep"]).ok();
-    let told = &findings(&outcome)["x86_64/hello-2.0-1.el9.x86_64"];
-    assert!(told.contains("--allow-unsigned"), "{told}");
-}
-
 #[test]
 fn a_damaged_receipt_is_damage() {
     let site = installed("verify-receipt");
-    fs::write(path(&site, ".elsewhere.json"), "{").unwrap();
+    fs::write(site.in_tree(".elsewhere.json"), "{").unwrap();
     let outcome = site.run("verify", &[]).refused(8, "is damaged: 1 finding");
-    assert!(findings(&outcome)["x86_64/.elsewhere.json"].contains("cannot be read"));
+    assert!(outcome.findings()["x86_64/.elsewhere.json"].contains("cannot be read"));
     site.run("verify", &["--repair"]).refused(8, "a receipt cannot be repaired");
 }
 
@@ -381,7 +255,7 @@ fn older_generations_are_checked_when_asked() {
     fs::write(&old, "damaged").unwrap();
     site.run("verify", &[]).ok();
     let outcome = site.run("verify", &["--all"]).refused(8, "is damaged: 1 finding");
-    assert_eq!(findings(&outcome)["x86_64 generation 1/share/hello/text"], "changed");
+    assert_eq!(outcome.findings()["x86_64 generation 1/share/hello/text"], "changed");
     site.write("base/Packages/hello-1.0-1.el9.x86_64.rpm", hello("1.0").signed(&site.key));
     site.run("verify", &["--all", "--repair"]).ok();
     assert_eq!(fs::read_to_string(old).unwrap(), "text of 1.0\n");
@@ -390,7 +264,7 @@ fn older_generations_are_checked_when_asked() {
 /// A copy of the live tree; the prefix, the cache and the mirror are gone.
 fn copied(site: &Site) -> PathBuf {
     let tree = site.scratch.path().join("copy of a tree");
-    let live = fs::canonicalize(path(site, "")).unwrap();
+    let live = fs::canonicalize(site.in_tree("")).unwrap();
     run(Command::new("cp").arg("-a").arg(live).arg(&tree));
     for gone in [site.prefix(), site.cache(), site.mirror()] {
         fs::rename(&gone, gone.with_extension("gone")).unwrap();
@@ -412,12 +286,12 @@ fn a_tree_that_lies_elsewhere_is_checked_and_described_by_itself() {
     assert_eq!(outcome.out, "");
     let told = "x86_64: 11 files of 2 packages as they were made";
     assert!(outcome.err.contains(told), "{}", outcome.err);
-    let json = result(&site.run_at(&tree, &["verify", "--json"]).ok());
+    let json = site.run_at(&tree, &["verify", "--json"]).ok().json();
     let found = &json["trees"][0];
     assert_eq!(found["findings"], serde_json::json!([]));
     assert_eq!((&found["live"], found.get("generation")), (&false.into(), None));
     assert_eq!(site.run_at(&tree, &["status"]).ok().out, status.replace("generation 1, ", ""));
-    let json = result(&site.run_at(&tree, &["status", "--json"]).ok());
+    let json = site.run_at(&tree, &["status", "--json"]).ok().json();
     assert_eq!((&json[0]["dist"], json[0].get("generation")), (&"lab".into(), None));
     assert_eq!(site.run_at(&tree, &["sbom"]).ok().out, bill);
     // It reads there what is installed.
@@ -427,7 +301,7 @@ fn a_tree_that_lies_elsewhere_is_checked_and_described_by_itself() {
     site.run_at(&tree, &["verify", "--repair"]).refused(2, "is a tree by itself");
     fs::write(tree.join("share/hello/text"), "text of 6.6\n").unwrap();
     let outcome = site.run_at(&tree, &["verify"]).refused(8, "is damaged: 1 finding");
-    assert_eq!(findings(&outcome)["share/hello/text"], "changed");
+    assert_eq!(outcome.findings()["share/hello/text"], "changed");
     fs::write(tree.join(".elsewhere.json"), "{").unwrap();
     for command in ["verify", "status", "sbom"] {
         site.run_at(&tree, &[command]).refused(8, ".elsewhere.json is damaged");
@@ -456,7 +330,7 @@ fn where_a_tree_that_lies_elsewhere_came_from_is_proved_by_itself() {
     site.run_at(&tree, &["verify"]).ok();
     let outcome = deep().refused(8, "is damaged: 1 finding");
     assert!(outcome.err.contains("do not use this tree"), "{}", outcome.err);
-    let told = &findings(&outcome)["share/hello/text"];
+    let told = &outcome.findings()["share/hello/text"];
     assert_eq!(told, "the receipt's digest is not its package's");
     let is_left = |name: &str| name.starts_with("elsewhere.") || name.starts_with("elsewhere-");
     let mut names = fs::read_dir(site.scratch.path()).unwrap().map(|it| it.unwrap().file_name());

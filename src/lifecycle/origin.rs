@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::making::{self, Contents, Making, Rules};
 use crate::metadata::Keys;
 use crate::model::{
-    Aided, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
+    Aided, KeyPin, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
+    TreePlan,
 };
 use crate::planning::definitions::{check_all, of_definitions, pinned};
 use crate::prefix::Prefix;
@@ -21,13 +22,14 @@ use crate::workshop::{MadeTree, Workshop};
 
 /// Proves once more where every tree of `verification` came from: its packages are brought from
 /// the cache or their sources, verified by the keys that the definitions pin today, and made into
-/// a tree below `temporary`, with which the receipt is compared. Adds findings.
+/// a tree below `temporary`, with which the receipt is compared. Adds findings. Only where
+/// `allow_unsigned` says so, here and now, a package passes that carries no signature.
 ///
 /// # Errors
 /// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
 pub(super) fn verify_origin(
     context: Context<'_>,
-    keys: &Keys<'_>,
+    (keys, allow_unsigned): (&Keys<'_>, bool),
     prefix: &Prefix,
     temporary: &Path,
     verification: &mut Verification,
@@ -38,7 +40,7 @@ pub(super) fn verify_origin(
         };
         let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
         let Ok(receipt) = receipt(prefix, &generation)? else { continue };
-        tree.findings.extend(prove(context, keys, &receipt, temporary)?);
+        tree.findings.extend(prove(context, (keys, allow_unsigned), &receipt, temporary)?);
     }
     Ok(())
 }
@@ -49,12 +51,12 @@ pub(super) fn verify_origin(
 /// As `verify_origin`.
 pub(crate) fn verify_tree_origin(
     context: Context<'_>,
-    keys: &Keys<'_>,
+    trust: (&Keys<'_>, bool),
     tree: &MadeTree,
     temporary: &Path,
     verification: &mut Verification,
 ) -> Result<(), Error> {
-    let findings = prove(context, keys, &tree.receipt, temporary)?;
+    let findings = prove(context, trust, &tree.receipt, temporary)?;
     verification.trees.iter_mut().for_each(|tree| tree.findings.extend(findings.iter().cloned()));
     Ok(())
 }
@@ -62,16 +64,21 @@ pub(crate) fn verify_tree_origin(
 /// Makes the tree with `receipt` anew below `temporary`, and tells what is otherwise.
 fn prove(
     context: Context<'_>,
-    keys: &Keys<'_>,
+    (keys, allow_unsigned): (&Keys<'_>, bool),
     receipt: &Receipt,
     temporary: &Path,
 ) -> Result<Vec<Finding>, Error> {
     check_all(context.catalog, receipt)?;
     let plan = pinned(context, receipt)?;
+    let claimed = claims(receipt, &plan, (keys, allow_unsigned));
+    if !claimed.is_empty() {
+        return Ok(claimed);
+    }
     let workshop = Workshop::temporary(temporary)?;
     workshop.check_space(plan.installed_size())?;
     let making = Making::new(context, &plan, &workshop)?;
-    making::fill(context, keys, rules(receipt), std::slice::from_ref(&making))?;
+    let rules = rules(receipt, allow_unsigned);
+    making::fill(context, keys, rules, std::slice::from_ref(&making))?;
     let mut contents = making.account(keys);
     making.relocate(context, &mut contents)?;
     let mut findings = compare(receipt, &contents);
@@ -81,10 +88,48 @@ fn prove(
     Ok(findings)
 }
 
-/// Packages that were let in unsigned are let in again, and told.
-pub(super) fn rules(receipt: &Receipt) -> Rules {
-    let allow_unsigned = receipt.all_packages().any(|package| package.signed_by.is_none());
+/// What making the tree of `receipt` anew is allowed: nothing that the receipt alone says.
+pub(super) fn rules(receipt: &Receipt, allow_unsigned: bool) -> Rules {
     Rules { allow_unsigned, now: receipt.installed_at }
+}
+
+/// What `receipt` claims of signatures that nobody vouches for today: neither the definitions, whose keys
+/// `plan` has, nor the user.
+fn claims(
+    receipt: &Receipt,
+    plan: &TreePlan,
+    (keys, allow_unsigned): (&Keys<'_>, bool),
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (part, plan) in receipt.parts().zip(plan.parts()) {
+        for source in &part.sources {
+            let pins = plan.source(&source.id).map_or(&[][..], |source| &source.keys);
+            let is_pinned =
+                |key: &KeyPin| pins.iter().any(|pin| pin.fingerprint == key.fingerprint);
+            for key in source.keys.iter().filter(|key| !is_pinned(key)) {
+                let (key, id) = (&key.fingerprint, &source.id);
+                let reason = format!("the receipt names {key} for {id}, which no definition does");
+                let problem = differs(receipt, &reason);
+                findings.push(Finding { path: RECEIPT_NAME.to_owned(), problem });
+            }
+        }
+        for package in &part.packages {
+            let pins = plan.source(&package.source).map_or(&[][..], |source| &source.keys);
+            let reason = match &package.signed_by {
+                None if allow_unsigned => continue,
+                None => "it is not signed, by the receipt, and nothing here allows that \
+                         (--allow-unsigned)"
+                    .to_owned(),
+                Some(key) if keys.allowed(pins).contains(key) => continue,
+                Some(key) => format!(
+                    "it is signed by {key}, by the receipt, which neither a definition nor --trust-key \
+                     names"
+                ),
+            };
+            findings.push(Finding { path: package.nevra.to_string(), problem: origin(&reason) });
+        }
+    }
+    findings
 }
 
 /// What the packages say otherwise than the receipt.

@@ -32,6 +32,7 @@ use crate::verify::{Finding, Problem};
 struct Repair<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
+    allow_unsigned: bool,
     prefix: &'a Locked,
     generation: &'a Generation,
     receipt: &'a Receipt,
@@ -47,7 +48,7 @@ struct Repair<'a> {
 /// then the damaged one or the right one.
 pub(super) fn repair(
     context: Context<'_>,
-    keys: &Keys<'_>,
+    (keys, allow_unsigned): (&Keys<'_>, bool),
     prefix: &Prefix,
     all: bool,
     wait: bool,
@@ -69,7 +70,8 @@ pub(super) fn repair(
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let generation = &generation;
             let files = &receipt.all_files();
-            let repair = Repair { context, keys, prefix, generation, receipt, files };
+            let repair =
+                Repair { context, keys, allow_unsigned, prefix, generation, receipt, files };
             repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
@@ -142,7 +144,8 @@ impl Repair<'_> {
         let staging = self.prefix.stage(plan.arch)?;
         let making = Making::new(self.context, plan, &staging)?;
         let (context, keys) = (self.context, self.keys);
-        making::fill(context, keys, rules(self.receipt), std::slice::from_ref(&making))?;
+        let rules = rules(self.receipt, self.allow_unsigned);
+        making::fill(context, keys, rules, std::slice::from_ref(&making))?;
         let mut contents = making.account(keys);
         let tree = staging.path().to_owned();
         if !is_whole {

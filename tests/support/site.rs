@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use elsewhere::stages::model::{Arch, Checksum};
+use serde_json::Value;
 
 use super::keys::{KeyOptions, MADE, SubkeyOptions, TestKey};
 use super::metadata::{Listing, Repodata};
@@ -149,6 +150,19 @@ impl Site {
 
     pub fn prefix(&self) -> PathBuf {
         self.place("prefix")
+    }
+
+    /// A path of the live tree.
+    pub fn in_tree(&self, name: &str) -> PathBuf {
+        self.prefix().join("x86_64").join(name)
+    }
+
+    /// Changes the live receipt by hand.
+    pub fn forge_receipt(&self, change: impl Fn(&mut Value)) {
+        let file = self.in_tree(".elsewhere.json");
+        let mut receipt: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(&mut receipt);
+        fs::write(&file, receipt.to_string()).unwrap();
     }
 
     /// Runs `elsewhere COMMAND … PREFIX` with this site's mirror, definitions and cache.

@@ -2,10 +2,12 @@
 //! prefixes, all below one directory. What the mirror holds is said by [`super::site`],
 //! [`super::tiny`] and [`super::small`].
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use elsewhere::stages::model::Arch;
+use serde_json::Value;
 
 use super::keys::TestKey;
 use super::metadata::{Listing, Repodata, primary, write};
@@ -156,6 +158,17 @@ impl Outcome {
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{}{}", self.out, self.err);
         self
+    }
+
+    /// What `verify` reports about each path.
+    pub fn findings(&self) -> BTreeMap<String, String> {
+        let line = |line: &str| line.split_once(": ").map(|(a, b)| (a.to_owned(), b.to_owned()));
+        self.out.lines().filter_map(line).collect()
+    }
+
+    /// The document that `--json` prints.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
     }
 
     /// Fails unless the run ended with this status and said this.
