@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use elsewhere::stages::model::Checksum;
 use serde_json::Value;
@@ -240,4 +241,39 @@ fn a_source_that_no_definition_has_is_missing() {
         *receipt = serde_json::from_str(&text).unwrap();
     });
     site.run("verify", &["--deep"]).refused(11, "the repository mine in dists/lab.toml");
+}
+
+/// Applied before where they were below 01000.
+#[test]
+fn a_mode_that_no_tree_has_is_never_given_to_a_file() {
+    let (text, directory) = ("share/hello/text", "share/hello");
+    for (name, mode) in [
+        (text, 0o4755),
+        (text, 0o2644),
+        (text, 0o666),
+        (text, 0o777),
+        (text, 0o600),
+        (text, u32::MAX),
+        (directory, 0o1755),
+        (directory, 0o777),
+        (directory, 0o700),
+        (directory, 0o644),
+    ] {
+        let site = installed("receipt-mode");
+        let mode_of = || fs::metadata(site.in_tree(name)).unwrap().permissions().mode() & 0o7777;
+        let before = mode_of();
+        site.forge_receipt(|receipt| {
+            for file in receipt["files"].as_array_mut().unwrap() {
+                if file["path"] == name {
+                    file["mode"] = mode.into();
+                }
+            }
+        });
+        for words in [&[][..], &["--repair"], &["--deep"]] {
+            let outcome = site.run("verify", words).refused(8, "is damaged: 1 finding");
+            let told = &outcome.findings()["x86_64/.elsewhere.json"];
+            assert!(told.contains(&format!("{name} has a mode that no tree has")), "{told}");
+        }
+        assert_eq!(mode_of(), before, "{name} {mode:o}");
+    }
 }

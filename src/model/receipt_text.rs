@@ -2,10 +2,13 @@
 
 use serde::Deserialize;
 
-use super::{RECEIPT_FORMAT, Receipt, ReceiptFile, older};
+use super::{FileKind, RECEIPT_FORMAT, Receipt, ReceiptFile, older};
 
-/// What a file of a tree may have of a mode: no set-user-id, set-group-id or sticky bit.
-const PERMISSIONS: u32 = 0o777;
+/// The modes that files of trees have; directories have the latter.
+const MODES: [u32; 2] = [0o644, 0o755];
+
+/// What a symlink may have: nobody asks for it.
+const OF_LINKS: u32 = 0o777;
 
 /// Why a receipt cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +41,12 @@ impl Receipt {
         if format < RECEIPT_FORMAT {
             receipt = older::receipt(receipt, serde_json::from_slice(bytes).map_err(damaged)?);
         }
-        // Whoever puts such a file back lends its maker their identity.
-        let is_lent = |file: &&ReceiptFile| file.mode & !PERMISSIONS != 0;
-        let mut files = receipt.parts().flat_map(|part| &part.files);
-        if let Some(file) = files.find(is_lent) {
+        // Whoever puts such a file back gives it away, or lends its maker their identity.
+        let reused = receipt.parts().filter_map(|part| part.reuse.as_ref());
+        let reused = reused.flat_map(|reuse| reuse.packages.values());
+        let reused = reused.flat_map(|package| &package.differing).map(|packaged| &packaged.file);
+        let mut files = receipt.parts().flat_map(|part| &part.files).chain(reused);
+        if let Some(file) = files.find(|file| !has_own_mode(file)) {
             return Err(ReceiptError::Damaged(format!(
                 "{} has a mode that no tree has",
                 file.path
@@ -49,5 +54,14 @@ impl Receipt {
         }
         drop(files);
         Ok(receipt)
+    }
+}
+
+/// Whether the mode of `file` is one that trees have.
+fn has_own_mode(file: &ReceiptFile) -> bool {
+    match file.kind {
+        FileKind::File { .. } => MODES.contains(&file.mode),
+        FileKind::Directory => file.mode == MODES[1],
+        FileKind::Symlink { .. } => file.mode & !OF_LINKS == 0,
     }
 }
