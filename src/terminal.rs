@@ -1,6 +1,9 @@
 //! Draws: progress bars on a terminal, plain lines in a log, a JSON object per line for programs
 //! (`docs/json.md` describes them).
-//! The only room that writes to standard output and standard error.
+//! The only room that writes to standard output and standard error; and so the one that sees to it that
+//! nothing that comes from a file or the network drives the user's terminal, whoever passed it on.
+
+mod page;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -12,8 +15,10 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::model::escape;
+use crate::model::{escape_json, escape_lines};
 use crate::report::{Event, Phase, Reporter};
+
+pub(crate) use page::Page;
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,9 +142,23 @@ impl Terminal {
         self.width
     }
 
-    /// Writes `text`, a result, to standard output; a line end is added. A reader that went away
-    /// (`| head`) is no error.
+    /// Writes `text`, a result for people, to standard output; a line end is added. Further lines must be
+    /// indented. A reader that went away (`| head`) is no error.
     pub(crate) fn output(&self, text: impl Display) {
+        self.write_output(&escape_lines(&text.to_string()));
+    }
+
+    /// The same for a page.
+    pub(crate) fn output_page(&self, page: &Page) {
+        self.write_output(page.text());
+    }
+
+    /// The same for what a program reads: a script or a document, which is written as it is.
+    pub(crate) fn output_document(&self, text: &str) {
+        self.write_output(text);
+    }
+
+    fn write_output(&self, text: &str) {
         let written = self.bars.suspend(|| writeln!(io::stdout().lock(), "{text}"));
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
@@ -162,7 +181,7 @@ impl Terminal {
             Form::Bars | Form::Lines => serde_json::to_string_pretty(value),
         };
         match text {
-            Ok(text) => self.output(text),
+            Ok(text) => self.write_output(&escape_json(&text)),
             Err(error) => self.error(&error, None, 1),
         }
     }
@@ -170,7 +189,7 @@ impl Terminal {
     /// Writes a line for people to standard error, unless quiet or JSON was asked for.
     pub(crate) fn line(&self, text: impl Display) {
         if self.verbosity > Verbosity::Quiet && !self.form.is_json() {
-            self.write_line(text);
+            self.write_line(&escape_lines(&text.to_string()));
         }
     }
 
@@ -186,9 +205,9 @@ impl Terminal {
             }));
             return;
         }
-        self.write_line(format_args!("{} {}", self.painted("error:", "1;31"), causes.join(": ")));
+        self.write_labelled("error:", "1;31", &causes.join(": "));
         if let Some(hint) = hint {
-            self.write_line(format_args!("{} {hint}", self.painted("hint:", "1;36")));
+            self.write_labelled("hint:", "1;36", hint);
         }
     }
 
@@ -200,11 +219,16 @@ impl Terminal {
             return;
         }
         for warning in warnings {
-            self.write_line(format_args!("{} {warning}", self.painted("warning:", "1;33")));
+            self.write_labelled("warning:", "1;33", &warning);
         }
     }
 
-    fn write_line(&self, text: impl Display) {
+    /// Writes `text` behind a label in a colour.
+    fn write_labelled(&self, label: &str, colour: &str, text: &str) {
+        self.write_line(&format!("{} {}", self.painted(label, colour), escape_lines(text)));
+    }
+
+    fn write_line(&self, text: &str) {
         // In one piece, also where other processes write to the same place.
         let line = format!("{text}\n");
         self.bars.suspend(|| {
@@ -216,8 +240,8 @@ impl Terminal {
     fn tell_line(&self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
             match self.form {
-                Form::Events => self.output(text),
-                _ => self.write_line(text),
+                Form::Events => self.write_output(&escape_json(&text)),
+                _ => self.write_line(&escape_json(&text)),
             }
         }
     }
@@ -245,7 +269,7 @@ impl Terminal {
             }
             Event::Retry { url, reason } => {
                 if self.show_retries || self.verbosity == Verbosity::Verbose {
-                    self.line(format_args!("retry: {}: {}", escape(&url), escape(&reason)));
+                    self.line(format_args!("retry: {url}: {reason}"));
                 }
             }
             Event::Detail { message } => {

@@ -33,6 +33,6 @@ impl Completions {
             let shell = self.shell.to_string();
             return terminal.output_json(&json!({ "shell": shell, "script": script }));
         }
-        terminal.output(script.trim_end());
+        terminal.output_document(script.trim_end());
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use clap::Args;
 
 use super::options::{Definitions, Output};
-use super::page::Page;
 use super::parts;
 use crate::catalog::Catalog;
 use crate::context::Context;
@@ -22,7 +21,7 @@ use crate::host::Host;
 use crate::lifecycle::Whole;
 use crate::model::{Ability, Loading, Receipt, RelPath, Request, Runtime, escape};
 use crate::report::Reporter;
-use crate::terminal::{Form, Terminal};
+use crate::terminal::{Form, Page, Terminal};
 use crate::workshop::MadeTree;
 
 /// Say what works on this machine, and what helps where something does not
@@ -92,10 +91,10 @@ impl Doctor {
             terminal.output_json(&diagnosis);
         } else if self.fix_commands {
             commands(&mut page, &diagnosis);
-            terminal.output(page.text());
+            terminal.output_page(&page);
         } else {
             text(&mut page, &diagnosis);
-            terminal.output(page.text());
+            terminal.output_page(&page);
         }
         let broken: Vec<&str> = diagnosis.broken().map(|finding| finding.check).collect();
         // Who asks for commands, or reads JSON, has the answer already.
@@ -296,11 +295,12 @@ fn text(page: &mut Page, diagnosis: &Diagnosis) {
     for finding in &diagnosis.findings {
         let state = page.paint(state_word(finding.state), state_colour(finding.state), 7);
         if page.is_narrow() {
-            page.line(&format!("{state}  {}", finding.check));
+            page.painted_line(&state, &format!("  {}", finding.check));
             page.wrap("    ", "    ", &finding.evidence);
         } else {
             let indent = " ".repeat(26);
-            page.wrap(&format!("{state}  {:<15}  ", finding.check), &indent, &finding.evidence);
+            let check = format!("  {:<15}  ", finding.check);
+            page.painted_wrap(&state, &check, &indent, &finding.evidence);
         }
     }
     for finding in diagnosis.troubles() {
@@ -308,7 +308,8 @@ fn text(page: &mut Page, diagnosis: &Diagnosis) {
         describe(page, finding);
     }
     if !diagnosis.outlook.is_empty() {
-        page.line("\nOn this machine:");
+        page.line("");
+        page.line("On this machine:");
     }
     for outlook in &diagnosis.outlook {
         let (word, tint) = possible(outlook);
@@ -320,14 +321,14 @@ fn text(page: &mut Page, diagnosis: &Diagnosis) {
         if !outlook.otherwise.is_empty() {
             let _ = write!(line, ": {}", outlook.otherwise);
         }
-        page.wrap(&format!("{word}  "), "         ", &line);
+        page.painted_wrap(&word, "  ", "         ", &line);
     }
 }
 
 /// One trouble: what it means, what to do, whom to ask.
 fn describe(page: &mut Page, finding: &Verdict) {
     let check = page.paint(finding.check, "1", 0);
-    page.wrap(&format!("{check}: "), "  ", &finding.meaning);
+    page.painted_wrap(&check, ": ", "  ", &finding.meaning);
     if !finding.user.is_empty() {
         page.wrap("  You: ", "    ", &finding.user);
     }

@@ -21,7 +21,7 @@ pub(super) fn is_standard_output(path: &Path) -> bool {
 /// When it cannot be written.
 pub(super) fn write(path: &Path, text: &str, terminal: &Terminal) -> Result<(), Error> {
     if is_standard_output(path) {
-        terminal.output(text.trim_end());
+        terminal.output_document(text.trim_end());
         return Ok(());
     }
     // Through every symlink, to what is there in the end.

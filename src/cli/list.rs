@@ -90,7 +90,7 @@ impl List {
         if self.output.json {
             terminal.output_json(&listing);
         } else {
-            terminal.output(table(context.catalog, &listing).trim_end());
+            table(context.catalog, &listing).iter().for_each(|line| terminal.output(line));
         }
         Ok(())
     }
@@ -204,27 +204,28 @@ fn dists(catalog: &Catalog) -> Vec<DistLine<'_>> {
 /// At most this many versions of a runtime stand in the table.
 const SHOWN_VERSIONS: usize = 4;
 
-fn table(catalog: &Catalog, listing: &Listing<'_>) -> String {
-    let mut text =
-        format!("Runtimes, and their versions in {} for {}:\n", listing.dist, listing.arch);
+fn table(catalog: &Catalog, listing: &Listing<'_>) -> Vec<String> {
+    let mut lines =
+        vec![format!("Runtimes, and their versions in {} for {}:", listing.dist, listing.arch)];
     for offer in &listing.runtimes {
         let title = catalog.runtime(&offer.runtime).map_or("", |runtime| &runtime.title);
         let versions: Vec<_> =
             offer.versions.iter().take(SHOWN_VERSIONS).map(|text| escape(text)).collect();
         let versions = if versions.is_empty() { "-".to_owned() } else { versions.join(" ") };
-        let _ = writeln!(text, "  {:<15} {versions}\n  {:<15} {title}", offer.runtime, "");
+        lines.push(format!("  {:<15} {versions}", offer.runtime));
+        lines.push(format!("  {:<15} {title}", "").trim_end().to_owned());
     }
-    text.push_str("\nDists:\n");
+    lines.push(String::new());
+    lines.push("Dists:".to_owned());
     for dist in &listing.dists {
         let arches: Vec<&str> = dist.arches.iter().map(|arch| arch.as_str()).collect();
-        let _ = writeln!(
-            text,
+        lines.push(format!(
             "  {:<5} glibc {:<5} until {}  {}",
             dist.name,
             dist.glibc,
             dist.maintained_until,
             arches.join(" ")
-        );
+        ));
     }
-    text
+    lines
 }

@@ -10,7 +10,6 @@ mod installation;
 mod list;
 mod man;
 mod options;
-mod page;
 mod parts;
 mod pin;
 mod plan;

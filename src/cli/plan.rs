@@ -7,7 +7,6 @@ use indicatif::HumanBytes;
 
 use super::document;
 use super::options::{Output, Sources, WantedArgs};
-use super::page::Page;
 use super::repositories;
 use super::session::Session;
 use crate::error::Error;
@@ -15,7 +14,7 @@ use crate::host::Host;
 use crate::lifecycle;
 use crate::metadata::Keys;
 use crate::model::{Plan, PlannedPackage, PlannedRuntime, TreePlan, escape};
-use crate::terminal::Terminal;
+use crate::terminal::{Page, Terminal};
 
 /// Print what an install would do: every package, and why it is in
 ///
@@ -72,7 +71,7 @@ pub(super) fn show(plan: &Plan, json: bool, terminal: &Terminal) {
     for tree in &plan.trees {
         let mut page = Page::new(terminal.width(), false);
         table(&mut page, tree);
-        terminal.output(page.text());
+        terminal.output_page(&page);
     }
 }
 
@@ -114,10 +113,10 @@ fn table(page: &mut Page, tree: &TreePlan) {
 
 fn heading(runtime: &PlannedRuntime, tree: &TreePlan) -> String {
     let (name, version) = (escape(&runtime.name), escape(&runtime.version));
-    let inside = tree.container_dist();
+    let (dist, inside) = (escape(&tree.dist), tree.container_dist().map(escape));
     let inside =
         inside.map_or(String::new(), |dist| format!(", what goes into containers from {dist},"));
-    format!("{name} {version} from {}{inside} for {}", tree.dist, tree.arch)
+    format!("{name} {version} from {dist}{inside} for {}", tree.arch)
 }
 
 /// Name, version, repository and size of a package; with the `dist`, where there are two.

@@ -73,7 +73,7 @@ impl Env {
         if self.output.json {
             terminal.output_json(&json!({"bin": bin}));
         } else {
-            terminal.output(lines(self.shell, &bin));
+            terminal.output_document(&lines(self.shell, &bin));
         }
         Ok(())
     }
@@ -94,8 +94,8 @@ impl Module {
         if self.output.json {
             terminal.output_json(&json!({"bin": bin, "runtimes": names}));
         } else {
-            terminal
-                .output(if self.tcl { tcl(&bin, &names) } else { lua(&bin, &names) }.trim_end());
+            let text = if self.tcl { tcl(&bin, &names) } else { lua(&bin, &names) };
+            terminal.output_document(text.trim_end());
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ fn describe(tree: &ShownTree) -> String {
         "{}: {} from {}; {generation}{}, installed {}",
         receipt.arch,
         names.join(", "),
-        receipt.dist,
+        escape(&receipt.dist),
         HumanBytes(tree.size),
         crate::host::date(receipt.installed_at)
     )];
@@ -98,7 +98,8 @@ fn describe(tree: &ShownTree) -> String {
             None => "UNSIGNED".to_owned(),
         };
         let dist = Some(&part.dist).filter(|dist| **dist != receipt.dist);
-        let dist = dist.map_or(String::new(), |dist| format!("  from {dist}, for containers"));
+        let dist =
+            dist.map_or(String::new(), |dist| format!("  from {}, for containers", escape(dist)));
         lines.push(format!("  {}  {signer}{dist}", package.nevra));
     }
     lines.join("\n")

@@ -109,7 +109,7 @@ fn describe(tree: &TreeChange) -> String {
         .iter()
         .map(|runtime| format!("{} {}", escape(&runtime.name), escape(&runtime.version)))
         .collect();
-    let mut text = format!("{}: {} from {}", tree.arch, runtimes.join(", "), tree.dist);
+    let mut text = format!("{}: {} from {}", tree.arch, runtimes.join(", "), escape(&tree.dist));
     if tree.packages.is_empty() {
         text.push_str("\n  the same packages, made anew by this version of elsewhere");
     }

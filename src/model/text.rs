@@ -20,6 +20,41 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The same for text of several lines, where each but the first is indented: no text from outside makes a
+/// line that looks like one of the program's own.
+#[must_use]
+pub(crate) fn escape_lines(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("\n  ").map(escape);
+    let mut lines = parts.next().unwrap_or_default().into_owned();
+    for part in parts {
+        lines.push_str("\n  ");
+        lines.push_str(&part);
+    }
+    Cow::Owned(lines)
+}
+
+/// The same for JSON, which says the same afterwards to whoever reads it.
+#[must_use]
+pub(crate) fn escape_json(text: &str) -> Cow<'_, str> {
+    // Ends of lines stand between values only: within them they are escaped already.
+    let stays = |character: char| is_plain(character) || character == '\n';
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match stays(character) {
+            true => escaped.push(character),
+            // All of them are of one unit.
+            false => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Whether a character shows itself and changes nothing else: no control characters, no
 /// formatting characters that reorder or hide text (Unicode Technical Report 36).
 fn is_plain(character: char) -> bool {
@@ -59,5 +94,21 @@ mod tests {
     #[test]
     fn terminal_escapes_are_shown() {
         assert_eq!(escape("a\x1b[31m\n\u{202e}"), "a\\u{1b}[31m\\n\\u{202e}");
+    }
+
+    #[test]
+    fn lines_that_are_not_indented_are_nobodys() {
+        assert_eq!(escape_lines("a\n  b\nerror: c\n  \x07"), "a\n  b\\nerror: c\n  \\u{7}");
+        assert!(matches!(escape_lines("a b"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_says_the_same_afterwards() {
+        let value = serde_json::json!({"a\u{9b}": ["\x7f\u{202e}\n\x1b", "é"]});
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let escaped = escape_json(&text);
+            assert!(escaped.chars().all(|one| is_plain(one) || one == '\n'), "{escaped}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
+        }
     }
 }
