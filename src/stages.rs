@@ -38,9 +38,9 @@ pub mod metadata {
 /// The types that cross rooms.
 pub mod model {
     pub use crate::model::{
-        Aided, Algorithm, Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Digester,
-        Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion, HostGives, Index, KeyPin,
-        LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
+        Aided, Algorithm, Arch, Artifact, Checksum, Comparison, Day, DecidedBy, DefaultStream,
+        Digester, Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion, HostGives, Index,
+        KeyPin, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
         PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
         ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
         Source, Taken, TreePlan, Weak,

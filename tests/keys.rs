@@ -81,13 +81,6 @@ fn a_signature_over_text_is_none_over_a_package() {
 }
 
 #[test]
-fn keys_that_signed_themselves_with_sha1_are_usable() {
-    let (key_type, self_hash) = (KeyType::Rsa(2048), HashAlgorithm::Sha1);
-    let key = TestKey::with(&KeyOptions { key_type, self_hash, ..Default::default() });
-    assert_eq!(judge(&key, &SignOptions::default()), Ok(()));
-}
-
-#[test]
 fn signing_subkeys_count_by_fingerprint_and_by_key_id() {
     let subkey = Some(SubkeyOptions::default());
     let key = TestKey::with(&KeyOptions { subkey, primary_signs: false, ..Default::default() });
@@ -105,7 +98,7 @@ fn subkeys_that_may_not_sign_or_did_not_agree_do_not_count() {
     let by_subkey = SignOptions { by_subkey: true, ..Default::default() };
     let cases = [(false, Agreement::Given), (true, Agreement::Missing), (true, Agreement::Forged)];
     for (signs, agreement) in cases {
-        let subkey = Some(SubkeyOptions { signs, agreement, lifetime: None });
+        let subkey = Some(SubkeyOptions { signs, agreement, ..SubkeyOptions::default() });
         let key = TestKey::with(&KeyOptions { subkey, ..Default::default() });
         let result = judge(&key, &by_subkey);
         assert!(matches!(result, Err(SignatureProblem::UnknownKey(_))), "{result:?}");

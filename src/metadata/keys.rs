@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use crate::fetch::{FetchError, Fetcher, Proof};
 use crate::model::{Fingerprint, KeyPin, escape};
 use crate::report::Reporter;
+use crate::tools::machine::seconds;
 use crate::trust::{Keyring, SignedBy, TrustError};
 
 /// A key file of a distribution is a few kilobytes.
@@ -64,7 +65,7 @@ impl<'a> Keys<'a> {
         reporter: &'a dyn Reporter,
         trust_files: &[PathBuf],
     ) -> Result<Self, KeyFileError> {
-        let mut state = State::default();
+        let mut state = State { keyring: Keyring::at(seconds()), ..State::default() };
         let mut trusted = Vec::new();
         for path in trust_files {
             let bytes = fs::read(path)
@@ -153,7 +154,7 @@ impl<'a> Keys<'a> {
     fn fetch(&self, pin: &KeyPin) -> Result<(), FetchError> {
         let note = format!("key-{}", pin.fingerprint);
         if let Some(kept) = self.fetcher.recall(&note)
-            && self.add(kept.as_bytes(), &pin.fingerprint).is_ok()
+            && self.add(kept.as_bytes(), pin).is_ok()
         {
             return Ok(());
         }
@@ -162,7 +163,7 @@ impl<'a> Keys<'a> {
             &urls,
             KEY_FILE_LIMIT,
             Proof::Caller,
-            |_, bytes| match self.add(&bytes, &pin.fingerprint) {
+            |_, bytes| match self.add(&bytes, pin) {
                 Ok(()) => Ok(bytes),
                 Err(error) => Err(error.into()),
             },
@@ -174,8 +175,8 @@ impl<'a> Keys<'a> {
         Ok(())
     }
 
-    fn add(&self, file: &[u8], fingerprint: &Fingerprint) -> Result<(), TrustError> {
-        self.write().keyring.add_pinned(file, fingerprint)
+    fn add(&self, file: &[u8], pin: &KeyPin) -> Result<(), TrustError> {
+        self.write().keyring.add_pin(file, pin)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

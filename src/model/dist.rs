@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, GlibcVersion};
+use super::{Arch, Day, GlibcVersion};
 
 /// An Enterprise Linux release (or a Fedora), as a source of packages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -172,6 +172,10 @@ pub struct KeyPin {
     /// The architectures whose packages it signs; all when empty.
     #[serde(default)]
     pub arches: Vec<Arch>,
+    /// Until this day its owner signed it with SHA-1 and not anew since: what it says of itself counts all
+    /// the same, as long as it said so by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha1_until: Option<Day>,
 }
 
 /// Full fingerprint of an OpenPGP primary key: 40 (v4) or 64 (v6) hexadecimal digits, upper case.

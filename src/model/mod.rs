@@ -2,6 +2,7 @@
 
 mod aim;
 mod arch;
+mod day;
 mod digest;
 mod dist;
 mod file;
@@ -30,6 +31,7 @@ mod wishes;
 
 pub(crate) use aim::Aim;
 pub use arch::Arch;
+pub use day::Day;
 pub(crate) use digest::InvalidChecksum;
 pub use digest::{Algorithm, Checksum, Digester};
 pub use dist::{

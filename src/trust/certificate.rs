@@ -1,23 +1,30 @@
 //! One OpenPGP certificate: which of its keys may sign data, and from when to when.
 //!
 //! Only what the primary key itself has signed counts: certifications by others, and bindings or
-//! revocations that do not verify, are as if they were not there. Self-signatures may use SHA-1,
-//! as those of EPEL 7 and 8, CentOS and the older AlmaLinux key do: these keys could not be used
-//! otherwise, and each is known by its full fingerprint. Signatures over *data* are held to a
-//! stricter rule, in [`super::signature`].
+//! revocations that do not verify, are as if they were not there. Of several signatures over the same
+//! thing the newest counts (RFC 9580, 5.2.3.10), and what it leaves open the one over the key itself
+//! says, as Sequoia has it: what one signature says of a key's end, none that is silent about it takes back.
+//!
+//! Self-signatures are held to Sequoia's policy: none counts by MD5, SHA-1 or RIPEMD-160, and none by
+//! a primary key that is weak itself. Some keys have nothing better than SHA-1, and what is published
+//! needs them: their definitions say so, each with the day after which they never signed so (`sha1_until`).
+//! A revocation counts by whatever hash: who forges one takes trust away. Signatures over *data* are held
+//! to a stricter rule, in [`super::signature`].
 
 use pgp::composed::{SignedPublicKey, SignedPublicSubKey};
+use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{
-    PublicKey, PublicSubkey, RevocationCode, Signature, SignatureType, SubpacketData,
+    PublicKey, PublicSubkey, RevocationCode, Signature, SignatureType, Subpacket, SubpacketData,
 };
 use pgp::ser::Serialize;
-use pgp::types::{Duration, KeyDetails, PublicParams, Tag, Timestamp};
+use pgp::types::{Duration, KeyDetails, PublicParams, SignedUser, Tag, Timestamp};
 
 use crate::model::Fingerprint;
 
 use super::key_file;
 
-/// The fewest bits of an RSA key that may sign packages. EL's oldest keys have as many.
+/// The fewest bits of an RSA key that may sign packages, itself or other keys. EL's oldest keys have as
+/// many.
 const MIN_RSA_BITS: u16 = 2048;
 
 /// A certificate and what follows from it.
@@ -28,6 +35,7 @@ pub(super) struct Certificate {
     /// The keys that may sign data: the primary key, signing subkeys, or both.
     pub(super) signers: Vec<Signer>,
     packets: SignedPublicKey,
+    sha1_until: Option<u64>,
 }
 
 /// A key that may sign data, and when.
@@ -73,36 +81,49 @@ pub(super) enum Standing {
 }
 
 impl Certificate {
-    /// Verifies the self-signatures of `packets`. The error says what it is that cannot be used: a
-    /// key without a fingerprint that can be pinned (OpenPGP version 3), of an unknown algorithm,
-    /// or one that has not signed itself.
-    pub(super) fn new(packets: SignedPublicKey) -> Result<Self, String> {
+    /// Verifies the self-signatures of `packets`, of which those by SHA-1 count that were made until
+    /// `sha1_until`, in seconds since 1970. The error says what it is that cannot be used: a key without a
+    /// fingerprint that can be pinned (OpenPGP version 3), of an unknown algorithm, or one that has not
+    /// signed itself.
+    pub(super) fn new(packets: SignedPublicKey, sha1_until: Option<u64>) -> Result<Self, String> {
         let fingerprint = fingerprint(&packets.primary_key)
             .ok_or_else(|| format!("{}, which is not supported", kind(&packets)))?;
         if matches!(packets.primary_key.public_params(), PublicParams::Unknown { .. }) {
             return Err(format!("{}, which is not supported", kind(&packets)));
         }
-        let own = newest_self_signature(&packets)
-            .ok_or_else(|| format!("key {fingerprint}, which has not signed itself"))?;
+        let counts = |signature: &Signature| counts(signature, sha1_until);
+        let own = OwnSignatures::of(&packets, counts).ok_or_else(|| {
+            let is_weak = OwnSignatures::of(&packets, |_| true).is_some();
+            let how = if is_weak { " but by a hash that can be forged" } else { "" };
+            format!("key {fingerprint}, which has not signed itself{how}")
+        })?;
         let revoked = revocation(own_revocations(&packets));
         let primary = Signer {
             from: packets.primary_key.created_at().as_secs(),
-            until: expiry(packets.primary_key.created_at(), own),
+            until: own.expiry(packets.primary_key.created_at()),
             revoked,
             key: SignerKey::Primary(packets.primary_key.clone()),
         };
-        let mut signers = subkey_signers(&packets, &primary);
-        if may_sign(own) && is_strong(packets.primary_key.public_params()) {
-            signers.insert(0, primary);
+        let mut signers = Vec::new();
+        // What a weak key says of itself and of its subkeys anybody may have said.
+        if is_strong(packets.primary_key.public_params()) {
+            signers = subkey_signers(&packets, &primary, counts);
+            if own.may_sign() {
+                signers.insert(0, primary);
+            }
         }
-        Ok(Self { fingerprint, signers, packets })
+        Ok(Self { fingerprint, signers, packets, sha1_until })
     }
 
     /// Takes what another copy of the same certificate says too: a renewal, or a revocation.
-    pub(super) fn merge(self, other: SignedPublicKey) -> Result<Self, String> {
+    pub(super) fn merge(
+        self,
+        other: SignedPublicKey,
+        sha1_until: Option<u64>,
+    ) -> Result<Self, String> {
         let mut packets = self.packets;
         key_file::merge(&mut packets, other);
-        Self::new(packets)
+        Self::new(packets, self.sha1_until.max(sha1_until))
     }
 
     /// What it is, for messages about a certificate that cannot sign anything.
@@ -164,24 +185,104 @@ pub(super) fn fingerprint(key: &PublicKey) -> Option<Fingerprint> {
     Fingerprint::new(&format!("{:X}", key.fingerprint())).ok()
 }
 
-/// The newest of the signatures by which the primary key describes itself.
-fn newest_self_signature(packets: &SignedPublicKey) -> Option<&Signature> {
-    let key = &packets.primary_key;
-    let direct = packets.details.direct_signatures.iter().filter(|signature| {
-        signature.typ() == Some(SignatureType::Key) && signature.verify_key(key).is_ok()
-    });
-    let of_users = packets.details.users.iter().flat_map(|user| {
-        user.signatures.iter().filter(|signature| {
-            is_certification(signature)
-                && signature.verify_certification(key, Tag::UserId, &user.id).is_ok()
-        })
-    });
-    direct.chain(of_users).max_by_key(|signature| signature.created())
+/// The signatures by which the primary key describes itself: the newest over its primary user, and the
+/// newest over the key. There is one of them at least.
+struct OwnSignatures<'a> {
+    user: Option<&'a Signature>,
+    key: Option<&'a Signature>,
 }
 
-/// Whether the signature certifies a user id (and does not revoke a certification).
-fn is_certification(signature: &Signature) -> bool {
-    signature.is_certification() && signature.typ() != Some(SignatureType::CertRevocation)
+impl<'a> OwnSignatures<'a> {
+    /// Those of `packets` that verify, and that `counts` lets count.
+    fn of(packets: &'a SignedPublicKey, counts: impl Fn(&Signature) -> bool) -> Option<Self> {
+        let primary = &packets.primary_key;
+        let direct = packets.details.direct_signatures.iter().filter(|signature| {
+            let is_it = signature.typ() == Some(SignatureType::Key) && counts(signature);
+            is_it && signature.verify_key(primary).is_ok()
+        });
+        let mut users: Vec<UserSignature<'_>> = Vec::new();
+        for user in &packets.details.users {
+            users.extend(UserSignature::of(user, primary, &counts));
+        }
+        // A key whose users are all revoked is still what it says of itself.
+        if users.iter().any(|user| !user.is_revoked) {
+            users.retain(|user| !user.is_revoked);
+        }
+        let rank = |user: &UserSignature<'_>| (user.newest.is_primary(), user.newest.created());
+        let user = users.into_iter().max_by_key(rank).map(|user| user.newest);
+        let key = direct.max_by_key(|signature| signature.created());
+        (user.is_some() || key.is_some()).then_some(Self { user, key })
+    }
+
+    /// What the user's signature says, or else the key's.
+    fn first<T>(&self, says: impl Fn(&Signature) -> Option<T>) -> Option<T> {
+        self.user.and_then(&says).or_else(|| self.key.and_then(&says))
+    }
+
+    /// When the key expires, which was made at `created`.
+    fn expiry(&self, created: Timestamp) -> Option<u32> {
+        let lifetime = self.first(Signature::key_expiration_time);
+        let own = self.user.or(self.key).and_then(end);
+        lifetime.and_then(|lifetime| after(created, lifetime)).into_iter().chain(own).min()
+    }
+
+    /// Whether the primary key may sign data: yes where it does not say.
+    fn may_sign(&self) -> bool {
+        let flags = |signature: &Signature| {
+            let is_flags = |packet: &Subpacket| matches!(packet.data, SubpacketData::KeyFlags(_));
+            let says = signature.config()?.hashed_subpackets().any(is_flags);
+            says.then(|| signature.key_flags().sign())
+        };
+        self.first(flags).unwrap_or(true)
+    }
+}
+
+/// The newest signature by which the primary key describes a user.
+struct UserSignature<'a> {
+    newest: &'a Signature,
+    /// Whether the key took it back, no earlier.
+    is_revoked: bool,
+}
+
+impl<'a> UserSignature<'a> {
+    fn of(
+        user: &'a SignedUser,
+        primary: &PublicKey,
+        counts: impl Fn(&Signature) -> bool,
+    ) -> Option<Self> {
+        let is_own = |signature: &&Signature| {
+            signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
+        };
+        let is_revocation =
+            |signature: &Signature| signature.typ() == Some(SignatureType::CertRevocation);
+        let certifies = |signature: &&Signature| {
+            signature.is_certification() && !is_revocation(signature) && counts(signature)
+        };
+        let own = user.signatures.iter().filter(certifies).filter(is_own);
+        let newest = own.max_by_key(|signature| signature.created())?;
+        let mut revocations = user.signatures.iter().filter(|it| is_revocation(it)).filter(is_own);
+        let is_revoked = revocations.any(|revocation| revocation.created() >= newest.created());
+        Some(Self { newest, is_revoked })
+    }
+}
+
+/// Whether a self-signature's hash is one that nobody forges.
+fn counts(signature: &Signature, sha1_until: Option<u64>) -> bool {
+    match signature.hash_alg() {
+        Some(HashAlgorithm::Sha1) => {
+            let made = signature.created().map(|time| u64::from(time.as_secs()));
+            made.zip(sha1_until).is_some_and(|(made, until)| made <= until)
+        }
+        Some(
+            HashAlgorithm::Sha224
+            | HashAlgorithm::Sha256
+            | HashAlgorithm::Sha384
+            | HashAlgorithm::Sha512
+            | HashAlgorithm::Sha3_256
+            | HashAlgorithm::Sha3_512,
+        ) => true,
+        _ => false,
+    }
 }
 
 /// The verified revocations of the whole certificate.
@@ -204,15 +305,20 @@ fn revocation<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<Rev
 }
 
 /// The subkeys that may sign data, none of them with more freedom than the primary key has.
-fn subkey_signers(packets: &SignedPublicKey, primary: &Signer) -> Vec<Signer> {
+fn subkey_signers(
+    packets: &SignedPublicKey,
+    primary: &Signer,
+    counts: impl Fn(&Signature) -> bool,
+) -> Vec<Signer> {
     let strong = packets.public_subkeys.iter().filter(|sub| is_strong(sub.key.public_params()));
-    strong.filter_map(|subkey| subkey_signer(subkey, packets, primary)).collect()
+    strong.filter_map(|subkey| subkey_signer(subkey, packets, primary, &counts)).collect()
 }
 
 fn subkey_signer(
     subkey: &SignedPublicSubKey,
     packets: &SignedPublicKey,
     primary: &Signer,
+    counts: impl Fn(&Signature) -> bool,
 ) -> Option<Signer> {
     let of_type = |wanted: SignatureType| {
         subkey.signatures.iter().filter(move |signature| {
@@ -220,35 +326,34 @@ fn subkey_signer(
                 && signature.verify_subkey_binding(&packets.primary_key, &subkey.key).is_ok()
         })
     };
-    let binding =
-        of_type(SignatureType::SubkeyBinding).max_by_key(|signature| signature.created())?;
-    let back = binding.embedded_signature()?;
+    let bindings = of_type(SignatureType::SubkeyBinding).filter(|signature| counts(signature));
+    let binding = bindings.max_by_key(|signature| signature.created())?;
+    let back = binding.embedded_signature().filter(|back| counts(back))?;
     let agreed = back.verify_primary_key_binding(&subkey.key, &packets.primary_key).is_ok();
     if !agreed || !binding.key_flags().sign() {
         return None;
     }
     let revoked = revocation(of_type(SignatureType::SubkeyRevocation));
-    let until = expiry(subkey.key.created_at(), binding);
+    let until = binding.key_expiration_time();
+    let until = until.and_then(|lifetime| after(subkey.key.created_at(), lifetime));
+    let ends = [until, end(binding), end(back), primary.until];
     Some(Signer {
         from: primary.from.max(subkey.key.created_at().as_secs()),
-        until: until.into_iter().chain(primary.until).min(),
+        until: ends.into_iter().flatten().min(),
         revoked: revoked.into_iter().chain(primary.revoked).min(),
         key: SignerKey::Subkey(subkey.key.clone()),
     })
 }
 
-/// When a key expires whose newest self-signature is `own`.
-fn expiry(created: Timestamp, own: &Signature) -> Option<u32> {
-    let lifetime = own.key_expiration_time().map(Duration::as_secs).filter(|&seconds| seconds > 0);
-    lifetime.map(|seconds| created.as_secs().saturating_add(seconds))
+/// The second at which a signature itself expires.
+pub(super) fn end(signature: &Signature) -> Option<u32> {
+    after(signature.created()?, signature.signature_expiration_time()?)
 }
 
-/// Whether a primary key with this self-signature may sign data: yes where it does not say.
-fn may_sign(own: &Signature) -> bool {
-    let says = own.config().is_some_and(|config| {
-        config.hashed_subpackets().any(|packet| matches!(packet.data, SubpacketData::KeyFlags(_)))
-    });
-    !says || own.key_flags().sign()
+/// The second so long after `time`; none for a duration of nothing, which means that there is no end.
+fn after(time: Timestamp, duration: Duration) -> Option<u32> {
+    let seconds = Some(duration.as_secs()).filter(|&seconds| seconds > 0);
+    seconds.map(|seconds| time.as_secs().saturating_add(seconds))
 }
 
 /// RSA of at least [`MIN_RSA_BITS`], or a signature scheme on an elliptic curve. DSA is out.

@@ -120,6 +120,9 @@ fn hint_for(problem: &SignatureProblem) -> Option<String> {
             "if you trust that key, get it from its owner and name it with --trust-key FILE"
         }
         SignatureProblem::Bad(_) => "do not use this file: fetch it again, or from another mirror",
+        SignatureProblem::Expired(_) => {
+            "a newer version may be signed anew; whether this machine's clock is right, date tells"
+        }
         SignatureProblem::Outside(_) | SignatureProblem::Revoked(_) => return None,
     };
     Some(hint.to_owned())

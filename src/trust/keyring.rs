@@ -1,8 +1,9 @@
 //! Keys that were given as trusted, by fingerprint or by the user, and what they vouch for.
 
 use pgp::composed::SignedPublicKey;
+use pgp::packet::Signature;
 
-use crate::model::Fingerprint;
+use crate::model::{Day, Fingerprint, KeyPin};
 
 use super::certificate::{Certificate, fingerprint};
 use super::key_file::KeyFile;
@@ -14,6 +15,7 @@ use super::{SignatureProblem, SignedBy, TrustError, signature};
 pub struct Keyring {
     certificates: Vec<Certificate>,
     passed_over: Vec<String>,
+    now: Option<u64>,
 }
 
 impl Keyring {
@@ -23,18 +25,43 @@ impl Keyring {
         Self::default()
     }
 
+    /// A keyring that trusts nobody, and holds signatures that end against `now`, in seconds since 1970.
+    /// To one without a clock they are over.
+    #[must_use]
+    pub fn at(now: u64) -> Self {
+        Self { now: Some(now), ..Self::default() }
+    }
+
     /// Takes the key whose primary fingerprint is `pin` out of `file`: armored, in as many blocks
     /// as there are, or binary. No other key of the file is taken.
     ///
     /// # Errors
     /// When the file does not hold that key, or the key has not signed itself.
     pub fn add_pinned(&mut self, file: &[u8], pin: &Fingerprint) -> Result<(), TrustError> {
+        self.add_one(file, pin, None)
+    }
+
+    /// The same for a key as a definition pins it, with the exception that it may make.
+    ///
+    /// # Errors
+    /// As [`Self::add_pinned`].
+    pub fn add_pin(&mut self, file: &[u8], pin: &KeyPin) -> Result<(), TrustError> {
+        self.add_one(file, &pin.fingerprint, pin.sha1_until.map(Day::end))
+    }
+
+    fn add_one(
+        &mut self,
+        file: &[u8],
+        pin: &Fingerprint,
+        sha1_until: Option<u64>,
+    ) -> Result<(), TrustError> {
         let file = KeyFile::read(file)?;
         let mut others = Vec::new();
         for key in file.keys {
             match fingerprint(&key.primary_key) {
                 Some(print) if print == *pin => {
-                    return self.add(key).map(drop).map_err(|what| KeyFile::problem(&[what]));
+                    let added = self.add(key, sha1_until).map(drop);
+                    return added.map_err(|what| KeyFile::problem(&[what]));
                 }
                 other => others.extend(other),
             }
@@ -54,7 +81,7 @@ impl Keyring {
         let KeyFile { keys, mut unusable } = KeyFile::read(file)?;
         let mut added = Vec::new();
         for key in keys {
-            match self.add(key).and_then(|print| self.check_use(print)) {
+            match self.add(key, None).and_then(|print| self.check_use(print)) {
                 Ok(print) => added.push(print),
                 Err(what) => unusable.push(what),
             }
@@ -87,24 +114,38 @@ impl Keyring {
         if signatures.is_empty() && !signature.is_empty() {
             return Err(TrustError::Signature(SignatureProblem::Unreadable));
         }
-        signature::verify(&signatures, data, self.among(allowed)).map_err(TrustError::Signature)
+        self.verify(&signatures, data, allowed).map_err(TrustError::Signature)
+    }
+
+    /// The first of `signatures` that counts, or why none does. Only keys in `allowed` count.
+    pub(super) fn verify(
+        &self,
+        signatures: &[Signature],
+        data: &[u8],
+        allowed: &[Fingerprint],
+    ) -> Result<SignedBy, SignatureProblem> {
+        signature::verify(signatures, data, self.among(allowed), self.now)
     }
 
     /// The certificates whose fingerprint is in `allowed`.
-    pub(super) fn among<'a>(
+    fn among<'a>(
         &'a self,
         allowed: &'a [Fingerprint],
     ) -> impl Iterator<Item = &'a Certificate> + Clone {
         self.certificates.iter().filter(|known| allowed.contains(&known.fingerprint))
     }
 
-    fn add(&mut self, key: SignedPublicKey) -> Result<Fingerprint, String> {
+    fn add(
+        &mut self,
+        key: SignedPublicKey,
+        sha1_until: Option<u64>,
+    ) -> Result<Fingerprint, String> {
         let print = fingerprint(&key.primary_key);
         let known =
             self.certificates.iter().position(|known| Some(&known.fingerprint) == print.as_ref());
         let certificate = match known {
-            Some(position) => self.certificates.swap_remove(position).merge(key),
-            None => Certificate::new(key),
+            Some(position) => self.certificates.swap_remove(position).merge(key, sha1_until),
+            None => Certificate::new(key, sha1_until),
         }?;
         let print = certificate.fingerprint.clone();
         self.certificates.push(certificate);

@@ -158,7 +158,7 @@ fn verify_header(
     if found.is_empty() && present {
         return Ok(Err(SignatureProblem::Unreadable));
     }
-    Ok(signature::verify(&found, header.bytes(), policy.keyring.among(policy.allowed)))
+    Ok(policy.keyring.verify(&found, header.bytes(), policy.allowed))
 }
 
 /// Whether the policy takes the verdict; with the warning that it costs, if it does.

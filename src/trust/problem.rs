@@ -20,6 +20,9 @@ pub enum SignatureProblem {
     /// The key was not valid when the signature was made.
     #[error("it is signed by key {0} at a time when that key had expired or did not exist")]
     Outside(Fingerprint),
+    /// The signature says itself that it is over.
+    #[error("its signature by key {0} has expired, as it says itself")]
+    Expired(Fingerprint),
     /// The key is revoked.
     #[error("it is signed by key {0}, which was revoked")]
     Revoked(Fingerprint),

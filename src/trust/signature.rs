@@ -1,5 +1,6 @@
 //! Signatures over data, and the rule by which one counts: a binary signature with SHA-256 or
-//! better, by a key of an allowed certificate, made while that key was valid. Packets of version
+//! better, by a key of an allowed certificate, made while that key was valid, and not over since where it
+//! says itself when it will be (RFC 9580, 5.2.3.18). Packets of version
 //! 3, 4 and 6 are read: RPM itself wrote version 3 until 2019.
 
 use pgp::crypto::hash::HashAlgorithm;
@@ -8,7 +9,7 @@ use pgp::packet::{Packet, Signature, SignatureType};
 use crate::model::Fingerprint;
 
 use super::SignatureProblem;
-use super::certificate::{Certificate, Standing, names_nobody};
+use super::certificate::{Certificate, Standing, end, names_nobody};
 use super::packets::{Block, Label, RawPacket, bare_block, blocks};
 
 /// More signatures than anybody puts side by side.
@@ -43,15 +44,17 @@ fn signatures(blocks: impl IntoIterator<Item = Block>) -> Vec<Signature> {
     packets.take(MAX_SIGNATURES).filter_map(signature).collect()
 }
 
-/// The first signature that counts, or what says most about why none does.
+/// The first signature that counts, or what says most about why none does. Without a `now`, in seconds since
+/// 1970, none counts that is to end.
 pub(super) fn verify<'a>(
     signatures: &[Signature],
     data: &[u8],
     certificates: impl Iterator<Item = &'a Certificate> + Clone,
+    now: Option<u64>,
 ) -> Result<SignedBy, SignatureProblem> {
     let mut problem = SignatureProblem::Missing;
     for signature in signatures {
-        match judge(signature, data, certificates.clone()) {
+        match judge(signature, data, certificates.clone(), now) {
             Ok(signed_by) => return Ok(signed_by),
             Err(other) => problem = problem.max(other),
         }
@@ -63,6 +66,7 @@ fn judge<'a>(
     signature: &Signature,
     data: &[u8],
     certificates: impl Iterator<Item = &'a Certificate>,
+    now: Option<u64>,
 ) -> Result<SignedBy, SignatureProblem> {
     let created = signature.created().ok_or(SignatureProblem::Unreadable)?.as_secs();
     if signature.typ() != Some(SignatureType::Binary) {
@@ -74,6 +78,9 @@ fn judge<'a>(
         for signer in certificate.signers.iter().filter(|key| key.may_have_made(signature)) {
             let fingerprint = certificate.fingerprint.clone();
             let found = match (signer.made(signature, data), signer.standing_at(created)) {
+                (true, Standing::Good) if is_over(signature, now) => {
+                    SignatureProblem::Expired(fingerprint)
+                }
                 (true, Standing::Good) => return Ok(signed_by(certificate, created)),
                 (true, Standing::Outside) => SignatureProblem::Outside(fingerprint),
                 (true, Standing::Revoked) => SignatureProblem::Revoked(fingerprint),
@@ -84,6 +91,11 @@ fn judge<'a>(
         }
     }
     Err(problem)
+}
+
+/// Whether the signature has an end that is not known to lie ahead.
+fn is_over(signature: &Signature, now: Option<u64>) -> bool {
+    end(signature).is_some_and(|end| now.is_none_or(|now| now >= u64::from(end)))
 }
 
 fn signed_by(certificate: &Certificate, created: u32) -> SignedBy {

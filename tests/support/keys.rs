@@ -33,6 +33,8 @@ pub struct KeyOptions {
 /// How a signing subkey is made.
 #[derive(Clone)]
 pub struct SubkeyOptions {
+    /// The primary key's, where there is none.
+    pub key_type: Option<KeyType>,
     pub signs: bool,
     pub agreement: Agreement,
     pub lifetime: Option<u32>,
@@ -61,7 +63,27 @@ impl Default for KeyOptions {
 
 impl Default for SubkeyOptions {
     fn default() -> Self {
-        Self { signs: true, agreement: Agreement::Given, lifetime: None }
+        Self { key_type: None, signs: true, agreement: Agreement::Given, lifetime: None }
+    }
+}
+
+/// What a key says of itself later on.
+#[derive(Clone, Copy)]
+pub struct OwnOptions {
+    pub time: u32,
+    /// Seconds that the key is to be valid from [`MADE`] on.
+    pub lifetime: Option<u32>,
+    /// Seconds that what is said is to count.
+    pub ends: Option<u32>,
+    pub hash: HashAlgorithm,
+    /// Whether the user is the primary one.
+    pub primary: bool,
+}
+
+impl Default for OwnOptions {
+    fn default() -> Self {
+        let (time, hash) = (MADE + 100, HashAlgorithm::Sha256);
+        Self { time, lifetime: None, ends: None, hash, primary: false }
     }
 }
 
@@ -75,6 +97,8 @@ pub struct SignOptions {
     pub issuer: Issuer,
     pub by_subkey: bool,
     pub kind: SignatureType,
+    /// Seconds that the signature itself is to count.
+    pub lifetime: Option<u32>,
 }
 
 /// How a signature names its key.
@@ -96,6 +120,7 @@ impl Default for SignOptions {
             issuer: Issuer::Fingerprint,
             by_subkey: false,
             kind: SignatureType::Binary,
+            lifetime: None,
         }
     }
 }
@@ -130,9 +155,10 @@ impl TestKey {
 
     fn generate(random: impl rand::CryptoRng + rand::Rng, options: &KeyOptions) -> Self {
         let made = Timestamp::from_secs(MADE);
-        let subkey = |_| {
+        let subkey = |own: &SubkeyOptions| {
             let mut subkey = SubkeyParamsBuilder::default();
-            subkey.key_type(options.key_type.clone()).created_at(made).can_sign(true);
+            let key_type = own.key_type.as_ref().unwrap_or(&options.key_type);
+            subkey.key_type(key_type.clone()).created_at(made).can_sign(true);
             subkey.build().unwrap()
         };
         let mut secret = SecretKeyParamsBuilder::default()
@@ -185,6 +211,47 @@ impl TestKey {
         let (key, none) = (self.primary.public_key(), Password::empty());
         let revocation = config.sign_subkey_binding(&self.primary, key, &none, subkey).unwrap();
         self.public.public_subkeys[0].signatures.push(revocation);
+    }
+
+    /// The primary key says something more of itself, over itself and not over a user.
+    pub fn describe(&mut self, own: &OwnOptions) {
+        let config = self.own_config(SignatureType::Key, own);
+        let key = self.primary.public_key();
+        let signature = config.sign_key(&self.primary, &Password::empty(), key).unwrap();
+        self.public.details.direct_signatures.push(signature);
+    }
+
+    /// The primary key says something more of the user with this name, who may be new.
+    pub fn describe_user(&mut self, name: &str, own: &OwnOptions) {
+        self.sign_user(name, self.own_config(SignatureType::CertPositive, own));
+    }
+
+    /// The primary key takes back that the user with this name is one of it.
+    pub fn revoke_user(&mut self, name: &str, time: u32) {
+        let config = self.config(SignatureType::CertRevocation, HashAlgorithm::Sha256, time);
+        self.sign_user(name, config);
+    }
+
+    fn sign_user(&mut self, name: &str, config: SignatureConfig) {
+        let id = UserId::from_str(Default::default(), name).unwrap();
+        let (key, none) = (self.primary.public_key(), Password::empty());
+        let signature =
+            config.sign_certification(&self.primary, key, &none, Tag::UserId, &id).unwrap();
+        let users = &mut self.public.details.users;
+        match users.iter_mut().find(|user| user.id == id) {
+            Some(user) => user.signatures.push(signature),
+            None => users.push(SignedUser::new(id, vec![signature])),
+        }
+    }
+
+    fn own_config(&self, kind: SignatureType, own: &OwnOptions) -> SignatureConfig {
+        let mut config = self.config(kind, own.hash, own.time);
+        describe(&mut config, true, own.lifetime);
+        let ends = own.ends.map(Duration::from_secs).map(SubpacketData::SignatureExpirationTime);
+        let primary = own.primary.then_some(SubpacketData::IsPrimary(true));
+        let more = ends.into_iter().chain(primary);
+        config.hashed_subpackets.extend(more.map(|data| Subpacket::regular(data).unwrap()));
+        config
     }
 
     /// A signature packet over `data`.
@@ -293,6 +360,8 @@ fn sign<K: SigningKey>(key: &K, data: &[u8], options: &SignOptions) -> Signature
         Issuer::Nobody => None,
     };
     config.hashed_subpackets.extend(issuer.map(|data| Subpacket::regular(data).unwrap()));
+    let end = options.lifetime.map(Duration::from_secs).map(SubpacketData::SignatureExpirationTime);
+    config.hashed_subpackets.extend(end.map(|data| Subpacket::regular(data).unwrap()));
     if options.issuer == Issuer::Both {
         let id = SubpacketData::IssuerKeyId(key.legacy_key_id());
         config.unhashed_subpackets.push(Subpacket::regular(id).unwrap());

@@ -112,6 +112,7 @@ pub fn write_dist(
                 url: key_url(place.vendor, release),
                 alternates: Vec::new(),
                 arches: Vec::new(),
+                sha1_until: None,
             }],
             modular: place.repo == Repo::AppStream && release.has_modules(),
             priority: RepositoryPriority::default(),

@@ -1,0 +1,297 @@
+//! What a certificate says of itself: which of its signatures over itself counts, and what it says.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::process::Command;
+
+use elsewhere::stages::catalog::Catalog;
+use elsewhere::stages::model::{Day, Fingerprint, KeyPin};
+use elsewhere::stages::trust::{Keyring, SignatureProblem, TrustError};
+use pgp::composed::{DsaKeySize, KeyType};
+use pgp::crypto::hash::HashAlgorithm;
+
+use support::keys::{KeyOptions, MADE, OwnOptions, SignOptions, SubkeyOptions, TestKey};
+use support::scratch::Scratch;
+use support::tools::{missing, need, run, stdout};
+
+const DATA: &[u8] = b"<repomd/>";
+const USER: &str = "A test <test@example.org>";
+const OTHER: &str = "Another name <test@example.org>";
+
+/// Whether what `key` signs so counts, by a pin or by the user's word.
+fn judge(key: &TestKey, options: &SignOptions) -> Result<(), SignatureProblem> {
+    judge_at(key, options, u64::from(MADE) + 100_000)
+}
+
+fn judge_at(key: &TestKey, options: &SignOptions, now: u64) -> Result<(), SignatureProblem> {
+    let mut keyring = Keyring::at(now);
+    keyring.add_pinned(&key.public_file(), &key.fingerprint()).unwrap();
+    verify(&keyring, key, options)
+}
+
+fn verify(keyring: &Keyring, key: &TestKey, options: &SignOptions) -> Result<(), SignatureProblem> {
+    match keyring.verify_detached(DATA, &key.sign(DATA, options), &[key.fingerprint()]) {
+        Ok(_) => Ok(()),
+        Err(TrustError::Signature(problem)) => Err(problem),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn at(time: u32) -> SignOptions {
+    SignOptions { time: MADE + time, ..SignOptions::default() }
+}
+
+/// An RSA key: others sign by no hash that is weak.
+fn rsa(options: &KeyOptions) -> TestKey {
+    TestKey::with(&KeyOptions { key_type: KeyType::Rsa(2048), ..options.clone() })
+}
+
+fn expiring(seconds: u32) -> TestKey {
+    rsa(&KeyOptions { lifetime: Some(seconds), ..KeyOptions::default() })
+}
+
+/// A key with what it says of itself, and the seconds after which it signs no more.
+struct Odd {
+    what: &'static str,
+    key: TestKey,
+    until: Option<u32>,
+}
+
+/// Certificates that say several things of themselves, on which GnuPG and Sequoia agree.
+fn corpus() -> Vec<Odd> {
+    let mut odd = Vec::new();
+    let mut add = |what, until, change: &dyn Fn(&mut TestKey)| {
+        let mut key = expiring(5000);
+        change(&mut key);
+        odd.push(Odd { what, key, until });
+    };
+    let later = OwnOptions::default();
+    let renewed = OwnOptions { lifetime: Some(9000), ..later };
+    let earlier = OwnOptions { time: MADE - 100, lifetime: Some(9000), ..later };
+    add("nothing more", Some(5000), &|_| {});
+    add("the key, silent", Some(5000), &|key| key.describe(&later));
+    add("the user, anew", Some(9000), &|key| key.describe_user(USER, &renewed));
+    add("the user, without an end", None, &|key| key.describe_user(USER, &later));
+    add("the user, an older word", Some(5000), &|key| key.describe_user(USER, &earlier));
+    add("both, anew", Some(9000), &|key| {
+        key.describe(&renewed);
+        key.describe_user(USER, &renewed);
+    });
+    add("the user, renewed by MD5", Some(5000), &|key| {
+        key.describe_user(USER, &OwnOptions { hash: HashAlgorithm::Md5, ..renewed });
+    });
+    odd
+}
+
+#[test]
+fn the_newest_word_counts_and_silence_takes_nothing_back() {
+    for Odd { what, key, until } in corpus() {
+        match until {
+            Some(until) => {
+                assert_eq!(judge(&key, &at(until - 1)), Ok(()), "{what}");
+                let late = Err(SignatureProblem::Outside(key.fingerprint()));
+                assert_eq!(judge(&key, &at(until)), late, "{what}");
+            }
+            None => assert_eq!(judge(&key, &at(90_000)), Ok(()), "{what}"),
+        }
+    }
+}
+
+#[test]
+fn gnupg_reads_the_same_ends() {
+    let gpg = need("gpg", "gnupg");
+    for Odd { what, key, until } in corpus() {
+        let scratch = Scratch::new("certificates-gpg");
+        let home = scratch.path().join("gpg");
+        fs::DirBuilder::new().mode(0o700).create(&home).unwrap();
+        let file = scratch.write("key.asc", key.public_file());
+        let gpg = || {
+            let mut command = Command::new(&gpg);
+            command.arg("--homedir").arg(&home).args(["--batch", "--quiet", "--with-colons"]);
+            command
+        };
+        run(gpg().arg("--import").arg(&file));
+        let told = stdout(gpg().arg("--list-keys"));
+        let line = told.lines().find(|line| line.starts_with("pub:")).unwrap();
+        let end = line.split(':').nth(6).unwrap();
+        let expected = until.map_or_else(String::new, |until| (MADE + until).to_string());
+        assert_eq!(end, expected, "{what}: {told}");
+    }
+}
+
+#[test]
+fn of_several_users_the_primary_one_speaks() {
+    let mut key = expiring(5000);
+    key.describe_user(OTHER, &OwnOptions { lifetime: Some(9000), ..OwnOptions::default() });
+    assert_eq!(judge(&key, &at(8999)), Ok(()), "the newer of two that are alike");
+    let primary = OwnOptions { time: MADE + 1, primary: true, ..OwnOptions::default() };
+    key.describe_user(USER, &OwnOptions { lifetime: Some(5000), ..primary });
+    let late = Err(SignatureProblem::Outside(key.fingerprint()));
+    assert_eq!(judge(&key, &at(5000)), late, "the primary one, though older");
+    // A user that was taken back says nothing.
+    key.revoke_user(USER, MADE + 200);
+    assert_eq!(judge(&key, &at(5000)), Ok(()));
+    key.revoke_user(OTHER, MADE + 200);
+    assert_eq!(judge(&key, &at(5000)), late, "all were taken back");
+}
+
+#[test]
+fn a_word_that_is_over_makes_no_key_younger() {
+    let mut key = expiring(5000);
+    key.describe_user(USER, &OwnOptions { ends: Some(1000), ..OwnOptions::default() });
+    assert_eq!(judge(&key, &at(1099)), Ok(()));
+    assert_eq!(judge(&key, &at(1100)), Err(SignatureProblem::Outside(key.fingerprint())));
+}
+
+#[test]
+fn weak_primary_keys_vouch_for_nobody() {
+    let strong = Some(SubkeyOptions { key_type: Some(KeyType::Rsa(2048)), ..Default::default() });
+    let key_type = KeyType::Dsa(DsaKeySize::B1024);
+    let key = TestKey::with(&KeyOptions { key_type, subkey: strong, ..KeyOptions::default() });
+    for by_subkey in [false, true] {
+        let result = judge(&key, &SignOptions { by_subkey, ..SignOptions::default() });
+        assert!(matches!(result, Err(SignatureProblem::UnknownKey(_))), "{result:?}");
+    }
+}
+
+#[test]
+fn an_rsa_key_of_1024_bits_vouches_for_nobody() {
+    let scratch = Scratch::new("certificates-rsa");
+    let home = scratch.path().join("gpg");
+    fs::DirBuilder::new().mode(0o700).create(&home).unwrap();
+    let gpg = || {
+        let mut command = Command::new(need("gpg", "gnupg"));
+        command.arg("--homedir").arg(&home).args(["--batch", "--quiet", "--passphrase", ""]);
+        command
+    };
+    run(gpg().args([
+        "--quick-generate-key",
+        "Weak <weak@example.org>",
+        "rsa1024",
+        "cert",
+        "never",
+    ]));
+    let told = stdout(gpg().args(["--with-colons", "--list-keys"]));
+    let print = told.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap();
+    let print = Fingerprint::new(print.trim_matches(':')).unwrap();
+    run(gpg().args(["--quick-add-key", print.as_str(), "rsa2048", "sign", "never"]));
+    let data = scratch.write("data", DATA);
+    run(gpg().arg("--detach-sign").arg(&data));
+    let file = stdout(gpg().args(["--armor", "--export"]));
+    run(Command::new(need("gpgconf", "gpgconf"))
+        .arg("--homedir")
+        .arg(&home)
+        .args(["--kill", "all"]));
+    let mut keyring = Keyring::new();
+    keyring.add_pinned(file.as_bytes(), &print).unwrap();
+    let signature = fs::read(data.with_extension("sig")).unwrap();
+    let result = keyring.verify_detached(DATA, &signature, &[print]);
+    let unknown = matches!(result, Err(TrustError::Signature(SignatureProblem::UnknownKey(_))));
+    assert!(unknown, "{result:?}");
+    let error = Keyring::new().add_trusted(file.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("too weak"), "{error}");
+}
+
+fn pin(key: &TestKey, sha1_until: Option<&str>) -> KeyPin {
+    let sha1_until = sha1_until.map(|day| Day::new(day).unwrap());
+    let (fingerprint, url) = (key.fingerprint(), "https://k.example/key".to_owned());
+    KeyPin { fingerprint, url, alternates: Vec::new(), arches: Vec::new(), sha1_until }
+}
+
+#[test]
+fn weak_self_signatures_count_only_where_a_definition_names_their_day() {
+    let subkey = Some(SubkeyOptions::default());
+    let made = |self_hash| {
+        let subkey = subkey.clone();
+        rsa(&KeyOptions { self_hash, subkey, ..KeyOptions::default() })
+    };
+    let add = |key: &TestKey, day| Keyring::new().add_pin(&key.public_file(), &pin(key, day));
+    // Keys are made on 2020-09-13.
+    for (hash, day, counts) in [
+        (HashAlgorithm::Sha1, None, false),
+        (HashAlgorithm::Sha1, Some("2020-09-12"), false),
+        (HashAlgorithm::Sha1, Some("2020-09-13"), true),
+        (HashAlgorithm::Md5, Some("2020-09-13"), false),
+        (HashAlgorithm::Sha256, None, true),
+    ] {
+        let key = made(hash);
+        let added = add(&key, day);
+        assert_eq!(added.is_ok(), counts, "{hash} {day:?}: {added:?}");
+        if let Err(error) = added {
+            assert!(error.to_string().contains("a hash that can be forged"), "{error}");
+            assert!(Keyring::new().add_trusted(&key.public_file()).is_err());
+            continue;
+        }
+        let mut keyring = Keyring::new();
+        keyring.add_pin(&key.public_file(), &pin(&key, day)).unwrap();
+        for by_subkey in [false, true] {
+            let options = SignOptions { by_subkey, ..SignOptions::default() };
+            assert_eq!(verify(&keyring, &key, &options), Ok(()), "{hash}");
+        }
+    }
+    // What was said by SHA-1 later than that is as if it were not there.
+    let self_hash = HashAlgorithm::Sha1;
+    let mut key = rsa(&KeyOptions { self_hash, lifetime: Some(5000), ..KeyOptions::default() });
+    let hash = HashAlgorithm::Sha1;
+    key.describe_user(USER, &OwnOptions { time: MADE + 200_000, hash, ..OwnOptions::default() });
+    let mut keyring = Keyring::new();
+    keyring.add_pin(&key.public_file(), &pin(&key, Some("2020-09-13"))).unwrap();
+    let late = Err(SignatureProblem::Outside(key.fingerprint()));
+    assert_eq!(verify(&keyring, &key, &at(6000)), late);
+}
+
+/// The keys of `../shared`, where they are at hand: those that definitions pin are usable, and the
+/// exceptions among them are as many as are needed and no more.
+#[test]
+fn the_exceptions_are_those_that_are_needed() {
+    let catalog = Catalog::load(&[]).unwrap();
+    let repositories = catalog.dists().flat_map(|dist| &dist.repositories);
+    let mut pins: Vec<&KeyPin> = repositories.flat_map(|repository| &repository.keys).collect();
+    pins.sort_by_key(|pin| pin.fingerprint.clone());
+    for same in pins.chunk_by(|one, other| one.fingerprint == other.fingerprint) {
+        assert!(same.iter().all(|pin| pin.sha1_until == same[0].sha1_until), "{:?}", same[0]);
+    }
+    pins.dedup_by_key(|pin| pin.fingerprint.clone());
+    let named = pins.iter().filter(|pin| pin.sha1_until.is_some()).count();
+    assert_eq!(named, 6, "a further exception needs a measurement");
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/keys");
+    if !keys.is_dir() {
+        missing("real keys: there are none beside the repository");
+        return;
+    }
+    for entry in fs::read_dir(keys).unwrap() {
+        let path = entry.unwrap().path();
+        let (name, file) = (path.display(), fs::read(&path).unwrap());
+        for pin in &pins {
+            let holds = |added: Result<(), TrustError>| match added {
+                Err(TrustError::PinMissing { .. }) => None,
+                added => Some(added.is_ok()),
+            };
+            let Some(with) = holds(Keyring::new().add_pin(&file, pin)) else { continue };
+            let without = holds(Keyring::new().add_pinned(&file, &pin.fingerprint)).unwrap();
+            assert!(with, "{name}: {} is of no use", pin.fingerprint);
+            assert_eq!(without, pin.sha1_until.is_none(), "{name}: {}", pin.fingerprint);
+        }
+    }
+}
+
+#[test]
+fn a_signature_that_says_that_it_is_over_is_over() {
+    let key = TestKey::new();
+    let options = SignOptions { lifetime: Some(500), ..at(1000) };
+    let at = |now: u32| judge_at(&key, &options, u64::from(MADE + now));
+    let over = Err(SignatureProblem::Expired(key.fingerprint()));
+    assert_eq!(at(1499), Ok(()));
+    assert_eq!(at(1500), over);
+    // Without a clock it cannot be known to count.
+    let mut keyring = Keyring::new();
+    keyring.add_pinned(&key.public_file(), &key.fingerprint()).unwrap();
+    assert_eq!(verify(&keyring, &key, &options), over);
+    // One for ever is one for ever.
+    let forever = SignOptions { lifetime: Some(0), ..options };
+    assert_eq!(judge_at(&key, &forever, u64::from(u32::MAX)), Ok(()));
+}
