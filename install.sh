@@ -453,10 +453,11 @@ install_program() {
         fail "cannot make $directory: name another one in ELSEWHERE_INSTALL_DIR"
     [ ! -d "$directory/elsewhere" ] ||
         fail "$directory/elsewhere is a directory: name another place in ELSEWHERE_INSTALL_DIR"
-    new=$directory/.elsewhere.$$
-    if ! { cp -- "$program" "$new" && chmod 755 -- "$new" &&
+    # A name that nobody could put something at before.
+    new=$(mktemp -- "$directory/.elsewhere.XXXXXXXX" 2>/dev/null) || new=
+    if [ -z "$new" ] || ! { cp -- "$program" "$new" && chmod 755 -- "$new" &&
         mv -f -- "$new" "$directory/elsewhere"; }; then
-        rm -f -- "$new"
+        [ -z "$new" ] || rm -f -- "$new"
         fail "cannot write $directory: name another one in ELSEWHERE_INSTALL_DIR"
     fi
     say "installed $directory/elsewhere"
@@ -487,7 +488,7 @@ install_runtime() {
 
 # Whether files can be made in the directory $1, which is made if need be.
 can_write() {
-    mkdir -p -- "$1" 2>/dev/null && (: >"$1/.try.$$") 2>/dev/null && rm -f -- "$1/.try.$$"
+    mkdir -p -- "$1" 2>/dev/null && tried=$(mktemp -- "$1/.try.XXXXXXXX" 2>/dev/null) && rm -f -- "$tried"
 }
 
 main "$@" || exit 1; }

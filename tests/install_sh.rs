@@ -305,6 +305,32 @@ fn a_directory_in_the_programs_place_is_left_alone() {
     assert!(release.root.join("-bin/elsewhere").is_file());
 }
 
+/// Failed before: what a link led to that lay at a name with the process's number was written over.
+#[test]
+fn files_are_made_where_nobody_can_have_put_something() {
+    let release = Release::new();
+    let mut environment = release.environment();
+    environment.insert("VICTIM", release.path("victim"));
+    let plant = "mkdir -p \"$HOME/.cache/elsewhere\" \"$HOME/.local/bin\"\n\
+                 for place in .cache/elsewhere/.try .local/bin/.elsewhere; do\n\
+                 ln -s \"$VICTIM\" \"$HOME/$place.$$\"\ndone\nexec sh \"$@\"\n";
+    let mirror = release.path("mirror");
+    for words in [&["--from", &mirror, "p"][..], &["--from", &mirror]] {
+        let victim = release.write("victim", "precious");
+        let run = release.run_with(&["sh", "-c", plant, "sh"], words, &environment);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{words:?}");
+    }
+    // Nothing is left but what was planted.
+    for (place, name) in [(".cache/elsewhere", ".try"), (".local/bin", ".elsewhere")] {
+        let there = fs::read_dir(release.root.join("home").join(place)).unwrap();
+        let hidden = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+        for entry in there.map(Result::unwrap).filter(hidden) {
+            assert!(entry.file_type().unwrap().is_symlink(), "{name}: {entry:?}");
+        }
+    }
+}
+
 #[test]
 fn a_relative_cache_counts_for_nothing() {
     let release = Release::new();

@@ -10,8 +10,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use elsewhere::stages::launcher;
 use elsewhere::stages::model::{Checksum, Receipt, RelPath};
 use support::keys::{MADE, SignOptions};
+use support::program;
 use support::rpms::Package;
 use support::server::Server;
 use support::site::{Site, data, hello};
@@ -204,6 +206,91 @@ fn a_file_of_the_users_own_in_a_launchers_place_stays() {
     site.run("verify", &[]).refused(8, "is damaged: 1 finding");
     site.run("verify", &["--repair"]).refused(6, "was not made by elsewhere");
     assert!(fs::read_to_string(&wrapper).unwrap().contains("my own"));
+}
+
+/// Passed before, also with `--deep`.
+#[test]
+fn what_is_foreign_among_the_launchers_is_named() {
+    let site = installed("verify-foreign");
+    let bin = site.prefix().join("bin");
+    fs::write(bin.join("ls"), "#!/bin/sh\n").unwrap();
+    symlink("/bin/sh", bin.join("sh")).unwrap();
+    fs::create_dir(bin.join("more")).unwrap();
+    // What says of itself that it is a launcher is one only where a runtime has it.
+    fs::copy(bin.join("hello"), bin.join("cat")).unwrap();
+    for words in [&[][..], &["--deep"], &["--repair"]] {
+        let outcome = site.run("verify", words).refused(8, "is damaged: 4 findings");
+        for name in ["ls", "sh", "more", "cat"] {
+            assert_eq!(outcome.findings()[&format!("bin/{name}")], "does not belong here");
+        }
+    }
+    assert!(bin.join("ls").exists());
+    let json = site.run("verify", &["--json"]).json();
+    assert_eq!(json["launchers"][0]["problem"], "extra", "{json:#}");
+}
+
+/// The program that a prefix keeps for this architecture.
+const KEPT: &str = ".elsewhere/program/x86_64/elsewhere";
+
+/// Keeps `bytes` as if they had been the program that installed.
+fn keep(site: &Site, bytes: &[u8]) {
+    let kept = site.prefix().join(KEPT);
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let _ = fs::remove_file(&kept);
+    fs::write(&kept, bytes).unwrap();
+    set_mode(&kept, 0o755);
+    fs::write(kept.with_file_name("digest"), format!("{}\n", Checksum::of(bytes))).unwrap();
+    let launcher = site.prefix().join("bin/elsewhere");
+    fs::write(&launcher, launcher::own(".elsewhere/program")).unwrap();
+    set_mode(&launcher, 0o755);
+}
+
+/// Passed before, also with `--deep`.
+#[test]
+fn a_kept_program_is_verified() {
+    let site = installed("verify-program");
+    let kept = site.prefix().join(KEPT);
+    let damaged = |what: &str| {
+        for words in [&[][..], &["--deep"]] {
+            let outcome = site.run("verify", words).refused(8, "is damaged: 1 finding");
+            let found = outcome.findings();
+            assert!(found.values().any(|told| told.starts_with(what)), "{what}: {found:?}");
+        }
+    };
+    let good = b"#!/bin/sh\nexit 0\n";
+    keep(&site, good);
+    site.run("verify", &[]).ok();
+    fs::write(&kept, "#!/bin/sh\nexit 1\n").unwrap();
+    damaged("changed");
+    // Whoever changes it changes the digest beside it, too: nothing else says what it was.
+    keep(&site, b"#!/bin/sh\nexit 1\n");
+    site.run("verify", &[]).ok();
+    let outcome = site.run("verify", &["--deep"]).refused(12, "is not proved: 1 finding");
+    assert!(outcome.findings()[KEPT].starts_with("unproved"), "{}", outcome.out);
+    let json = site.run("verify", &["--deep", "--json"]).json();
+    assert_eq!(json["programs"][0]["path"], KEPT, "{json:#}");
+    fs::remove_file(kept.with_file_name("digest")).unwrap();
+    site.run("verify", &[]).refused(12, "is not proved: 1 finding");
+    keep(&site, good);
+    set_mode(&kept, 0o777);
+    damaged("has mode 0777");
+    fs::remove_file(&kept).unwrap();
+    damaged("missing");
+    symlink("/bin/sh", &kept).unwrap();
+    damaged("not a file any more");
+    keep(&site, good);
+    fs::write(kept.with_file_name("more"), "").unwrap();
+    damaged("does not belong here");
+    fs::remove_file(kept.with_file_name("more")).unwrap();
+    let launcher = site.prefix().join("bin/elsewhere");
+    let text = fs::read_to_string(&launcher).unwrap();
+    fs::write(&launcher, text.replace("exec ", "exec strace ")).unwrap();
+    damaged("is not the launcher that belongs here");
+    site.run("verify", &["--repair"]).ok();
+    assert_eq!(fs::read_to_string(&launcher).unwrap(), text);
+    // What runs now is what it is.
+    keep(&site, &fs::read(program::path()).unwrap());
+    site.run("verify", &["--deep"]).ok();
 }
 
 #[test]

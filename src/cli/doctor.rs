@@ -18,7 +18,7 @@ use crate::doctor::{
 };
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::Whole;
+use crate::lifecycle::{self, Whole};
 use crate::model::{Ability, Loading, Receipt, RelPath, Request, Runtime, escape};
 use crate::report::Reporter;
 use crate::terminal::{Form, Page, Terminal};
@@ -77,7 +77,8 @@ impl Doctor {
         let patience = Duration::try_from_secs_f64(self.wait)
             .map_err(|_| Error::Usage(format!("--wait {} is no time in seconds", self.wait)))?;
         let path = self.prefix.as_ref().map(|path| host.absolute(path));
-        let patient = Patient::new(host, &catalog, path.as_deref(), &self.runtimes)?;
+        let mut patient = Patient::new(host, &catalog, path.as_deref(), &self.runtimes)?;
+        patient.check_tree(terminal);
         for name in &patient.undefined {
             terminal.warning(format!(
                 "{}: no definition here says what it needs: name their directory with --repos",
@@ -157,7 +158,9 @@ pub(super) struct Patient<'a> {
     /// Installed runtimes of which no definition says what they can do.
     undefined: Vec<String>,
     prefix: Option<Whole>,
-    /// How the installed programs find their libraries.
+    /// What is installed.
+    live: Option<MadeTree>,
+    /// How its programs find their libraries.
     loading: Loading,
 }
 
@@ -194,7 +197,8 @@ impl<'a> Patient<'a> {
         let runtimes: Vec<&Runtime> =
             names.iter().map(|name| catalog.runtime(name)).collect::<Result<_, _>>()?;
         let loading = live.as_ref().and_then(|(_, receipt)| receipt.all_loading());
-        let installed = live.map(|(tree, receipt)| installed(catalog, &runtimes, tree, &receipt));
+        let live = live.map(|(path, receipt)| MadeTree { path, receipt });
+        let installed = live.as_ref().map(|tree| installed(catalog, &runtimes, tree));
         let subject = Subject {
             root: PathBuf::from("/"),
             facts: host.facts().clone(),
@@ -208,7 +212,20 @@ impl<'a> Patient<'a> {
             network_variables: host.network_variables(),
         };
         let loading = loading.unwrap_or_default();
-        Ok(Self { subject: Arc::new(subject), runtimes, undefined, prefix, loading })
+        Ok(Self { subject: Arc::new(subject), runtimes, undefined, prefix, live, loading })
+    }
+
+    /// Lets what is installed be run, and its libraries be loaded, where these are as they were made and
+    /// nobody else can have made them otherwise.
+    fn check_tree(&mut self, reporter: &dyn Reporter) {
+        let Some(tree) = &self.live else { return };
+        let Some(subject) = Arc::get_mut(&mut self.subject) else { return };
+        if let Some(installed) = &mut subject.installed {
+            let directories = library_directories(&tree.receipt);
+            let user = subject.user_id;
+            installed.distrust =
+                lifecycle::distrust(tree, &directories, doctor::GETSUBIDS, user, reporter);
+        }
     }
 
     /// What the observations mean for the runtimes.
@@ -251,28 +268,33 @@ fn one_of(patterns: &[String]) -> String {
 fn installed(
     catalog: &Catalog,
     runtimes: &[&Runtime],
-    tree: PathBuf,
-    receipt: &Receipt,
+    MadeTree { path: tree, receipt }: &MadeTree,
 ) -> InstalledFacts {
     let faces = |package: &Option<String>| {
         let Some(package) = package else { return false };
         runtimes.iter().any(|runtime| runtime.container_facing.contains(package))
     };
     let files = receipt.all_files().into_iter().filter(|file| faces(&file.package));
-    let directories: Vec<&str> = match &receipt.loading {
-        Some(loading) => loading.directories.iter().map(RelPath::as_str).collect(),
-        None => vec![USUAL_LIBRARIES],
-    };
+    let directories = library_directories(receipt);
     InstalledFacts {
-        library_directories: directories.into_iter().map(|path| tree.join(path)).collect(),
+        library_directories: directories.iter().map(|path| tree.join(path)).collect(),
         container_facing: files.map(|file| tree.join(file.path.as_str())).collect(),
-        tree,
+        tree: tree.clone(),
         arch: receipt.arch,
         glibc_needed: receipt.glibc_needed,
         x86_64_level: match &receipt.made_with {
             Some(with) => with.x86_64_level,
             None => catalog.dist(&receipt.dist).map_or(1, |dist| dist.x86_64_level),
         },
+        distrust: Some("it was not verified".to_owned()),
+    }
+}
+
+/// Where the programs of the tree look for libraries.
+fn library_directories(receipt: &Receipt) -> Vec<String> {
+    match &receipt.loading {
+        Some(loading) => loading.directories.iter().map(|it| it.as_str().to_owned()).collect(),
+        None => vec![USUAL_LIBRARIES.to_owned()],
     }
 }
 

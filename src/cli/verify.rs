@@ -10,7 +10,7 @@ use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{self, Look, Verification};
+use crate::lifecycle::{self, Extent, Look, Verification};
 use crate::model::{RECEIPT_NAME, escape};
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
@@ -69,7 +69,11 @@ impl Verify {
             Installation::Prefix(whole) => whole,
             Installation::Tree(tree) => return self.check_tree(&tree, host, terminal),
         };
-        let asked = (self.part.dist(), self.all);
+        let (running, program) = (host.executable(), host.program());
+        let program = program.filter(|_| host.program_is_portable());
+        let program = host.program_arch().zip(program.as_deref());
+        let extent = Extent { all: self.all, is_deep: self.deep, running: &running, program };
+        let asked = (self.part.dist(), extent);
         let mut told = |place: &str, found: &Verification| {
             if !self.output.json {
                 tell(found, place, terminal);
@@ -171,12 +175,19 @@ impl Verify {
     /// What to type next where nothing is damaged and not all is proved.
     fn unproved_hint(&self, verification: &Verification) -> String {
         let prefix = parts::typed(&self.prefix);
-        match has(verification, Problem::is_unproved) {
+        let mut of_trees = verification.trees.iter().flat_map(|tree| &tree.findings);
+        match of_trees.any(|finding| finding.problem.is_unproved()) {
             true => format!(
                 "prove it with the version of elsewhere that made it, or let this one make it anew: \
                  elsewhere update {prefix}"
             ),
-            false => format!("to write launchers anew: elsewhere verify --repair {prefix}"),
+            false if self.repair => {
+                "a program for another architecture is kept anew where elsewhere runs there"
+                    .to_owned()
+            }
+            false => {
+                format!("to write it anew, from what runs here: elsewhere verify --repair {prefix}")
+            }
         }
     }
 }
@@ -195,10 +206,9 @@ fn settle(
     }
 }
 
-/// Whether a tree has such a problem.
+/// Whether anything has such a problem.
 fn has(verification: &Verification, is_it: fn(&Problem) -> bool) -> bool {
-    let mut trees = verification.trees.iter().flat_map(|tree| &tree.findings);
-    trees.any(|finding| is_it(&finding.problem))
+    verification.findings().any(|finding| is_it(&finding.problem))
 }
 
 /// Whether a tree is not what its packages make.
@@ -237,6 +247,8 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
     }
     let bin = format!("{part}bin");
     verification.launchers.iter().for_each(|finding| tell_finding(&bin, finding, terminal));
+    let place = part.trim_end_matches('/');
+    verification.programs.iter().for_each(|finding| tell_finding(place, finding, terminal));
 }
 
 fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {

@@ -89,6 +89,13 @@ pub(super) fn identity(subject: &Subject) -> Vec<Observation> {
     let Some(tree) = &subject.installed else {
         return vec![observation(State::Ok, format!("user {} is {shown}", subject.user_id))];
     };
+    if let Some(reason) = &tree.distrust {
+        let evidence = format!(
+            "user {} is {shown}; with the tree's libraries it was not tried: {reason}",
+            subject.user_id
+        );
+        return vec![observation(State::Unknown, evidence)];
+    }
     let mut command = Command::new(at(&subject.root, tree.arch.loader()));
     let directories: Vec<&OsStr> =
         tree.library_directories.iter().map(|directory| directory.as_os_str()).collect();
@@ -129,6 +136,9 @@ fn program(subject: &Subject, name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|path| path.is_file())
 }
 
+/// The program of a tree that lists ranges.
+pub(crate) const GETSUBIDS: &str = "bin/getsubids";
+
 /// The user's first range: in the file, or from the service that nsswitch.conf names instead.
 fn range(subject: &Subject, file: &str, kind: &str, user: &str) -> Option<Range> {
     let text = fs::read_to_string(at(&subject.root, file)).unwrap_or_default();
@@ -141,7 +151,8 @@ fn range(subject: &Subject, file: &str, kind: &str, user: &str) -> Option<Range>
     };
     text.lines().find_map(in_file).or_else(|| {
         subid_source(&subject.root)?;
-        let own = subject.installed.as_ref().map(|tree| tree.tree.join("bin/getsubids"));
+        let trusted = subject.installed.as_ref().filter(|tree| tree.distrust.is_none());
+        let own = trusted.map(|tree| tree.tree.join(GETSUBIDS));
         let getsubids = own.filter(|path| path.is_file()).or_else(|| program(subject, "getsubids"));
         let mut command = Command::new(getsubids?);
         if kind == "-g" {

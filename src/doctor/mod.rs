@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+pub(crate) use account::GETSUBIDS;
 pub(crate) use diagnosis::{Diagnosis, Outlook, Possible, Verdict};
 pub(crate) use namespaces::TRIED;
 pub(crate) use observation::{Observation, State};

@@ -94,4 +94,6 @@ pub(crate) struct InstalledFacts {
     pub library_directories: Vec<PathBuf>,
     /// Its files that run inside containers, on their libc.
     pub container_facing: Vec<PathBuf>,
+    /// Why nothing of it may be run, nor loaded into what is run.
+    pub distrust: Option<String>,
 }

@@ -143,6 +143,7 @@ fn programs_that_are_too_new_are_told_with_the_dist_that_fits() {
         x86_64_level: 3,
         library_directories: Vec::new(),
         container_facing: Vec::new(),
+        distrust: None,
     });
     let observations = machine::programs(&subject);
     assert_eq!(found(&observations, "libc"), (State::Broken, "libc-old"));
@@ -204,6 +205,7 @@ fn hardware_and_programs_that_an_ability_needs_are_looked_for() {
         glibc_needed: None,
         x86_64_level: 1,
         container_facing: Vec::new(),
+        distrust: None,
         library_directories: Vec::new(),
     };
     subject.installed = Some(installed(PathBuf::from("/tree")));

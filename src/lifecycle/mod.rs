@@ -3,6 +3,7 @@
 
 mod changes;
 mod commands;
+mod distrust;
 mod install;
 mod launchers;
 mod life;
@@ -14,10 +15,11 @@ mod verify;
 mod whole;
 
 pub(crate) use changes::{Change, TreeChange};
+pub(crate) use distrust::distrust;
 pub(crate) use install::{InstallOptions, Installed, InstalledTree};
 pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
-pub(crate) use verify::{Verification, verify_tree};
+pub(crate) use verify::{Extent, Verification, verify_tree};
 pub(crate) use whole::{
     Asked, Gone, HistoryEntry, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
     nothing_of, plan_for,

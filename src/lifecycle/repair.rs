@@ -7,7 +7,7 @@
 //! anew beside; and where that does not help either, nothing is replaced. What another generation has
 //! right is taken from there first, and what is put right is put right in every generation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
@@ -15,11 +15,12 @@ use std::path::Path;
 
 use super::install::explain_space;
 use super::origin::rules;
-use super::verify::{generations, receipt, verify};
+use super::verify::{Extent, generations, receipt, verify};
 use super::{Verification, launchers, siblings};
 use crate::context::Context;
 use crate::elf;
 use crate::error::Error;
+use crate::launcher;
 use crate::making::{self, Contents, Making};
 use crate::metadata::Keys;
 use crate::model::{FileKind, LAUNCHED_DIRECTORY, Receipt, ReceiptFile, RelPath, TreePlan};
@@ -50,16 +51,17 @@ pub(super) fn repair(
     context: Context<'_>,
     (keys, allow_unsigned): (&Keys<'_>, bool),
     prefix: &Prefix,
-    all: bool,
+    extent: Extent<'_>,
     wait: bool,
 ) -> Result<Verification, Error> {
     let prefix = &prefix.lock(wait, context.reporter)?;
     prefix.clean(context.reporter)?;
-    let before = verify(context.catalog, prefix, all, context.reporter)?;
-    if before.damage() == 0 && before.launchers.is_empty() {
+    let before = verify(context.catalog, prefix, extent, context.reporter)?;
+    let is_told = !before.launchers.is_empty() || !before.programs.is_empty();
+    if before.damage() == 0 && !is_told {
         return Ok(before);
     }
-    let mut under_repair = generations(prefix, all)?;
+    let mut under_repair = generations(prefix, extent.all)?;
     // What runs goes first: of older generations not every package may be left.
     under_repair.sort_by_key(|(_, is_live)| !is_live);
     for (generation, _) in under_repair {
@@ -78,8 +80,18 @@ pub(super) fn repair(
     if !before.launchers.is_empty() {
         let live = launchers::live(prefix)?;
         launchers::write(context.catalog, prefix, live.iter(), context.reporter)?;
+        if prefix.keeps_programs() {
+            prefix.write_launchers(&BTreeMap::from([prefix.own_launcher(launcher::own)]))?;
+        }
     }
-    verify(context.catalog, prefix, all, context.reporter)
+    if let Some((arch, program)) = extent.program {
+        let place = Path::new("program").join(arch.as_str()).join("elsewhere");
+        let is_its = |finding: &Finding| Path::new(&finding.path).ends_with(&place);
+        if before.programs.iter().any(is_its) {
+            prefix.keep_program(arch, program, launcher::own)?;
+        }
+    }
+    verify(context.catalog, prefix, extent, context.reporter)
 }
 
 impl Repair<'_> {

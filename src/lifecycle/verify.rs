@@ -1,13 +1,16 @@
 //! Whether what is installed, or a tree that lies anywhere, is still what was made.
 
+use std::path::Path;
+
 use super::{launchers, siblings};
 use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
+use crate::launcher;
 use crate::making;
 use crate::model::{Arch, RECEIPT_NAME, Receipt};
 use crate::planning::definitions::made_with;
-use crate::prefix::{Generation, LostLink, Prefix, PrefixError};
+use crate::prefix::{Generation, KeptProgram, LostLink, Prefix, PrefixError};
 use crate::release::RUNNING;
 use crate::report::Reporter;
 use crate::verify::{self, Expectation, Finding, Problem};
@@ -20,6 +23,21 @@ pub(crate) struct Verification {
     pub trees: Vec<CheckedTree>,
     /// What is wrong with launchers; paths are their names in `PREFIX/bin`.
     pub launchers: Vec<Finding>,
+    /// What is wrong with the programs that the prefix keeps; paths begin at the prefix.
+    pub programs: Vec<Finding>,
+}
+
+/// How much of a prefix is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent<'a> {
+    /// Whether older generations are too.
+    pub all: bool,
+    /// Whether origins are proved.
+    pub is_deep: bool,
+    /// The file of the program that runs.
+    pub running: &'a Path,
+    /// The same with its architecture, where a prefix may keep it.
+    pub program: Option<(Arch, &'a Path)>,
 }
 
 /// What was found in one tree.
@@ -70,11 +88,15 @@ impl Verification {
                 .into_iter()
                 .map(|finding| Finding { path: format!("{prefix}{}", finding.path), ..finding }),
         );
+        let in_place =
+            |finding: Finding| Finding { path: format!("{place}{}", finding.path), ..finding };
+        self.programs.extend(other.programs.into_iter().map(in_place));
     }
 
     /// Every finding.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.trees.iter().flat_map(|tree| &tree.findings).chain(&self.launchers)
+        let trees = self.trees.iter().flat_map(|tree| &tree.findings);
+        trees.chain(&self.launchers).chain(&self.programs)
     }
 
     /// How many findings are damage.
@@ -90,8 +112,8 @@ impl Verification {
     }
 }
 
-/// Checks every live tree of `prefix`, with `all` the older ones too, and the launchers. Needs
-/// neither lock nor network, and writes nothing.
+/// Checks every live tree of `prefix`, older ones too where `extent` says so, the launchers, and the
+/// programs that are kept. Needs neither lock nor network, and writes nothing.
 ///
 /// # Errors
 /// When something cannot be read, or an older receipt does not say what it was made with and there are
@@ -99,11 +121,11 @@ impl Verification {
 pub(super) fn verify(
     catalog: &Catalog,
     prefix: &Prefix,
-    all: bool,
+    extent: Extent<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Verification, Error> {
     let mut trees = Vec::new();
-    for (generation, live) in generations(prefix, all)? {
+    for (generation, live) in generations(prefix, extent.all)? {
         trees.push(match receipt(prefix, &generation)? {
             Ok(receipt) => {
                 let tree = MadeTree { path: generation.path.clone(), receipt };
@@ -133,7 +155,7 @@ pub(super) fn verify(
     // The launchers follow from the receipts.
     let is_readable = trees.iter().all(|tree| !tree.live || tree.files > 0);
     let launchers = if is_readable { check_launchers(catalog, prefix)? } else { Vec::new() };
-    Ok(Verification { trees, launchers })
+    Ok(Verification { trees, launchers, programs: check_programs(prefix, extent)? })
 }
 
 /// Checks a tree that lies anywhere. Needs no network, and writes nothing.
@@ -147,7 +169,7 @@ pub(crate) fn verify_tree(
 ) -> Result<Verification, Error> {
     let findings = check_tree(catalog, tree, || None, reporter)?;
     let checked = CheckedTree::new(tree.receipt.arch, None, false, findings);
-    Ok(Verification { trees: vec![checked.of(&tree.receipt)], launchers: Vec::new() })
+    Ok(Verification { trees: vec![checked.of(&tree.receipt)], ..Verification::default() })
 }
 
 /// The live generations, or all, and which of them are live.
@@ -222,11 +244,12 @@ fn gaps(tree: &MadeTree, libraries: &[String]) -> Result<Vec<Finding>, Error> {
 }
 
 fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
-    let launchers = match launchers::texts(catalog, prefix, launchers::live(prefix)?.iter()) {
+    let mut launchers = match launchers::texts(catalog, prefix, launchers::live(prefix)?.iter()) {
         // A member's receipt, which is a finding of its own.
         Err(Error::Prefix(PrefixError::Damaged { .. })) => return Ok(Vec::new()),
         launchers => launchers?,
     };
+    launchers.extend(prefix.keeps_programs().then(|| prefix.own_launcher(launcher::own)));
     let (mut problem, mut was_kept) = (Problem::Launcher, true);
     // Those of several dists run what the members have.
     let members = prefix.members()?.into_iter().map(|(_, member)| member);
@@ -245,6 +268,35 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
     if !wrong.is_empty() && !prefix.keeps_modes().unwrap_or(was_kept) {
         wrong = prefix.wrong_launchers(&launchers, false)?;
     }
-    let wrong = wrong.into_iter();
-    Ok(wrong.map(|path| Finding { path, problem: problem.clone() }).collect())
+    let wrong = wrong.into_iter().map(|path| Finding { path, problem: problem.clone() });
+    let foreign = prefix.foreign_launchers(&launchers)?.into_iter();
+    Ok(wrong.chain(foreign.map(|path| Finding { path, problem: Problem::Extra })).collect())
+}
+
+/// What is wrong with the programs that `prefix` keeps.
+fn check_programs(prefix: &Prefix, extent: Extent<'_>) -> Result<Vec<Finding>, Error> {
+    let unproved = |reason: &str| Some(Problem::Unproved { reason: reason.to_owned() });
+    let problem = |what| match what {
+        // Its digest lies beside it.
+        KeptProgram::AsKept if extent.is_deep => {
+            unproved("as it was kept, and not the program that runs: nothing else says what it is")
+        }
+        KeptProgram::AsKept => None,
+        KeptProgram::Unknown => {
+            unproved("not the program that runs, and nobody wrote down what was kept")
+        }
+        KeptProgram::Changed => Some(Problem::Content),
+        KeptProgram::NoFile => Some(Problem::Kind { expected: "file" }),
+        KeptProgram::Mode(found) => Some(Problem::Mode { expected: 0o755, found }),
+        KeptProgram::Missing => Some(Problem::Missing),
+        KeptProgram::Extra => Some(Problem::Extra),
+    };
+    let kept = prefix.kept_programs(extent.running)?.into_iter();
+    let found = kept.filter_map(|(path, what)| Some(Finding { path, problem: problem(what)? }));
+    let mut findings: Vec<Finding> = found.collect();
+    let suffices = |finding: &Finding| finding.problem.is_mode_that_suffices();
+    if findings.iter().any(suffices) && prefix.keeps_modes() == Some(false) {
+        findings.retain(|finding| !suffices(finding));
+    }
+    Ok(findings)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,30 @@ impl Prefix {
             }
         }
         Ok(wrong)
+    }
+
+    /// The names of what else is in `PREFIX/bin` than `launchers`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn foreign_launchers(
+        &self,
+        launchers: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, PrefixError> {
+        let bin = self.layout.bin();
+        let mut foreign = Vec::new();
+        let there = match fs::read_dir(&bin) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(foreign),
+            there => there.map_err(failed("read", &bin))?,
+        };
+        for entry in there {
+            let name = entry.map_err(failed("read", &bin))?.file_name();
+            if name.to_str().is_none_or(|name| !launchers.contains_key(name)) {
+                foreign.push(name.to_string_lossy().into_owned());
+            }
+        }
+        foreign.sort();
+        Ok(foreign)
     }
 
     /// The path of the launcher `name`, which must be a plain file name.

@@ -12,7 +12,7 @@
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/journal.jsonl       a line for everything that happened to them
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
-//!     ├── program/ARCH/elsewhere    this program, for bin/elsewhere
+//!     ├── program/ARCH/elsewhere    this program, for bin/elsewhere; beside it its `digest`
 //!     ├── staging/                 trees and files that are being made: nothing here is reachable
 //!     └── trash/                   trees that are being deleted
 //! ```
@@ -58,6 +58,7 @@ pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use lock::Locked;
+pub(crate) use program::KeptProgram;
 pub(crate) use prune::Pruned;
 pub use settle::LostLink;
 pub(crate) use staging::Staging;

@@ -2,9 +2,12 @@
 //! into containers. And what an install says of the machine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use elsewhere::stages::model::Checksum;
 
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::support::tools;
@@ -51,6 +54,26 @@ fn search(directories: &[&str]) {
     let path = tree().join(".elsewhere.json");
     let mut receipt: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     receipt["loading"]["directories"] = directories.into();
+    fs::write(path, receipt.to_string()).unwrap();
+}
+
+/// Has the tree's receipt list this file, or directory, as it is; or not.
+fn list(name: &str, is_listed: bool) {
+    let path = tree().join(".elsewhere.json");
+    let mut receipt: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let files = receipt["files"].as_array_mut().unwrap();
+    files.retain(|file| file["path"] != name);
+    let place = tree().join(name);
+    if is_listed && place.is_dir() {
+        files.push(serde_json::json!({"path": name, "kind": "directory", "mode": 0o755}));
+    } else if is_listed {
+        let bytes = fs::read(&place).unwrap();
+        files.push(serde_json::json!({
+            "path": name, "kind": "file", "mode": 0o755, "size": bytes.len(),
+            "checksum": Checksum::of(&bytes).to_string()
+        }));
+    }
+    files.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
     fs::write(path, receipt.to_string()).unwrap();
 }
 
@@ -106,10 +129,31 @@ fn a_directory_service_that_the_trees_libraries_break_is_found() {
     assert_eq!(well.state("identity"), "ok", "{}", well.finding("identity"));
     let evidence = well.finding("identity")["evidence"].as_str().unwrap();
     assert!(evidence.contains("ldapuser, with the tree's libraries too"), "{evidence}");
+    let was_listed = spoiled.exists();
     fs::create_dir_all(&spoiled).unwrap();
     search(&["lib64"]);
     fs::copy(old, spoiled.join(helper)).unwrap();
+    for place in [&spoiled, &spoiled.join(helper)] {
+        fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // What the receipt does not list is not loaded; it was before.
+    let strange = visit_with(&treatment, &REPOS, &[]);
+    assert_eq!(strange.state("identity"), "unknown", "{}", strange.finding("identity"));
+    let evidence = strange.finding("identity")["evidence"].as_str().unwrap();
+    assert!(
+        evidence.contains("ldapuser; with the tree's libraries it was not tried"),
+        "{evidence}"
+    );
+    let name = format!("lib64/{helper}");
+    list("lib64", true);
+    list(&name, true);
     let ill = visit_with(&treatment, &REPOS, &[]);
+    // Nor what others may have changed.
+    fs::set_permissions(spoiled.join(helper), fs::Permissions::from_mode(0o775)).unwrap();
+    let shared = visit_with(&treatment, &REPOS, &[]);
+    assert_eq!(shared.state("identity"), "unknown", "{}", shared.finding("identity"));
+    list(&name, false);
+    list("lib64", was_listed);
     search(&[]);
     let unsearched = visit_with(&treatment, &REPOS, &[]);
     assert_eq!(unsearched.state("identity"), "ok", "{}", unsearched.finding("identity"));

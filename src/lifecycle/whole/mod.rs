@@ -17,6 +17,7 @@ pub(crate) use install::{Asked, Steps, plan_for};
 pub(crate) use remove::{Gone, Makers, Removal, What};
 
 use super::life::{self, WentBack};
+use super::verify::Extent;
 use super::{Verification, origin, repair, verify};
 use crate::catalog::Catalog;
 use crate::context::Context;
@@ -277,14 +278,14 @@ impl Whole {
         self.drop_empty(wait, reporter)
     }
 
-    /// Looks whether everything is as it was made, with `all` older generations too. `told` hears what was
-    /// found in each member, with its place.
+    /// Looks whether everything is as it was made, to this extent. `told` hears what was found in each
+    /// member, with its place.
     ///
     /// # Errors
     /// When something cannot be read or, where packages are asked for, had. Damage is no error.
     pub(crate) fn verify(
         &self,
-        (dist, all): (Option<&str>, bool),
+        (dist, extent): (Option<&str>, Extent<'_>),
         look: Look<'_>,
         reporter: &dyn Reporter,
         told: &mut dyn FnMut(&str, &Verification),
@@ -298,13 +299,13 @@ impl Whole {
         let mut verification = Verification::default();
         for member in &members {
             let found = match look {
-                Look::Here(catalog) => verify::verify(catalog, member, all, reporter)?,
+                Look::Here(catalog) => verify::verify(catalog, member, extent, reporter)?,
                 Look::Packages { context, keys, allow_unsigned, repair, deep } => {
                     let trust = (keys, allow_unsigned);
                     let context = member.context(context)?;
                     let mut found = match repair {
-                        Some(wait) => repair::repair(context, trust, member, all, wait)?,
-                        None => verify::verify(context.catalog, member, all, reporter)?,
+                        Some(wait) => repair::repair(context, trust, member, extent, wait)?,
+                        None => verify::verify(context.catalog, member, extent, reporter)?,
                     };
                     if let Some(temporary) = deep {
                         origin::verify_origin(context, trust, member, temporary, &mut found)?;
