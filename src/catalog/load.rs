@@ -10,6 +10,7 @@ use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
     CHECKS, Dist, HostGives, Remedies, Repository, Runtime, TomlProblem, read_toml,
+    without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -38,7 +39,9 @@ impl Catalog {
             let definition = Definition { file, text, directory: directories.len() };
             place((*path).to_owned(), definition, &mut files, &mut name_tables);
         }
-        build(&files, &name_tables)
+        let mut catalog = build(&files, &name_tables)?;
+        catalog.take_logins();
+        Ok(catalog)
     }
 }
 
@@ -113,6 +116,7 @@ fn build(
         host: HostGives::default(),
         names: Names::default(),
         remedies: Remedies::default(),
+        logins: Vec::new(),
     };
     // In the order of their names: every dist before any runtime, which may name dists.
     for (relative, definition) in files {
@@ -243,7 +247,9 @@ fn repository_problem(repository: &Repository) -> Option<String> {
         .into_iter()
         .chain(keys)
         .find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme)))
-        .map(|url| format!("has a URL that is not https, http or file: {url:?}"))
+        .map(|url| {
+            format!("has a URL that is not https, http or file: {:?}", without_userinfo(url))
+        })
 }
 
 /// Whether `text` has the form of a date. Dates are only compared, as texts.

@@ -29,9 +29,17 @@ pub struct Catalog {
     host: HostGives,
     names: Names,
     remedies: Remedies,
+    /// The URLs that came with a name and password, which they have no more elsewhere.
+    logins: Vec<String>,
 }
 
 impl Catalog {
+    /// The URLs of definitions that came with a name and password, with these: for whoever fetches.
+    #[must_use]
+    pub(crate) fn logins(&self) -> &[String] {
+        &self.logins
+    }
+
     /// The runtime of this name.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! site's wishes, applied to the definitions.
 
 use super::{Catalog, CatalogError};
-use crate::model::{DecidedBy, Repository, Wishes, means_repository};
+use crate::model::{DecidedBy, Repository, Wishes, means_repository, strip_userinfo};
 
 impl Catalog {
     /// Does what `wishes` say, as `by` says them. Those that count more come later.
@@ -75,6 +75,24 @@ impl Catalog {
         known.dedup();
         let dists = dists.iter().map(|dist| (*dist).to_owned()).collect();
         Err(CatalogError::UnknownRepository { name: name.to_owned(), dists, known })
+    }
+
+    /// Takes names and passwords out of the URLs of all repositories, and keeps them apart.
+    pub(super) fn take_logins(&mut self) {
+        let mut logins = Vec::new();
+        self.each(|_, repository| {
+            let keys = repository.keys.iter_mut();
+            let of_keys =
+                keys.flat_map(|key| std::iter::once(&mut key.url).chain(&mut key.alternates));
+            let lists = repository.metalink.iter_mut().chain(&mut repository.mirrorlist);
+            for url in lists.chain(&mut repository.base).chain(of_keys) {
+                let whole = url.clone();
+                if strip_userinfo(url) && !logins.contains(&whole) {
+                    logins.push(whole);
+                }
+            }
+        });
+        self.logins = logins;
     }
 
     fn each(&mut self, mut work: impl FnMut(&str, &mut Repository)) {

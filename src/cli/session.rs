@@ -120,6 +120,7 @@ impl<'a> Session<'a> {
         let mut options = FetchOptions::new(cache_dir);
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();
+        options.logins = catalog.logins().to_vec();
         options.variables = host.network_variables();
         set_network(&mut options, config.network);
         limits::allow_files();

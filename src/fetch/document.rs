@@ -62,7 +62,7 @@ impl Fetcher<'_> {
     /// The document at `url`, if the first try brings it: for what may turn out not to be needed.
     #[must_use]
     pub fn first_try(&self, url: &str, limit: u64) -> Option<Vec<u8>> {
-        match Place::of(url, self.options.mirror.as_deref()).ok()? {
+        match self.place(url).ok()? {
             Place::Web { url, is_authentic: true } => self.web_document(&url, limit).ok(),
             Place::Web { .. } => None,
             Place::File(path) => read_file(&path, limit).ok(),

@@ -18,10 +18,12 @@ use reqwest::{Proxy, Url};
 
 use super::error::{Failure, Through};
 use super::exchange::{Exchange, Message};
+use super::login::Logins;
 use super::names::Names;
 use super::netrc::Netrc;
 use super::wording::{innermost, limit};
 use super::{FetchError, FetchOptions, Reason};
+use crate::model::without_userinfo;
 use crate::report::Reporter;
 use crate::tools::network::{Unusable, Way};
 use crate::tools::threads;
@@ -48,6 +50,8 @@ pub(super) struct Http {
     minimum_rate: u64,
     way: Arc<Way>,
     netrc: Netrc,
+    /// What stood in URLs.
+    pub(super) logins: Logins,
     /// The host of `--mirror`: the user vouched for it, so it may be told a password over http.
     mirror_host: Option<String>,
 }
@@ -63,6 +67,10 @@ impl Http {
             reporter.warning(problem);
         }
         let mirror = options.mirror.as_ref().and_then(|mirror| Url::parse(mirror).ok());
+        let logins = Logins::default();
+        for url in options.logins.iter().filter_map(|url| Url::parse(url).ok()) {
+            logins.take(url);
+        }
         Self {
             client: OnceLock::new(),
             busy: Mutex::default(),
@@ -72,6 +80,7 @@ impl Http {
             minimum_rate: options.minimum_rate,
             way: Arc::new(Way::new(options.variables.clone())),
             netrc,
+            logins,
             mirror_host: mirror.as_ref().map(host),
         }
     }
@@ -86,10 +95,9 @@ impl Http {
         let proxy = self.way.check(url).map_err(FetchError::Variable)?;
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
-        // A builder, because that turns a name and password in the URL into a header.
         let request = client.get(url.clone()).headers(headers);
         let request = match self.credentials(url) {
-            Some((login, password)) => request.basic_auth(login, Some(password)),
+            Some((name, password)) => request.basic_auth(name, Some(password)),
             None => request,
         };
         let request = request.build().map_err(|error| Reason::Broken(innermost(&error)))?;
@@ -121,15 +129,18 @@ impl Http {
         }
     }
 
-    /// The name and password that `.netrc` has for the host of `url`. No password goes over http, but
-    /// to the user's own mirror; and none to hosts that are not named, but to that. Redirects to other
-    /// hosts are not told it.
-    fn credentials(&self, url: &Url) -> Option<(&str, &str)> {
+    /// The name and password for `url`: those that stood in a URL of its origin, or that `.netrc` has for
+    /// its host. Of the latter none goes over http, but to the user's own mirror; and none to hosts that are
+    /// not named, but to that. Redirects to other hosts are not told it.
+    fn credentials(&self, url: &Url) -> Option<(String, String)> {
+        if let Some(login) = self.logins.find(url) {
+            return Some(login);
+        }
         let is_own = self.mirror_host.as_ref() == Some(&host(url));
         let is_safe = url.scheme() == "https" || is_own;
-        let is_asked = is_safe && url.username().is_empty() && url.password().is_none();
-        let named = url.host_str().filter(|_| is_asked)?;
-        self.netrc.credentials(named, is_own)
+        let named = url.host_str().filter(|_| is_safe)?;
+        let (name, password) = self.netrc.credentials(named, is_own)?;
+        Some((name.to_owned(), password.to_owned()))
     }
 
     /// The client, shared by all requests.
@@ -362,10 +373,11 @@ fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
         return Some(format!("more than {REDIRECTS} in a row"));
     }
     if !matches!(next.scheme(), "http" | "https") {
-        return Some(format!("to {next}, which is not on the web"));
+        return Some(format!("to {}, which is not on the web", without_userinfo(next.as_str())));
     }
     let was_secure = previous.iter().any(|url| url.scheme() == "https");
-    (was_secure && next.scheme() != "https").then(|| format!("from https to {next}"))
+    let is_less = was_secure && next.scheme() != "https";
+    is_less.then(|| format!("from https to {}", without_userinfo(next.as_str())))
 }
 
 /// Host and port: what connections are counted by.
@@ -408,18 +420,23 @@ mod tests {
         options.netrc = Some(path.clone());
         options.mirror = Some("http://a:8080/el".to_owned());
         let http = Http::new(&options, &crate::report::Silent::default());
-        let login = |url: &str| http.credentials(&Url::parse(url).unwrap());
-        assert_eq!(login("https://a/x"), Some(("ann", "s")));
-        assert_eq!(login("http://a:8080/x"), Some(("ann", "s")));
+        let found = |http: &Http, url: &str| http.credentials(&Url::parse(url).unwrap());
+        let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
+        let login = |url: &str| found(&http, url);
+        assert_eq!(login("https://a/x"), pair("ann", "s"));
+        assert_eq!(login("http://a:8080/x"), pair("ann", "s"));
         assert_eq!(login("http://a/x"), None);
         // The entry for all is for no stranger.
         assert_eq!(login("https://b/x"), None);
-        assert_eq!(login("https://own:word@a/x"), None);
+        options.logins = vec!["https://own:word@a:8443/x".to_owned()];
         options.mirror = Some("https://b/el".to_owned());
         let http = Http::new(&options, &crate::report::Silent::default());
-        let login = |url: &str| http.credentials(&Url::parse(url).unwrap());
-        assert_eq!(login("https://b/x"), Some(("x", "y")));
+        let login = |url: &str| found(&http, url);
+        assert_eq!(login("https://b/x"), pair("x", "y"));
         assert_eq!(login("https://c/x"), None);
+        // What stood in a URL counts first, for its origin.
+        assert_eq!(login("https://a:8443/y"), pair("own", "word"));
+        assert_eq!(login("https://a/x"), pair("ann", "s"));
         std::fs::remove_file(path).unwrap();
     }
 

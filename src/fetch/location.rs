@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use reqwest::Url;
 
 use super::Reason;
+use crate::model::without_userinfo;
 
 /// Where the file is that a repository's metadata names: below the repository's base URL `base`, or
 /// where `location` says itself if it is a URL. `None` for a URL that would be less secure than
@@ -65,22 +66,6 @@ pub fn join(base: &str, location: &str) -> String {
     format!("{}/{}", base.trim_end_matches('/'), encode(location.trim_start_matches('/')))
 }
 
-/// A URL without the name and password that may be in it: what others get to read says where a file
-/// is, not how one gets in.
-#[must_use]
-pub(crate) fn without_credentials(url: &str) -> String {
-    let Some(mut shown) = Url::parse(url).ok().filter(|it| it.has_authority()) else {
-        return url.to_owned();
-    };
-    if shown.username().is_empty() && shown.password().is_none() {
-        return url.to_owned();
-    }
-    // Both fail for URLs that can have none.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.into()
-}
-
 /// A path as it stands in metadata, for a URL.
 ///
 /// All but RFC 3986's unreserved characters and `/` is percent-encoded: object stores read a bare
@@ -134,13 +119,7 @@ impl Place {
     /// The place as messages show it.
     pub(super) fn show(&self) -> String {
         match self {
-            Self::Web { url, .. } if url.password().is_some() => {
-                let mut shown = url.clone();
-                // Fails for URLs that can have none.
-                let _ = shown.set_password(None);
-                shown.to_string()
-            }
-            Self::Web { url, .. } => url.to_string(),
+            Self::Web { url, .. } => without_userinfo(url.as_str()).into_owned(),
             Self::File(path) => format!("file:{}", path.display()),
         }
     }
@@ -262,15 +241,6 @@ mod tests {
         }
         assert_eq!(located("http://ann:secret@h/a", "https://h/x"), "https://h/x");
         assert_eq!(located("https://ann:secret@h/a", "https://h:443/x"), "https://ann:secret@h/x");
-        for (url, shown) in [
-            ("https://ann:secret@h:8443/a+b", "https://h:8443/a+b"),
-            ("http://token@h/x", "http://h/x"),
-            ("https://h/x@y:z", "https://h/x@y:z"),
-            ("file:/m/x", "file:/m/x"),
-            ("", ""),
-        ] {
-            assert_eq!(without_credentials(url), shown);
-        }
     }
 
     #[test]

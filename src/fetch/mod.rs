@@ -13,6 +13,7 @@ mod exchange;
 mod http;
 mod local;
 mod location;
+mod login;
 mod names;
 mod netrc;
 mod options;
@@ -28,17 +29,18 @@ use std::time::{Duration, Instant};
 pub use document::Proof;
 pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
-pub(crate) use location::without_credentials;
 pub use location::{join, places};
 pub use options::FetchOptions;
 pub use stream::{Stream, StreamEnd};
+
+use reqwest::Url;
 
 use cache::Cache;
 use error::Failure;
 use http::Http;
 use location::Place;
 
-use crate::model::Checksum;
+use crate::model::{Checksum, without_userinfo};
 use crate::report::{Event, Reporter};
 
 /// The longest that a server's Retry-After is obeyed.
@@ -135,6 +137,26 @@ impl<'r> Fetcher<'r> {
         }
     }
 
+    /// `url` without the name and password that it may have, which are remembered for its origin: what comes
+    /// from here may be kept and shown.
+    #[must_use]
+    pub fn plain(&self, url: &str) -> String {
+        if let Ok(url) = Url::parse(url) {
+            self.http.logins.take(url);
+        }
+        without_userinfo(url).into_owned()
+    }
+
+    /// Where `url` is read. The name and password in it, or in the mirror's, are no part of that.
+    fn place(&self, url: &str) -> Result<Place, Reason> {
+        Ok(match Place::of(url, self.options.mirror.as_deref())? {
+            Place::Web { url, is_authentic } => {
+                Place::Web { url: self.http.logins.take(url), is_authentic }
+            }
+            place => place,
+        })
+    }
+
     /// Tries `urls` in turn, and those that may yet recover again after a pause, until one serves.
     fn try_each<T>(
         &self,
@@ -143,7 +165,7 @@ impl<'r> Fetcher<'r> {
     ) -> Result<T, FetchError> {
         let mut tried: Vec<Attempt> = Vec::new();
         let mut open: Vec<(&String, Result<Place, Reason>)> =
-            urls.iter().map(|url| (url, Place::of(url, self.options.mirror.as_deref()))).collect();
+            urls.iter().map(|url| (url, self.place(url))).collect();
         open.sort_by_key(|(_, place)| place.as_ref().is_ok_and(|place| self.is_silent(place)));
         for round in 0..self.options.attempts.max(1) {
             if round > 0 {
@@ -154,7 +176,8 @@ impl<'r> Fetcher<'r> {
                 if self.reporter.is_cancelled() {
                     return Err(FetchError::Cancelled);
                 }
-                let shown = place.as_ref().map_or_else(|_| url.clone(), Place::show);
+                let plain = || without_userinfo(url).into_owned();
+                let shown = place.as_ref().map_or_else(|_| plain(), Place::show);
                 let result = match &place {
                     Ok(place) => attempt(url, place),
                     Err(_) => Err(Reason::Url.into()),

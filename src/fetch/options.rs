@@ -24,6 +24,8 @@ pub struct FetchOptions {
     pub minimum_rate: u64,
     /// Names and passwords for private mirrors, where such a file exists.
     pub netrc: Option<PathBuf>,
+    /// URLs with names and passwords: each for its own origin.
+    pub logins: Vec<String>,
     /// The variables about proxies and certificates that are set.
     pub variables: Vec<(&'static str, OsString)>,
 }
@@ -41,6 +43,7 @@ impl FetchOptions {
             stall_timeout: Duration::from_secs(20),
             minimum_rate: 1024,
             netrc: None,
+            logins: Vec::new(),
             variables: Vec::new(),
         }
     }

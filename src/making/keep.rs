@@ -1,7 +1,7 @@
 //! Takes files of packages that stay the same over from the tree that was there before: they are not fetched,
 //! proven or decoded again, and not stored twice.
 
-use super::places::urls;
+use super::places::plain_url;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{PackageReceipt, PlannedPackage, ReceiptFile, Runtime, Taken, TreePlan};
@@ -108,7 +108,7 @@ impl Keeper<'_> {
     fn receipt_of(&self, planned: &PlannedPackage, installed: &PackageReceipt) -> PackageReceipt {
         let source = self.plan.source(&planned.source);
         PackageReceipt {
-            url: urls(source, planned).into_iter().next().unwrap_or_default(),
+            url: plain_url(source, planned),
             reason: planned.reason.clone(),
             ..installed.clone()
         }

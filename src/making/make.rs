@@ -10,10 +10,9 @@ use cap_std::fs::Dir;
 
 use super::contents::Contents;
 use super::keep::{Keeper, Kept, KeptPackage};
-use super::places::urls;
+use super::places::plain_url;
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch;
 use crate::metadata::Keys;
 use crate::model::{
     CONTAINER_DIRECTORY, FileKind, HostGives, PackageReceipt, PlannedPackage, ReceiptFile, RelPath,
@@ -209,10 +208,7 @@ fn receipt_of(
     let signed_by = unpacked.proof.signed_by.as_ref();
     PackageReceipt {
         nevra: planned.nevra.clone(),
-        url: urls(source, planned)
-            .first()
-            .map(|url| fetch::without_credentials(url))
-            .unwrap_or_default(),
+        url: plain_url(source, planned),
         source: planned.source.clone(),
         location: planned.location.clone(),
         size: planned.size,

@@ -125,7 +125,8 @@ impl Reading<'_, '_> {
         if let Some(url) = &self.repository.metalink
             && let Some(link) = self.metalink(&self.expand(url), missing)?
         {
-            (bases, promise) = (link.mirrors, link.checksums);
+            bases = link.mirrors.iter().map(|mirror| self.fetcher.plain(mirror)).collect();
+            promise = link.checksums;
             if self.fetcher.has_mirror() {
                 self.fetcher.remember(&self.list_key(), "there is one")?;
             }
@@ -189,7 +190,7 @@ impl Reading<'_, '_> {
         let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT), missing)?;
         let bases = list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default();
         // AlmaLinux's lists leave `$basearch` to the reader, as yum's configuration does.
-        Ok(bases.iter().map(|base| self.expand(base)).collect())
+        Ok(bases.iter().map(|base| self.fetcher.plain(&self.expand(base))).collect())
     }
 
     /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.

@@ -9,10 +9,8 @@ use serde::Serialize;
 
 use super::Keys;
 use super::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
-use crate::fetch::{
-    Attempt, FetchError, Fetcher, Proof, Reason, join, places, without_credentials,
-};
-use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository};
+use crate::fetch::{Attempt, FetchError, Fetcher, Proof, Reason, join, places};
+use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository, without_userinfo};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, metalink, modules};
 use crate::report::{Event, Phase, Reporter};
@@ -382,7 +380,7 @@ impl Asking<'_, '_> {
             },
             repository: repository.id.clone(),
             what,
-            url: without_credentials(url),
+            url: without_userinfo(url).into_owned(),
             state,
             reason,
             file: origin.file.clone(),

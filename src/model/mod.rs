@@ -26,6 +26,7 @@ mod runtime;
 mod strings;
 mod text;
 mod toml_text;
+mod userinfo;
 mod version_order;
 mod wishes;
 
@@ -69,6 +70,7 @@ pub use strings::NameHash;
 pub(crate) use strings::{Interner, StrId};
 pub(crate) use text::{escape, escape_json, escape_lines, shell_word};
 pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
+pub(crate) use userinfo::{strip as strip_userinfo, without_userinfo};
 pub(crate) use wishes::{RepositoryClaims, Wishes, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a

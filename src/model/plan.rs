@@ -69,9 +69,10 @@ pub struct Source {
     /// Id of the repository; `local` for a package that the user named by path or URL.
     pub id: String,
     /// Base URLs, best first, each ending in `/`. Empty for `local`.
+    #[serde(with = "super::userinfo::many")]
     pub base: Vec<String>,
     /// Keys that may have signed its packages.
-    #[serde(rename = "key", default)]
+    #[serde(rename = "key", default, with = "super::userinfo::keys")]
     pub keys: Vec<KeyPin>,
 }
 
@@ -85,6 +86,7 @@ pub struct PlannedPackage {
     pub source: String,
     /// Path below the source's base URL, as metadata gives it, or a URL of its own; for `local`
     /// always the whole URL.
+    #[serde(with = "super::userinfo::one")]
     pub location: String,
     /// Bytes of the package file; 0 where the repository does not say.
     pub size: u64,

@@ -156,10 +156,12 @@ pub struct PackageReceipt {
     #[serde(flatten)]
     pub nevra: Nevra,
     /// Where its bytes came from: the URL that was asked for, before any mirror.
+    #[serde(with = "super::userinfo::one")]
     pub url: String,
     /// Id of the [`Source`].
     pub source: String,
     /// Its place below the source's base URLs, as in [`PlannedPackage::location`].
+    #[serde(with = "super::userinfo::one")]
     pub location: String,
     /// Bytes of the package file.
     pub size: u64,

@@ -49,7 +49,9 @@ pub(super) fn append(
 fn read(context: Context<'_>, place: &str) -> Result<(String, LocalPackage), Error> {
     if place.contains("://") || place.starts_with("file:") {
         let bytes = context.fetcher.document(place, URL_LIMIT)?;
-        return Ok((place.to_owned(), trust::read_local(Cursor::new(bytes), place)?));
+        let plain = context.fetcher.plain(place);
+        let package = trust::read_local(Cursor::new(bytes), &plain)?;
+        return Ok((plain, package));
     }
     let file = |source| Error::File { path: place.into(), source };
     let path = std::fs::canonicalize(place).map_err(file)?;

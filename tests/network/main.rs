@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use gateway::Gateway;
 use support::metadata;
 use support::server::{Fault, Server};
-use support::tiny::{TOOL, Tiny, text};
+use support::tiny::{TOOL, Tiny, names, text};
 
 /// What must never be seen.
 const SECRET: &str = "s3cret-w0rd";
@@ -169,6 +169,121 @@ fn a_password_in_a_base_url_stays_with_its_origin() {
         assert!(told.contains(&format!("https://localhost:{}/", own.port)), "{told}");
         assert!(!told.contains(SECRET) && !told.contains("ann:"), "{told}");
     }
+}
+
+/// The files below `root` that hold the password or the name, but for what the user wrote.
+fn holders(root: &Path) -> Vec<String> {
+    let is_written = |name: &String| name.starts_with("repos") || name.starts_with("mirror");
+    let holds = |name: &String| {
+        let bytes = std::fs::read(root.join(name)).unwrap_or_default();
+        let has = |text: &str| bytes.windows(text.len()).any(|it| it == text.as_bytes());
+        has(SECRET) || has("ann:") || has("ann@")
+    };
+    names(root).into_iter().filter(|name| !is_written(name) && holds(name)).collect()
+}
+
+/// Failed before: the receipt, the lock file and the cache's documents had it.
+#[test]
+fn a_password_in_a_url_is_stored_and_printed_nowhere() {
+    let world = World::new("network-nowhere");
+    let own = Gateway::tls(&world.upstream());
+    let root = world.tiny.scratch.path().to_owned();
+    let origin = format!("https://ann:{SECRET}@localhost:{}/tiny.example", own.port);
+    let dist = std::fs::read_to_string(root.join("repos/dists/tiny.toml")).unwrap();
+    world
+        .tiny
+        .scratch
+        .write("repos/dists/tiny.toml", dist.replace("https://tiny.example", &origin));
+    let run = |status: i32, words: &[&str]| {
+        let mut command = world.tiny.elsewhere();
+        command.current_dir(&root).env("SSL_CERT_FILE", authority().join("974eb9f8.0"));
+        command.env("XDG_CACHE_HOME", root.join("caches")).env("ELSEWHERE_ATTEMPTS", "1");
+        let output = command.args(words).output().unwrap();
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {told}");
+        assert!(!told.contains(SECRET) && !told.contains("ann:"), "{words:?}: {told}");
+        assert_eq!(holders(&root), [""; 0], "{words:?}");
+    };
+    let repos = ["--repos", "repos"];
+    let wanted = ["-r", "tool", "-d", "tiny", "-a", "x86_64", "--for", "el8", "-e", "--verbose"];
+    let with = |command: &'static str, words: &[&'static str]| {
+        [&[command][..], &repos, &wanted, words].concat()
+    };
+    run(0, &with("plan", &["--lock", "lock"]));
+    run(0, &with("plan", &["--json"]));
+    run(0, &with("plan", &["--lock", "-"]));
+    run(0, &with("install", &["--json", "p"]));
+    // What is taken over from the tree before comes from there too.
+    world.tiny.publish(&["2.0.0", "2.1.0"], |_| {});
+    run(10, &["update", "--check", "--repos", "repos", "p"]);
+    run(0, &["update", "--verbose", "--repos", "repos", "p"]);
+    for words in [
+        &["status", "--json", "p"][..],
+        &["history", "--json", "p"],
+        &["sbom", "p"],
+        &["sbom", "--format", "spdx", "p"],
+        &["list", "--check-sources", "-d", "tiny", "--repos", "repos", "--verbose"],
+        &["verify", "--json", "p"],
+    ] {
+        run(0, words);
+    }
+    // Neither a lock file nor a receipt says how one gets in: the definitions do.
+    std::fs::remove_dir_all(root.join("caches")).unwrap();
+    run(0, &["verify", "--deep", "--repos", "repos", "p"]);
+    std::fs::remove_dir_all(root.join("caches")).unwrap();
+    run(0, &["install", "--lock", "lock", "--repos", "repos", "--for", "el8", "q"]);
+    assert!(own.heads().iter().all(|head| head.contains(BASIC)), "{:?}", own.heads());
+    // A package by its own URL.
+    let place = "extra/x86_64/Packages/tool-2.0.0-1.x86_64.rpm";
+    let package = format!("{origin}/{place}");
+    run(0, &[&with("install", &["-v"])[..], &[&package, "r"]].concat());
+    let receipt = std::fs::read_to_string(root.join("r/x86_64/.elsewhere.json")).unwrap();
+    let url = format!("\"https://localhost:{}/tiny.example/{place}\"", own.port);
+    assert!(receipt.contains(&url), "{receipt}");
+    // What fails tells where.
+    world.server.fault("repomd.xml", Fault::status(403, usize::MAX));
+    run(3, &with("plan", &[]));
+    let mirror = format!("http://ann:{SECRET}@127.0.0.1:9/el");
+    run(3, &[&with("plan", &["--mirror"])[..], &[&mirror]].concat());
+}
+
+/// Receipts and lock files of earlier versions had passwords: they are taken off as those are read.
+#[test]
+fn a_password_in_an_older_receipt_or_lock_file_is_told_nobody() {
+    let world = World::new("network-older");
+    let root = world.tiny.scratch.path().to_owned();
+    world.tiny.install(&[]);
+    let mut plan = world.tiny.run("plan");
+    assert!(
+        plan.args(TOOL).arg("--lock").arg(root.join("lock")).output().unwrap().status.success()
+    );
+    let spoil = |path: PathBuf| {
+        let file = std::fs::read_to_string(&path).unwrap();
+        let spoilt = file.replace("https://", &format!("https://ann:{SECRET}@"));
+        assert_ne!(spoilt, file);
+        std::fs::write(path, spoilt).unwrap();
+    };
+    spoil(root.join("lock"));
+    let arch = std::env::consts::ARCH;
+    spoil(world.tiny.prefix().join(arch).join(".elsewhere.json"));
+    let silent = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        assert!(!told.contains(SECRET) && !told.contains("ann:"), "{told}");
+    };
+    for words in [&["status", "--json"][..], &["sbom"], &["sbom", "--format", "spdx"]] {
+        silent(world.tiny.elsewhere().args(words).arg(world.tiny.prefix()));
+    }
+    let lock = root.join("lock");
+    let mut install = world.tiny.run("install");
+    install.args(["--json", "--dry-run", "--lock"]).arg(&lock).arg(root.join("q"));
+    silent(&mut install);
+    let mut install = world.tiny.run("install");
+    silent(install.args(["--verbose", "--lock"]).arg(&lock).arg(root.join("q")));
+    let receipt =
+        std::fs::read_to_string(root.join("q").join(arch).join(".elsewhere.json")).unwrap();
+    assert!(!receipt.contains(SECRET), "{receipt}");
 }
 
 #[test]
