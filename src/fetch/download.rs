@@ -218,12 +218,12 @@ impl Fetcher<'_> {
                 // Where parts fail, whatever the reason, the next try is one connection's.
                 wanted.may_split.set(false);
                 let grown = |length| meter.reach(length);
-                return self.receive_pieces(&found, size, partial, grown).map_err(|failure| {
-                    match failure {
+                return self.receive_pieces((&found, url), size, partial, grown).map_err(
+                    |failure| match failure {
                         Failure::Here(reason) => Reason::Broken(reason.to_string()).into(),
                         fatal @ Failure::Fatal(_) => fatal,
-                    }
-                });
+                    },
+                );
             }
         }
         // A body that breaks off was an error above: this one is whole, and another file.

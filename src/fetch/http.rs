@@ -92,11 +92,25 @@ impl Http {
         headers: HeaderMap,
         reporter: &'a dyn Reporter,
     ) -> Result<Answer<'a>, Failure> {
+        self.get_at(url, url, headers, reporter)
+    }
+
+    /// The same of the place `url` that an answer to `asked` came from. Nobody named it but whoever
+    /// answered: it is told the name and password for `asked` where it has the same scheme, host and port,
+    /// and else none.
+    pub(super) fn get_at<'a>(
+        &'a self,
+        url: &Url,
+        asked: &Url,
+        headers: HeaderMap,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Answer<'a>, Failure> {
         let proxy = self.way.check(url).map_err(FetchError::Variable)?;
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
         let request = client.get(url.clone()).headers(headers);
-        let request = match self.credentials(url) {
+        let is_asked = url.origin() == asked.origin();
+        let request = match self.credentials(asked).filter(|_| is_asked) {
             Some((name, password)) => request.basic_auth(name, Some(password)),
             None => request,
         };
@@ -131,7 +145,7 @@ impl Http {
 
     /// The name and password for `url`: those that stood in a URL of its origin, or that `.netrc` has for
     /// its host. Of the latter none goes over http, but to the user's own mirror; and none to hosts that are
-    /// not named, but to that. Redirects to other hosts are not told it.
+    /// not named, but to that. Redirects to another scheme, host or port are not told it.
     fn credentials(&self, url: &Url) -> Option<(String, String)> {
         if let Some(login) = self.logins.find(url) {
             return Some(login);
@@ -347,6 +361,8 @@ fn build_client(
             .timeout(stall_timeout.saturating_mul(2).saturating_add(PATIENCE))
             .dns_resolver(Arc::new(Names))
             .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
+            // What is asked of one server is no other's business: there may be a token in it.
+            .referer(false)
             .redirect(Policy::custom(move |attempt| {
                 let refusal = redirect_refusal(attempt.previous(), attempt.url());
                 let unusable = || of_redirect.check(attempt.url()).err().map(told);

@@ -55,6 +55,8 @@ impl Watch {
 /// A file that several threads bring.
 struct Pieces<'a> {
     url: &'a Url,
+    /// What was asked for, where that led to `url`.
+    asked: &'a Url,
     file: File,
     path: PathBuf,
     size: u64,
@@ -66,17 +68,18 @@ struct Pieces<'a> {
 }
 
 impl Fetcher<'_> {
-    /// Brings what `partial` lacks of the `size` bytes at `url`, in pieces. `grown` hears what is
-    /// there without a gap. After a failure, only that is left.
+    /// Brings what `partial` lacks of the `size` bytes at `url`, where the answer to `asked` came from, in
+    /// pieces. `grown` hears what is there without a gap. After a failure, only that is left.
     pub(super) fn receive_pieces(
         &self,
-        url: &Url,
+        (url, asked): (&Url, &Url),
         size: u64,
         partial: &mut Partial,
         mut grown: impl FnMut(u64),
     ) -> Result<(), Failure> {
         let pieces = Pieces {
             url,
+            asked,
             file: partial.handle()?,
             path: partial.path().to_owned(),
             size,
@@ -138,7 +141,7 @@ impl Fetcher<'_> {
         if let Ok(value) = HeaderValue::from_str(&format!("bytes={start}-{}", end - 1)) {
             headers.insert(RANGE, value);
         }
-        let mut answer = self.http.get(pieces.url, headers, self.reporter)?;
+        let mut answer = self.http.get_at(pieces.url, pieces.asked, headers, self.reporter)?;
         if !answer.continues(start) {
             return Err(Reason::Broken("the server did not send the part asked for".into()).into());
         }

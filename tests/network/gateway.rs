@@ -202,9 +202,8 @@ fn relay(mut stream: impl Write, upstream: &str, head: &str) -> io::Result<()> {
     let mut line = String::new();
     answer.read_line(&mut line)?;
     write!(stream, "{line}Connection: close\r\n")?;
-    let mut rest = Vec::new();
-    answer.read_to_end(&mut rest)?;
-    stream.write_all(&rest)?;
+    // As it comes: how fast it does is seen behind the gateway too.
+    io::copy(&mut answer, &mut stream)?;
     stream.flush()
 }
 

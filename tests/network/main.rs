@@ -5,12 +5,15 @@ mod gateway;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gateway::Gateway;
 use support::metadata;
+use support::rpms::{File, Package};
 use support::server::{Fault, Server};
+use support::site::{Site, hello};
 use support::tiny::{TOOL, Tiny, names, text};
 
 /// What must never be seen.
@@ -125,6 +128,54 @@ fn a_redirect_does_not_carry_a_password_to_another_host_or_port() {
             !told.is_empty() && told.iter().all(|head| !head.contains("authorization")),
             "{told:?}"
         );
+    }
+}
+
+/// Failed before: `.netrc` was asked anew for the host of the redirect, whatever its port.
+#[test]
+fn pieces_of_a_file_do_not_carry_a_password_to_another_port() {
+    let site = Site::new("network-pieces");
+    let mut state = 1_u32;
+    let noise = (0..14_000_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let file = File::regular("/usr/share/hello-data/noise", &noise.collect::<Vec<_>>());
+    let big = Package::new(vec![file]).named("hello-data");
+    site.publish(2000, &[site.good(hello("1.0")), site.good(big)]);
+    symlink("forged.example", site.mirror().join("alias")).unwrap();
+    let definition = site.repos().join("dists/lab.toml");
+    let text_before = std::fs::read_to_string(&definition).unwrap();
+    let netrc =
+        site.scratch.write("netrc", format!("machine localhost login ann password {SECRET}"));
+    let path = "base/Packages/hello-data-1.0-1.el9.x86_64.rpm";
+    for is_other in [true, false] {
+        let servers = [(); 2].map(|()| Server::start(site.mirror()));
+        let [own, other] =
+            [0, 1].map(|at: usize| Gateway::tls(servers[at].url().trim_start_matches("http://")));
+        let slow = if is_other { &other } else { &own };
+        servers[usize::from(is_other)].rate(6_000_000);
+        let there = format!("https://localhost:{}/alias/{path}", slow.port);
+        servers[0].fault(format!("forged.example/{path}"), Fault::redirect(there));
+        let origin = format!("https://localhost:{}/forged.example", own.port);
+        let text_now = text_before.replace("https://forged.example", &origin);
+        std::fs::write(&definition, text_now).unwrap();
+        let mut install = site.elsewhere();
+        install.args(["install", "-d", "lab", "-r", "hello", "-a", "x86_64", "--for", "el9"]);
+        install.args(["--cache-dir", "cache", "--repos"]).arg(site.repos()).arg("prefix");
+        install.env("SSL_CERT_FILE", authority().join("974eb9f8.0")).env("NETRC", &netrc);
+        let output = install.current_dir(site.scratch.path()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let pieces = slow.heads().into_iter().filter(|head| head.contains("range: bytes="));
+        let pieces: Vec<String> = pieces.collect();
+        assert!(pieces.len() > 2, "{:?}", slow.heads());
+        assert!(own.heads().iter().all(|head| head.contains(BASIC)), "{:?}", own.heads());
+        let strange = other.heads();
+        assert!(strange.iter().all(|head| !head.contains("authorization")), "{strange:?}");
+        assert!(strange.iter().all(|head| !head.contains("referer")), "{strange:?}");
+        for made in ["cache", "prefix"] {
+            std::fs::remove_dir_all(site.scratch.path().join(made)).unwrap();
+        }
     }
 }
 
