@@ -7,7 +7,7 @@ mod page;
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::model::{escape_json, escape_lines};
+use crate::model::{escape_document, escape_json, escape_lines};
 use crate::report::{Event, Phase, Reporter};
 
 pub(crate) use page::Page;
@@ -153,9 +153,13 @@ impl Terminal {
         self.write_output(page.text());
     }
 
-    /// The same for what a program reads: a script or a document, which is written as it is.
+    /// The same for what a program reads: a script or a document, which is written as it is. On a terminal
+    /// there is no program, and it only shows.
     pub(crate) fn output_document(&self, text: &str) {
-        self.write_output(text);
+        match io::stdout().is_terminal() {
+            true => self.write_output(&escape_document(text)),
+            false => self.write_output(text),
+        }
     }
 
     fn write_output(&self, text: &str) {

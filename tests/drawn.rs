@@ -7,9 +7,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::site::{Outcome, Site};
+use support::{program, tools};
 
 /// Sets a title, rings, clears, reorders, goes to the line's beginning, and speaks in another's name.
 const EVIL: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\u{7f}\nerror: owned\n";
@@ -105,4 +107,35 @@ fn nothing_that_a_lock_file_says_drives_the_terminal() {
             is_harmless(&site.run("install", &words), &format!("{words:?} {place}"));
         }
     }
+}
+
+/// Failed before: a lock file was written to a terminal as to any other place.
+#[test]
+fn a_document_only_shows_on_a_terminal() {
+    let site = Site::new("drawn-document");
+    let file = site.repos().join("dists/lab.toml");
+    let evil = "https://forged.example/keys/\u{9b}2J\u{202e}";
+    let text = fs::read_to_string(&file).unwrap();
+    let spoilt = format!("alternates = [\"{evil}\"]\nurl = ");
+    fs::write(&file, text.replace("url = ", &spoilt)).unwrap();
+    let (mirror, repos, cache) = (site.mirror(), site.repos(), site.cache());
+    let places = format!(
+        "--mirror '{}' --repos '{}' --cache-dir '{}'",
+        mirror.display(),
+        repos.display(),
+        cache.display()
+    );
+    let program = program::path();
+    let plan = format!(
+        "'{}' plan -d lab -r hello -a x86_64 --lock - {places} 2>/dev/null",
+        program.display()
+    );
+    let mut shell = Command::new("/bin/sh");
+    let piped = Outcome::of(site.enter(shell.args(["-c", &plan])).output().unwrap()).ok();
+    assert!(piped.out.contains(evil), "{}", piped.out);
+    let mut script = Command::new(tools::need("script", "bsdutils"));
+    script.args(["-qec", &plan, "/dev/null"]).stdin(Stdio::null());
+    let shown = Outcome::of(site.enter(&mut script).output().unwrap()).ok();
+    assert!(shown.out.contains("keys/\\u{9b}2J\\u{202e}"), "{}", shown.out);
+    assert!(!shown.out.contains(['\u{9b}', '\u{202e}']), "{}", shown.out);
 }

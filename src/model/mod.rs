@@ -68,7 +68,7 @@ pub(crate) use runtime::{Command, SmokeTest, UnfitPath};
 pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};
 pub use strings::NameHash;
 pub(crate) use strings::{Interner, StrId};
-pub(crate) use text::{escape, escape_json, escape_lines, shell_word};
+pub(crate) use text::{escape, escape_document, escape_json, escape_lines, shell_word};
 pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
 pub(crate) use userinfo::{strip as strip_userinfo, without_userinfo};
 pub(crate) use wishes::{RepositoryClaims, Wishes, means_repository};

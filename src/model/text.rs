@@ -36,6 +36,16 @@ pub(crate) fn escape_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines)
 }
 
+/// The same for a document of any lines.
+#[must_use]
+pub(crate) fn escape_document(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(escape).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
 /// The same for JSON, which says the same afterwards to whoever reads it.
 #[must_use]
 pub(crate) fn escape_json(text: &str) -> Cow<'_, str> {
@@ -100,6 +110,11 @@ mod tests {
     fn lines_that_are_not_indented_are_nobodys() {
         assert_eq!(escape_lines("a\n  b\nerror: c\n  \x07"), "a\n  b\\nerror: c\n  \\u{7}");
         assert!(matches!(escape_lines("a b"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn documents_keep_their_lines() {
+        assert_eq!(escape_document("a\nb\u{9b}\n\n"), "a\nb\\u{9b}\n\n");
     }
 
     #[test]
