@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{Arch, RepositoryClaims, Wishes, escape, read_toml};
+use crate::model::{Arch, RepositoryClaims, TrustedFile, Wishes, escape, read_toml};
 
 /// The site's file.
 pub(crate) const SITE_FILE: &str = "/etc/elsewhere/config.toml";
@@ -67,7 +67,7 @@ pub struct Config {
     /// As `--repos`; those of all files together.
     pub repos: Vec<PathBuf>,
     /// As `--trust-key`; those of all files together.
-    pub trust_key: Vec<PathBuf>,
+    pub trust_key: Vec<TrustedFile>,
     /// As `--cache-dir`.
     pub cache_dir: Option<PathBuf>,
     /// How to fetch.
@@ -197,8 +197,8 @@ impl Config {
             claims: std::mem::take(&mut config.repository),
         });
         let directory = path.parent().unwrap_or(path);
-        let paths =
-            config.repos.iter_mut().chain(&mut config.trust_key).chain(&mut config.cache_dir);
+        let keys = config.trust_key.iter_mut().map(|file| &mut file.path);
+        let paths = config.repos.iter_mut().chain(keys).chain(&mut config.cache_dir);
         paths.for_each(|path| *path = directory.join(&*path));
         let is_path = |mirror: &String| !mirror.contains("://") && !mirror.starts_with("file:");
         if let Some(mirror) = config.mirror.take_if(|mirror| is_path(mirror)) {
@@ -304,14 +304,17 @@ mod tests {
     fn the_nearest_file_counts_and_lists_of_places_add_up() {
         let user = parse("mirror = 'https://u'\nrepos = ['mine']\n[network]\nattempts = 9");
         let site = parse(
-            "mirror = '/m'\ndist = 'el8'\nrepos = ['/site']\ntrust_key = ['key.asc']\n\
+            "mirror = '/m'\ndist = 'el8'\nrepos = ['/site']\ntrust_key = ['key.asc', 'epel=../k']\n\
              [network]\nattempts = 1\npause = 2.5",
         );
         let both = user.before(site);
         assert_eq!(both.mirror.as_deref(), Some("https://u"));
         assert_eq!(both.dist.as_deref(), Some("el8"));
         assert_eq!(both.repos, [PathBuf::from("/etc/x/mine"), PathBuf::from("/site")]);
-        assert_eq!(both.trust_key, [PathBuf::from("/etc/x/key.asc")]);
+        let named = |file: &TrustedFile| (file.repository.clone(), file.path.clone());
+        let files: Vec<_> = both.trust_key.iter().map(named).collect();
+        let (own, epel) = (PathBuf::from("/etc/x/key.asc"), PathBuf::from("/etc/x/../k"));
+        assert_eq!(files, [("local".to_owned(), own), ("epel".to_owned(), epel)]);
         assert_eq!(both.network.attempts, Some(9));
         assert_eq!(both.network.pause, Some(2.5));
     }

@@ -43,7 +43,7 @@ pub mod model {
         KeyPin, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
         PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
         ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
-        Source, Taken, TreePlan, Weak,
+        Source, Taken, TreePlan, TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 
+use support::header::Relation;
 use support::keys::TestKey;
 use support::rpms::Package;
 use support::site::{Outcome, Site, data, hello};
@@ -59,7 +60,7 @@ fn a_lock_file_gives_no_trust_to_a_key() {
     install_by(&site, &forged, &config).refused(4, print.as_str());
     // The user's word counts.
     let file = site.scratch.write("attacker.asc", attacker.public_file());
-    let word = file.to_str().unwrap().to_owned();
+    let word = format!("base={}", file.display());
     install_by(&site, &forged, &["--trust-key", &word]).ok();
 }
 
@@ -103,4 +104,82 @@ fn a_lock_file_brings_no_repositories() {
     install_by(&site, &text, &[]).refused(4, "hello-data-1.0-1.el9.x86_64");
     fs::write(&definition, dist).unwrap();
     install_by(&site, &text, &[]).ok();
+}
+
+/// `hello` 2.0, whose file says itself that it needs `hello-data`.
+fn needy() -> Package {
+    let mut hello = hello("2.0");
+    hello.relations.of("requires").push(Relation::parse("hello-data"));
+    hello
+}
+
+/// A site with this `hello-data` in its repository, and the words that install `hello` 2.0 from a file.
+fn with_file(
+    name: &str,
+    hello_bytes: &[u8],
+    data_bytes: impl Fn(&Site) -> Vec<u8>,
+) -> (Site, String) {
+    let site = Site::new(name);
+    let bytes = data_bytes(&site);
+    site.publish(2000, &[site.good(hello("1.0")), site.forged(data(), bytes)]);
+    let file = site.scratch.write("hello-2.0-1.el9.x86_64.rpm", hello_bytes);
+    (site, file.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn leave_for_an_unsigned_file_is_for_that_file() {
+    let unsigned = needy().unsigned();
+    let (site, file) = with_file("believed-unsigned", &unsigned, |_| data().unsigned());
+    let install = |words: &[&str]| site.install(&[&["-v", &file], words].concat());
+    let refused =
+        install(&["--allow-unsigned"]).refused(4, "hello-data-1.0-1.el9.x86_64 is refused");
+    assert!(refused.err.contains("--allow-unsigned=lab/base"), "{}", refused.err);
+    let both = ["--allow-unsigned", "--allow-unsigned=other"];
+    install(&both).refused(4, "hello-data-1.0-1.el9.x86_64 is refused");
+    let refused =
+        install(&["--allow-unsigned=base"]).refused(4, "hello-2.0-1.el9.x86_64 is refused");
+    assert!(refused.err.contains("--allow-unsigned lets it in"), "{}", refused.err);
+    assert!(!site.prefix().join("x86_64").exists());
+    install(&["--allow-unsigned", "--allow-unsigned=lab/base"]).ok();
+    // What was let in once needs the same leave when it is proved again.
+    site.run("verify", &["--deep", "--allow-unsigned"]).refused(8, "is damaged: 1 finding");
+    site.run("verify", &["--deep", "--allow-unsigned=local,base"]).ok();
+    // Where there is no file, it would be leave for nothing.
+    let told = "say for which repository";
+    site.run("update", &["--allow-unsigned"]).refused(2, told);
+    site.install(&["--allow-unsigned"]).refused(2, told);
+    site.install(&["--allow-unsigned=bse"]).refused(2, "no repository is called");
+}
+
+#[test]
+fn a_key_for_a_file_is_for_that_file() {
+    let own = TestKey::new();
+    let signed = needy().signed(&own);
+    let (site, file) = with_file("believed-key", &signed, |_| data().signed(&own));
+    let key = site.scratch.write("own.asc", own.public_file());
+    let key = key.to_str().unwrap();
+    let install = |words: &[&str]| site.install(&[&["-v", &file], words].concat());
+    let data_is_refused = "hello-data-1.0-1.el9.x86_64 is refused";
+    let refused = install(&["--trust-key", key]).refused(4, data_is_refused);
+    assert!(refused.err.contains("--trust-key lab/base=FILE"), "{}", refused.err);
+    let named = |id: &str| format!("{id}={key}");
+    install(&["--trust-key", key, "--trust-key", &named("other")]).refused(4, data_is_refused);
+    install(&["--trust-key", &named("base")]).refused(4, "hello-2.0-1.el9.x86_64 is refused");
+    install(&["--trust-key", key, "--trust-key", &named("base")]).ok();
+    site.install(&["--trust-key", key]).refused(2, "say for which repository");
+}
+
+#[test]
+fn a_key_vouches_for_the_metadata_of_its_own_repository_alone() {
+    let site = Site::new("believed-metadata");
+    let own = TestKey::new();
+    let key = site.scratch.write("own.asc", own.public_file());
+    let file = site.scratch.write("hello.rpm", hello("2.0").signed(&own));
+    let repomd = fs::read(site.file("base/repodata/repomd.xml")).unwrap();
+    site.write("base/repodata/repomd.xml.asc", own.sign_detached(&repomd));
+    let named = |id: &str| format!("{id}={}", key.display());
+    let (alone, file) = (key.to_str().unwrap(), file.to_str().unwrap());
+    site.install(&["-v", file, "--trust-key", alone]).refused(4, "repomd.xml");
+    site.install(&["--trust-key", &named("other")]).refused(4, "repomd.xml");
+    site.install(&["--trust-key", &named("base")]).ok();
 }

@@ -125,7 +125,7 @@ fn a_signature_stripped_behind_the_metadatas_back_is_another_file() {
     fs::write(&file, stripped(&fs::read(&file).unwrap())).unwrap();
     refuse(&site, &[], 4, "hello-2.0-1.el9.x86_64.rpm");
     // Nor does it help to allow unsigned packages.
-    refuse(&site, &["--allow-unsigned"], 4, "hello-2.0-1.el9.x86_64.rpm");
+    refuse(&site, &["--allow-unsigned=base"], 4, "hello-2.0-1.el9.x86_64.rpm");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_revoked_key_is_refused() {
         "revoked",
     );
     let early = |site: &Site, package: Package| package.signed_so(&site.revoked, &signed_after(10));
-    refuse_package(early, &["--allow-unsigned"], "revoked");
+    refuse_package(early, &["--allow-unsigned=base"], "revoked");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn another_package_under_the_name_is_refused() {
     refuse_package(older, &[], "holds package hello-1.0-1.el9.x86_64");
     // Though it is proven by its own signature, or let in without one.
     let unsigned = |_: &Site, package: Package| package.named("goodbye").unsigned();
-    refuse_package(unsigned, &["--allow-unsigned"], "holds package goodbye");
+    refuse_package(unsigned, &["--allow-unsigned=base"], "holds package goodbye");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_signed_repository_without_its_signature_is_refused() {
     for signature in wrong {
         site.write(asc, signature);
         refuse(&site, &[], 4, "repomd.xml");
-        refuse(&site, &["--allow-unsigned"], 4, "repomd.xml");
+        refuse(&site, &["--allow-unsigned=base"], 4, "repomd.xml");
     }
     fs::remove_file(site.file(asc)).unwrap();
     refuse(&site, &[], 4, "repomd.xml");
@@ -253,7 +253,7 @@ fn allowing_unsigned_packages_is_loud_and_recorded() {
     let site = installed("forged-allowed");
     let unsigned = Listed { bytes: hello("2.0").unsigned(), ..site.good(hello("2.0")) };
     site.publish(2000, &[unsigned, site.good(data())]);
-    let outcome = site.install(&["--allow-unsigned"]).ok();
+    let outcome = site.install(&["--allow-unsigned=base"]).ok();
     let warning = "the origin of package hello-2.0-1.el9.x86_64 is not proven";
     assert!(outcome.err.contains(warning), "{}", outcome.err);
     let status = site.run_status();
@@ -269,7 +269,7 @@ fn a_key_that_the_configuration_names_counts_for_every_command() {
     let site = installed("forged-configured");
     let own = TestKey::new();
     site.scratch.write("own.asc", own.public_file());
-    let config = site.scratch.write("config.toml", "trust_key = ['own.asc']\n");
+    let config = site.scratch.write("config.toml", "trust_key = ['base=own.asc']\n");
     let bytes = hello("2.0").signed(&own);
     site.publish(2000, &[site.forged(hello("2.0"), bytes), site.good(data())]);
     let words = ["--config", config.to_str().unwrap()];
@@ -340,7 +340,7 @@ fn a_key_that_the_user_trusts_counts_and_is_recorded() {
     let bytes = hello("2.0").signed(&own);
     site.publish(2000, &[site.forged(hello("2.0"), bytes), site.good(data())]);
     refuse(&site, &[], 4, "is refused");
-    site.install(&["--trust-key", file.to_str().unwrap()]).ok();
+    site.install(&["--trust-key", &format!("base={}", file.display())]).ok();
     let receipt = fs::read_to_string(site.prefix().join("x86_64/.elsewhere.json")).unwrap();
     let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
     let package = &receipt["packages"][0];

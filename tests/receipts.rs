@@ -127,8 +127,8 @@ fn looking_deep_tells_of_unsigned_packages() {
     let site = Site::new("verify-unsigned");
     let unsigned = site.forged(hello("2.0"), hello("2.0").unsigned());
     site.publish(2000, &[unsigned, site.good(data())]);
-    site.install(&["--allow-unsigned"]).ok();
-    let outcome = site.run("verify", &["--deep", "--allow-unsigned"]).ok();
+    site.install(&["--allow-unsigned=base"]).ok();
+    let outcome = site.run("verify", &["--deep", "--allow-unsigned=base"]).ok();
     let told = &outcome.findings()["x86_64/hello-2.0-1.el9.x86_64"];
     assert_eq!(told, "let in by --allow-unsigned: its origin is not proven");
     // That it was allowed once is what a receipt says. It gives no trust.
@@ -137,7 +137,7 @@ fn looking_deep_tells_of_unsigned_packages() {
     assert!(told.contains("--allow-unsigned"), "{told}");
     fs::write(site.in_tree("share/hello/text"), "damaged").unwrap();
     site.run("verify", &["--repair"]).refused(4, "hello-2.0-1.el9.x86_64 is refused");
-    site.run("verify", &["--repair", "--allow-unsigned"]).ok();
+    site.run("verify", &["--repair", "--allow-unsigned=base"]).ok();
     assert_eq!(fs::read_to_string(site.in_tree("share/hello/text")).unwrap(), "text of 2.0\n");
 }
 
@@ -223,7 +223,8 @@ fn a_key_of_the_users_own_counts_where_it_is_named() {
     let file = site.scratch.write("own.asc", own.public_file());
     let signed = site.forged(hello("2.0"), hello("2.0").signed(&own));
     site.publish(2000, &[signed, site.good(data())]);
-    let trusted = ["--trust-key", file.to_str().unwrap()];
+    let named = format!("base={}", file.display());
+    let trusted = ["--trust-key", &named];
     site.install(&trusted).ok();
     site.run("verify", &[&["--deep"][..], &trusted].concat()).ok();
     let outcome = site.run("verify", &["--deep"]).refused(8, "is damaged: 1 finding");

@@ -227,5 +227,8 @@ fn a_key_that_cannot_be_had_is_named_with_what_helps() {
     }
     let config = config(&site, "[repository.base]\nsigned_metadata = false\n");
     let refused = site.install(&["--config", &config]).refused(4, "keys that could not be fetched");
-    says(&refused, &["forged.example/keys/key: ", "--trust-key FILE", "--mirror", "`alternates`"]);
+    says(
+        &refused,
+        &["forged.example/keys/key: ", "--trust-key lab/base=FILE", "--mirror", "`alternates`"],
+    );
 }

@@ -84,7 +84,7 @@ impl Install {
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
-        let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
+        let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
         let whole = Whole::create(&path)?;
         let dists = self.wanted.dists(context)?;
         let asked = Asked { request: &request, dists: &dists, lock: locked.as_ref() };
@@ -110,7 +110,6 @@ impl Install {
         let program = host.program().filter(|_| host.program_is_portable());
         let options = InstallOptions {
             wait: self.turn.waits(),
-            allow_unsigned: request.allow_unsigned,
             now: host.now()?,
             // One that is linked dynamically may not run where the prefix is taken to.
             program: host.program_arch().zip(program.as_deref()),

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::options::{Output, Sources, TrustKeys};
+use super::options::{Output, Sources, TrustArgs};
 use super::session::Session;
 use crate::catalog::Catalog;
 use crate::context::Context;
@@ -98,7 +98,7 @@ impl List {
     /// Every runtime's versions; none of them where the network fails and no dist was asked for.
     fn offers(&self, session: &Session<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
         let context = session.context();
-        let keys = session.keys(&TrustKeys::default(), false)?;
+        let keys = session.keys(&TrustArgs::default())?;
         match planning::offers(context, &keys, dist, arch) {
             Err(error) if self.dists.is_empty() && error.exit_status() == NETWORK => {
                 context.reporter.warning(format!("versions are not known: {error}"));
@@ -124,7 +124,7 @@ impl List {
         let names = dists.iter().map(|dist| dist.name.as_str());
         self.sources.repositories.check_for(context.catalog, names)?;
         let arches = if self.arches.is_empty() { Arch::ALL.to_vec() } else { self.arches.clone() };
-        let keys = session.keys(&TrustKeys::default(), false)?;
+        let keys = session.keys(&TrustArgs::default())?;
         let sources =
             metadata::check_sources(context.fetcher, &keys, &dists, &arches, context.reporter)?;
         if sources.is_empty() {

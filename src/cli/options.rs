@@ -14,7 +14,9 @@ use crate::config::{self, Config, ConfigFile, Whose};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Dist, Plan, Request, RuntimeRequest, escape};
+use crate::model::{
+    Arch, Dist, LOCAL, Plan, Request, RuntimeRequest, TrustedFile, UserTrust, escape,
+};
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
@@ -45,33 +47,67 @@ pub(super) struct WantedArgs {
     /// Accepted for the sake of old scripts: EL packages serve SUSE too
     #[arg(short = 'o')]
     opensuse: bool,
-    /// Let packages in that carry no signature, for this run; their digests are still checked
-    #[arg(long)]
-    allow_unsigned: bool,
     #[command(flatten)]
-    trust: TrustKeys,
+    trust: TrustArgs,
 }
 
-/// Whose signatures count, beside those of the repositories' keys.
+/// Whom to trust beside the keys that definitions pin.
 #[derive(Debug, Default, Args)]
-pub(super) struct TrustKeys {
-    /// Accept packages signed by the OpenPGP keys in this file too
-    #[arg(long = "trust-key", value_name = "FILE")]
+pub(super) struct TrustArgs {
+    /// Let packages in that carry no signature, for this run: the file that -v names or, with REPO, those of
+    /// these repositories (ids, or as el9/epel of one dist); their digests are still checked
+    #[arg(
+        long,
+        value_name = "REPO",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = LOCAL
+    )]
+    allow_unsigned: Vec<String>,
+    /// Accept the OpenPGP keys in this file too: for the file that -v names or, with REPO, for the packages
+    /// and metadata of this repository
+    #[arg(long = "trust-key", value_name = "[REPO=]FILE")]
     files: Vec<PathBuf>,
 }
 
-impl TrustKeys {
-    /// The files of keys that are named here, and those that `config` names.
+impl TrustArgs {
+    /// Whom the user trusts: what is named here, and the keys that `config` names.
     ///
     /// # Errors
-    /// When a policy forbids to name some here, or to let unsigned packages in as `allow_unsigned` says.
-    pub(super) fn files(
+    /// When a policy forbids what is named here, or it means no repository.
+    pub(super) fn user_trust(
         &self,
         config: &Config,
-        allow_unsigned: bool,
-    ) -> Result<Vec<PathBuf>, Error> {
-        config.policy.check(allow_unsigned, !self.files.is_empty(), &[])?;
-        Ok(self.files.iter().chain(&config.trust_key).cloned().collect())
+        catalog: &Catalog,
+    ) -> Result<UserTrust, Error> {
+        config.policy.check(!self.allow_unsigned.is_empty(), !self.files.is_empty(), &[])?;
+        let typed = self.files.iter().cloned().map(TrustedFile::from);
+        let files = typed.chain(config.trust_key.iter().cloned()).collect();
+        let trust = UserTrust { files, unsigned: self.allow_unsigned.clone() };
+        catalog.check_repositories(trust.repositories(), &[])?;
+        Ok(trust)
+    }
+
+    /// Refuses words that are for a package file alone, where none is named.
+    ///
+    /// # Errors
+    /// When there are such words.
+    pub(super) fn check_without_file(&self) -> Result<(), Error> {
+        let refuse = |word: &str, example: &str| {
+            Err(Error::Usage(format!(
+                "{word} alone is for the package file that -v names, and there is none: say for which \
+                 repository, as in {example}"
+            )))
+        };
+        if self.allow_unsigned.iter().any(|name| name == LOCAL) {
+            return refuse("--allow-unsigned", "--allow-unsigned=epel");
+        }
+        let is_local = |file: &PathBuf| TrustedFile::from(file.clone()).repository == LOCAL;
+        if self.files.iter().any(is_local) {
+            return refuse("--trust-key FILE", "--trust-key epel=FILE");
+        }
+        Ok(())
     }
 }
 
@@ -158,7 +194,15 @@ impl WantedArgs {
         terminal: &Terminal,
     ) -> Result<Request, Error> {
         let config = &settings.config;
-        let trust_keys = self.trust.files(config, self.allow_unsigned)?;
+        let trust = self.trust.user_trust(config, &settings.catalog)?;
+        let is_file = |plan: &Plan| {
+            let mut sources = plan.trees.iter().flat_map(|tree| &tree.sources);
+            sources.any(|source| source.id == LOCAL)
+        };
+        let names_file = self.version.as_ref().is_some_and(|text| is_package(text));
+        if !names_file && !locked.is_some_and(is_file) {
+            self.trust.check_without_file()?;
+        }
         if self.opensuse {
             terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
         }
@@ -184,8 +228,7 @@ impl WantedArgs {
             dist: self.dists.first().cloned(),
             container_dist: self.container_dist.clone(),
             arches,
-            trust_keys,
-            allow_unsigned: self.allow_unsigned,
+            trust,
         })
     }
 
@@ -234,8 +277,7 @@ impl WantedArgs {
                 "--version belongs to one runtime: install the others by a second command".into(),
             ));
         }
-        let is_package = |text: &&String| text.ends_with(".rpm");
-        let package = self.version.as_ref().filter(is_package).cloned();
+        let package = self.version.as_ref().filter(|text| is_package(text)).cloned();
         if let Some(path) = package.as_ref().filter(|package| !package.contains("://")) {
             let path = host.absolute(path.trim_start_matches("file:").as_ref());
             std::fs::metadata(&path).map_err(|source| Error::File { path, source })?;
@@ -245,6 +287,11 @@ impl WantedArgs {
             |name| RuntimeRequest { name, version: version.clone(), package: package.clone() };
         Ok(names.into_iter().map(request).collect())
     }
+}
+
+/// Whether a version is a package's path or URL.
+fn is_package(version: &str) -> bool {
+    version.ends_with(".rpm")
 }
 
 /// The runtimes of a plan, each once.

@@ -48,7 +48,7 @@ impl PlanCommand {
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = session.context();
-        let keys = Keys::new(context.fetcher, context.reporter, &request.trust_keys)?;
+        let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
         let plan = lifecycle::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
         session.check_policy(&plan)?;
         self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;

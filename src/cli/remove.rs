@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{Output, Sources, TrustKeys, Turn};
+use super::options::{Output, Sources, TrustArgs, Turn};
 use super::parts::{self, PartOf};
 use super::prune;
 use super::session::Session;
@@ -43,11 +43,8 @@ pub(super) struct Remove {
     force: bool,
     #[command(flatten)]
     turn: Turn,
-    /// With -r: let packages in that carry no signature, where the rest must be unpacked anew
-    #[arg(long)]
-    allow_unsigned: bool,
     #[command(flatten)]
-    trust: TrustKeys,
+    trust: TrustArgs,
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
@@ -89,15 +86,10 @@ impl Remove {
         if whole.needs_making(removal)? {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
             let context = session.context();
-            let keys = session.keys(&self.trust, self.allow_unsigned)?;
+            let keys = session.keys(&self.trust)?;
             let subject = doctor::subject(host, context.catalog, whole.prefix().path());
-            let options = InstallOptions {
-                wait,
-                allow_unsigned: self.allow_unsigned,
-                now: host.now()?,
-                program: None,
-                subject: subject.as_ref(),
-            };
+            let options =
+                InstallOptions { wait, now: host.now()?, program: None, subject: subject.as_ref() };
             let check = |plan: &Plan| session.check_policy(plan);
             let makers = Some(Makers { context, keys: &keys, options, check: &check });
             whole.remove(context.catalog, removal, makers, terminal, &mut told)?;

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::options::{Settings, Sources, TrustKeys};
+use super::options::{Settings, Sources, TrustArgs};
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
@@ -150,10 +150,10 @@ impl<'a> Session<'a> {
     /// The keyring of a run: what `trust` names, and what the configuration does.
     ///
     /// # Errors
-    /// When a policy forbids `trust` or, with `allow_unsigned`, unsigned packages; or when a file
-    /// cannot be read or holds no key.
-    pub(super) fn keys(&self, trust: &TrustKeys, allow_unsigned: bool) -> Result<Keys<'_>, Error> {
-        Ok(Keys::new(&self.fetcher, self.terminal, &trust.files(&self.config, allow_unsigned)?)?)
+    /// When a policy forbids `trust`, it means no repository, or a file cannot be read or holds no key.
+    pub(super) fn keys(&self, trust: &TrustArgs) -> Result<Keys<'_>, Error> {
+        let trust = trust.user_trust(&self.config, &self.catalog)?;
+        Ok(Keys::new(&self.fetcher, self.terminal, &trust)?)
     }
 
     /// The architecture that is meant where none is named: the configuration's first, or this machine's.

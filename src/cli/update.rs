@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{Output, Sources, TrustKeys, Turn};
+use super::options::{Output, Sources, TrustArgs, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
@@ -33,11 +33,8 @@ pub(super) struct Update {
     check: bool,
     #[command(flatten)]
     turn: Turn,
-    /// Let packages in that carry no signature, for this run; their digests are still checked
-    #[arg(long)]
-    allow_unsigned: bool,
     #[command(flatten)]
-    trust: TrustKeys,
+    trust: TrustArgs,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -55,7 +52,9 @@ impl Update {
         let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
         let context = session.context();
-        let keys = session.keys(&self.trust, self.allow_unsigned)?;
+        let keys = session.keys(&self.trust)?;
+        // What is updated comes from repositories.
+        self.trust.check_without_file()?;
         let check = |steps: &Steps<'_>| {
             session.check_policy(&steps.plan())?;
             let dists = steps.dists();
@@ -71,7 +70,6 @@ impl Update {
         let subject = doctor::subject(host, context.catalog, whole.prefix().path());
         let options = InstallOptions {
             wait: self.turn.waits(),
-            allow_unsigned: self.allow_unsigned,
             now: host.now()?,
             program: None,
             subject: subject.as_ref(),

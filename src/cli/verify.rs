@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::installation::Installation;
-use super::options::{Output, Sources, TrustKeys};
+use super::options::{Output, Sources, TrustArgs};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
@@ -44,12 +44,8 @@ pub(super) struct Verify {
     /// With --repair: fail, rather than wait, when another run works on the prefix
     #[arg(long)]
     no_wait: bool,
-    /// With --deep and --repair: let packages pass that carry no signature, as they were let in; their
-    /// digests are still checked
-    #[arg(long)]
-    allow_unsigned: bool,
     #[command(flatten)]
-    trust: TrustKeys,
+    trust: TrustArgs,
     #[command(flatten)]
     part: PartOf,
     #[command(flatten)]
@@ -81,14 +77,12 @@ impl Verify {
         };
         let verification = if self.repair || self.deep {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-            let (context, keys) =
-                (session.context(), &session.keys(&self.trust, self.allow_unsigned)?);
+            let (context, keys) = (session.context(), &session.keys(&self.trust)?);
             let temporary = host.temporary_dir();
             let deep = self.deep.then_some(temporary.as_path());
             let look = Look::Packages {
                 context,
                 keys,
-                allow_unsigned: self.allow_unsigned,
                 repair: self.repair.then_some(!self.no_wait),
                 deep,
             };
@@ -120,11 +114,10 @@ impl Verify {
         let verification = if self.deep {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
             let context = session.context();
-            let keys = session.keys(&self.trust, self.allow_unsigned)?;
+            let keys = session.keys(&self.trust)?;
             let mut verification = lifecycle::verify_tree(context.catalog, tree, terminal)?;
             let temporary = host.temporary_dir();
-            let trust = (&keys, self.allow_unsigned);
-            lifecycle::verify_tree_origin(context, trust, tree, &temporary, &mut verification)?;
+            lifecycle::verify_tree_origin(context, &keys, tree, &temporary, &mut verification)?;
             verification
         } else {
             let catalog = self.sources.settings(host)?.catalog;

@@ -22,13 +22,15 @@ impl Error {
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
-            Self::Untrusted { missing_keys, .. } if !missing_keys.is_empty() => Some(
-                "get the key from its owner and name it with --trust-key FILE, or name a mirror that has \
-                 it with --mirror; the dist's definition says where it is (`url`, `alternates`)"
-                    .to_owned(),
-            ),
+            Self::Untrusted { missing_keys, repository, .. } if !missing_keys.is_empty() => {
+                let named = repository.as_ref().map_or_else(String::new, |it| format!("{it}="));
+                Some(format!(
+                    "get the key from its owner and name it with --trust-key {named}FILE, or name a mirror \
+                     that has it with --mirror; the dist's definition says where it is (`url`, `alternates`)"
+                ))
+            }
+            Self::Untrusted { source, repository, .. } => source.hint_for(repository.as_deref()),
             Self::Trust(error)
-            | Self::Untrusted { source: error, .. }
             | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
             Self::Resolve(error) => error.hint(),
             Self::Unpack(error) => error.hint(),

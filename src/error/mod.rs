@@ -92,7 +92,9 @@ pub enum Error {
         /// What is wrong.
         source: TrustError,
         /// Why pinned keys are not at hand.
-        missing_keys: Vec<String>,
+        missing_keys: Box<[String]>,
+        /// Where it comes from, `DIST/ID`; none for a file that the user named.
+        repository: Option<Box<str>>,
     },
     /// No set of packages fits.
     #[error(transparent)]

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
 use crate::launcher;
-use crate::making::{self, Judge, Making, Rules};
+use crate::making::{self, Judge, Making};
 use crate::metadata::Keys;
 use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan, UnfitPath};
 use crate::planning::{Present, definitions};
@@ -28,8 +28,6 @@ use crate::workshop::{MadeTree, Workshop, WorkshopError};
 pub(crate) struct InstallOptions<'a> {
     /// Whether to wait for another run on the same prefix.
     pub wait: bool,
-    /// Whether unsigned packages are let in.
-    pub allow_unsigned: bool,
     /// The time that receipts carry, in seconds since 1970.
     pub now: u64,
     /// This program, to be kept in the prefix, and what it is for.
@@ -119,13 +117,13 @@ fn execute(
             None => wanted.push(tree),
         }
     }
-    let rules = Rules { allow_unsigned: options.allow_unsigned, now: options.now };
+    let now = options.now;
     let judge = judge(context, options.subject, &wanted, prefix)?;
-    let (stagings, receipts) = match make(context, keys, (rules, &judge), prefix, &wanted, true) {
+    let (stagings, receipts) = match make(context, keys, (now, &judge), prefix, &wanted, true) {
         Err(Error::Relocate(RelocateError::Stale { path })) => {
             let reason = format!("{path} changes with its surroundings: nothing is taken over");
             context.reporter.detail(reason);
-            make(context, keys, (rules, &judge), prefix, &wanted, false)?
+            make(context, keys, (now, &judge), prefix, &wanted, false)?
         }
         outcome => outcome?,
     };
@@ -223,7 +221,7 @@ type Made<'l> = (Vec<Staging<'l>>, Vec<Receipt>);
 fn make<'l>(
     context: Context<'_>,
     keys: &Keys<'_>,
-    (rules, judge): (Rules, &Judge<'_>),
+    (now, judge): (u64, &Judge<'_>),
     prefix: &'l Locked,
     wanted: &[&TreePlan],
     keep: bool,
@@ -248,12 +246,12 @@ fn make<'l>(
     }
     prefix.check_space(needed)?;
     if !makings.is_empty() {
-        making::fill(context, keys, rules, &makings)?;
+        making::fill(context, keys, &makings)?;
     }
     let receipts = thread::scope(|scope| {
         let finish = |(making, staging): (_, &Staging<'_>)| {
             let scratch = prefix.scratch(staging.arch())?;
-            finish(context, keys, (rules, judge), (making, staging), scratch.path())
+            finish(context, keys, (now, judge), (making, staging), scratch.path())
         };
         let spawn = |pair| threads::spawn(scope, move || finish(pair));
         let tasks: Vec<_> = makings.iter().zip(&stagings).map(spawn).collect();
@@ -268,11 +266,11 @@ fn make<'l>(
 fn finish(
     context: Context<'_>,
     keys: &Keys<'_>,
-    (rules, judge): (Rules, &Judge<'_>),
+    (now, judge): (u64, &Judge<'_>),
     (making, workshop): (&Making<'_>, &Workshop),
     scratch: &Path,
 ) -> Result<Receipt, Error> {
-    let receipt = making.finish(context, keys, rules, (judge, scratch))?;
+    let receipt = making.finish(context, keys, now, (judge, scratch))?;
     workshop.write_receipt(&receipt)?;
     Ok(receipt)
 }

@@ -8,7 +8,7 @@ use super::verify::{CheckedTree, Verification, generations, receipt};
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
-use crate::making::{self, Contents, Making, Rules};
+use crate::making::{self, Contents, Making};
 use crate::metadata::Keys;
 use crate::model::{
     Aided, KeyPin, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
@@ -22,14 +22,14 @@ use crate::workshop::{MadeTree, Workshop};
 
 /// Proves once more where every tree of `verification` came from: its packages are brought from
 /// the cache or their sources, verified by the keys that the definitions pin today, and made into
-/// a tree below `temporary`, with which the receipt is compared. Adds findings. Only where
-/// `allow_unsigned` says so, here and now, a package passes that carries no signature.
+/// a tree below `temporary`, with which the receipt is compared. Adds findings. Only where the user
+/// says so, here and now, a package passes that carries no signature.
 ///
 /// # Errors
 /// When definitions are missing, a package cannot be had or is not genuine, or the tree cannot be made.
 pub(super) fn verify_origin(
     context: Context<'_>,
-    (keys, allow_unsigned): (&Keys<'_>, bool),
+    keys: &Keys<'_>,
     prefix: &Prefix,
     temporary: &Path,
     verification: &mut Verification,
@@ -40,7 +40,7 @@ pub(super) fn verify_origin(
         };
         let Some(tree) = verification.trees.iter_mut().find(is_it) else { continue };
         let Ok(receipt) = receipt(prefix, &generation)? else { continue };
-        tree.findings.extend(prove(context, (keys, allow_unsigned), &receipt, temporary)?);
+        tree.findings.extend(prove(context, keys, &receipt, temporary)?);
     }
     Ok(())
 }
@@ -51,12 +51,12 @@ pub(super) fn verify_origin(
 /// As `verify_origin`.
 pub(crate) fn verify_tree_origin(
     context: Context<'_>,
-    trust: (&Keys<'_>, bool),
+    keys: &Keys<'_>,
     tree: &MadeTree,
     temporary: &Path,
     verification: &mut Verification,
 ) -> Result<(), Error> {
-    let findings = prove(context, trust, &tree.receipt, temporary)?;
+    let findings = prove(context, keys, &tree.receipt, temporary)?;
     verification.trees.iter_mut().for_each(|tree| tree.findings.extend(findings.iter().cloned()));
     Ok(())
 }
@@ -64,21 +64,20 @@ pub(crate) fn verify_tree_origin(
 /// Makes the tree with `receipt` anew below `temporary`, and tells what is otherwise.
 fn prove(
     context: Context<'_>,
-    (keys, allow_unsigned): (&Keys<'_>, bool),
+    keys: &Keys<'_>,
     receipt: &Receipt,
     temporary: &Path,
 ) -> Result<Vec<Finding>, Error> {
     check_all(context.catalog, receipt)?;
     let plan = pinned(context, receipt)?;
-    let claimed = claims(receipt, &plan, (keys, allow_unsigned));
+    let claimed = claims(receipt, &plan, keys);
     if !claimed.is_empty() {
         return Ok(claimed);
     }
     let workshop = Workshop::temporary(temporary)?;
     workshop.check_space(plan.installed_size())?;
     let making = Making::new(context, &plan, &workshop)?;
-    let rules = rules(receipt, allow_unsigned);
-    making::fill(context, keys, rules, std::slice::from_ref(&making))?;
+    making::fill(context, keys, std::slice::from_ref(&making))?;
     let mut contents = making.account(keys);
     making.relocate(context, &mut contents)?;
     let mut findings = compare(receipt, &contents);
@@ -88,18 +87,9 @@ fn prove(
     Ok(findings)
 }
 
-/// What making the tree of `receipt` anew is allowed: nothing that the receipt alone says.
-pub(super) fn rules(receipt: &Receipt, allow_unsigned: bool) -> Rules {
-    Rules { allow_unsigned, now: receipt.installed_at }
-}
-
 /// What `receipt` claims of signatures that nobody vouches for today: neither the definitions, whose keys
 /// `plan` has, nor the user.
-fn claims(
-    receipt: &Receipt,
-    plan: &TreePlan,
-    (keys, allow_unsigned): (&Keys<'_>, bool),
-) -> Vec<Finding> {
+fn claims(receipt: &Receipt, plan: &TreePlan, keys: &Keys<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (part, plan) in receipt.parts().zip(plan.parts()) {
         for source in &part.sources {
@@ -115,12 +105,13 @@ fn claims(
         }
         for package in &part.packages {
             let pins = plan.source(&package.source).map_or(&[][..], |source| &source.keys);
+            let place = (part.dist.as_str(), package.source.as_str());
             let reason = match &package.signed_by {
-                None if allow_unsigned => continue,
+                None if keys.lets_in_unsigned(place) => continue,
                 None => "it is not signed, by the receipt, and nothing here allows that \
                          (--allow-unsigned)"
                     .to_owned(),
-                Some(key) if keys.allowed(pins).contains(key) => continue,
+                Some(key) if keys.allowed(place, pins).contains(key) => continue,
                 Some(key) => format!(
                     "it is signed by {key}, by the receipt, which neither a definition nor --trust-key \
                      names"

@@ -14,7 +14,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::install::explain_space;
-use super::origin::rules;
 use super::verify::{Extent, generations, receipt, verify};
 use super::{Verification, launchers, siblings};
 use crate::context::Context;
@@ -33,7 +32,6 @@ use crate::verify::{Finding, Problem};
 struct Repair<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
-    allow_unsigned: bool,
     prefix: &'a Locked,
     generation: &'a Generation,
     receipt: &'a Receipt,
@@ -49,7 +47,7 @@ struct Repair<'a> {
 /// then the damaged one or the right one.
 pub(super) fn repair(
     context: Context<'_>,
-    (keys, allow_unsigned): (&Keys<'_>, bool),
+    keys: &Keys<'_>,
     prefix: &Prefix,
     extent: Extent<'_>,
     wait: bool,
@@ -72,8 +70,7 @@ pub(super) fn repair(
         if let Ok(receipt) = &receipt(prefix, &generation)? {
             let generation = &generation;
             let files = &receipt.all_files();
-            let repair =
-                Repair { context, keys, allow_unsigned, prefix, generation, receipt, files };
+            let repair = Repair { context, keys, prefix, generation, receipt, files };
             repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
@@ -156,8 +153,7 @@ impl Repair<'_> {
         let staging = self.prefix.stage(plan.arch)?;
         let making = Making::new(self.context, plan, &staging)?;
         let (context, keys) = (self.context, self.keys);
-        let rules = rules(self.receipt, self.allow_unsigned);
-        making::fill(context, keys, rules, std::slice::from_ref(&making))?;
+        making::fill(context, keys, std::slice::from_ref(&making))?;
         let mut contents = making.account(keys);
         let tree = staging.path().to_owned();
         if !is_whole {

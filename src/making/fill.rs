@@ -8,13 +8,13 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use super::make::{Making, Rules};
+use super::make::Making;
 use super::places::urls;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{FetchError, Stream, StreamEnd};
 use crate::metadata::Keys;
-use crate::model::{KeyPin, PlannedPackage};
+use crate::model::{KeyPin, LOCAL, PlannedPackage};
 use crate::report::{Event, Phase};
 use crate::sandbox::{self, Confinement};
 use crate::tools::threads::{self, Queue, Task};
@@ -44,11 +44,10 @@ const NICER: i32 = 5;
 pub(crate) fn fill(
     context: Context<'_>,
     keys: &Keys<'_>,
-    rules: Rules,
     trees: &[Making<'_>],
 ) -> Result<(), Error> {
     announce(context, trees);
-    let crew = |way| Crew::new(context, keys, rules, way, trees);
+    let crew = |way| Crew::new(context, keys, way, trees);
     if crew(Way::WhileComing).run()? == Outcome::Unsure {
         // A mirror served other bytes first, or the cache was damaged. That is rare: no need to be
         // fast, only to be sure.
@@ -117,7 +116,6 @@ impl Job<'_> {
 struct Crew<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
-    rules: Rules,
     way: Way,
     trees: &'a [Making<'a>],
     jobs: Vec<Job<'a>>,
@@ -133,13 +131,7 @@ struct Crew<'a> {
 type Tasks<'scope> = Vec<Task<'scope, Result<Outcome, Error>>>;
 
 impl<'a> Crew<'a> {
-    fn new(
-        context: Context<'a>,
-        keys: &'a Keys<'a>,
-        rules: Rules,
-        way: Way,
-        trees: &'a [Making<'a>],
-    ) -> Self {
+    fn new(context: Context<'a>, keys: &'a Keys<'a>, way: Way, trees: &'a [Making<'a>]) -> Self {
         let mut jobs = Vec::new();
         for tree in trees.iter().flat_map(Making::parts) {
             for (position, package) in tree.fetched() {
@@ -152,7 +144,6 @@ impl<'a> Crew<'a> {
         Self {
             context,
             keys,
-            rules,
             way,
             trees,
             jobs,
@@ -329,16 +320,21 @@ impl<'a> Crew<'a> {
     fn bring(&self, job: &Job<'_>) -> Result<Unpacked, Error> {
         let Job { tree, package, stream, .. } = job;
         let pins = job.pins();
-        let allowed = self.keys.allowed(pins);
+        let place = (tree.plan().dist.as_str(), package.source.as_str());
+        let allowed = self.keys.allowed(place, pins);
         let reader = std::io::BufReader::with_capacity(1 << 16, stream.reader());
         let verified = self.keys.with_keyring(|keyring| {
-            let allow_unsigned = self.rules.allow_unsigned;
+            let allow_unsigned = self.keys.lets_in_unsigned(place);
             let policy = Policy { keyring, allowed: &allowed, allow_unsigned };
             trust::open(reader, package, &policy)
         });
-        let missing_keys = || self.keys.failures(pins);
-        let verified =
-            verified.map_err(|source| Error::Untrusted { source, missing_keys: missing_keys() })?;
+        let verified = verified.map_err(|source| {
+            let repository = match package.source.as_str() {
+                LOCAL => None,
+                id => Some(format!("{}/{id}", place.0).into()),
+            };
+            Error::Untrusted { source, missing_keys: self.keys.failures(pins).into(), repository }
+        })?;
         if let Some(warning) = verified.warning() {
             self.context.reporter.warning(warning.to_owned());
         }

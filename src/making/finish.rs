@@ -6,7 +6,7 @@ use std::thread;
 
 use super::contents::Contents;
 use super::judge::Judge;
-use super::make::{Making, Rules};
+use super::make::Making;
 use crate::audit::{self, Audit};
 use crate::context::Context;
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Making<'_> {
         &self,
         context: Context<'_>,
         keys: &Keys<'_>,
-        rules: Rules,
+        now: u64,
         (judge, scratch): (&Judge<'_>, &Path),
     ) -> Result<Receipt, Error> {
         let mut contents = self.account(keys);
@@ -44,7 +44,7 @@ impl Making<'_> {
         synced?;
         proven?;
         self.workshop.sync_again()?;
-        Ok(self.receipt(context, rules, contents))
+        Ok(self.receipt(context, now, contents))
     }
 
     /// Makes the tree movable, and the one within it.
@@ -142,7 +142,7 @@ impl Making<'_> {
     }
 
     /// The receipt of the tree.
-    fn receipt(&self, context: Context<'_>, rules: Rules, contents: Contents) -> Receipt {
+    fn receipt(&self, context: Context<'_>, now: u64, contents: Contents) -> Receipt {
         let Contents { packages, files, brought, loading, run_paths, glibc_needed, within } =
             contents;
         let reusable = brought.iter().filter_map(|(position, files)| {
@@ -158,7 +158,7 @@ impl Making<'_> {
             disabled_repositories: self.plan.disabled_repositories.clone(),
             enabled_repositories: self.plan.enabled_repositories.clone(),
             runtimes: self.plan.runtimes.clone(),
-            installed_at: rules.now,
+            installed_at: now,
             elsewhere: env!("CARGO_PKG_VERSION").to_owned(),
             glibc_needed,
             sources: self.plan.sources.clone(),
@@ -172,8 +172,7 @@ impl Making<'_> {
                 &self.plan.dist,
                 &self.runtimes,
             )),
-            container: container
-                .map(|(part, inner)| Box::new(part.receipt(context, rules, *inner))),
+            container: container.map(|(part, inner)| Box::new(part.receipt(context, now, *inner))),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Keeper<'_> {
         };
         let installed = self.earlier.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);
-        let allowed = self.keys.allowed(pins);
+        let allowed = self.keys.allowed((&self.plan.dist, &planned.source), pins);
         let counts = match &installed.signed_by {
             Some(key) => installed.trusted_by_user || allowed.contains(key),
             None => true,

@@ -22,15 +22,6 @@ use crate::tools::files;
 use crate::unpack::{Claims, Destination, Unpacked};
 use crate::workshop::Workshop;
 
-/// What an install is allowed and told by its caller.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rules {
-    /// Whether unsigned packages are let in.
-    pub(crate) allow_unsigned: bool,
-    /// The time that receipts carry, in seconds since 1970.
-    pub(crate) now: u64,
-}
-
 /// One tree in the making.
 pub(crate) struct Making<'a> {
     pub(super) plan: &'a TreePlan,
@@ -170,7 +161,7 @@ impl<'a> Making<'a> {
         for (position, package) in self.unpacked().drain(..) {
             if let Some(planned) = self.plan.packages.get(position) {
                 let source = self.plan.source(&planned.source);
-                let receipt = receipt_of(planned, source, &package, keys);
+                let receipt = receipt_of(planned, (&self.plan.dist, source), &package, keys);
                 let files = package.files;
                 all.push(KeptPackage { position, receipt, brought: files.clone(), files });
             }
@@ -201,10 +192,11 @@ impl<'a> Making<'a> {
 
 fn receipt_of(
     planned: &PlannedPackage,
-    source: Option<&Source>,
+    (dist, source): (&str, Option<&Source>),
     unpacked: &Unpacked,
     keys: &Keys<'_>,
 ) -> PackageReceipt {
+    let place = (dist, planned.source.as_str());
     let signed_by = unpacked.proof.signed_by.as_ref();
     PackageReceipt {
         nevra: planned.nevra.clone(),
@@ -217,7 +209,8 @@ fn receipt_of(
         files: planned.files.clone(),
         signed_by: signed_by.map(|by| by.fingerprint.clone()),
         signed_at: signed_by.and_then(|by| by.signed_at),
-        trusted_by_user: signed_by.is_some_and(|by| keys.is_trusted_by_user(&by.fingerprint)),
+        trusted_by_user: signed_by
+            .is_some_and(|by| keys.is_trusted_by_user(place, &by.fingerprint)),
         license: unpacked.license.clone(),
         source_rpm: unpacked.source_rpm.clone(),
         reason: planned.reason.clone(),

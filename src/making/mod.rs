@@ -13,4 +13,4 @@ pub(crate) use contents::Contents;
 pub(crate) use fill::fill;
 pub(crate) use finish::audit_made;
 pub(crate) use judge::Judge;
-pub(crate) use make::{Making, Rules};
+pub(crate) use make::Making;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::fetch::{FetchError, Fetcher, Proof};
-use crate::model::{Fingerprint, KeyPin, escape};
+use crate::model::{Fingerprint, KeyPin, TrustedFile, UserTrust, escape, means_repository};
 use crate::report::Reporter;
 use crate::tools::machine::seconds;
 use crate::trust::{Keyring, SignedBy, TrustError};
@@ -41,8 +41,9 @@ pub enum KeyFileError {
 pub(crate) struct Keys<'a> {
     fetcher: &'a Fetcher<'a>,
     reporter: &'a dyn Reporter,
-    /// What `--trust-key` gave.
-    trusted: Vec<Fingerprint>,
+    user: UserTrust,
+    /// What `--trust-key` gave: each key with the repository that it counts for.
+    trusted: Vec<(String, Fingerprint)>,
     state: RwLock<State>,
     /// Held per key while it is fetched, so that threads that need the same one wait for it.
     fetching: Mutex<BTreeMap<Fingerprint, Arc<Mutex<()>>>>,
@@ -63,15 +64,16 @@ impl<'a> Keys<'a> {
     pub(crate) fn new(
         fetcher: &'a Fetcher<'a>,
         reporter: &'a dyn Reporter,
-        trust_files: &[PathBuf],
+        user: &UserTrust,
     ) -> Result<Self, KeyFileError> {
         let mut state = State { keyring: Keyring::at(seconds()), ..State::default() };
         let mut trusted = Vec::new();
-        for path in trust_files {
+        for TrustedFile { repository, path } in &user.files {
             let bytes = fs::read(path)
                 .map_err(|source| KeyFileError::Unreadable { path: path.clone(), source })?;
             let unusable = |source| KeyFileError::Unusable { path: path.clone(), source };
-            trusted.extend(state.keyring.add_trusted(&bytes).map_err(unusable)?);
+            let added = state.keyring.add_trusted(&bytes).map_err(unusable)?;
+            trusted.extend(added.into_iter().map(|print| (repository.clone(), print)));
         }
         for what in state.keyring.passed_over() {
             reporter.detail(format!("passed over in the files of --trust-key: {what}"));
@@ -79,23 +81,32 @@ impl<'a> Keys<'a> {
         Ok(Self {
             fetcher,
             reporter,
+            user: user.clone(),
             trusted,
             state: RwLock::new(state),
             fetching: Mutex::default(),
         })
     }
 
-    /// The fingerprints that may sign for a source with these pins.
+    /// The fingerprints that may sign for the repository `id` of `dist`, which has these pins.
     #[must_use]
-    pub(crate) fn allowed(&self, pins: &[KeyPin]) -> Vec<Fingerprint> {
+    pub(crate) fn allowed(&self, (dist, id): (&str, &str), pins: &[KeyPin]) -> Vec<Fingerprint> {
         let pinned = pins.iter().map(|pin| pin.fingerprint.clone());
-        pinned.chain(self.trusted.iter().cloned()).collect()
+        let is_its = |(name, _): &&(String, Fingerprint)| means_repository(name, dist, id);
+        let trusted = self.trusted.iter().filter(is_its).map(|(_, print)| print.clone());
+        pinned.chain(trusted).collect()
     }
 
-    /// Whether a key came from `--trust-key`.
+    /// Whether a key came from `--trust-key`, for the repository `id` of `dist`.
     #[must_use]
-    pub(crate) fn is_trusted_by_user(&self, fingerprint: &Fingerprint) -> bool {
-        self.trusted.contains(fingerprint)
+    pub(crate) fn is_trusted_by_user(&self, place: (&str, &str), print: &Fingerprint) -> bool {
+        self.allowed(place, &[]).contains(print)
+    }
+
+    /// Whether the user lets packages of the repository `id` of `dist` in that carry no signature.
+    #[must_use]
+    pub(crate) fn lets_in_unsigned(&self, (dist, id): (&str, &str)) -> bool {
+        self.user.lets_in_unsigned(dist, id)
     }
 
     /// Fetches the pinned keys that are not here yet. One that cannot be had is told as a detail:
@@ -131,18 +142,19 @@ impl<'a> Keys<'a> {
         pins.iter().filter_map(reason).collect()
     }
 
-    /// Checks a detached signature by one of the pinned keys.
+    /// Checks a detached signature by one of the keys of the repository `id` of `dist`.
     ///
     /// # Errors
     /// When it is not a good signature by one of them.
     pub(crate) fn verify_detached(
         &self,
+        place: (&str, &str),
         pins: &[KeyPin],
         data: &[u8],
         signature: &[u8],
     ) -> Result<SignedBy, TrustError> {
         self.ensure(pins);
-        self.read().keyring.verify_detached(data, signature, &self.allowed(pins))
+        self.read().keyring.verify_detached(data, signature, &self.allowed(place, pins))
     }
 
     /// The keyring as it is now.

@@ -298,8 +298,9 @@ impl Asking<'_, '_> {
         let url = [url.to_owned()];
         let signature: Vec<u8> =
             self.fetcher.document_from(&url, SIGNATURE_LIMIT, Proof::Caller, take)?;
-        let pins = &self.job.repository.keys;
-        match self.keys.verify_detached(pins, repomd, &signature) {
+        let (pins, place) =
+            (&self.job.repository.keys, (&*self.job.dist.name, &*self.job.repository.id));
+        match self.keys.verify_detached(place, pins, repomd, &signature) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let missing = self.keys.failures(pins).join("; ");

@@ -26,6 +26,7 @@ mod runtime;
 mod strings;
 mod text;
 mod toml_text;
+mod user_trust;
 mod userinfo;
 mod version_order;
 mod wishes;
@@ -70,6 +71,8 @@ pub use strings::NameHash;
 pub(crate) use strings::{Interner, StrId};
 pub(crate) use text::{escape, escape_document, escape_json, escape_lines, shell_word};
 pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
+pub use user_trust::TrustedFile;
+pub(crate) use user_trust::{LOCAL, UserTrust};
 pub(crate) use userinfo::{strip as strip_userinfo, without_userinfo};
 pub(crate) use wishes::{RepositoryClaims, Wishes, means_repository};
 

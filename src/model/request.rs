@@ -1,8 +1,6 @@
 //! What the user wants, validated.
 
-use std::path::PathBuf;
-
-use super::Arch;
+use super::{Arch, UserTrust};
 
 /// What is to be installed or planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +14,8 @@ pub(crate) struct Request {
     pub container_dist: Option<String>,
     /// The architectures, sorted, at least one.
     pub arches: Vec<Arch>,
-    /// Key files whose keys are trusted for this run too.
-    pub trust_keys: Vec<PathBuf>,
-    /// Whether unsigned packages are let in, for this run.
-    pub allow_unsigned: bool,
+    /// Whom the user trusts besides.
+    pub trust: UserTrust,
 }
 
 /// A runtime and the version that is wanted.

@@ -4,8 +4,7 @@
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
-use crate::model::{KeyPin, MadeWith, Receipt, Repository, Runtime, TreePlan};
-use crate::resolve::LOCAL;
+use crate::model::{KeyPin, LOCAL, MadeWith, Receipt, Repository, Runtime, TreePlan};
 
 /// What a tree was made with: as its receipt says, or, where an older version of this program wrote
 /// that, as the definitions do.

@@ -41,7 +41,7 @@ pub(super) fn load(
     known: Option<&[Checksum]>,
 ) -> Result<Loaded, Error> {
     let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
-        keys.verify_detached(&repository.keys, data, signature)
+        keys.verify_detached((&dist.name, &repository.id), &repository.keys, data, signature)
             .map(drop)
             .map_err(|error| metadata::TrustFailure(Box::new(error)))
     };

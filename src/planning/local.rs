@@ -8,10 +8,9 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Loaded;
 use crate::model::{
-    Arch, Comparison, Dist, Fingerprint, Index, KeyPin, NameHash, Package, Provide, Relation,
-    Source, Weak,
+    Arch, Comparison, Dist, Fingerprint, Index, KeyPin, LOCAL, NameHash, Package, Provide,
+    Relation, Source, Weak,
 };
-use crate::resolve::LOCAL;
 use crate::trust::{self, LocalPackage, LocalRelation};
 
 /// Most bytes of a package that is named by URL: it is read into memory once, to see what it is.

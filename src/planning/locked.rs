@@ -6,12 +6,12 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{
-    Arch, DecidedBy, Dist, KeyPin, LockError, Plan, PlannedPackage, Repository, Source, TreePlan,
+    Arch, DecidedBy, Dist, KeyPin, LOCAL, LockError, Plan, PlannedPackage, Repository, Source,
+    TreePlan,
 };
-use crate::resolve::LOCAL;
 
 /// What helps against a key that nobody pinned.
-const KEY_HELP: &str = "if you trust that key, get it from its owner and name it with --trust-key; otherwise \
+const KEY_HELP: &str = "if you trust that key, get it from its owner and name it with --trust-key REPO=FILE; otherwise \
                         make the lock file anew with `elsewhere plan --lock FILE`";
 /// … against a repository that nobody defined.
 const REPOSITORY_HELP: &str =
@@ -57,10 +57,9 @@ fn hold_source(
     let place = format!("{}/{}", dist.name, source.id);
     let pinned = pins(dist, arch, &source.id)?;
     let is_pinned = |key: &KeyPin| pinned.iter().any(|pin| pin.fingerprint == key.fingerprint);
-    let strange = source
-        .keys
-        .iter()
-        .find(|key| !is_pinned(key) && !keys.is_trusted_by_user(&key.fingerprint));
+    let strange = source.keys.iter().find(|key| {
+        !is_pinned(key) && !keys.is_trusted_by_user((&dist.name, &source.id), &key.fingerprint)
+    });
     if let Some(key) = strange {
         let what = format!(
             "has packages of {place} signed by key {}, which the definitions do not pin for it",

@@ -30,7 +30,6 @@ use crate::model::{Evr, Index, TreePlan};
 
 pub use error::ResolveError;
 pub(crate) use error::{HiddenPackage, WhyHidden};
-pub(crate) use target::LOCAL;
 pub use target::{Part, Target, Wanted};
 
 /// The versions of the packages called `name`, without epoch and release, newest first.

@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Artifact, Index, ModuleStream, NameHash, Package};
+use crate::model::{Artifact, Index, LOCAL, ModuleStream, NameHash, Package};
 
 use super::streams;
-use super::{HiddenPackage, LOCAL, ResolveError, Target, WhyHidden};
+use super::{HiddenPackage, ResolveError, Target, WhyHidden};
 
 /// What each package of an index is hidden by.
 #[derive(Debug, Default)]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Comparison, Evr, Extra, NameHash, PlannedRuntime, RelPath};
+use crate::model::{Comparison, Evr, Extra, LOCAL, NameHash, PlannedRuntime, RelPath};
 
 use super::policy;
 use super::universe::{PackageId, Universe};
-use super::{LOCAL, Part, ResolveError, Target, Wanted};
+use super::{Part, ResolveError, Target, Wanted};
 
 /// One of some packages that must be in.
 #[derive(Debug)]

@@ -2,9 +2,6 @@
 
 use crate::model::{Arch, Dist, Extra, HostGives, Runtime, Source};
 
-/// Id of the repository that holds packages which the user named by path or URL.
-pub(crate) const LOCAL: &str = "local";
-
 /// What a tree is made for, and of what.
 #[derive(Debug)]
 pub struct Target<'a> {

@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::model::{Comparison, HostGives, Index, NameHash, Nevra, Package, Relation, StrId};
+use crate::model::{
+    Comparison, HostGives, Index, LOCAL, NameHash, Nevra, Package, Relation, StrId,
+};
 
 use super::capability::{Bound, glob};
 use super::modules::Hiding;
-use super::{HiddenPackage, LOCAL, Target};
+use super::{HiddenPackage, Target};
 
 /// A package, by its position in [`Index::packages`].
 pub(super) type PackageId = u32;

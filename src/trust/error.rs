@@ -93,12 +93,20 @@ impl TrustError {
     /// What to do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        self.hint_for(None)
+    }
+
+    /// The same for what comes from the repository `DIST/ID`; none for a file that the user named.
+    #[must_use]
+    pub(crate) fn hint_for(&self, repository: Option<&str>) -> Option<String> {
         let hint = match self {
             Self::KeyFile(_) => "give a public key as `gpg --armor --export KEY` writes it",
             Self::PinMissing { .. } => {
                 "the distribution may have changed its key: look for a newer release of elsewhere"
             }
-            Self::Package { source, .. } | Self::Signature(source) => return hint_for(source),
+            Self::Package { source, .. } | Self::Signature(source) => {
+                return hint_for(source, repository);
+            }
             Self::NoFileDigest { .. } => "the package was built by a very old rpm: use a newer one",
             Self::TooLong { .. } | Self::Size { .. } | Self::Checksum { .. } => {
                 "the mirror may be out of date or damaged: run the command again, or use another"
@@ -111,13 +119,19 @@ impl TrustError {
     }
 }
 
-fn hint_for(problem: &SignatureProblem) -> Option<String> {
+fn hint_for(problem: &SignatureProblem, repository: Option<&str>) -> Option<String> {
     let hint = match problem {
         SignatureProblem::Missing | SignatureProblem::Weak(_) | SignatureProblem::Unreadable => {
-            "--allow-unsigned lets it in, for this run: only if you know where it comes from"
+            let named = repository.map_or_else(String::new, |repository| format!("={repository}"));
+            return Some(format!(
+                "--allow-unsigned{named} lets it in, for this run: only if you know where it comes from"
+            ));
         }
         SignatureProblem::UnknownKey(_) => {
-            "if you trust that key, get it from its owner and name it with --trust-key FILE"
+            let named = repository.map_or_else(String::new, |repository| format!("{repository}="));
+            return Some(format!(
+                "if you trust that key, get it from its owner and name it with --trust-key {named}FILE"
+            ));
         }
         SignatureProblem::Bad(_) => "do not use this file: fetch it again, or from another mirror",
         SignatureProblem::Expired(_) => {

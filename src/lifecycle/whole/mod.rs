@@ -62,8 +62,6 @@ pub(crate) enum Look<'a> {
         context: Context<'a>,
         /// The keys.
         keys: &'a Keys<'a>,
-        /// Whether packages pass that carry no signature.
-        allow_unsigned: bool,
         /// Whether to put back what is damaged; and then, whether to wait for another run.
         repair: Option<bool>,
         /// Where to make each tree anew, to prove where it came from; nowhere, where it is none.
@@ -300,15 +298,14 @@ impl Whole {
         for member in &members {
             let found = match look {
                 Look::Here(catalog) => verify::verify(catalog, member, extent, reporter)?,
-                Look::Packages { context, keys, allow_unsigned, repair, deep } => {
-                    let trust = (keys, allow_unsigned);
+                Look::Packages { context, keys, repair, deep } => {
                     let context = member.context(context)?;
                     let mut found = match repair {
-                        Some(wait) => repair::repair(context, trust, member, extent, wait)?,
+                        Some(wait) => repair::repair(context, keys, member, extent, wait)?,
                         None => verify::verify(context.catalog, member, extent, reporter)?,
                     };
                     if let Some(temporary) = deep {
-                        origin::verify_origin(context, trust, member, temporary, &mut found)?;
+                        origin::verify_origin(context, keys, member, temporary, &mut found)?;
                     }
                     found
                 }
