@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::fetch::FetchError;
-use crate::model::{Arch, Origin, escape};
+use crate::model::{Arch, Origin, escape, without_userinfo};
 use crate::repodata::RepodataError;
 
 /// Why a signature of `repomd.xml` is not believed.
@@ -69,7 +69,7 @@ pub enum RepositoryError {
         source: Box<Self>,
     },
     /// A file of it, whose digest is right, makes no sense.
-    #[error("{} {source}", escape(.location))]
+    #[error("{} {source}", escape(&without_userinfo(.location)))]
     Content {
         /// Its place in the repository.
         location: String,

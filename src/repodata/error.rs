@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::model::{Checksum, InvalidChecksum, escape};
+use crate::model::{Checksum, InvalidChecksum, escape, without_userinfo};
 
 /// Why metadata cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum RepodataError {
         of: String,
     },
     /// A file that is said to be where its repository may not send.
-    #[error("is at a place where {of} may not send: {}", quote(.value))]
+    #[error("is at a place where {of} may not send: {}", quote(&without_userinfo(.value)))]
     Elsewhere {
         /// Who says so.
         of: String,

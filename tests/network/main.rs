@@ -298,6 +298,23 @@ fn a_password_in_a_url_is_stored_and_printed_nowhere() {
     run(3, &[&with("plan", &["--mirror"])[..], &[&mirror]].concat());
 }
 
+/// Failed before: a location that leads where it may not was told as it stood.
+#[test]
+fn a_password_in_metadata_is_told_nobody() {
+    let world = World::new("network-metadata");
+    let root = world.tiny.scratch.path().to_owned();
+    let dist = root.join("repos/dists/tiny.toml");
+    let text = std::fs::read_to_string(&dist).unwrap();
+    std::fs::write(dist, text.replace("metadata = true", "metadata = false")).unwrap();
+    let repomd = world.tiny.repository("os", "x86_64").join("repodata/repomd.xml");
+    let text = std::fs::read_to_string(&repomd).unwrap();
+    for scheme in ["http", "ftp"] {
+        let place = format!("href=\"{scheme}://ann:{SECRET}@tiny.example/repodata/");
+        std::fs::write(&repomd, text.replace("href=\"repodata/", &place)).unwrap();
+        world.fails(&world.server.url(), &[], &[&format!("{scheme}://tiny.example/repodata/")]);
+    }
+}
+
 /// Receipts and lock files of earlier versions had passwords: they are taken off as those are read.
 #[test]
 fn a_password_in_an_older_receipt_or_lock_file_is_told_nobody() {
