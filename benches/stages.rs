@@ -83,7 +83,12 @@ fn resolve_runtime(bencher: Bencher<'_, '_>) {
     let mut sources = Vec::new();
     for name in ["extra", "apps", "base"] {
         all.append(index(name));
-        sources.push(Source { id: name.into(), base: Vec::new(), keys: Vec::new() });
+        sources.push(Source {
+            id: name.into(),
+            base: Vec::new(),
+            metadata: None,
+            keys: Vec::new(),
+        });
     }
     let wanted = [Wanted { runtime: &runtime, version: None, local: false, part: Part::Whole }];
     let host = HostGives::default();

@@ -3,6 +3,7 @@
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
+use crate::metadata::Memory;
 use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, MachineNeeds};
 use crate::report::Reporter;
 
@@ -19,6 +20,10 @@ pub(crate) struct Context<'a> {
     pub allowed_dists: &'a [String],
     /// The machines that trees are made for, where `--for` says so.
     pub aim: Option<Aim>,
+    /// What the prefix knows of repositories, where there is one.
+    pub memory: Option<&'a Memory>,
+    /// Whether what is older than before is let in.
+    pub allows_downgrade: bool,
     /// The way to the network and the cache.
     pub fetcher: &'a Fetcher<'a>,
     /// Today, `YYYY-MM-DD`: dists are maintained until a day.

@@ -33,7 +33,7 @@ pub mod launcher {
 }
 /// What a dist offers.
 pub mod metadata {
-    pub use crate::metadata::{Loaded, MetadataError, TrustFailure, load};
+    pub use crate::metadata::{Loaded, Memory, MetadataError, TrustFailure, load};
 }
 /// The types that cross rooms.
 pub mod model {
@@ -43,7 +43,7 @@ pub mod model {
         KeyPin, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
         PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
         ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
-        Source, Taken, TreePlan, TrustedFile, Weak,
+        Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -6,6 +6,8 @@ mod support;
 
 use std::fs;
 
+use elsewhere::stages::model::Checksum;
+
 use support::header::Relation;
 use support::keys::TestKey;
 use support::rpms::Package;
@@ -182,4 +184,111 @@ fn a_key_vouches_for_the_metadata_of_its_own_repository_alone() {
     site.install(&["-v", file, "--trust-key", alone]).refused(4, "repomd.xml");
     site.install(&["--trust-key", &named("other")]).refused(4, "repomd.xml");
     site.install(&["--trust-key", &named("base")]).ok();
+}
+
+/// `hello-data` in this version.
+fn data_of(version: &str) -> Package {
+    Package { version: version.to_owned(), ..data() }
+}
+
+/// A site whose prefix was made when `hello-data` was at 2.0; by now it serves what it did before, as it was
+/// signed then, and the cache is empty.
+fn replayed(name: &str) -> Site {
+    let site = Site::new(name);
+    site.publish(2000, &[site.good(hello("1.0")), site.good(data_of("2.0"))]);
+    site.install(&[]).ok();
+    site.publish(1000, &[site.good(hello("1.0")), site.good(data())]);
+    fs::remove_dir_all(site.cache()).unwrap();
+    site
+}
+
+fn has_data(site: &Site, version: &str) -> bool {
+    site.run_status().contains(&format!("hello-data-{version}-1.el9.x86_64"))
+}
+
+#[test]
+fn old_metadata_do_not_pass_through_an_empty_cache() {
+    let site = replayed("believed-replay");
+    for command in [["update", "-q"], ["update", "--check"]] {
+        site.run(command[0], &command[1..]).refused(4, "older than what this prefix was made from");
+    }
+    let refused = site.install(&[]).refused(4, "older than what this prefix was made from");
+    assert!(refused.err.contains("--allow-downgrade"), "{}", refused.err);
+    assert!(has_data(&site, "2.0"));
+    site.run("update", &["--allow-downgrade"]).ok();
+    assert!(has_data(&site, "1.0"));
+    // What was taken so is what is known now.
+    site.run("update", &[]).ok();
+    site.publish(3000, &[site.good(hello("1.0")), site.good(data_of("3.0"))]);
+    site.run("update", &[]).ok();
+    assert!(has_data(&site, "3.0"));
+}
+
+#[test]
+fn a_lock_file_says_how_old_it_is() {
+    let site = Site::new("believed-lock-age");
+    let old = lock(&site, &[]);
+    site.publish(2000, &[site.good(hello("1.0")), site.good(data_of("2.0"))]);
+    let new = lock(&site, &[]);
+    // What was installed by one lock file is known afterwards, whoever has the cache.
+    install_by(&site, &new, &[]).ok();
+    fs::remove_dir_all(site.cache()).unwrap();
+    install_by(&site, &old, &[]).refused(4, "the lock file's metadata of lab-base-x86_64");
+    site.publish(1000, &[site.good(hello("1.0")), site.good(data())]);
+    site.run("update", &[]).refused(4, "older than what this prefix was made from");
+    install_by(&site, &old, &["--allow-downgrade"]).ok();
+    assert!(has_data(&site, "1.0"));
+}
+
+#[test]
+fn newer_metadata_with_older_packages_take_nothing_back() {
+    let site = Site::new("believed-packages");
+    let of_other = |version: &str| {
+        let package = data_of(version);
+        let bytes = package.signed(&site.other);
+        site.forged(package, bytes)
+    };
+    site.publish(1000, &[site.good(hello("1.0"))]);
+    site.publish_in("other", 1000, &[of_other("2.0")]);
+    site.install(&[]).ok();
+    // Nothing but the server vouches for this repository: its package is genuine, and old.
+    site.publish_in("other", 9000, &[of_other("1.0")]);
+    let refused = site.run("update", &[]).refused(4, "hello-data-1.0-1.el9.x86_64 from lab");
+    assert!(refused.err.contains("--allow-downgrade"), "{}", refused.err);
+    site.install(&[]).refused(4, "hello-data-1.0-1.el9.x86_64 from lab");
+    assert!(has_data(&site, "2.0"));
+    site.run("update", &["--allow-downgrade"]).ok();
+    assert!(has_data(&site, "1.0"));
+}
+
+#[test]
+fn a_metalink_that_vouched_once_is_missed() {
+    let site = Site::new("believed-metalink");
+    let definition = site.repos().join("dists/lab.toml");
+    let dist = fs::read_to_string(&definition).unwrap();
+    let metalink = "id = \"other\"\nmetalink = \"https://forged.example/list\"\n";
+    fs::write(&definition, dist.replace("id = \"other\"\n", metalink)).unwrap();
+    let repomd = site.publish_in("other", 1000, &[]);
+    let digest = Checksum::of(&repomd);
+    let list = format!(
+        "<metalink><files><file name=\"repomd.xml\"><verification><hash type=\"sha256\">{}</hash>\
+         </verification><resources><url>https://forged.example/other/repodata/repomd.xml</url>\
+         </resources></file></files></metalink>",
+        digest.hex()
+    );
+    site.write("list", &list);
+    site.install(&[]).ok();
+    // Without it the repository can be read as well, from its base, where anybody may have written.
+    fs::remove_file(site.file("list")).unwrap();
+    site.run("update", &[]).refused(4, "a metalink vouched for it before");
+    fs::remove_dir_all(site.cache()).unwrap();
+    let refused = site.run("update", &[]).refused(4, "a metalink vouched for it before");
+    assert!(refused.err.contains("--allow-downgrade"), "{}", refused.err);
+    // Another mirror, which the user names, need not have it.
+    let copy = site.place("copy");
+    std::os::unix::fs::symlink(site.mirror(), &copy).unwrap();
+    site.run_from(copy.to_str().unwrap(), "update", &[]).ok();
+    site.run("update", &[]).refused(4, "a metalink vouched for it before");
+    site.run("update", &["--allow-downgrade"]).ok();
+    site.run("update", &[]).ok();
 }

@@ -135,7 +135,7 @@ impl World {
             ..FetchOptions::new(self.scratch.path().join("cache"))
         };
         let fetcher = Fetcher::new(options, &self.log).unwrap();
-        load(&fetcher, dist, arch, &verify, &self.log, None)
+        load(&fetcher, dist, arch, &verify, &self.log, (None, None))
     }
 
     /// The package that is found, when all goes well.

@@ -83,7 +83,7 @@ impl Install {
         }
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
-        let context = session.context();
+        let context = self.wanted.age.apply(session.context());
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
         let whole = Whole::create(&path)?;
         let dists = self.wanted.dists(context)?;

@@ -48,7 +48,25 @@ pub(super) struct WantedArgs {
     #[arg(short = 'o')]
     opensuse: bool,
     #[command(flatten)]
+    pub(super) age: AgeArgs,
+    #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// How old things may be.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct AgeArgs {
+    /// Take metadata and packages that are older than what the prefix or the cache saw before, and
+    /// metadata that a metalink vouched for then and does no more
+    #[arg(long)]
+    allow_downgrade: bool,
+}
+
+impl AgeArgs {
+    /// `context` with what is said here.
+    pub(super) fn apply<'a>(self, context: Context<'a>) -> Context<'a> {
+        Context { allows_downgrade: self.allow_downgrade, ..context }
+    }
 }
 
 /// Whom to trust beside the keys that definitions pin.

@@ -47,7 +47,7 @@ impl PlanCommand {
         self.sources.check_mirror(host, &settings.config)?;
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
-        let context = session.context();
+        let context = self.wanted.age.apply(session.context());
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
         let plan = lifecycle::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
         session.check_policy(&plan)?;

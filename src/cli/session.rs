@@ -169,6 +169,8 @@ impl<'a> Session<'a> {
             default_dist: self.config.dist.as_deref(),
             allowed_dists: &self.config.policy.dists,
             aim: self.aim,
+            memory: None,
+            allows_downgrade: false,
             fetcher: &self.fetcher,
             today: &self.today,
             reporter: self.terminal,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{Output, Sources, TrustArgs, Turn};
+use super::options::{AgeArgs, Output, Sources, TrustArgs, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub(super) struct Update {
     #[command(flatten)]
     turn: Turn,
     #[command(flatten)]
+    age: AgeArgs,
+    #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     part: PartOf,
@@ -51,7 +53,7 @@ impl Update {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-        let context = session.context();
+        let context = self.age.apply(session.context());
         let keys = session.keys(&self.trust)?;
         // What is updated comes from repositories.
         self.trust.check_without_file()?;

@@ -32,6 +32,9 @@ impl Error {
             Self::Untrusted { source, repository, .. } => source.hint_for(repository.as_deref()),
             Self::Trust(error)
             | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
+            Self::Older { .. } => Some(
+                "--allow-downgrade takes it all the same, if you know why it is older".to_owned(),
+            ),
             Self::Resolve(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::Relocate(error) => error.hint(),

@@ -86,6 +86,12 @@ pub enum Error {
     /// A signature or key is not good.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// What is planned is older than what was there.
+    #[error("{what} is older than what this prefix has: somebody may hide updates")]
+    Older {
+        /// What is older.
+        what: String,
+    },
     /// A package's signature is not good, or its key could not be had.
     #[error("{source}{}", missing(missing_keys))]
     Untrusted {

@@ -109,6 +109,18 @@ impl<'r> Fetcher<'r> {
         self.options.mirror.is_some()
     }
 
+    /// Names the way to all hosts: `direct`, or which mirror stands for them.
+    #[must_use]
+    pub(crate) fn way(&self) -> String {
+        match &self.options.mirror {
+            None => "direct".to_owned(),
+            Some(base) => {
+                let digest = Checksum::of(base.as_bytes());
+                format!("mirror-{}", digest.hex().get(..16).unwrap_or_default())
+            }
+        }
+    }
+
     /// The newest note that [`Self::remember`] left under `key`, in any run.
     #[must_use]
     pub fn recall(&self, key: &str) -> Option<String> {

@@ -128,6 +128,7 @@ fn execute(
         outcome => outcome?,
     };
     let launchers = go_live(context, &judge, prefix, stagings, &receipts, &mut trees)?;
+    prefix.believe(&present.learnt, context.allows_downgrade)?;
     if let Some((arch, program)) = options.program {
         prefix.keep_program(arch, program, launcher::own)?;
     }

@@ -1,6 +1,7 @@
 //! What is done to a prefix: install, update, roll back, remove, verify, repair. Plans and trees come from
 //! `planning` and `making`; the prefix keeps them.
 
+mod age;
 mod changes;
 mod commands;
 mod distrust;

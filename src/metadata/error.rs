@@ -60,6 +60,9 @@ pub enum RepositoryError {
     /// Its metadata are not signed, or not by whom they must be.
     #[error(transparent)]
     Unsigned(FetchError),
+    /// What vouched for it before does so no more.
+    #[error("a metalink vouched for it before, and cannot be had now: {0}")]
+    LostAnchor(#[source] FetchError),
     /// It cannot be read, and before that no list of its mirrors could be.
     #[error("{source}{}", no_list(lists))]
     NoList {
@@ -98,9 +101,11 @@ impl MetadataError {
     #[must_use]
     pub fn is_distrust(&self) -> bool {
         match self {
-            Self::Repository { source, .. } => {
-                matches!(source.as_ref(), RepositoryError::Content { source, .. } if source.is_distrust())
-            }
+            Self::Repository { source, .. } => match source.as_ref() {
+                RepositoryError::Content { source, .. } => source.is_distrust(),
+                RepositoryError::LostAnchor(error) => error.is_not_found(),
+                _ => false,
+            },
             Self::NoRepositories { .. } | Self::AllOff { .. } => false,
         }
     }
@@ -170,6 +175,10 @@ impl RepositoryError {
         let without = format!("--disable-repo {} does without this repository", at.id);
         match self {
             Self::NoList { source, .. } => source.hint(at),
+            Self::LostAnchor(_) => Some(format!(
+                "try again later; {without}, and --allow-downgrade does without the metalink, if you know \
+                 why it is gone"
+            )),
             Self::Missing(_) => Some(format!(
                 "{without}, --mirror names another place of it, and -d another dist; {} says where it is",
                 at.place()
@@ -187,6 +196,8 @@ impl RepositoryError {
     fn fetch_error(&self) -> Option<&FetchError> {
         match self {
             Self::Fetch(error) | Self::Missing(error) | Self::Unsigned(error) => Some(error),
+            // What is not there any more is no matter of the network.
+            Self::LostAnchor(error) => Some(error).filter(|error| !error.is_not_found()),
             Self::NoList { source, .. } => source.fetch_error(),
             Self::Content { .. } | Self::Broken => None,
         }
@@ -211,4 +222,9 @@ pub(super) enum Distrust {
          left behind, or hides updates"
     )]
     Older { by: String },
+    #[error(
+        "is {by} older than what this prefix was made from: the mirror was left behind, or hides updates; \
+         --allow-downgrade takes it all the same"
+    )]
+    Behind { by: String },
 }

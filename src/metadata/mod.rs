@@ -7,6 +7,7 @@
 
 mod error;
 mod keys;
+mod memory;
 mod reading;
 mod sources;
 
@@ -16,10 +17,11 @@ pub use self::error::{MetadataError, TrustFailure};
 pub(crate) use self::error::{RepositoryError, is_malformed};
 
 pub(crate) use self::keys::{KeyFileError, Keys};
+pub use self::memory::Memory;
 pub(crate) use self::reading::Verify;
 pub(crate) use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
-use self::reading::{Found, Reading};
+use self::reading::{Found, Means, Reading};
 use crate::fetch::Fetcher;
 use crate::model::{Arch, Checksum, Dist, Index, Repository, Source};
 use crate::report::{Event, Phase, Reporter};
@@ -38,7 +40,7 @@ pub struct Loaded {
 }
 
 /// Reads every repository of `dist` for `arch`; or only finds them, where all that there is to read
-/// has the digests `known`: then nothing is in the index.
+/// has the digests `known`: then nothing is in the index. What `memory` knows is held against it.
 ///
 /// # Errors
 /// When there is none, or one cannot be read: a dist is whole or of no use.
@@ -48,19 +50,20 @@ pub fn load(
     arch: Arch,
     verify: &Verify<'_>,
     reporter: &dyn Reporter,
-    known: Option<&[Checksum]>,
+    (memory, known): (Option<&Memory>, Option<&[Checksum]>),
 ) -> Result<Loaded, MetadataError> {
+    let means = Means { fetcher, verify, reporter, memory };
     let read = match known {
         None => {
             let read = |_, reading: &Reading<'_, '_>| {
                 let found = reading.find()?;
                 Ok((reading.read(&found)?, found))
             };
-            each(fetcher, dist, arch, verify, reporter, &read)?
+            each(means, dist, arch, &read)?
         }
         Some(known) => {
             let find = |_, reading: &Reading<'_, '_>| reading.find();
-            let found = each(fetcher, dist, arch, verify, reporter, &find)?;
+            let found = each(means, dist, arch, &find)?;
             let contents: Vec<Checksum> = found.iter().flat_map(Found::contents).collect();
             if contents == known {
                 let sources = found.into_iter().map(|found| found.source).collect();
@@ -70,7 +73,7 @@ pub fn load(
                 Some(found) => Ok((reading.read(found)?, found.clone())),
                 None => Err(RepositoryError::Broken),
             };
-            each(fetcher, dist, arch, verify, reporter, &read)?
+            each(means, dist, arch, &read)?
         }
     };
     let mut loaded = Loaded { index: Index::default(), sources: Vec::new(), contents: Vec::new() };
@@ -87,11 +90,9 @@ type Work<'a, T> = dyn Fn(usize, &Reading<'_, '_>) -> Result<T, RepositoryError>
 
 /// Does `work` for each repository at the same time.
 fn each<T: Send>(
-    fetcher: &Fetcher<'_>,
+    means: Means<'_, '_>,
     dist: &Dist,
     arch: Arch,
-    verify: &Verify<'_>,
-    reporter: &dyn Reporter,
     work: &Work<'_, T>,
 ) -> Result<Vec<T>, MetadataError> {
     let repositories: Vec<&Repository> = dist.enabled_for(arch).collect();
@@ -99,14 +100,14 @@ fn each<T: Send>(
         return Err(no_repositories(dist, arch));
     }
     let total = Some(repositories.len() as u64);
+    let reporter = means.reporter;
     reporter.event(Event::Started { phase: Phase::Metadata, total });
     let results = thread::scope(|scope| {
         let threads: Vec<_> = repositories
             .iter()
             .enumerate()
             .map(|(position, &repository)| {
-                let reading =
-                    Reading { fetcher, dist: &dist.name, arch, repository, verify, reporter };
+                let reading = Reading { means, dist: &dist.name, arch, repository };
                 threads::spawn(scope, move || {
                     let result = work(position, &reading);
                     reporter.advanced(Phase::Metadata, 1);

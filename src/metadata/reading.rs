@@ -8,8 +8,9 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Distrust, RepositoryError, TrustFailure};
+use super::memory::Memory;
 use crate::fetch::{FetchError, Fetcher, Proof, Reason, Refusal, join, places};
-use crate::model::{Arch, Checksum, Index, Modules, Repository, Source, escape};
+use crate::model::{Arch, Checksum, Index, Modules, Repository, Sighting, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
@@ -57,21 +58,29 @@ struct Guess<'scope> {
     signature: Option<Task<'scope, Option<Vec<u8>>>>,
 }
 
+/// What repositories are read with.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a, 'r> {
+    pub(super) fetcher: &'a Fetcher<'r>,
+    pub(super) verify: &'a Verify<'a>,
+    pub(super) reporter: &'a dyn Reporter,
+    /// What is known of repositories beside what the cache notes.
+    pub(super) memory: Option<&'a Memory>,
+}
+
 /// One repository being read.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a, 'r> {
-    pub(super) fetcher: &'a Fetcher<'r>,
+    pub(super) means: Means<'a, 'r>,
     pub(super) dist: &'a str,
     pub(super) arch: Arch,
     pub(super) repository: &'a Repository,
-    pub(super) verify: &'a Verify<'a>,
-    pub(super) reporter: &'a dyn Reporter,
 }
 
 impl Reading<'_, '_> {
     /// Finds the repository, and what is in it now.
     pub(super) fn find(&self) -> Result<Found, RepositoryError> {
-        let (mut bases, (accepted, repomd)) = thread::scope(|scope| {
+        let (mut bases, is_promised, (accepted, repomd)) = thread::scope(|scope| {
             let guess = self.guess(scope);
             let mut lists = Vec::new();
             let (bases, promise) = self.places(&mut lists)?;
@@ -79,13 +88,15 @@ impl Reading<'_, '_> {
                 error if lists.is_empty() => error,
                 error => RepositoryError::NoList { lists, source: Box::new(error) },
             })?;
-            Ok::<_, RepositoryError>((bases, accepted))
+            Ok::<_, RepositoryError>((bases, !promise.is_empty(), accepted))
         })?;
         bases.retain(|base| *base != accepted);
         bases.insert(0, accepted);
         let is_ours = |arches: &[Arch]| arches.is_empty() || arches.contains(&self.arch);
         let keys = self.repository.keys.iter().filter(|key| is_ours(&key.arches)).cloned();
-        let source = Source { id: self.repository.id.clone(), base: bases, keys: keys.collect() };
+        let metadata = Some(self.sighting(&repomd, is_promised));
+        let id = self.repository.id.clone();
+        let source = Source { id, base: bases, metadata, keys: keys.collect() };
         Ok(Found { source, repomd })
     }
 
@@ -103,11 +114,11 @@ impl Reading<'_, '_> {
                 primary::parse(file, &repomd.primary, &scope, &mut index)
             })?;
             for package in index.set_aside.iter().take(TOLD) {
-                self.reporter.detail(package.describe(&index));
+                self.means.reporter.detail(package.describe(&index));
             }
             if let Some(more) = index.set_aside.len().checked_sub(TOLD).filter(|more| *more > 0) {
                 let id = &self.repository.id;
-                self.reporter.detail(format!("{id}: {more} more packages were set aside"));
+                self.means.reporter.detail(format!("{id}: {more} more packages were set aside"));
             }
             index.modules = modules.join().unwrap_or(Err(RepositoryError::Broken))?;
             Ok(index)
@@ -125,10 +136,10 @@ impl Reading<'_, '_> {
         if let Some(url) = &self.repository.metalink
             && let Some(link) = self.metalink(&self.expand(url), missing)?
         {
-            bases = link.mirrors.iter().map(|mirror| self.fetcher.plain(mirror)).collect();
+            bases = link.mirrors.iter().map(|mirror| self.means.fetcher.plain(mirror)).collect();
             promise = link.checksums;
-            if self.fetcher.has_mirror() {
-                self.fetcher.remember(&self.list_key(), "there is one")?;
+            if self.means.fetcher.has_mirror() {
+                self.means.fetcher.remember(&self.list_key(), "there is one")?;
             }
         }
         if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
@@ -156,14 +167,15 @@ impl Reading<'_, '_> {
     ) -> Option<Guess<'scope>> {
         let has_list = self.repository.metalink.is_some() || self.repository.mirrorlist.is_some();
         if !has_list
-            || !self.fetcher.has_mirror()
-            || self.fetcher.recall(&self.list_key()).is_some()
+            || !self.means.fetcher.has_mirror()
+            || self.means.fetcher.recall(&self.list_key()).is_some()
         {
             return None;
         }
         let url = join(&self.own_bases().next()?, REPOMD);
-        let ask =
-            |url: String, limit| threads::spawn(scope, move || self.fetcher.first_try(&url, limit));
+        let ask = |url: String, limit| {
+            threads::spawn(scope, move || self.means.fetcher.first_try(&url, limit))
+        };
         let repomd = ask(url.clone(), REPOMD_LIMIT);
         let is_signed = self.repository.signed_metadata;
         let signature = is_signed.then(|| ask(format!("{url}.asc"), SIGNATURE_LIMIT));
@@ -178,8 +190,12 @@ impl Reading<'_, '_> {
     ) -> Result<Option<Metalink>, RepositoryError> {
         let parse = |_: &str, bytes: Vec<u8>| metalink::parse(&bytes).map_err(Refusal::from);
         let url = [url.to_owned()];
-        let link = self.fetcher.document_from(&url, LIST_LIMIT, Proof::Server, parse);
-        self.unless_absent(link, missing)
+        match self.means.fetcher.document_from(&url, LIST_LIMIT, Proof::Server, parse) {
+            Err(error @ FetchError::Unavailable(_)) if self.needs_metalink() => {
+                Err(RepositoryError::LostAnchor(error))
+            }
+            link => self.unless_absent(link, missing),
+        }
     }
 
     fn mirrorlist(
@@ -187,10 +203,10 @@ impl Reading<'_, '_> {
         url: &str,
         missing: &mut Vec<String>,
     ) -> Result<Vec<String>, RepositoryError> {
-        let list = self.unless_absent(self.fetcher.document(url, LIST_LIMIT), missing)?;
+        let list = self.unless_absent(self.means.fetcher.document(url, LIST_LIMIT), missing)?;
         let bases = list.map(|bytes| metalink::parse_mirrorlist(&bytes)).unwrap_or_default();
         // AlmaLinux's lists leave `$basearch` to the reader, as yum's configuration does.
-        Ok(bases.iter().map(|base| self.fetcher.plain(&self.expand(base))).collect())
+        Ok(bases.iter().map(|base| self.means.fetcher.plain(&self.expand(base))).collect())
     }
 
     /// A list of mirrors that cannot be had is no error, and behind `--mirror` not even news.
@@ -203,9 +219,9 @@ impl Reading<'_, '_> {
             Ok(list) => Ok(Some(list)),
             Err(error @ FetchError::Unavailable(_)) => {
                 missing.extend(error.attempts().iter().map(ToString::to_string));
-                if !(self.fetcher.has_mirror() && error.is_not_found()) {
+                if !(self.means.fetcher.has_mirror() && error.is_not_found()) {
                     let id = &self.repository.id;
-                    self.reporter.detail(format!("{id}: no list of mirrors: {error}"));
+                    self.means.reporter.detail(format!("{id}: no list of mirrors: {error}"));
                 }
                 Ok(None)
             }
@@ -258,7 +274,7 @@ impl Reading<'_, '_> {
             {
                 return Ok(believed);
             }
-            self.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
+            self.means.fetcher.document_from(&urls, REPOMD_LIMIT, proof, judge)
         });
         believed.map_err(|error| match error {
             error if error.is_not_found() => RepositoryError::Missing(error),
@@ -277,7 +293,7 @@ impl Reading<'_, '_> {
     ) -> Result<Repomd, Refusal> {
         if self.repository.signed_metadata {
             let signature = signature()?;
-            (self.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
+            (self.means.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
         }
         let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;
         let is_it = |current: &Checksum| Checksum::by(current.algorithm(), bytes) == *current;
@@ -290,14 +306,14 @@ impl Reading<'_, '_> {
     fn signature(&self, url: &str) -> Result<Vec<u8>, Refusal> {
         let url = format!("{url}.asc");
         let take = |_: &str, bytes| Ok(bytes);
-        match self.fetcher.document_from(&[url], SIGNATURE_LIMIT, Proof::Caller, take) {
+        match self.means.fetcher.document_from(&[url], SIGNATURE_LIMIT, Proof::Caller, take) {
             Err(error) if error.is_withheld() => Err(Distrust::Unsigned(error).into()),
             // What else is in the way says nothing of the repository.
             signature => Ok(signature?),
         }
     }
 
-    /// Holds a repository's age against the newest that this cache has seen of it.
+    /// Holds a repository's age against the newest that the prefix and this cache have seen of it.
     fn check_age(
         &self,
         url: &str,
@@ -305,38 +321,72 @@ impl Reading<'_, '_> {
         is_current: bool,
         is_promised: bool,
     ) -> Result<(), Refusal> {
-        let key = self.seen_key();
-        let seen: Option<Seen> =
-            self.fetcher.recall(&key).and_then(|note| serde_json::from_str(&note).ok());
+        let allows = self.means.memory.is_some_and(Memory::allows_downgrade);
+        let known = self.known().filter(|known| repomd.timestamp < known.timestamp && !allows);
+        // What the dist's own server calls current is current, but a mirror may be old as a whole.
+        if let Some(known) = known.filter(|_| !is_current || self.means.fetcher.has_mirror()) {
+            return Err(
+                Distrust::Behind { by: duration(known.timestamp - repomd.timestamp) }.into()
+            );
+        }
+        let now = self.sighting(repomd, is_promised);
+        if let Some(memory) = self.means.memory {
+            memory.learn(self.seen_key(), now.clone());
+        }
         let is_anchored = is_promised || self.repository.signed_metadata;
-        if let Some(seen) = seen.filter(|seen| repomd.timestamp < seen.timestamp) {
+        let seen = self.seen();
+        if let Some(seen) = seen.as_ref().filter(|seen| repomd.timestamp < seen.timestamp) {
             let by = duration(seen.timestamp - repomd.timestamp);
-            if seen.is_anchored && !is_current {
+            if seen.is_anchored && !is_current && !allows {
                 return Err(Distrust::Older { by }.into());
             }
             let id = &self.repository.id;
-            self.reporter.warning(format!(
+            self.means.reporter.warning(format!(
                 "{id}: {} serves metadata that is {by} older than what was seen before",
                 escape(url)
             ));
-            if !is_current {
+            if !is_current && !allows {
                 return Ok(());
             }
         }
-        let now =
-            Seen { timestamp: repomd.timestamp, revision: repomd.revision.clone(), is_anchored };
-        let note = serde_json::to_string(&now)?;
-        Ok(self.fetcher.remember(&key, &note)?)
+        let metalink = now.metalink.or_else(|| seen?.metalink).filter(|_| is_promised || !allows);
+        let (timestamp, revision) = (now.timestamp, now.revision);
+        let note = serde_json::to_string(&Seen { timestamp, revision, is_anchored, metalink })?;
+        Ok(self.means.fetcher.remember(&self.seen_key(), &note)?)
     }
 
-    /// Names the repository's note in the cache. Other places make another repository, whose
-    /// times have nothing to do with the old one's.
+    /// What is believed of the repository now.
+    fn sighting(&self, repomd: &Repomd, is_promised: bool) -> Sighting {
+        let metalink = is_promised.then(|| self.means.fetcher.way());
+        Sighting { timestamp: repomd.timestamp, revision: repomd.revision.clone(), metalink }
+    }
+
+    /// What the prefix knows of it.
+    fn known(&self) -> Option<&Sighting> {
+        self.means.memory?.known(&self.seen_key())
+    }
+
+    /// What the cache notes of it.
+    fn seen(&self) -> Option<Seen> {
+        let note = self.means.fetcher.recall(&self.seen_key())?;
+        serde_json::from_str(&note).ok()
+    }
+
+    /// Whether nothing but a metalink vouches for it, and one did before on the same way. Where the user
+    /// names another mirror, that one need not have it.
+    fn needs_metalink(&self) -> bool {
+        let allows = self.means.memory.is_some_and(Memory::allows_downgrade);
+        let way = Some(self.means.fetcher.way());
+        let was_there = || {
+            self.known().is_some_and(|known| known.metalink == way)
+                || self.seen().is_some_and(|seen| seen.metalink == way)
+        };
+        !allows && !self.repository.signed_metadata && was_there()
+    }
+
+    /// Names the repository's note in the cache.
     fn seen_key(&self) -> String {
-        let Repository { id, metalink, mirrorlist, base, .. } = self.repository;
-        let places = format!("{metalink:?} {mirrorlist:?} {base:?}");
-        let places = Checksum::of(places.as_bytes());
-        let places = places.hex().get(..8).unwrap_or_default();
-        format!("{}-{id}-{}-{places}", self.dist, self.arch)
+        self.repository.sighting_name(self.dist, self.arch)
     }
 
     /// Names the note that the user's mirror has a list of mirrors of the repository: then nothing is to
@@ -358,7 +408,7 @@ impl Reading<'_, '_> {
             let source = RepodataError::Elsewhere { of, value };
             return Err(RepositoryError::Content { location: record.location.clone(), source });
         }
-        let fetched = self.fetcher.content(&urls, &record.checksum, record.size, None)?;
+        let fetched = self.means.fetcher.content(&urls, &record.checksum, record.size, None)?;
         let file = File::open(fetched.path()).map_err(RepodataError::from);
         file.and_then(read).map_err(|source| RepositoryError::Content {
             location: record.location.clone(),
@@ -372,7 +422,7 @@ impl Reading<'_, '_> {
         let Some(record) = &repomd.modules else {
             if self.repository.modular {
                 let (dist, place) = (self.dist, self.repository.origin.of("modular"));
-                self.reporter.warning(format!(
+                self.means.reporter.warning(format!(
                     "{id}: its metadata hold no module list, although {} says `modular = true`: \
                      packages of modules are passed over. Below [repository.\"{dist}/{id}\"] in \
                      ~/.config/elsewhere/config.toml, `module_hotfixes = true` takes them all the same, \
@@ -385,7 +435,9 @@ impl Reading<'_, '_> {
         let mut modules = self.content(bases, record, |file| modules::parse(file, record))?;
         for document in &mut modules.set_aside {
             *document = format!("{id}: {}: {document}", escape(&record.location));
-            self.reporter.detail(format!("{document}: this document of the list is set aside"));
+            self.means
+                .reporter
+                .detail(format!("{document}: this document of the list is set aside"));
         }
         Ok(modules)
     }
@@ -415,6 +467,9 @@ struct Seen {
     revision: String,
     /// Whether a signature or a metalink vouched for it.
     is_anchored: bool,
+    /// The way on which a metalink did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metalink: Option<String>,
 }
 
 /// A number of seconds, for people.

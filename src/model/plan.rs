@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, total};
+use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, Sighting, total};
 
 /// The version of the lock file's format that this program writes. It reads earlier ones too.
 pub(crate) const PLAN_FORMAT: u32 = 2;
@@ -71,6 +71,9 @@ pub struct Source {
     /// Base URLs, best first, each ending in `/`. Empty for `local`.
     #[serde(with = "super::userinfo::many")]
     pub base: Vec<String>,
+    /// What was believed of its metadata when the packages were chosen; older plans do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Sighting>,
     /// Keys that may have signed its packages.
     #[serde(rename = "key", default, with = "super::userinfo::keys")]
     pub keys: Vec<KeyPin>,

@@ -48,6 +48,7 @@ pub(super) fn load(
     thread::scope(|scope| {
         // Packages need the keys, and so may metadata: asked for at once, they cost no time.
         threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));
-        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, known)?)
+        let about = (context.memory, known);
+        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, about)?)
     })
 }

@@ -40,7 +40,7 @@ pub(super) fn append(
     let package = convert(package, &location, repository, &mut loaded.index);
     loaded.index.packages.push(package);
     let keys = keys(dist, arch);
-    loaded.sources.push(Source { id: LOCAL.to_owned(), base: Vec::new(), keys });
+    loaded.sources.push(Source { id: LOCAL.to_owned(), base: Vec::new(), metadata: None, keys });
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{
-    Arch, DecidedBy, Dist, KeyPin, LOCAL, LockError, Plan, PlannedPackage, Repository, Source,
-    TreePlan,
+    Arch, DecidedBy, Dist, KeyPin, LOCAL, LockError, Plan, PlannedPackage, Repository, Sightings,
+    Source, TreePlan,
 };
 
 /// What helps against a key that nobody pinned.
@@ -33,6 +33,21 @@ pub(crate) fn held(context: Context<'_>, keys: &Keys<'_>, plan: &Plan) -> Result
         hold_tree(context, keys, tree)?;
     }
     Ok(plan)
+}
+
+/// What `plan` says that was believed of repositories.
+pub(crate) fn sightings(context: Context<'_>, plan: &Plan) -> Sightings {
+    let mut found = Sightings::new();
+    for part in plan.trees.iter().flat_map(TreePlan::parts) {
+        let Ok(dist) = context.catalog.dist(&part.dist) else { continue };
+        for repository in dist.repositories_for(part.arch) {
+            let source = part.source(&repository.id);
+            if let Some(sighting) = source.and_then(|source| source.metadata.clone()) {
+                found.insert(repository.sighting_name(&dist.name, part.arch), sighting);
+            }
+        }
+    }
+    found
 }
 
 /// The same for one tree, and those within it.

@@ -15,7 +15,7 @@ mod repositories;
 mod target;
 mod update;
 
-pub(crate) use locked::held;
+pub(crate) use locked::{held, sightings};
 pub(crate) use offers::{Offer, offers};
 pub(crate) use plan::{check_pins, plan};
 pub(crate) use present::Present;

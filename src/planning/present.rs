@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Arch, Pins, Receipt};
+use crate::model::{Arch, Pins, Receipt, Sightings};
 
 /// What a prefix holds already: it stays, at its version where that is still to be had.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +13,6 @@ pub(crate) struct Present {
     pub generations: BTreeMap<Arch, u32>,
     /// The versions that the user wants runtimes to stay at.
     pub pins: Pins,
+    /// What was believed of repositories to make the plan.
+    pub learnt: Sightings,
 }

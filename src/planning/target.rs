@@ -88,6 +88,8 @@ mod tests {
             default_dist: None,
             allowed_dists: &[],
             aim: catalog.aim(&hosts).unwrap(),
+            memory: None,
+            allows_downgrade: false,
             fetcher: &fetcher,
             today: "2026-01-01",
             reporter: &silent,

@@ -119,6 +119,14 @@ pub enum PrefixError {
         /// What about it.
         problem: String,
     },
+    /// The file of what was believed of repositories makes no sense.
+    #[error("{} makes no sense: {problem}", shown(.path))]
+    DamagedSightings {
+        /// The file.
+        path: PathBuf,
+        /// What about it.
+        problem: String,
+    },
     /// A newer version of this program wrote the file.
     #[error("{} has format {format}, which is newer than this program", shown(.path))]
     NewerFormat {
@@ -198,6 +206,11 @@ impl PrefixError {
             Self::DamagedPins { .. } => {
                 Some("correct it, or delete it and pin again: nothing else is in it".to_owned())
             }
+            Self::DamagedSightings { .. } => Some(
+                "delete it, if you know that nobody hides updates from this prefix: what was believed of \
+                 repositories is forgotten then"
+                    .to_owned(),
+            ),
             Self::NewerFormat { .. } => Some("use a newer elsewhere".to_owned()),
             Self::InUse { .. } => Some("end it first, or use --force".to_owned()),
             Self::Io { source, .. } => io_hint(source),

@@ -64,6 +64,11 @@ impl Layout {
         self.hidden().join("pins.toml")
     }
 
+    /// What was believed of repositories.
+    pub(super) fn sightings(&self) -> PathBuf {
+        self.hidden().join("repositories.toml")
+    }
+
     /// Where things are made.
     pub(super) fn staging(&self) -> PathBuf {
         self.hidden().join("staging")

@@ -306,6 +306,10 @@ fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf], give_up: &mut dyn
     if made.contains(&layout.bin()) || !made.contains(&layout.hidden()) {
         let _ = fs::remove_dir(layout.bin());
     }
+    // What was believed of repositories concerned what was installed.
+    if !layout.pins().exists() {
+        let _ = fs::remove_file(layout.sightings());
+    }
     // From here on another run may begin: whatever it makes keeps `rmdir` from succeeding.
     let _ = fs::remove_file(layout.owner());
     let _ = fs::remove_file(layout.lock());

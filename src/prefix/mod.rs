@@ -9,6 +9,7 @@
 //! └── .elsewhere/
 //!     ├── lock                     held by whoever changes anything below PREFIX
 //!     ├── pins.toml                versions that runtimes stay at
+//!     ├── repositories.toml        how new the metadata were that were believed
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/journal.jsonl       a line for everything that happened to them
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
@@ -48,6 +49,7 @@ mod prune;
 mod repair;
 mod replay;
 mod settle;
+mod sightings;
 mod staging;
 
 use std::fs;

@@ -328,6 +328,7 @@ impl Scenario {
         let source = |offers: &Offers| Source {
             id: offers.id.clone(),
             base: vec![format!("https://example.org/{}/", offers.id)],
+            metadata: None,
             keys: Vec::new(),
         };
         let target = Target {

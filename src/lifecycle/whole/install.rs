@@ -6,11 +6,12 @@ use super::{Member, Whole, for_dist, replanned};
 use crate::context::Context;
 use crate::error::Error;
 use crate::launcher;
+use crate::lifecycle::age;
 use crate::lifecycle::changes::{TreeChange, changes};
 use crate::lifecycle::install::{InstallOptions, Installed, install};
 use crate::lifecycle::present::present;
-use crate::metadata::Keys;
-use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, TreePlan};
+use crate::metadata::{Keys, Memory};
+use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, Sightings, TreePlan};
 use crate::planning::{self, Present};
 
 /// What is asked of an install.
@@ -103,6 +104,7 @@ impl Whole {
         asked: Asked<'_>,
     ) -> Result<Steps<'a>, Error> {
         let Asked { request, lock, .. } = asked;
+        let known = self.sightings()?;
         let lock = lock.map(|plan| planning::held(context, keys, plan)).transpose()?;
         let lock = lock.as_ref();
         let pins = self.pins()?;
@@ -110,10 +112,10 @@ impl Whole {
         let named = named(context, asked)?;
         let is_mixed = lock.is_none_or(|plan| has_twins(&plan.trees));
         if self.prefix.members()?.is_empty() && !(named.len() > 1 && is_mixed) {
-            let present = present(&self.prefix, context.reporter)?;
+            let mut present = present(&self.prefix, context.reporter)?;
             let plan = match lock {
-                Some(plan) => plan.clone(),
-                None => planning::plan(context, keys, request, &present)?,
+                Some(plan) => locked(context, plan.clone(), &known, &mut present)?,
+                None => planned(context, keys, request, &known, &mut present)?,
             };
             planning::check_target(context, &plan)?;
             let member = Member(self.prefix.clone());
@@ -126,15 +128,16 @@ impl Whole {
                 None => member.context(context)?,
             };
             let name = dist.map(|dist| dist.name.clone());
-            let present = Present { pins: pins.clone(), ..present(&member, context.reporter)? };
+            let mut present = Present { pins: pins.clone(), ..present(&member, context.reporter)? };
             let plan = match lock {
                 Some(plan) => {
                     let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
-                    Plan { format: plan.format, trees: trees.cloned().collect() }
+                    let plan = Plan { format: plan.format, trees: trees.cloned().collect() };
+                    locked(context, plan, &known, &mut present)?
                 }
                 None => {
                     let request = Request { dist: name, ..request.clone() };
-                    planning::plan(context, keys, &request, &present)?
+                    planned(context, keys, &request, &known, &mut present)?
                 }
             };
             planning::check_target(context, &plan)?;
@@ -235,12 +238,17 @@ impl Whole {
         dist: Option<&str>,
     ) -> Result<Steps<'a>, Error> {
         let mut steps = Vec::new();
+        let known = self.sightings()?;
         for member in self.members(dist)? {
             let context = member.context(context)?;
             // Without its receipt nobody knows what to update.
             member.trees()?;
-            let present = Present { pins: self.pins()?, ..present(&member, context.reporter)? };
-            let plan = planning::update_plan(context, keys, &present)?;
+            let mut present = Present { pins: self.pins()?, ..present(&member, context.reporter)? };
+            let memory = Memory::new(known.clone(), context.allows_downgrade);
+            let informed = Context { memory: Some(&memory), ..context };
+            let plan = planning::update_plan(informed, keys, &present)?;
+            age::check_packages(context, &plan, &present)?;
+            present.learnt = memory.learnt();
             steps.push(Step { context, member, plan, present });
         }
         Ok(Steps(steps))
@@ -266,6 +274,37 @@ impl Whole {
             Ok((carry_out(keys, &steps.0, options)?, changes))
         })
     }
+}
+
+/// The plan for `request`, from metadata that are no older than what is `known`.
+fn planned(
+    context: Context<'_>,
+    keys: &Keys<'_>,
+    request: &Request,
+    known: &Sightings,
+    present: &mut Present,
+) -> Result<Plan, Error> {
+    let memory = Memory::new(known.clone(), context.allows_downgrade);
+    let informed = Context { memory: Some(&memory), ..context };
+    let plan = planning::plan(informed, keys, request, present)?;
+    if !age::names_versions(request) {
+        age::check_packages(context, &plan, present)?;
+    }
+    present.learnt = memory.learnt();
+    Ok(plan)
+}
+
+/// The plan of a lock file, which is no older than what is `known`.
+fn locked(
+    context: Context<'_>,
+    plan: Plan,
+    known: &Sightings,
+    present: &mut Present,
+) -> Result<Plan, Error> {
+    present.learnt = planning::sightings(context, &plan);
+    age::check_metadata(context, known, &present.learnt)?;
+    age::check_packages(context, &plan, present)?;
+    Ok(plan)
 }
 
 /// Carries out each step.

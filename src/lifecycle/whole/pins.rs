@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Whole;
 use crate::error::Error;
 use crate::lifecycle::present::present;
-use crate::model::{Pins, escape};
+use crate::model::{Pins, Sightings, escape};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
 
@@ -20,6 +20,21 @@ impl Whole {
             pins.extend(prefix.pins()?);
         }
         Ok(pins)
+    }
+
+    /// What was believed of repositories, by the newest of the members that say it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn sightings(&self) -> Result<Sightings, Error> {
+        let mut all = Sightings::new();
+        for prefix in self.keepers()? {
+            for (name, sighting) in prefix.sightings()? {
+                let newest = sighting.after(all.get(&name), false);
+                all.insert(name, newest);
+            }
+        }
+        Ok(all)
     }
 
     /// Pins a runtime: at `version`, or at the one that is installed. Returns that, and every pin.
