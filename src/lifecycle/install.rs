@@ -127,8 +127,9 @@ fn execute(
         }
         outcome => outcome?,
     };
-    let launchers = go_live(context, &judge, prefix, stagings, &receipts, &mut trees)?;
+    // Before anything is live by it: a run that is killed forgets nothing that it made use of.
     prefix.believe(&present.learnt, context.allows_downgrade)?;
+    let launchers = go_live(context, &judge, prefix, stagings, &receipts, &mut trees)?;
     if let Some((arch, program)) = options.program {
         prefix.keep_program(arch, program, launcher::own)?;
     }
