@@ -68,6 +68,9 @@ pub struct Config {
     pub repos: Vec<PathBuf>,
     /// As `--trust-key`; those of all files together.
     pub trust_key: Vec<TrustedFile>,
+    /// Who else may own, and write to, prefixes and the cache: `user:NAME`, `group:NAME`, or their ids; those
+    /// of all files together.
+    pub trusted_owners: Vec<String>,
     /// As `--cache-dir`.
     pub cache_dir: Option<PathBuf>,
     /// How to fetch.
@@ -223,6 +226,7 @@ impl Config {
     fn before(mut self, later: Self) -> Self {
         self.repos.extend(later.repos);
         self.trust_key.extend(later.trust_key);
+        self.trusted_owners.extend(later.trusted_owners);
         self.wishes.extend(later.wishes);
         let first = |own: Vec<_>, later| if own.is_empty() { later } else { own };
         let network = self.network;

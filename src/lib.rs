@@ -38,6 +38,7 @@
 //! 1. [`model`] has the types that cross rooms.
 //! 2. `tools` holds what is needed everywhere and is nobody's own: threads, limits. [`report`] is how
 //!    stages tell what they do.
+//!    [`owned`] opens what this user must own.
 //! 3. `elf` knows programs and libraries, [`config`] the settings, and [`workshop`] where trees are made.
 //! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
 //! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
@@ -64,6 +65,7 @@ mod lifecycle;
 mod making;
 mod metadata;
 mod model;
+mod owned;
 mod planning;
 mod prefix;
 mod release;

@@ -13,10 +13,10 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{FetchOptions, Fetcher, join};
-use elsewhere::stages::model::Arch;
+use elsewhere::stages::fetch::{FetchOptions, Fetched, Fetcher, join};
+use elsewhere::stages::model::{Arch, Checksum};
 use elsewhere::stages::release::{
-    PINNED_KEY, Release, ReleaseError, newer_release, replace_program, verify,
+    PINNED_KEY, Release, ReleaseError, newer_release, replace, replace_program, verify,
 };
 use elsewhere::stages::report::Silent;
 use support::program;
@@ -72,6 +72,13 @@ impl Place {
     fn fetcher(&self) -> Fetcher<'static> {
         let reporter = Box::leak(Box::<Silent>::default());
         Fetcher::new(FetchOptions::new(self.0.join("cache")), reporter).unwrap()
+    }
+
+    /// The file as it is now, digested.
+    fn fetched(&self, path: &Path) -> Fetched {
+        let checksum = Checksum::of(&fs::read(path).unwrap());
+        let url = join("file://", path.to_str().unwrap());
+        self.fetcher().content(&[url], &checksum, None, None).unwrap()
     }
 
     /// Asserts that nothing was changed.
@@ -175,13 +182,28 @@ fn a_program_that_does_not_run_is_refused() {
     let other = place.0.join("other");
     for text in ["", "#!/nowhere/sh\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\necho elsewhere 98\n"] {
         fs::write(&other, text).unwrap();
-        let replaced = elsewhere::stages::release::replace(&place.program(), &other, "99.0.0");
+        let replaced = replace(&place.program(), &place.fetched(&other), "99.0.0");
         assert!(matches!(replaced, Err(ReleaseError::DoesNotRun { .. })), "{text}");
     }
     place.unchanged();
     let nowhere = place.0.join("nowhere/elsewhere");
-    let error = elsewhere::stages::release::replace(&nowhere, &other, "99.0.0").unwrap_err();
+    let error = replace(&nowhere, &place.fetched(&other), "99.0.0").unwrap_err();
     assert!(matches!(error, ReleaseError::Write { .. }), "{error}");
+}
+
+#[test]
+fn what_was_changed_since_it_was_digested_is_not_run() {
+    let place = Place::new("changed", "new");
+    let other = place.0.join("other");
+    fs::write(&other, "#!/bin/sh\necho elsewhere 99.0.0\n").unwrap();
+    let fetched = place.fetched(&other);
+    let witness = place.0.join("witness");
+    let trojan = format!("#!/bin/sh\ntouch {}\necho elsewhere 99.0.0\n", witness.display());
+    fs::write(&other, trojan).unwrap();
+    let error = replace(&place.program(), &fetched, "99.0.0").unwrap_err();
+    assert!(matches!(error, ReleaseError::Write { .. }), "{error}");
+    assert!(!witness.exists());
+    place.unchanged();
 }
 
 #[test]

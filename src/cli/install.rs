@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Sources, Turn, WantedArgs};
+use super::owners;
 use super::session::Session;
 use super::{doctor, plan, repositories};
 use crate::context::Context;
@@ -67,8 +68,9 @@ impl Install {
         let settings = self.sources.settings(host)?;
         let locked = self.lock.as_deref().map(read_lock).transpose()?;
         let request = self.wanted.request(host, &settings, locked.as_ref(), terminal)?;
+        let owners = owners::of(host, &settings.config)?;
         if self.adopt {
-            for arch in Prefix::adopt(&path, self.turn.waits(), terminal)? {
+            for arch in Prefix::adopt(&path, &owners, self.turn.waits(), terminal)? {
                 terminal.note(format!("{arch}: adopted, as generation 0"));
             }
         }
@@ -85,7 +87,7 @@ impl Install {
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = self.wanted.age.apply(session.context());
         let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
-        let whole = Whole::create(&path)?;
+        let whole = Whole::create(&path)?.trusting(owners);
         let dists = self.wanted.dists(context)?;
         let asked = Asked { request: &request, dists: &dists, lock: locked.as_ref() };
         let check = |plan: &Plan| {

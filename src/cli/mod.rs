@@ -10,6 +10,7 @@ mod installation;
 mod list;
 mod man;
 mod options;
+mod owners;
 mod parts;
 mod pin;
 mod plan;

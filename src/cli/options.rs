@@ -387,7 +387,7 @@ impl Definitions {
 }
 
 /// What the configuration files say, and before that the variables.
-fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error> {
+pub(super) fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error> {
     let mut files = Vec::new();
     let named = named.map(|path| host.absolute(path));
     let mut add =

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{Output, Turn};
+use super::owners;
 use super::parts;
 use crate::error::Error;
 use crate::host::Host;
@@ -54,7 +55,7 @@ pub(super) struct Unpin {
 impl Pin {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?.trusting(owners::by_files(host)?);
         let Some(runtime) = &self.runtime else { return self.list(&whole, terminal) };
         let (name, version) = match runtime.split_once('@') {
             Some((name, version)) if !version.is_empty() => (name, Some(version.to_owned())),
@@ -99,7 +100,7 @@ impl Pin {
 impl Unpin {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?.trusting(owners::by_files(host)?);
         let is_over = |name: &str| name == self.runtime;
         let (was_pinned, pins) = whole.unpin(&is_over, self.turn.waits(), terminal)?;
         if self.output.json {

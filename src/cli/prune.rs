@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{Output, Turn};
+use super::owners;
 use super::parts::PartOf;
 use crate::error::Error;
 use crate::host::Host;
@@ -46,7 +47,7 @@ pub(super) struct Prune {
 impl Prune {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?.trusting(owners::by_files(host)?);
         let mut all = Vec::new();
         let (dist, how) = (self.part.dist(), (self.keep, self.force));
         whole.prune(dist, how, self.turn.waits(), terminal, &mut |member, arch, pruned| {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::doctor;
 use super::install::sentence;
 use super::options::{Output, Sources, TrustArgs, Turn};
+use super::owners;
 use super::parts::{self, PartOf};
 use super::prune;
 use super::session::Session;
@@ -72,7 +73,7 @@ struct What {
 impl Remove {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?.trusting(owners::by_files(host)?);
         let what = match (&self.what.runtime, self.what.arch) {
             (Some(name), _) => Asked::Runtime(name),
             (None, Some(arch)) => Asked::Arch(arch),

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{Definitions, Output, Turn};
+use super::owners;
 use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::host::Host;
@@ -52,7 +53,7 @@ pub(super) struct Rollback {
 impl Rollback {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let whole = Whole::open(&host.absolute(&self.prefix))?;
+        let whole = Whole::open(&host.absolute(&self.prefix))?.trusting(owners::by_files(host)?);
         let catalog = self.definitions.catalog(host)?;
         let way = WayBack { arch: self.arch, to: self.to, is_checked: !self.no_verify };
         let mut entries = Vec::new();

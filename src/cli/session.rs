@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::options::{Settings, Sources, TrustArgs};
+use super::owners;
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
@@ -18,6 +19,7 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::host::Host;
 use crate::metadata::Keys;
 use crate::model::{Aim, Arch, Plan};
+use crate::owned::Owners;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::{limits, threads};
@@ -118,6 +120,7 @@ impl<'a> Session<'a> {
         let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
         let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
         let mut options = FetchOptions::new(cache_dir);
+        options.owners = owners::of(host, &config)?;
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();
         options.logins = catalog.logins().to_vec();
@@ -145,6 +148,14 @@ impl<'a> Session<'a> {
     pub(super) fn check_policy(&self, plan: &Plan) -> Result<(), Error> {
         let dists: Vec<&str> = super::repositories::dists(plan).collect();
         Ok(self.config.policy.check(false, false, &dists)?)
+    }
+
+    /// Who else than this user may own what a run writes to.
+    ///
+    /// # Errors
+    /// When the configuration names nobody.
+    pub(super) fn owners(&self) -> Result<Owners, Error> {
+        owners::of(self.host, &self.config)
     }
 
     /// The keyring of a run: what `trust` names, and what the configuration does.

@@ -53,6 +53,7 @@ impl Update {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+        let whole = whole.trusting(session.owners()?);
         let context = self.age.apply(session.context());
         let keys = session.keys(&self.trust)?;
         // What is updated comes from repositories.

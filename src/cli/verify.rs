@@ -77,6 +77,7 @@ impl Verify {
         };
         let verification = if self.repair || self.deep {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let whole = whole.trusting(session.owners()?);
             let (context, keys) = (session.context(), &session.keys(&self.trust)?);
             let temporary = host.temporary_dir();
             let deep = self.deep.then_some(temporary.as_path());

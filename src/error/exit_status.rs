@@ -129,7 +129,7 @@ fn fetch_status(error: &FetchError) -> u8 {
         _ => false,
     };
     match error {
-        FetchError::Cache { .. } | FetchError::Full { .. } => 6,
+        FetchError::Cache { .. } | FetchError::Untrusted(_) | FetchError::Full { .. } => 6,
         FetchError::System(_) => HOST,
         FetchError::Variable(_) => 2,
         FetchError::Cancelled => INTERRUPTED,

@@ -14,10 +14,10 @@
 //! Everything here may be deleted at any time.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions};
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{FetchError, Stream};
 use crate::model::{Checksum, Digester};
+use crate::owned::{Owners, open_to_read};
+use crate::tools::files;
 use crate::tools::replacement::{Care, Replacement};
 
 /// A partial file that nothing was added to for this long belongs to no living run: another one may
@@ -39,21 +41,27 @@ const SMALL: u64 = 64 * 1024;
 const SHARED: u32 = 0o666;
 /// … and of what is for its maker alone.
 const OWN: u32 = 0o600;
+/// Permissions of the cache's directories.
+const PRIVATE: u32 = 0o700;
 /// Most bytes of a file in `derived/`.
 const DERIVED: u64 = 64 << 20;
 
 /// A cache directory.
 pub(super) struct Cache {
     root: PathBuf,
+    owners: Owners,
 }
 
 impl Cache {
-    /// Opens the cache at `root`, making the directories that are missing.
-    pub(super) fn open(root: PathBuf) -> Result<Self, FetchError> {
+    /// Opens the cache at `root`, making the directories that are missing, for this user alone. Each is
+    /// checked before anything is made in it.
+    pub(super) fn open(root: PathBuf, owners: Owners) -> Result<Self, FetchError> {
+        create_directories(&root)?;
+        owners.check_root(&root)?;
+        let cache = Self { root, owners };
         for name in ["objects", "documents", "derived", "seen", "partial"] {
-            create_directory(&root.join(name))?;
+            cache.make(&cache.root.join(name))?;
         }
-        let cache = Self { root };
         cache.sweep();
         Ok(cache)
     }
@@ -69,7 +77,10 @@ impl Cache {
 
     /// The files of a directory that can be looked at, and how long ago each was written to.
     fn files(&self, directory: &str) -> Vec<(PathBuf, Duration)> {
-        let age = |entry: &DirEntry| entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let age = |entry: &DirEntry| {
+            let metadata = entry.metadata().ok().filter(Metadata::is_file)?;
+            metadata.modified().ok()?.elapsed().ok()
+        };
         let entries = fs::read_dir(self.root.join(directory)).into_iter().flatten().flatten();
         entries.filter_map(|entry| Some((entry.path(), age(&entry)?))).collect()
     }
@@ -78,9 +89,14 @@ impl Cache {
     /// removed.
     pub(super) fn find(&self, checksum: &Checksum) -> Result<Option<(PathBuf, u64)>, FetchError> {
         let path = self.object(checksum);
-        let file = match File::open(&path) {
+        self.check_shard(&path)?;
+        let file = match open_to_read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                remove(&path)?;
+                return Ok(None);
+            }
             Err(error) => return Err(FetchError::cache("read", &path, error)),
         };
         let (digest, size) = Checksum::of_reader(checksum.algorithm(), file)
@@ -95,7 +111,9 @@ impl Cache {
     /// The file that should have this digest, if it is here with this size. Its bytes were not
     /// looked at.
     pub(super) fn open_unproven(&self, checksum: &Checksum, size: u64) -> Option<File> {
-        let file = File::open(self.object(checksum)).ok()?;
+        let path = self.object(checksum);
+        self.check_shard(&path).ok()?;
+        let file = open_to_read(&path).ok()?;
         file.metadata().is_ok_and(|metadata| metadata.len() == size).then_some(file)
     }
 
@@ -103,10 +121,11 @@ impl Cache {
     pub(super) fn begin(&self, checksum: &Checksum) -> Result<Partial, FetchError> {
         let prefix = format!("{}.", checksum.hex());
         let path = self.root.join("partial").join(format!("{prefix}{:016x}", random()));
-        if self.take_over(&prefix, &path)
-            && let Ok(partial) = Partial::resume(&path, checksum)
-        {
-            return Ok(partial);
+        if self.take_over(&prefix, &path) {
+            match self.resume(&path, checksum) {
+                Ok(partial) => return Ok(partial),
+                Err(_) => remove(&path)?,
+            }
         }
         Partial::create(path, checksum)
     }
@@ -129,9 +148,7 @@ impl Cache {
         checksum: &Checksum,
     ) -> Result<PathBuf, FetchError> {
         let path = self.object(checksum);
-        if let Some(parent) = path.parent() {
-            create_directory(parent)?;
-        }
+        self.make_shard(&path)?;
         match rename(&partial.path, &path) {
             Ok(()) => Ok(path),
             // Another run may have taken this one for dead, gone on with its file, and been faster.
@@ -141,7 +158,7 @@ impl Cache {
 
     /// What was fetched from `url` the last time, at most `limit` bytes of it.
     pub(super) fn document(&self, url: &str, limit: u64) -> Option<Document> {
-        let file = File::open(self.document_path(url)).ok()?;
+        let file = self.own(&self.document_path(url))?;
         let mut bytes = Vec::new();
         file.take(limit.saturating_add(SMALL)).read_to_end(&mut bytes).ok()?;
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
@@ -164,16 +181,14 @@ impl Cache {
     /// Keeps `bytes`, whose digest was compared, as an object.
     pub(super) fn store(&self, checksum: &Checksum, bytes: &[u8]) -> Result<(), FetchError> {
         let path = self.object(checksum);
-        if let Some(parent) = path.parent() {
-            create_directory(parent)?;
-        }
+        self.make_shard(&path)?;
         self.replace(&path, &[bytes], SHARED)
     }
 
     /// The note under `key` in `seen/`.
     pub(super) fn recall(&self, key: &str) -> Option<String> {
         let mut text = String::new();
-        let file = File::open(self.seen(key)).ok()?;
+        let file = self.own(&self.seen(key))?;
         file.take(SMALL).read_to_string(&mut text).ok()?;
         Some(text)
     }
@@ -186,12 +201,7 @@ impl Cache {
     /// What was kept under `key` in `derived/`, if it is whole and this user's own: no digest from
     /// outside proves it, and others may write in a shared cache.
     pub(super) fn derived(&self, key: &Checksum) -> Option<Vec<u8>> {
-        let file = File::open(self.root.join("derived").join(key.hex())).ok()?;
-        let metadata = file.metadata().ok()?;
-        let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
-        if !is_own || metadata.mode() & 0o022 != 0 {
-            return None;
-        }
+        let file = self.own(&self.root.join("derived").join(key.hex()))?;
         let mut bytes = Vec::new();
         file.take(DERIVED).read_to_end(&mut bytes).ok()?;
         let body = bytes.split_off(bytes.iter().position(|&byte| byte == b'\n')?);
@@ -203,6 +213,44 @@ impl Cache {
     pub(super) fn keep_derived(&self, key: &Checksum, bytes: &[u8]) -> Result<(), FetchError> {
         let digest = format!("{}\n", Checksum::of(bytes).hex());
         self.replace(&self.root.join("derived").join(key.hex()), &[digest.as_bytes(), bytes], OWN)
+    }
+
+    /// The file at `path`, where it is of those whom this run trusts: what no digest from outside proves.
+    fn own(&self, path: &Path) -> Option<File> {
+        let file = open_to_read(path).ok()?;
+        file.metadata().is_ok_and(|metadata| self.owners.has(&metadata)).then_some(file)
+    }
+
+    /// Makes a directory, for this user alone, and checks whose it is.
+    fn make(&self, path: &Path) -> Result<(), FetchError> {
+        match DirBuilder::new().mode(PRIVATE).create(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(FetchError::cache("create", path, error));
+            }
+            _ => {}
+        }
+        Ok(self.owners.check_directory(path)?)
+    }
+
+    /// The directories above an object, from `objects`, outermost first.
+    fn shard(path: &Path) -> impl Iterator<Item = &Path> {
+        [3, 2, 1].into_iter().filter_map(|above| path.ancestors().nth(above))
+    }
+
+    fn make_shard(&self, object: &Path) -> Result<(), FetchError> {
+        // All of the cache may have been deleted meanwhile.
+        create_directories(&self.root)?;
+        Self::shard(object).try_for_each(|directory| self.make(directory))
+    }
+
+    fn check_shard(&self, object: &Path) -> Result<(), FetchError> {
+        Self::shard(object).try_for_each(|directory| Ok(self.owners.check_directory(directory)?))
+    }
+
+    /// Goes on with a partial file, which only this user and those whom this run trusts can have written.
+    fn resume(&self, path: &Path, checksum: &Checksum) -> io::Result<Partial> {
+        let file = self.owners.open_or_make(path, 0o600).map_err(io::Error::other)?;
+        Partial::resume(path, file, checksum)
     }
 
     /// Writes beside, then renames.
@@ -273,8 +321,7 @@ impl Partial {
         Ok(Self { path, file, digester: empty.clone(), empty, stream: None, length: 0 })
     }
 
-    fn resume(path: &Path, checksum: &Checksum) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    fn resume(path: &Path, mut file: File, checksum: &Checksum) -> io::Result<Self> {
         let empty = Digester::new(checksum.algorithm());
         let mut digester = empty.clone();
         let length = io::copy(&mut file, &mut digester)?;
@@ -363,8 +410,9 @@ impl Partial {
     }
 }
 
-fn create_directory(path: &Path) -> Result<(), FetchError> {
-    fs::create_dir_all(path).map_err(|error| FetchError::cache("create", path, error))
+fn create_directories(path: &Path) -> Result<(), FetchError> {
+    let made = DirBuilder::new().mode(PRIVATE).recursive(true).create(path);
+    made.map_err(|error| FetchError::cache("create", path, error))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
@@ -375,12 +423,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
 }
 
 fn remove(path: &Path) -> Result<(), FetchError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(FetchError::cache("replace", path, error))
-        }
-        _ => Ok(()),
-    }
+    files::remove_tree(path).map_err(|error| FetchError::cache("replace", path, error))
 }
 
 /// A number that no other run has: standard hash maps are seeded by the system.

@@ -9,6 +9,7 @@ use reqwest::header::{
 
 use super::cache::{Document, DocumentHead};
 use super::error::Failure;
+use super::http::Answer;
 use super::location::Place;
 use super::{FetchError, Fetcher, Reason, Refusal, local};
 use crate::model::Checksum;
@@ -36,8 +37,7 @@ impl<'a> Proof<'a> {
 
 impl Fetcher<'_> {
     /// The document at `url`, at most `limit` bytes long. It comes over https, from `--mirror` or
-    /// from a file: nothing else vouches for it. A copy in the cache is used only after the server
-    /// said that it is current.
+    /// from a file: nothing else vouches for it, so that no copy in the cache stands for it.
     ///
     /// # Errors
     /// When it cannot be fetched.
@@ -63,7 +63,7 @@ impl Fetcher<'_> {
     #[must_use]
     pub fn first_try(&self, url: &str, limit: u64) -> Option<Vec<u8>> {
         match self.place(url).ok()? {
-            Place::Web { url, is_authentic: true } => self.web_document(&url, limit).ok(),
+            Place::Web { url, is_authentic: true } => self.whole_document(&url, limit).ok(),
             Place::Web { .. } => None,
             Place::File(path) => read_file(&path, limit).ok(),
         }
@@ -91,6 +91,7 @@ impl Fetcher<'_> {
                 (Place::Web { is_authentic: false, .. }, Proof::Server) => {
                     return Err(Reason::Insecure.into());
                 }
+                (Place::Web { url, .. }, Proof::Server) => self.whole_document(url, limit)?,
                 (Place::Web { url, .. }, _) => self.web_document(url, limit)?,
                 (Place::File(path), _) => read_file(path, limit)?,
             };
@@ -113,10 +114,10 @@ impl Fetcher<'_> {
         let Some((path, _)) = self.cache.find(checksum)?.filter(|(_, size)| *size <= limit) else {
             return Ok(None);
         };
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some((url, bytes))),
-            Err(error) => Err(FetchError::cache("read", &path, error)),
-        }
+        let bytes = read_file(&path, limit).ok();
+        // It may have been changed since.
+        let is_it = |bytes: &Vec<u8>| Checksum::by(checksum.algorithm(), bytes) == *checksum;
+        Ok(bytes.filter(is_it).map(|bytes| (url.as_str(), bytes)))
     }
 
     /// Compares a document with what it may be, and keeps it under its digest.
@@ -131,6 +132,17 @@ impl Fetcher<'_> {
         Err(Reason::Digest { expected: first.clone(), got }.into())
     }
 
+    /// A document that only its server vouches for: a copy in the cache has another author, whatever
+    /// ETag it bears.
+    fn whole_document(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
+        let mut answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
+        match answer.status {
+            200..=299 => body(&mut answer, limit),
+            code => Err(Reason::Status { code, retry_after: None }.into()),
+        }
+    }
+
+    /// A document that is proved by what it says, from the cache where the server has nothing newer.
     fn web_document(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
         let known = self.cache.document(url.as_str(), limit);
         let headers = known.as_ref().map(conditions).unwrap_or_default();
@@ -140,13 +152,7 @@ impl Fetcher<'_> {
             (200..=299, _) => {}
             (code, _) => return Err(Reason::Status { code, retry_after: None }.into()),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.next_chunk()? {
-            if body.len().saturating_add(chunk.len()) as u64 > limit {
-                return Err(Reason::TooLong(limit).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body(&mut answer, limit)?;
         let header = |name| answer.header(name).map(str::to_owned);
         let head = DocumentHead {
             url: url.to_string(),
@@ -160,6 +166,17 @@ impl Fetcher<'_> {
         }
         Ok(document.body)
     }
+}
+
+fn body(answer: &mut Answer<'_>, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.next_chunk()? {
+        if body.len().saturating_add(chunk.len()) as u64 > limit {
+            return Err(Reason::TooLong(limit).into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// The headers that ask whether a document has changed.

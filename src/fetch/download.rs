@@ -98,7 +98,7 @@ impl Fetcher<'_> {
     ) -> Result<(), FetchError> {
         let size = (size > 0).then_some(size);
         let fed = self.content(urls, checksum, size, progress).and_then(|fetched| {
-            let path = fetched.path();
+            let path = &fetched.path;
             let file = File::open(path);
             let file = file.map_err(|source| FetchError::cache("read", path, source))?;
             stream.begin(file, fetched.size());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::{Checksum, escape};
+use crate::owned::OwnedError;
 use crate::tools::limits::Limit;
 use crate::tools::network::{Proxy, Unusable};
 
@@ -26,6 +27,9 @@ pub enum FetchError {
         /// What the system said.
         source: io::Error,
     },
+    /// Somebody else can change what is in the cache.
+    #[error("the cache: {0}")]
+    Untrusted(OwnedError),
     /// The file system of the cache, or the user's quota on it, is full.
     #[error("no space left for the cache at {}", escape(&.path.to_string_lossy()))]
     Full {
@@ -274,6 +278,7 @@ impl FetchError {
             Self::Cache { .. } => {
                 return Some("choose another place for the cache with --cache-dir".into());
             }
+            Self::Untrusted(error) => return error.hint(),
             Self::Full { .. } => {
                 return Some("free some space, or choose another place with --cache-dir".into());
             }
@@ -284,6 +289,15 @@ impl FetchError {
         };
         let reason = attempts.iter().map(|attempt| &attempt.reason).find_map(hint_for)?;
         Some(reason.into())
+    }
+}
+
+impl From<OwnedError> for FetchError {
+    fn from(error: OwnedError) -> Self {
+        match error {
+            OwnedError::Io { path, source } => Self::cache("open", &path, source),
+            untrusted => Self::Untrusted(untrusted),
+        }
     }
 }
 

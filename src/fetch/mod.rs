@@ -17,11 +17,13 @@ mod login;
 mod names;
 mod netrc;
 mod options;
+mod proving;
 mod ranges;
 mod stream;
 mod wording;
 
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
 pub use location::{join, places};
 pub use options::FetchOptions;
+pub(crate) use proving::Proving;
 pub use stream::{Stream, StreamEnd};
 
 use reqwest::Url;
@@ -57,10 +60,35 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// Where the bytes are.
+    /// Where the bytes were found. What lies there by now is for [`Self::read`] to say.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The bytes, proved once more while they are read: where they lie, others may write.
+    ///
+    /// # Errors
+    /// When they are not there any more.
+    fn open(&self) -> Result<Proving, FetchError> {
+        let (file, _) = local::open(&self.path).map_err(|reason| {
+            FetchError::cache("read", &self.path, io::Error::other(reason.to_string()))
+        })?;
+        Ok(Proving::new(file, self.checksum.clone()))
+    }
+
+    /// What `read` makes of the bytes, of all of them.
+    ///
+    /// # Errors
+    /// When they cannot be read, or were changed since; or that of `read`.
+    pub(crate) fn read<T, E: From<io::Error>>(
+        &self,
+        read: impl FnOnce(&mut Proving) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut proving = self.open().map_err(io::Error::other)?;
+        let value = read(&mut proving)?;
+        proving.finish()?;
+        Ok(value)
     }
 
     /// Bytes.
@@ -98,7 +126,7 @@ impl<'r> Fetcher<'r> {
     /// # Errors
     /// When the cache's directories cannot be made.
     pub fn new(options: FetchOptions, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
-        let cache = Cache::open(options.cache_dir.clone())?;
+        let cache = Cache::open(options.cache_dir.clone(), options.owners.clone())?;
         let http = Http::new(&options, reporter);
         Ok(Self { options, reporter, cache, http, silent: Mutex::default() })
     }

@@ -4,11 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::owned::Owners;
+
 /// How to fetch.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
     /// Where the cache is; made when it is missing.
     pub cache_dir: PathBuf,
+    /// Who else may own the cache, and write to it.
+    pub owners: Owners,
     /// `--mirror`: everything at `https://HOST/PATH` is read from `BASE/HOST/PATH`. An http, https
     /// or file URL, or an absolute path.
     pub mirror: Option<String>,
@@ -36,6 +40,7 @@ impl FetchOptions {
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
+            owners: Owners::default(),
             mirror: None,
             attempts: 3,
             pause: Duration::from_millis(500),

@@ -5,6 +5,7 @@ mod clock;
 mod environment;
 mod home;
 mod machine;
+mod owners;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};

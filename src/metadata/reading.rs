@@ -1,7 +1,6 @@
 //! One repository: from the places that a dist names to an [`Index`], from the first mirror whose
 //! metadata is believed.
 
-use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Distrust, RepositoryError, TrustFailure};
 use super::memory::Memory;
-use crate::fetch::{FetchError, Fetcher, Proof, Reason, Refusal, join, places};
+use crate::fetch::{FetchError, Fetcher, Proof, Proving, Reason, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, Modules, Repository, Sighting, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
@@ -400,7 +399,7 @@ impl Reading<'_, '_> {
         &self,
         bases: &[String],
         record: &RepomdRecord,
-        read: impl FnOnce(File) -> Result<T, RepodataError>,
+        read: impl FnOnce(&mut Proving) -> Result<T, RepodataError>,
     ) -> Result<T, RepositoryError> {
         let urls = places(bases, &record.location);
         if urls.is_empty() {
@@ -409,8 +408,7 @@ impl Reading<'_, '_> {
             return Err(RepositoryError::Content { location: record.location.clone(), source });
         }
         let fetched = self.means.fetcher.content(&urls, &record.checksum, record.size, None)?;
-        let file = File::open(fetched.path()).map_err(RepodataError::from);
-        file.and_then(read).map_err(|source| RepositoryError::Content {
+        fetched.read(read).map_err(|source| RepositoryError::Content {
             location: record.location.clone(),
             source,
         })

@@ -2,7 +2,6 @@
 //! mirrors, base URLs with their metadata, signatures and module lists, and keys against their pins.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::thread;
 
 use serde::Serialize;
@@ -329,9 +328,7 @@ impl Asking<'_, '_> {
         let shown = place.as_ref().map_or(&record.location, |url| url).clone();
         let read = || -> Judged<()> {
             let fetched = self.fetcher.content(&[place?], &record.checksum, record.size, None)?;
-            let file = File::open(fetched.path());
-            let file = file.map_err(|error| FetchError::cache("read", fetched.path(), error))?;
-            let parsed = modules::parse(file, record);
+            let parsed = fetched.read(|file| modules::parse(file, record));
             parsed.map(drop).map_err(|error| Wrong::Content(error.to_string()))
         };
         (shown, read())

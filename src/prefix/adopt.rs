@@ -13,6 +13,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::{Locked, Prefix, config, files};
 use crate::model::Arch;
+use crate::owned::Owners;
 use crate::report::Reporter;
 
 impl Prefix {
@@ -23,6 +24,7 @@ impl Prefix {
     /// When it cannot be locked or written, or a directory is not what the script makes.
     pub fn adopt(
         path: &Path,
+        owners: &Owners,
         wait: bool,
         reporter: &dyn Reporter,
     ) -> Result<Vec<Arch>, PrefixError> {
@@ -30,7 +32,7 @@ impl Prefix {
             Err(PrefixError::MadeByScript { arches, .. }) => arches,
             outcome => return outcome.map(|_| Vec::new()),
         };
-        let prefix = Self { layout: Layout::at(path)? };
+        let prefix = Self { layout: Layout::at(path)?, owners: owners.clone() };
         for &arch in &arches {
             let link = prefix.layout.link(arch);
             if !link.join("bin").join(RUNTIME).exists() {

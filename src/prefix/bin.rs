@@ -25,9 +25,11 @@ pub(super) fn is_replaceable(path: &Path) -> Result<bool, PrefixError> {
         Err(error) => Err(failed("read", path)(error)),
         Ok(metadata) if metadata.is_file() => Ok(has_marker(path) || has(path, SCRIPTS_MARKER)),
         // The script links `singularity` to `apptainer`, which may be ours by now.
-        Ok(metadata) if metadata.is_symlink() => Ok(fs::read_link(path)
-            .is_ok_and(|target| target.components().count() == 1)
-            && (has_marker(path) || has(path, SCRIPTS_MARKER))),
+        Ok(metadata) if metadata.is_symlink() => {
+            let target = fs::read_link(path).ok().filter(|text| text.components().count() == 1);
+            let beside = target.map(|name| path.with_file_name(name));
+            Ok(beside.is_some_and(|path| has_marker(&path) || has(&path, SCRIPTS_MARKER)))
+        }
         Ok(_) => Ok(false),
     }
 }

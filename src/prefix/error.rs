@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Arch, escape, shell_word};
+use crate::owned::OwnedError;
 use crate::tools::space;
 use crate::workshop::WorkshopError;
 
@@ -163,6 +164,9 @@ pub enum PrefixError {
         /// Why not.
         source: io::Error,
     },
+    /// Somebody else can change what is written.
+    #[error(transparent)]
+    Untrusted(OwnedError),
     /// The user asked to stop.
     #[error("stopped")]
     Cancelled,
@@ -217,7 +221,17 @@ impl PrefixError {
             Self::NoGeneration { .. } => {
                 Some("elsewhere history and elsewhere status tell what there is".to_owned())
             }
+            Self::Untrusted(error) => error.hint(),
             Self::Cancelled => None,
+        }
+    }
+}
+
+impl From<OwnedError> for PrefixError {
+    fn from(error: OwnedError) -> Self {
+        match error {
+            OwnedError::Io { path, source } => failed("open", &path)(source),
+            untrusted => Self::Untrusted(untrusted),
         }
     }
 }

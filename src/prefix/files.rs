@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{PrefixError, failed};
+use crate::owned::open_to_read;
 use crate::tools::files;
 pub(super) use crate::tools::files::{remove_tree, unique};
 use crate::tools::replacement::{Care, Replacement};
@@ -115,8 +116,11 @@ pub(super) fn discard(
 
 /// Reads a file of at most `limit` bytes; `None` when there is none.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PrefixError> {
-    let file = match File::open(path) {
+    let file = match open_to_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(PrefixError::Damaged { path: path.to_owned(), problem: error.to_string() });
+        }
         file => file.map_err(failed("open", path))?,
     };
     let mut bytes = Vec::new();

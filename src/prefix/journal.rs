@@ -1,16 +1,16 @@
 //! The journal of one architecture: a line for every event, added durably before what it announces is
 //! done. What the lines mean together is [`super::replay`]'s.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 
 use serde::Deserialize;
 
 use super::error::{PrefixError, failed};
 use super::event::{FORMAT, Lines, Record};
 use super::layout::Layout;
-use super::{files, history};
+use super::{Prefix, files, history};
 use crate::model::Arch;
 use crate::tools::files as steps;
 
@@ -68,13 +68,14 @@ impl Journal {
     /// When they cannot be written: then none counts.
     pub(super) fn add(
         self,
-        layout: &Layout,
+        prefix: &Prefix,
         arch: Arch,
         records: &[Record],
     ) -> Result<(), PrefixError> {
         if records.is_empty() && !self.is_old {
             return Ok(());
         }
+        let layout = &prefix.layout;
         let path = layout.journal(arch);
         if self.is_old {
             let old = self.lines.iter().flatten();
@@ -82,7 +83,8 @@ impl Journal {
             return files::remove_file(&layout.history(arch));
         }
         let is_new = !path.exists();
-        append(&path, self.end, &text(records.iter())).map_err(failed("write", &path))?;
+        let file = prefix.owners.open_or_make(&path, 0o644)?;
+        append(&file, self.end, &text(records.iter())).map_err(failed("write", &path))?;
         if is_new {
             files::sync_directory(&layout.arch(arch))?;
         }
@@ -120,13 +122,12 @@ pub(super) fn text<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<u8> {
     text
 }
 
-/// Writes `text` at `end` of the file at `path`, and makes it durable.
-fn append(path: &std::path::Path, end: u64, text: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
+/// Writes `text` at `end` of the file, and makes it durable.
+fn append(file: &File, end: u64, text: &[u8]) -> io::Result<()> {
     if file.metadata()?.len() != end {
         file.set_len(end)?;
     }
-    steps::set_mode(&file, 0o644)?;
-    file.write_all(text)?;
-    steps::sync_written(&file)
+    steps::set_mode(file, 0o644)?;
+    file.write_all_at(text, end)?;
+    steps::sync_written(file)
 }

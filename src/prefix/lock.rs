@@ -13,9 +13,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use super::error::{PrefixError, failed, shown};
-use super::layout::Layout;
+use super::layout::{Layout, parse_number};
 use super::{Prefix, bin, files};
 use crate::model::{Arch, escape};
+use crate::owned::{OwnedError, Owners, open_to_read};
 use crate::report::Reporter;
 use crate::tools::files as steps;
 use crate::tools::machine::host_name;
@@ -96,13 +97,14 @@ impl Prefix {
         let mut made = Vec::new();
         let mut told = false;
         loop {
-            make_skeleton(&self.layout, &mut made)?;
-            match attempt(&self.layout, reporter)? {
+            self.make_skeleton(&mut made)?;
+            match attempt(&self.layout, &self.owners, reporter)? {
                 Attempt::Taken(hold) => {
                     let (prefix, manners) = (self.clone(), OnceLock::new());
                     let locked = Locked { prefix, made, hold, manners };
                     // Another run may have removed an empty prefix just before we had the lock.
-                    make_skeleton(&self.layout, &mut Vec::new())?;
+                    self.make_skeleton(&mut Vec::new())?;
+                    self.check_owners()?;
                     return Ok(locked);
                 }
                 Attempt::Again => continue,
@@ -123,39 +125,78 @@ impl Prefix {
     }
 }
 
-/// Makes the directories that everything else relies on, and proves that they can be written.
-fn make_skeleton(layout: &Layout, made: &mut Vec<PathBuf>) -> Result<(), PrefixError> {
-    made.extend(files::make_directories(&layout.root)?);
-    for directory in [layout.bin(), layout.hidden()] {
-        if files::make_directory(&directory, 0o755)? {
-            made.push(directory);
+impl Prefix {
+    /// Makes the directories that everything else relies on, and proves that they can be written, and by
+    /// nobody else: each before something is made in it.
+    fn make_skeleton(&self, made: &mut Vec<PathBuf>) -> Result<(), PrefixError> {
+        let layout = &self.layout;
+        made.extend(files::make_directories(&layout.root)?);
+        check_access(&layout.root)?;
+        self.owners.check_root(&layout.root)?;
+        for (directory, mode) in [
+            (layout.bin(), 0o755),
+            (layout.hidden(), 0o755),
+            (layout.staging(), 0o700),
+            (layout.trash(), 0o700),
+        ] {
+            if files::make_directory(&directory, mode)? && mode == 0o755 {
+                made.push(directory.clone());
+            }
+            check_access(&directory)?;
+            self.owners.check_directory(&directory)?;
         }
+        Ok(())
     }
-    for directory in [layout.staging(), layout.trash()] {
-        files::make_directory(&directory, 0o700)?;
+
+    /// Checks every other directory that a run writes to, but those of trees.
+    fn check_owners(&self) -> Result<(), PrefixError> {
+        let layout = &self.layout;
+        let mut directories = vec![layout.members(), layout.programs()];
+        for arch in Arch::ALL {
+            directories.extend([layout.arch(arch), layout.programs().join(arch.as_str())]);
+        }
+        for directory in directories {
+            self.owners.check_directory(&directory)?;
+        }
+        for arch in Arch::ALL {
+            for name in numbered(&layout.arch(arch))? {
+                self.owners.check_directory(&layout.arch(arch).join(name))?;
+            }
+        }
+        Ok(())
     }
-    for directory in [layout.root.clone(), layout.bin(), layout.hidden(), layout.staging()] {
-        let wanted = Access::WRITE_OK | Access::EXEC_OK;
-        rustix::fs::accessat(rustix::fs::CWD, &directory, wanted, AtFlags::EACCESS)
-            .map_err(|error| failed("write to", &directory)(error.into()))?;
-    }
-    Ok(())
+}
+
+/// The names in the directory of an architecture that generations have, whatever has them.
+fn numbered(directory: &Path) -> Result<Vec<String>, PrefixError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed("read", directory))?,
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| parse_number(name).is_some()).collect())
+}
+
+/// Proves that a directory can be written.
+fn check_access(directory: &Path) -> Result<(), PrefixError> {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(rustix::fs::CWD, directory, wanted, AtFlags::EACCESS)
+        .map_err(|error| failed("write to", directory)(error.into()))
 }
 
 /// Tries once.
-fn attempt(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, PrefixError> {
+fn attempt(
+    layout: &Layout,
+    owners: &Owners,
+    reporter: &dyn Reporter,
+) -> Result<Attempt, PrefixError> {
     let path = layout.lock();
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(&path);
-    let mut file = match opened {
+    let mut file = match owners.open_or_make(&path, 0o644) {
         // The other run removed the empty prefix between our two steps.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Again),
-        file => file.map_err(failed("open", &path))?,
+        Err(OwnedError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(Attempt::Again);
+        }
+        file => file?,
     };
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) if !is_same(&file, &path) => Ok(Attempt::Again),
@@ -199,7 +240,7 @@ fn without_flock(layout: &Layout, reporter: &dyn Reporter) -> Result<Attempt, Pr
             Ok(Attempt::Taken(Hold::Owner))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let Ok(mut file) = File::open(&path) else { return Ok(Attempt::Again) };
+            let Ok(mut file) = open_to_read(&path) else { return Ok(Attempt::Again) };
             let holder = Holder::read(&mut file);
             if !holder.is_dead_here() {
                 return Ok(Attempt::Held(holder));
@@ -218,7 +259,7 @@ fn take_away(layout: &Layout, dead: &Holder) {
     if fs::rename(layout.owner(), &stale).is_err() {
         return;
     }
-    let is_dead = File::open(&stale).is_ok_and(|mut file| Holder::read(&mut file) == *dead);
+    let is_dead = open_to_read(&stale).is_ok_and(|mut file| Holder::read(&mut file) == *dead);
     if !is_dead {
         let _ = fs::hard_link(&stale, layout.owner());
     }

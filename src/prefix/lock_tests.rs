@@ -10,8 +10,9 @@ impl Place {
             .join("target/tmp")
             .join(format!("{name}-{}", std::process::id()));
         let layout = Layout { root };
-        make_skeleton(&layout, &mut Vec::new()).unwrap();
-        Self(layout)
+        let prefix = Prefix { layout, owners: Owners::default() };
+        prefix.make_skeleton(&mut Vec::new()).unwrap();
+        Self(prefix.layout)
     }
 }
 

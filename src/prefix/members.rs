@@ -26,7 +26,8 @@ impl Prefix {
             if let (Ok(dist), true) =
                 (entry.file_name().into_string(), entry.path().join(HIDDEN).is_dir())
             {
-                members.push((dist, Self { layout: Layout { root: entry.path() } }));
+                let layout = Layout { root: entry.path() };
+                members.push((dist, Self { layout, owners: self.owners.clone() }));
             }
         }
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -38,7 +39,8 @@ impl Prefix {
     /// # Errors
     /// When its path cannot be used.
     pub fn member(&self, dist: &str) -> Result<Self, PrefixError> {
-        Self::create(&self.layout.members().join(dist))
+        let member = Self::create(&self.layout.members().join(dist))?;
+        Ok(member.trusting(self.owners.clone()))
     }
 
     /// Whether it is a prefix of several dists, or was one and is to be tidied.
@@ -53,7 +55,7 @@ impl Prefix {
         let members = self.layout.root.parent()?;
         let whole = Layout { root: members.parent()?.to_owned() };
         let is_its = whole.members() == members && whole.hidden().is_dir();
-        is_its.then_some(Self { layout: whole })
+        is_its.then(|| Self { layout: whole, owners: self.owners.clone() })
     }
 
     /// Where this prefix lies in the one that it is part of, ending in `/`; empty where it is part of

@@ -66,6 +66,7 @@ pub use settle::LostLink;
 pub(crate) use staging::Staging;
 
 use crate::model::{Arch, RECEIPT_NAME, RelPath};
+use crate::owned::Owners;
 use crate::tools::space;
 use error::failed;
 use layout::Layout;
@@ -74,6 +75,8 @@ use layout::Layout;
 #[derive(Clone, Debug)]
 pub struct Prefix {
     layout: Layout,
+    /// Who else may own what is written to.
+    owners: Owners,
 }
 
 impl Prefix {
@@ -109,9 +112,15 @@ impl Prefix {
             }
             _ => {
                 check_owner(&layout)?;
-                Ok(Self { layout })
+                Ok(Self { layout, owners: Owners::default() })
             }
         }
+    }
+
+    /// The same, which these may own and write to, too.
+    #[must_use]
+    pub(crate) fn trusting(self, owners: Owners) -> Self {
+        Self { owners, ..self }
     }
 
     /// Its absolute path. Symlinks on the way are as the user typed them.

@@ -115,7 +115,7 @@ impl Locked {
         let mut records = settled.missing;
         records.extend(event.map(|event| Record::new(event, now(), settled.highest)));
         match self.layout.arch(arch).exists() {
-            true => journal.add(&self.layout, arch, &records),
+            true => journal.add(self, arch, &records),
             false => Ok(()),
         }
     }

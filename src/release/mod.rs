@@ -20,6 +20,7 @@ use minisign_verify::{PublicKey, Signature};
 pub use error::ReleaseError;
 pub use update::{newer_release, replace_program};
 
+use crate::fetch::Fetched;
 use crate::model::{Arch, Checksum, Evr, escape};
 use crate::tools::files;
 use crate::tools::programs::{self, End, Finished, Listen, Patience};
@@ -123,16 +124,17 @@ fn program_name(name: &str) -> Option<(&str, Arch)> {
     (is_version && version.bytes().all(is_plain)).then_some((version, arch))
 }
 
-/// Puts the program at `new`, which is `version`, into the place of the one at `program`: in one
+/// Puts the program `new`, which is `version`, into the place of the one at `program`: in one
 /// step, and only once it has run.
 ///
 /// # Errors
 /// When it does not run here, or the place cannot be written. The old program stays then.
-pub fn replace(program: &Path, new: &Path, version: &str) -> Result<(), ReleaseError> {
+pub fn replace(program: &Path, new: &Fetched, version: &str) -> Result<(), ReleaseError> {
     let directory = program.parent().unwrap_or(Path::new("/"));
     let beside = directory.join(format!(".self-update.{}", std::process::id()));
     let written = |source| ReleaseError::Write { path: program.to_owned(), source };
-    let copy = |to: &mut File| io::copy(&mut File::open(new)?, to).map(drop);
+    // What was copied is what was proved, and what runs.
+    let copy = |to: &mut File| new.read(|from| io::copy(from, to).map(drop));
     let made = Replacement::file(beside, Care::Durable(0o755), copy).map_err(written)?;
     prove(made.path(), version)?;
     made.put(program).map_err(written)?;

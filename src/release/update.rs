@@ -49,5 +49,5 @@ pub fn replace_program(
     let (name, checksum) = release.program(arch)?;
     let urls = [fetch::join(base, &name)];
     let fetched = fetcher.content(&urls, checksum, None, Some(Phase::Download))?;
-    super::replace(program, fetched.path(), release.version())
+    super::replace(program, &fetched, release.version())
 }

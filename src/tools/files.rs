@@ -1,15 +1,17 @@
 //! Steps on files that not every file system takes. What is refused and only cosmetic is let be; what is
 //! refused and can be done in another way is done so.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, MetadataExt as _, Permissions, PermissionsExt};
-use rustix::fs::{Mode, fchmod, fstat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat};
 use rustix::io::Errno;
 
 use super::threads::unique_number;
@@ -185,20 +187,52 @@ pub(crate) fn unique(directory: &Path, stem: &str) -> PathBuf {
 }
 
 /// Deletes a directory and all in it, directories without write permission included. Symlinks are
-/// deleted, not followed.
+/// deleted, not followed, whoever puts them there meanwhile: each directory is opened as one.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        metadata => metadata?,
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
     };
-    if !metadata.is_dir() {
-        return fs::remove_file(path);
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(parent, directory, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        parent => remove_below(parent?.as_fd(), name),
     }
-    if metadata.mode() & 0o700 != 0o700 {
-        set_mode_at(path, 0o700)?;
+}
+
+/// The same for the entry `name` of an open directory.
+fn remove_below(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        // EPERM is what POSIX has for directories.
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error.into()),
     }
-    for entry in fs::read_dir(path)? {
-        remove_tree(&entry?.path())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(parent, name, flags, Mode::empty());
+    let directory = match open() {
+        // Only its owner can have taken that away, and only its owner can give it back.
+        Err(Errno::ACCESS) => {
+            let handle = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let closed = rustix::fs::openat(parent, name, handle, Mode::empty())?;
+            // By its handle, which chmod(2) takes in no other way: its name may lead elsewhere by now.
+            let link = format!("/proc/self/fd/{}", closed.as_raw_fd());
+            rustix::fs::chmod(link, Mode::RWXU)?;
+            open()?
+        }
+        directory => directory?,
+    };
+    if fstat(&directory)?.st_mode & 0o700 != 0o700 {
+        set_mode(&directory, 0o700)?;
     }
-    fs::remove_dir(path)
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&directory)? {
+        let entry = entry?;
+        if ![b".".as_slice(), b".."].contains(&entry.file_name().to_bytes()) {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    for name in names {
+        remove_below(directory.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
+    }
+    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }

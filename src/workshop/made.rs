@@ -1,11 +1,11 @@
 //! A tree that was made, wherever it lies: a directory that holds its receipt. Nothing is written to it.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{WorkshopError, failed};
 use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt, ReceiptError};
+use crate::owned::open_to_read;
 
 /// The largest receipt that is read, in bytes: some hundred thousand files.
 const RECEIPT_LIMIT: u64 = 128 << 20;
@@ -43,8 +43,11 @@ impl MadeTree {
 /// As [`MadeTree::open`].
 pub(crate) fn read_receipt(tree: &Path) -> Result<Option<Receipt>, WorkshopError> {
     let path = tree.join(RECEIPT_NAME);
-    let file = match File::open(&path) {
+    let file = match open_to_read(&path) {
         Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(WorkshopError::Damaged { path, problem: error.to_string() });
+        }
         file => file.map_err(failed("open", &path))?,
     };
     let mut bytes = Vec::new();

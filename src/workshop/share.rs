@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use super::Workshop;
 use super::error::{WorkshopError, failed};
 use crate::model::{Algorithm, Checksum, FileKind, ReceiptFile, RelPath};
+use crate::owned::Owners;
 use crate::tools::files;
 
 /// A file to take over.
@@ -41,6 +42,13 @@ impl Workshop {
         }
         Ok(true)
     }
+}
+
+/// How a file may come into another tree, beside being copied.
+#[derive(Clone, Copy)]
+struct Way {
+    is_linkable: bool,
+    is_clonable: bool,
 }
 
 /// One package's way from one tree into another.
@@ -113,7 +121,10 @@ impl Sharing<'_> {
         if digest(&mut file).map_err(failed("read", &source))? != *checksum {
             return Ok(false);
         }
-        let is_whole = self.clone_file(&mut file, &source, share.is_linkable, path, checksum)?;
+        // What somebody else can change is copied, and the copy is what was proved.
+        let is_safe = Owners::default().has(&metadata);
+        let way = Way { is_linkable: is_safe && share.is_linkable, is_clonable: is_safe };
+        let is_whole = self.clone_file(&mut file, &source, way, path, checksum)?;
         if is_whole && metadata.nlink() > 1 {
             self.inodes.insert(inode, path.to_owned());
         }
@@ -125,21 +136,23 @@ impl Sharing<'_> {
         &self,
         file: &mut File,
         source: &Path,
-        is_linkable: bool,
+        way: Way,
         path: &Path,
         checksum: &Checksum,
     ) -> Result<bool, WorkshopError> {
         let cannot = &self.workshop.inabilities;
-        if !cannot.reflink.load(Ordering::Relaxed) {
+        if way.is_clonable && !cannot.reflink.load(Ordering::Relaxed) {
             match make(file, path, |new| Ok(rustix::fs::ioctl_ficlone(new, &*file)?)) {
                 Ok(()) => return Ok(true),
                 Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
                 Err(_) => cannot.reflink.store(true, Ordering::Relaxed),
             }
         }
-        if is_linkable && !cannot.link.load(Ordering::Relaxed) {
+        if way.is_linkable && !cannot.link.load(Ordering::Relaxed) {
             match fs::hard_link(source, path) {
-                Ok(()) => return Ok(true),
+                Ok(()) if is_same(file, path) => return Ok(true),
+                // Somebody put another file into its place.
+                Ok(()) => fs::remove_file(path).map_err(failed("remove", path))?,
                 Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
                 // This file has too many names, or is another user's; the next may do.
                 Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {}
@@ -161,6 +174,15 @@ impl Sharing<'_> {
             fs::remove_file(path).map_err(failed("remove", path))?;
         }
         Ok(is_whole)
+    }
+}
+
+/// Whether `path` names the open file.
+fn is_same(file: &File, path: &Path) -> bool {
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(there)) => inode(open) == inode(there),
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Documents: revalidated, judged, and refused.
 
 use std::fs;
+use std::path::PathBuf;
 
 use elsewhere::stages::error::Error;
 use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Proof, Reason};
@@ -15,25 +16,54 @@ fn document_failure(world: &World, fault: Fault) -> FetchError {
     world.fetcher().document(&urls(&["a"])[0], 1 << 20).unwrap_err()
 }
 
+/// The document, which whoever asks proves.
+fn judged(world: &World, url: &str) -> Result<Vec<u8>, FetchError> {
+    let urls = [url.to_owned()];
+    world.fetcher().document_from(&urls, 1 << 20, Proof::Caller, |_, bytes| Ok(bytes))
+}
+
+/// The file of the only document in the cache.
+fn cached(world: &World) -> PathBuf {
+    let directory = world.scratch.path().join("cache/documents");
+    fs::read_dir(directory).unwrap().next().unwrap().unwrap().path()
+}
+
 #[test]
 fn a_document_is_revalidated_and_not_sent_twice() {
     let world = World::new();
     let url = &urls(&["a"])[0];
     for _ in 0..2 {
-        assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), world.content);
+        assert_eq!(judged(&world, url).unwrap(), world.content);
     }
     let requests = world.server.requests();
     assert_eq!(requests, ["GET /repo.example/a/file 200", "GET /repo.example/a/file 304"]);
     world.scratch.write("mirror/repo.example/a/file", b"new");
-    assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), b"new");
+    assert_eq!(judged(&world, url).unwrap(), b"new");
+}
+
+#[test]
+fn a_document_that_only_its_server_vouches_for_is_never_the_caches() {
+    let world = World::new();
+    let url = &urls(&["a"])[0];
+    judged(&world, url).unwrap();
+    // As somebody plants it: with the server's own ETag, and the digest of another text.
+    let bytes = fs::read(cached(&world)).unwrap();
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap();
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let (own, other) = (Checksum::of(&world.content), Checksum::of(b"planted"));
+    let head = head.replace(own.hex(), other.hex());
+    fs::write(cached(&world), format!("{head}\nplanted")).unwrap();
+    assert_eq!(judged(&world, url).unwrap(), b"planted", "it is what the cache takes for current");
+    assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), world.content);
 }
 
 #[test]
 fn a_stale_document_is_not_used_when_the_server_is_away() {
     let world = World::new();
     let url = &urls(&["a"])[0];
-    world.fetcher().document(url, 1 << 20).unwrap();
+    judged(&world, url).unwrap();
     world.server.fault("a/file", Fault::drop_connection(usize::MAX));
+    assert!(judged(&world, url).is_err());
     assert!(world.fetcher().document(url, 1 << 20).is_err());
 }
 
@@ -41,13 +71,11 @@ fn a_stale_document_is_not_used_when_the_server_is_away() {
 fn a_damaged_document_in_the_cache_is_fetched_again() {
     let world = World::new();
     let url = &urls(&["a"])[0];
-    world.fetcher().document(url, 1 << 20).unwrap();
-    let directory = world.scratch.path().join("cache/documents");
-    let path = fs::read_dir(directory).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = fs::read(&path).unwrap();
+    judged(&world, url).unwrap();
+    let mut bytes = fs::read(cached(&world)).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&path, bytes).unwrap();
-    assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), world.content);
+    fs::write(cached(&world), bytes).unwrap();
+    assert_eq!(judged(&world, url).unwrap(), world.content);
     assert_eq!(world.server.count("a/file 200"), 2);
 }
 

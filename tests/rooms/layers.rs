@@ -6,11 +6,12 @@ use super::imports::{Imports, circles};
 
 /// The rooms, from the lowest layer to the highest. A room may name those of lower layers: no neighbour,
 /// and nobody above it.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
     // What crosses rooms.
     &["model"],
     // What everybody needs.
     &["tools", "report"],
+    &["owned"],
     &["config", "elf", "workshop"],
     // The stages.
     &[

@@ -86,8 +86,8 @@ int main(int count, char **arguments) {
 			int roomy = strcmp(option[2], "roomy-noexec") == 0;
 			int flags = roomy || strcmp(option[2], "noexec") == 0 ? MS_NOEXEC : 0;
 			int tight = strcmp(option[2], "tight") == 0;
-			const char *data = roomy ? "size=4g,mode=777"
-				: tight ? "size=512m,mode=777" : "size=1m,mode=777";
+			const char *data = roomy ? "size=4g,mode=1777"
+				: tight ? "size=512m,mode=1777" : "size=1m,mode=1777";
 			check(mount("none", option[1], "tmpfs", flags, data) != 0, option[1]);
 			next += 2;
 		} else if (strcmp(*option, "--user") == 0 && left >= 1) {

@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{Aim, Arch, Dist, Receipt, escape};
+use crate::owned::Owners;
 use crate::prefix::{Generation, Prefix, PrefixError, Pruned};
 use crate::report::Reporter;
 
@@ -159,6 +160,12 @@ impl Whole {
     /// As [`Prefix::create`].
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         Ok(Self { prefix: Prefix::create(path)? })
+    }
+
+    /// The same, which these may own and write to, too.
+    #[must_use]
+    pub(crate) fn trusting(self, owners: Owners) -> Self {
+        Self { prefix: self.prefix.trusting(owners) }
     }
 
     /// The prefix that it is at the outside.
