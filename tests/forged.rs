@@ -147,6 +147,21 @@ fn what_a_key_signed_before_it_expired_counts() {
 }
 
 #[test]
+fn what_a_key_signed_that_is_no_longer_pinned_is_not_taken_over() {
+    let site = Site::new("forged-unpinned");
+    let bytes = data().signed_so(&site.expired, &signed_after(900));
+    let by_expired = || site.forged(data(), bytes.clone());
+    site.publish(2000, &[site.good(hello("1.0")), by_expired()]);
+    site.install(&[]).ok();
+    let file = site.scratch.path().join("repos/dists/lab.toml");
+    let (gone, other) = (site.expired.fingerprint(), site.other.fingerprint());
+    let text = fs::read_to_string(&file).unwrap().replace(gone.as_str(), other.as_str());
+    fs::write(&file, text).unwrap();
+    site.publish(3000, &[site.good(hello("2.0")), by_expired()]);
+    site.install(&[]).refused(4, "package hello-data-1.0-1.el9.x86_64 is refused");
+}
+
+#[test]
 fn a_revoked_key_is_refused() {
     refuse_package(
         |site, package| resign(&package.signed(&site.key), &site.revoked),

@@ -121,6 +121,24 @@ fn a_subkey_bound_by_another_key_does_not_count() {
 }
 
 #[test]
+fn a_subkey_that_somebody_else_bound_does_not_count() {
+    let subkey = Some(SubkeyOptions::default());
+    let attacker = TestKey::with(&KeyOptions { subkey, ..Default::default() });
+    let mut victim = TestKey::new();
+    victim.public.public_subkeys.clone_from(&attacker.public.public_subkeys);
+    // The subkey agrees to be the victim's; who binds it is the attacker.
+    victim.public.public_subkeys[0].signatures =
+        vec![attacker.bind(&victim, &SubkeyOptions::default(), MADE)];
+    let bytes =
+        hello().signed_so(&attacker, &SignOptions { by_subkey: true, ..Default::default() });
+    let result = open_by(&bytes, &hello().planned(&bytes), &victim);
+    let unknown = |error| {
+        matches!(error, TrustError::Package { source: SignatureProblem::UnknownKey(_), .. })
+    };
+    assert!(result.is_err_and(unknown));
+}
+
+#[test]
 fn an_expired_key_vouches_for_what_it_signed_before() {
     let key = TestKey::with(&KeyOptions { lifetime: Some(5000), ..Default::default() });
     let at = |time| judge(&key, &SignOptions { time, ..Default::default() });
@@ -128,6 +146,58 @@ fn an_expired_key_vouches_for_what_it_signed_before() {
     assert_eq!(at(MADE + 4999), Ok(()));
     assert_eq!(at(MADE + 5000), outside());
     assert_eq!(at(MADE - 1), outside());
+}
+
+#[test]
+fn what_an_expired_key_signed_is_no_unsigned_package() {
+    let key = TestKey::with(&KeyOptions { lifetime: Some(5000), ..Default::default() });
+    let (keyring, allowed) = trusting(&key);
+    let late = SignOptions { time: MADE + 5000, ..Default::default() };
+    let bytes = hello().signed_so(&key, &late);
+    let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: true };
+    let error = open(bytes.as_slice(), &hello().planned(&bytes), &policy).unwrap_err();
+    let outside = SignatureProblem::Outside(key.fingerprint());
+    assert!(matches!(error, TrustError::Package { source, .. } if source == outside));
+}
+
+#[test]
+fn nobody_else_lets_a_key_live_longer() {
+    let mut key = TestKey::with(&KeyOptions { lifetime: Some(5000), ..Default::default() });
+    let forged = TestKey::new().certify(&key, 9000, MADE + 100);
+    key.public.details.users[0].signatures.push(forged);
+    let late = judge(&key, &SignOptions { time: MADE + 5000, ..Default::default() });
+    assert_eq!(late, Err(SignatureProblem::Outside(key.fingerprint())));
+}
+
+#[test]
+fn the_newest_binding_of_a_subkey_counts() {
+    for (before, after) in [(5000, 9000), (9000, 5000)] {
+        for place in [0, 1] {
+            let options =
+                |lifetime| SubkeyOptions { lifetime: Some(lifetime), ..Default::default() };
+            let subkey = Some(options(before));
+            let mut key = TestKey::with(&KeyOptions { subkey, ..Default::default() });
+            let newer = key.bind(&key, &options(after), MADE + 100);
+            key.public.public_subkeys[0].signatures.insert(place, newer);
+            let at =
+                |time| judge(&key, &SignOptions { by_subkey: true, time, ..Default::default() });
+            assert_eq!(at(MADE + after - 1), Ok(()));
+            assert_eq!(at(MADE + after), Err(SignatureProblem::Outside(key.fingerprint())));
+        }
+    }
+}
+
+#[test]
+fn a_subkey_is_made_and_goes_with_its_primary_key() {
+    let subkey = Some(SubkeyOptions::default());
+    let mut key = TestKey::with(&KeyOptions { subkey, ..Default::default() });
+    let at = |key: &TestKey, time| {
+        judge(key, &SignOptions { by_subkey: true, time, ..Default::default() })
+    };
+    assert_eq!(at(&key, MADE - 1), Err(SignatureProblem::Outside(key.fingerprint())));
+    key.revoke(RevocationCode::KeyRetired, MADE + 9000);
+    assert_eq!(at(&key, MADE + 8999), Ok(()));
+    assert_eq!(at(&key, MADE + 9000), Err(SignatureProblem::Revoked(key.fingerprint())));
 }
 
 #[test]
@@ -156,6 +226,23 @@ fn a_compromised_key_vouches_for_nothing_and_a_retired_one_for_its_past() {
         key.revoke(reason, MADE + 9000);
         assert_eq!(at(&key, MADE + 8999), Ok(()));
         assert_eq!(at(&key, MADE + 9000), Err(SignatureProblem::Revoked(key.fingerprint())));
+    }
+}
+
+#[test]
+fn of_several_revocations_the_hardest_and_the_earliest_counts() {
+    use RevocationCode::{KeyCompromised, KeyRetired, KeySuperseded};
+    let hard = [(KeyRetired, 9000), (KeyCompromised, 9500)];
+    let early = [(KeyRetired, 9000), (KeySuperseded, 5000)];
+    for (revocations, from) in [(hard, 10), (early, 5000)] {
+        for order in [[0, 1], [1, 0]] {
+            let mut key = TestKey::new();
+            for (reason, time) in order.map(|number: usize| revocations[number]) {
+                key.revoke(reason, MADE + time);
+            }
+            let late = judge(&key, &SignOptions { time: MADE + from, ..Default::default() });
+            assert_eq!(late, Err(SignatureProblem::Revoked(key.fingerprint())));
+        }
     }
 }
 
@@ -197,6 +284,27 @@ fn a_revocation_in_one_copy_of_a_key_binds_the_other() {
             result,
             Err(TrustError::Package { source: SignatureProblem::Revoked(_), .. })
         ));
+    }
+}
+
+#[test]
+fn a_revocation_of_a_subkey_in_one_copy_of_a_key_binds_the_other() {
+    let subkey = Some(SubkeyOptions::default());
+    let mut key = TestKey::with(&KeyOptions { subkey, ..Default::default() });
+    let fresh = key.public_file();
+    key.revoke_subkey(RevocationCode::KeyCompromised, MADE + 1);
+    let revoked = key.public_file();
+    let bytes = hello().signed_so(&key, &SignOptions { by_subkey: true, ..Default::default() });
+    for files in [[&fresh, &revoked], [&revoked, &fresh]] {
+        let mut keyring = Keyring::new();
+        for file in files {
+            keyring.add_pinned(file, &key.fingerprint()).unwrap();
+        }
+        let allowed = [key.fingerprint()];
+        let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
+        let error = open(bytes.as_slice(), &hello().planned(&bytes), &policy).unwrap_err();
+        let revoked = SignatureProblem::Revoked(key.fingerprint());
+        assert!(matches!(error, TrustError::Package { source, .. } if source == revoked));
     }
 }
 

@@ -217,6 +217,35 @@ fn a_trojan_that_is_signed_by_a_key_of_its_receipt_is_found_by_looking_deep() {
 }
 
 #[test]
+fn a_trojan_that_is_signed_by_another_repositorys_key_is_not_fetched() {
+    let site = installed("verify-trojan-other");
+    let other = site.other.fingerprint();
+    plant(
+        &site,
+        |package| package.signed(&site.other),
+        |receipt| sign_as(receipt, other.as_str().into()),
+    );
+    fs::write(site.in_tree("share/hello/text"), "damaged").unwrap();
+    site.run("verify", &["--repair"]).refused(4, "hello-1.0-1.el9.x86_64 is refused");
+    assert_eq!(fs::read_to_string(site.in_tree("share/hello/text")).unwrap(), "damaged");
+}
+
+#[test]
+fn what_its_package_does_not_bring_is_not_put_back() {
+    let site = installed("verify-not-brought");
+    site.forge_receipt(|receipt| {
+        for file in receipt["files"].as_array_mut().unwrap() {
+            if file["path"] == "share/hello/text" {
+                file["checksum"] = Checksum::of(b"text of 6.6\n").to_string().into();
+            }
+        }
+    });
+    fs::write(site.in_tree("share/hello/text"), "damaged").unwrap();
+    site.run("verify", &["--repair"]).refused(8, "is damaged: 1 finding");
+    assert_eq!(fs::read_to_string(site.in_tree("share/hello/text")).unwrap(), "damaged");
+}
+
+#[test]
 fn a_key_of_the_users_own_counts_where_it_is_named() {
     let site = Site::new("verify-own-key");
     let own = TestKey::new();

@@ -168,6 +168,18 @@ fn every_file_needs_a_digest_that_proves_something() {
 }
 
 #[test]
+fn one_file_without_a_digest_is_enough() {
+    let key = TestKey::new();
+    let mut package = hello();
+    package.files.push(File::regular("/usr/share/hello", b"hello"));
+    package.files[1].digest = Some(String::new());
+    let bytes = package.signed(&key);
+    let error = open_by(&bytes, &package.planned(&bytes), &key).unwrap_err();
+    let TrustError::NoFileDigest { path, .. } = error else { panic!("{error}") };
+    assert_eq!(path, "/usr/share/hello");
+}
+
+#[test]
 fn no_bit_of_the_headers_can_be_changed_unnoticed() {
     let key = TestKey::new();
     let (keyring, allowed) = trusting(&key);

@@ -254,6 +254,22 @@ impl TestKey {
         config
     }
 
+    /// A signature by which this key calls the first user of `of` its owner, and gives that key a lifetime
+    /// of so many seconds.
+    pub fn certify(&self, of: &TestKey, lifetime: u32, time: u32) -> Signature {
+        let mut config = self.config(SignatureType::CertPositive, HashAlgorithm::Sha256, time);
+        describe(&mut config, true, Some(lifetime));
+        let (key, id) = (of.primary.public_key(), &of.public.details.users[0].id);
+        config.sign_certification(&self.primary, key, &Password::empty(), Tag::UserId, id).unwrap()
+    }
+
+    /// The subkey of this key bound to the primary key of `to`, which it agrees to, by this primary key.
+    pub fn bind(&self, to: &TestKey, options: &SubkeyOptions, time: u32) -> Signature {
+        let subkey = self.subkey.as_ref().unwrap();
+        let config = self.config(SignatureType::SubkeyBinding, HashAlgorithm::Sha256, time);
+        bind(config, (&self.primary, to.primary.public_key()), subkey, options)
+    }
+
     /// A signature packet over `data`.
     pub fn sign(&self, data: &[u8], options: &SignOptions) -> Vec<u8> {
         let signature = match (options.by_subkey, &self.subkey) {
@@ -322,26 +338,36 @@ fn certificate(
     let details = SignedKeyDetails::new(Vec::new(), Vec::new(), users, Vec::new());
     let subkeys = subkey.map(|subkey| {
         let wanted = options.subkey.clone().unwrap();
-        let mut binding = config(primary, SignatureType::SubkeyBinding, options.self_hash, MADE);
-        describe(&mut binding, wanted.signs, wanted.lifetime);
-        if wanted.agreement != Agreement::Missing {
-            let back = config(subkey, SignatureType::KeyBinding, options.self_hash, MADE);
-            // Forged: the subkey has signed, but that it belongs to itself.
-            let back = match wanted.agreement {
-                Agreement::Forged => {
-                    let own = subkey.public_key();
-                    back.sign_primary_key_binding(subkey, own, &none, own)
-                }
-                _ => back.sign_primary_key_binding(subkey, subkey.public_key(), &none, public),
-            };
-            let back = SubpacketData::EmbeddedSignature(Box::new(back.unwrap()));
-            binding.hashed_subpackets.push(Subpacket::regular(back).unwrap());
-        }
-        let binding =
-            binding.sign_subkey_binding(primary, public, &none, subkey.public_key()).unwrap();
+        let binding = config(primary, SignatureType::SubkeyBinding, options.self_hash, MADE);
+        let binding = bind(binding, (primary, public), subkey, &wanted);
         SignedPublicSubKey::new(subkey.public_key().clone(), vec![binding])
     });
     SignedPublicKey::new(public.clone(), details, subkeys.into_iter().collect())
+}
+
+/// Binds a subkey to the key `to`, as `by` says.
+fn bind(
+    mut binding: SignatureConfig,
+    (by, to): (&SecretKey, &PublicKey),
+    subkey: &SecretSubkey,
+    options: &SubkeyOptions,
+) -> Signature {
+    let none = Password::empty();
+    describe(&mut binding, options.signs, options.lifetime);
+    if options.agreement != Agreement::Missing {
+        let back = config(subkey, SignatureType::KeyBinding, binding.hash_alg, MADE);
+        // Forged: the subkey has signed, but that it belongs to itself.
+        let back = match options.agreement {
+            Agreement::Forged => {
+                let own = subkey.public_key();
+                back.sign_primary_key_binding(subkey, own, &none, own)
+            }
+            _ => back.sign_primary_key_binding(subkey, subkey.public_key(), &none, to),
+        };
+        let back = SubpacketData::EmbeddedSignature(Box::new(back.unwrap()));
+        binding.hashed_subpackets.push(Subpacket::regular(back).unwrap());
+    }
+    binding.sign_subkey_binding(by, to, &none, subkey.public_key()).unwrap()
 }
 
 fn sign<K: SigningKey>(key: &K, data: &[u8], options: &SignOptions) -> Signature {
