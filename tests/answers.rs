@@ -65,6 +65,16 @@ fn other_contents_have_another_answer() {
 }
 
 #[test]
+fn each_architecture_has_its_own_answer() {
+    let world = World::new("arches");
+    // Of the same packages, from the same list.
+    for arch in ["x86_64", "aarch64"] {
+        let plan = world.ok(&[&PLAN[..], &["-a", arch]].concat());
+        assert!(plan.contains(&format!("for {arch}")), "{plan}");
+    }
+}
+
+#[test]
 fn what_is_damaged_is_not_believed() {
     let (world, plan, kept) = planned("damaged");
     let whole = fs::read(&kept).unwrap();

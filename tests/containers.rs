@@ -159,6 +159,50 @@ fn an_update_stays_with_that_dist_and_damage_is_put_right() {
 }
 
 #[test]
+fn an_update_leaves_in_one_dist_what_was_made_of_one() {
+    let world = world("one", TODAY);
+    world.ok(&["install", "-r", "app", "-d", "el9", "--container-dist", "same", "p"]);
+    world.publish_in("el9/", &packages(&world, "el9", "2"), 2);
+    world.ok(&["update", "p"]);
+    assert_eq!(installed(&world.prefix("p")), ["app", "dep", "fake"]);
+}
+
+#[test]
+fn what_was_left_out_in_there_stays_so() {
+    let world = world("left", TODAY);
+    let dist = world.prefix("repos/dists/el8.toml");
+    let text = fs::read_to_string(&dist).unwrap();
+    let (_, base) = text.split_once("[[repository]]").unwrap();
+    let more = base.replace("\"base\"", "\"more\"").replace("/el8/", "/more/");
+    fs::write(&dist, format!("{text}\n[[repository]]{more}")).unwrap();
+    let off = ["--disable-repo", "el8/more"];
+    world.ok(&[&["install", "-r", "app", "-d", "el9"], &off[..], &["p"]].concat());
+    assert_eq!(installed(&world.prefix("p")), ["app", "dep", "el8/dep", "el8/fake"]);
+    world.publish_in("el8/", &packages(&world, "el8", "2"), 2);
+    world.ok(&["update", "p"]);
+    let inner = receipt(&world.prefix("p"), "x86_64").unwrap().container.unwrap();
+    assert_eq!(inner.packages[1].nevra.evr.version, "2");
+}
+
+#[test]
+fn keys_that_a_receipt_names_for_it_are_not_believed() {
+    let world = world("believed", TODAY);
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "app", "-d", "el9", "p"]);
+    let file = prefix.join("x86_64/.elsewhere.json");
+    let mut forged: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let key = &mut forged["container"]["sources"][0]["key"][0]["fingerprint"];
+    assert!(key.is_string());
+    *key = "0".repeat(40).into();
+    fs::write(&file, forged.to_string()).unwrap();
+    fs::write(prefix.join("x86_64/container/bin/fake"), "oops").unwrap();
+    let (mirror, cache) = (world.prefix("mirror"), world.prefix("cache"));
+    let places = ["--mirror", mirror.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()];
+    world.ok(&[&["verify", "--repair"], &places[..], &["p"]].concat());
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+}
+
+#[test]
 fn an_update_takes_over_what_stays_the_same_in_there_too() {
     let world = world("taken", TODAY);
     let prefix = world.prefix("p");

@@ -13,7 +13,7 @@ use elsewhere::stages::model::Checksum;
 use serde_json::Value;
 use support::program;
 use support::rpms::File;
-use support::small::{World, launch, packages, problems, receipt, rubbish};
+use support::small::{World, launch, packages, problems, receipt, rubbish, small, text};
 
 fn world(name: &str) -> World {
     World::new(name)
@@ -85,6 +85,36 @@ fn a_pinned_runtime_stays() {
 }
 
 #[test]
+fn a_pin_means_whole_parts_of_a_version() {
+    let world = world("parts");
+    world.publish(&packages("1.40"), 2);
+    world.ok(&["install", "-r", "gadget", "p"]);
+    world.ok(&["pin", "p", "tool@1.4"]);
+    let told = world.fails(2, &["install", "-r", "tool", "-v", "1.40", "p"]);
+    assert!(told.contains("tool is pinned at 1.4 in this prefix, and 1.40 is asked for"), "{told}");
+    world.ok(&["plan", "-r", "tool", "-d", "small", "--lock", "tool.lock"]);
+    let told = world.fails(2, &["install", "--lock", "tool.lock", "p"]);
+    assert!(told.contains("tool is pinned at 1.4 in this prefix, and 1.40 is asked for"), "{told}");
+    let told = world.fails(5, &["install", "-r", "tool", "p"]);
+    assert!(told.contains("holds no tool 1.4"), "{told}");
+    world.ok(&["pin", "p", "tool@1"]);
+    world.ok(&["install", "-r", "tool", "-v", "1.40", "p"]);
+}
+
+#[test]
+fn a_pinned_runtime_does_not_move_with_others() {
+    let world = world("still");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.ok(&["pin", "p", "tool"]);
+    world.publish(&packages("2"), 2);
+    let told = world.fails(5, &["install", "-r", "gadget", "p"]);
+    assert!(told.contains("small for x86_64 holds no tool 1"), "{told}");
+    assert_eq!(says(&prefix, "tool"), "tool 1 part 1");
+    assert!(!prefix.join("bin/gadget").exists());
+}
+
+#[test]
 fn what_the_repositories_no_longer_hold_moves_on() {
     let world = world("moves");
     let prefix = world.prefix("p");
@@ -134,6 +164,40 @@ fn removing_one_runtime_leaves_the_other_also_offline() {
         world.ok(&["remove", "--all", "--force", "p"]);
         assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn removing_one_runtime_updates_nothing() {
+    let world = world("alone");
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    let mut newer = packages("1");
+    newer.push(small("part", "2", newer[0].package.files.clone(), &[]));
+    world.publish(&newer, 2);
+    world.ok(&["remove", "-r", "gadget", "p"]);
+    let receipt = receipt(&world.prefix("p"), "x86_64").unwrap();
+    let packages: Vec<String> = receipt.packages.iter().map(|it| it.nevra.to_string()).collect();
+    assert_eq!(packages, ["part-1-1.el8.noarch", "tool-1-1.el8.noarch"]);
+}
+
+#[test]
+fn what_is_added_comes_from_the_dist_that_is_there() {
+    let world = world("there");
+    // Older, so that it would be chosen.
+    world.define("oldest", "2.16", 1, "");
+    world.ok(&["install", "-r", "tool", "-d", "oldest", "-a", "x86_64", "p"]);
+    world.ok(&["install", "-r", "tool", "-d", "small", "-a", "aarch64", "p"]);
+    world.ok(&["install", "-r", "tool", "-d", "small", "-a", "x86_64", "q"]);
+    let install = |runtime: &str, prefix: &str| {
+        let mut run = world.elsewhere();
+        run.args(["install", "-r", runtime, "-a", "aarch64"]).arg("--repos").arg(world.repos());
+        run.arg("--mirror").arg(world.mirror()).arg("--cache-dir").arg(world.cache());
+        let output = run.arg(world.prefix(prefix)).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        receipt(&world.prefix(prefix), "aarch64").unwrap().dist
+    };
+    assert_eq!(install("gadget", "p"), "small");
+    // A second architecture takes that of the first.
+    assert_eq!(install("tool", "q"), "small");
 }
 
 #[test]
@@ -277,6 +341,54 @@ fn has_reflinks(directory: &Path) -> bool {
 }
 
 #[test]
+fn a_package_that_was_built_again_is_another() {
+    let world = world("again");
+    world.ok(&["install", "-r", "tool", "p"]);
+    let mut again = packages("1");
+    again[0].package.files[0] = File::regular("/usr/libexec/part/part", b"part=3\n");
+    world.publish(&again, 2);
+    world.ok(&["update", "p"]);
+    assert_eq!(launch(&world.prefix("p"), "tool").unwrap(), "tool 1 part 3");
+}
+
+#[test]
+fn what_may_be_written_to_is_never_shared() {
+    let world = world("apart");
+    let prefix = world.prefix("p");
+    let plugins = "name = \"gadget\"\ntitle = \"a gadget\"\npackage = \"gadget\"\n\
+                   plugin_directories = [\"libexec/gadget\"]\n\
+                   [[command]]\nname = \"gadget\"\npath = \"bin/gadget\"\n";
+    world.scratch.write("repos/runtimes/gadget.toml", plugins);
+    let with_plain_file = |tool: &str| {
+        let mut all = packages(tool);
+        all[1].package.files.push(File::regular("/etc/gadget.d/plain", b"plain\n"));
+        all
+    };
+    world.publish(&with_plain_file("1"), 2);
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    world.publish(&with_plain_file("2"), 3);
+    world.ok(&["update", "p"]);
+    let inode = |generation: &str, path: &str| {
+        fs::metadata(prefix.join(".elsewhere/x86_64").join(generation).join(path)).unwrap().ino()
+    };
+    for path in ["etc/gadget.conf", "etc/gadget.d/plain", "libexec/gadget/data"] {
+        assert_ne!(inode("1", path), inode("2", path), "{path}");
+    }
+}
+
+#[test]
+fn modes_that_somebody_changed_are_not_taken_over() {
+    let world = world("modes");
+    let prefix = world.prefix("p");
+    world.ok(&["install", "-r", "tool,gadget", "p"]);
+    let data = prefix.join("x86_64/libexec/gadget/data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o666)).unwrap();
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o7777, 0o644);
+}
+
+#[test]
 fn damage_does_not_spread_by_an_update() {
     let world = world("damage");
     let prefix = world.prefix("p");
@@ -285,6 +397,17 @@ fn damage_does_not_spread_by_an_update() {
     world.publish(&packages("2"), 2);
     world.ok(&["update", "p"]);
     assert_eq!(says(&prefix, "gadget"), "gadget 1 part 1");
+}
+
+#[test]
+fn a_package_file_of_another_architecture_is_refused() {
+    let world = world("foreign");
+    let mut package = packages("1").remove(2).package;
+    package.arch = "aarch64".into();
+    world.scratch.write("tool.rpm", package.unsigned());
+    let words = ["install", "-r", "tool", "-v", "./tool.rpm", "-a", "x86_64", "p"];
+    let told = world.fails(2, &words);
+    assert!(told.contains("is for aarch64, and a tree for x86_64 is asked for"), "{told}");
 }
 
 #[test]

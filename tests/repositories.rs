@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
+use support::rpms::File;
 use support::site::{Outcome, Site, data, hello};
 
 /// A site whose mirror lacks the repository `other`.
@@ -78,6 +79,22 @@ fn what_a_mirror_lacks_is_named_and_can_be_left_out() {
     site.run("update", &["--enable-repo", "other"]).ok();
     assert_eq!(receipt(&site).get("disabled_repositories"), None);
     assert_eq!(receipt(&site)["enabled_repositories"], serde_json::json!(["other"]));
+}
+
+#[test]
+fn what_was_left_out_is_not_read_to_remove_something() {
+    let site = without_other("repositories-remove");
+    let mut tool = data();
+    tool.files.push(File::program("/usr/bin/data", b"#!/bin/sh\n"));
+    site.publish(2000, &[site.good(hello("1.0")), site.good(tool)]);
+    let runtime = "name = \"data\"\ntitle = \"Data\"\npackage = \"hello-data\"\n\
+                   [[command]]\nname = \"data\"\npath = \"bin/data\"\n";
+    site.scratch.write("repos/runtimes/data.toml", runtime);
+    site.install(&["--disable-repo", "other", "-r", "data"]).ok();
+    site.run("remove", &["-r", "hello"]).ok();
+    let receipt = receipt(&site);
+    assert_eq!(receipt["packages"].as_array().unwrap().len(), 1, "{receipt}");
+    assert_eq!(receipt["disabled_repositories"], serde_json::json!(["other"]));
 }
 
 #[test]

@@ -488,6 +488,14 @@ mod wishes {
             assert_eq!(chosen(app, a, z.wishes("supplements", wish)), expected, "{wish}");
         }
     }
+
+    #[test]
+    fn what_the_host_gives_is_there_for_wishes() {
+        let [app, a, z] = offers();
+        let z = z.provides("x").wishes("supplements", "given");
+        let case = case().host_capability("given").with(app.requires("x"));
+        assert_eq!(case.with(a.provides("x")).with(z).chooses(), "app-1-1 z-1-1");
+    }
 }
 
 mod asked_by_name {
