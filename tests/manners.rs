@@ -324,3 +324,29 @@ fn without_proc_it_works_or_says_so() {
     assert!(said.contains("tool 2 part 1"), "{said}");
     assert!(said.contains("/proc is not mounted"), "{said}");
 }
+
+#[test]
+fn what_is_mounted_somewhere_is_in_use() {
+    let world = world("manners-bound");
+    world.ok(&["install", "-r", "tool", "p"]);
+    world.publish(&packages("2"), 2);
+    world.ok(&["update", "p"]);
+    // Nothing keeps it but the mount: it was live long ago.
+    let home = world.prefix("p/.elsewhere").join(ARCH);
+    let mut aged = String::new();
+    for line in fs::read_to_string(home.join("journal.jsonl")).unwrap().lines() {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        record["at"] = 1.into();
+        aged.push_str(&format!("{record}\n"));
+    }
+    fs::write(home.join("journal.jsonl"), aged).unwrap();
+    let output = with_mounts(
+        &world,
+        "mkdir there; mount --bind p/.elsewhere/$(uname -m)/1 there
+         $E prune --keep 0 p; [ -e p/.elsewhere/$(uname -m)/1/bin/tool ]",
+    );
+    let said = text(&output);
+    assert!(output.status.success() && said.contains("in use by process "), "{said}");
+    world.ok(&["prune", "--keep", "0", "p"]);
+    assert!(!home.join("1").exists());
+}

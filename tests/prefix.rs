@@ -4,6 +4,7 @@
 
 mod prefixes;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -279,6 +280,16 @@ fn a_lost_or_damaged_journal_deletes_nothing() {
 }
 
 #[test]
+fn an_adopted_tree_of_which_the_journal_does_not_tell_stays() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    install(&lock, &[]);
+    write(&place.join("p/.elsewhere/x86_64/0/bin/apptainer"), "");
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![0, 1]));
+}
+
+#[test]
 fn a_line_that_was_not_written_to_its_end_counts_for_nothing() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
@@ -400,6 +411,18 @@ fn launchers_are_written_once_and_foreign_files_stay() {
     assert!(fs::symlink_metadata(bin.join("singularity")).unwrap().is_file());
     lock.remove_launchers(&["apptainer"]).unwrap();
     assert_eq!(listing(&bin), ["apptainer", "mine"]);
+}
+
+#[test]
+fn a_link_to_somebody_elses_launcher_stays() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let text = format!("#!/bin/sh\n{LAUNCHER_MARKER}\n");
+    write(&place.join("other/bin/a"), &text);
+    symlink("../../other/bin/a", prefix.bin().join("a")).unwrap();
+    let error = lock.write_launchers(&BTreeMap::from([("a".to_owned(), text)])).unwrap_err();
+    assert!(error.to_string().contains("bin/a is in the way"), "{error}");
+    assert!(fs::symlink_metadata(prefix.bin().join("a")).unwrap().is_symlink());
 }
 
 #[test]

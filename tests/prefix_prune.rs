@@ -51,6 +51,36 @@ fn the_newest_old_ones_and_last_weeks_are_spared() {
 }
 
 #[test]
+fn the_time_for_which_what_was_live_is_spared_is_a_week() {
+    let place = Place::new();
+    let (_, lock) = place.prefix();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    age(&place, WEEK - 60);
+    assert!(lock.prune(ARCH, 0, false).unwrap().removed.is_empty());
+    age(&place, 120);
+    assert_eq!(lock.prune(ARCH, 0, false).unwrap().removed, [1]);
+}
+
+#[test]
+fn what_was_live_in_the_future_is_spared() {
+    let place = Place::new();
+    let (_, lock) = place.prefix();
+    install(&lock, &[]);
+    install(&lock, &[]);
+    let ahead = WEEK + 60;
+    let path = place.join("p/.elsewhere/x86_64/journal.jsonl");
+    let mut text = String::new();
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        record["at"] = (record["at"].as_u64().unwrap() + ahead).into();
+        text.push_str(&format!("{record}\n"));
+    }
+    fs::write(path, text).unwrap();
+    assert_eq!(lock.prune(ARCH, 0, false).unwrap().spared.len(), 1);
+}
+
+#[test]
 fn what_runs_is_spared() {
     let place = Place::new();
     let (_, lock) = place.prefix();
@@ -78,6 +108,29 @@ fn what_runs_is_spared() {
 #[ignore = "run by what_runs_is_spared"]
 fn run_for_a_minute() {
     std::thread::sleep(std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn a_failed_tree_from_which_something_runs_stays_until_it_ends() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let first = install(&lock, &[]);
+    let failed = commit(&lock, &[]);
+    fs::hard_link(std::env::current_exe().unwrap(), failed.path.join("sleep")).unwrap();
+    lock.activate(&failed).unwrap();
+    let mut running = Command::new(place.join("p/x86_64/sleep"))
+        .args(["run_for_a_minute", "--exact", "--ignored"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    lock.deactivate(&failed, Some(&first)).unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!((live(&prefix), numbers(&prefix)), (Some(1), vec![1, 2]));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    lock.clean(&Silent::default()).unwrap();
+    assert_eq!(numbers(&prefix), [1]);
 }
 
 #[test]

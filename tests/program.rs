@@ -80,6 +80,20 @@ fn it_goes_with_the_last_tree() {
 }
 
 #[test]
+fn a_file_of_that_name_that_is_not_ours_outlives_the_last_tree() {
+    let place = Place::new();
+    let (prefix, lock) = place.prefix();
+    let program = place.join("elsewhere");
+    write(&program, PROGRAM);
+    install(&lock, &[("bin/x", "")]);
+    lock.keep_program(ARCH, &program, launcher::own).unwrap();
+    write(&prefix.bin().join("elsewhere"), "mine");
+    lock.remove(ARCH, true).unwrap();
+    drop(lock);
+    assert_eq!(fs::read(prefix.bin().join("elsewhere")).unwrap(), b"mine");
+}
+
+#[test]
 fn a_file_of_that_name_that_is_not_ours_stays() {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
