@@ -84,3 +84,31 @@ fn files_say_what_they_are_for() {
         assert!(text.starts_with("//! "), "{}", path.display());
     }
 }
+
+#[test]
+fn each_rule_of_security_names_a_test_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    // Some stand beside what they test.
+    let mut code: String = sources().into_iter().map(|(_, text)| text).collect();
+    let mut waiting = vec![root.join("src")];
+    while let Some(directory) = waiting.pop() {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => waiting.push(path),
+                false => code.push_str(&fs::read_to_string(path).unwrap()),
+            }
+        }
+    }
+    let (table, _) = page.split_once("\n## ").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    for row in &rows {
+        let names = row.trim_matches('|').split(" | ").last().unwrap();
+        let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "{name}: {row}");
+        }
+    }
+    assert!(rows.len() > 25, "{}", rows.len());
+}
