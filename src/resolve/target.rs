@@ -13,7 +13,7 @@ pub struct Target<'a> {
     pub runtimes: &'a [Wanted<'a>],
     /// What is on every host: `repos/host.toml` and the runtimes' own, merged.
     pub host: &'a HostGives,
-    /// Where the repositories were found, in the dist's order; [`LOCAL`] among them if it is used.
+    /// Where the repositories were found, in the dist's order; [`LOCAL`](crate::model::LOCAL) among them if it is used.
     pub sources: Vec<Source>,
 }
 
@@ -24,7 +24,7 @@ pub struct Wanted<'a> {
     pub runtime: &'a Runtime,
     /// `1.4.5`, `1.4.5-1.el8`, or a prefix such as `1.4`; `None` for the newest.
     pub version: Option<&'a str>,
-    /// Whether its own package comes from the repository [`LOCAL`] instead of the dist's.
+    /// Whether its own package comes from the repository [`LOCAL`](crate::model::LOCAL) instead of the dist's.
     pub local: bool,
     /// Which part of it is wanted.
     pub part: Part<'a>,
