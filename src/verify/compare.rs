@@ -9,6 +9,7 @@ use super::finding::finding;
 use super::{Finding, Problem, VerifyError};
 use crate::model::{Checksum, Digester, FileKind, ReceiptFile};
 use crate::report::{Phase, Reporter};
+use crate::tools::limits::Limit;
 use crate::tools::threads::{self, Queue};
 
 /// More threads than this only make a disk seek, or a network file system queue.
@@ -34,13 +35,16 @@ pub(super) fn all(
             if reporter.is_cancelled() {
                 break;
             }
-            let problem = compare(tree, file, &mut buffer, reporter);
+            let problem = compare(tree, file, &mut buffer, reporter)?;
             findings.extend(problem.map(|problem| finding(file, problem)));
         }
-        findings
+        Ok(findings)
     };
-    let findings = threads::together(MOST_THREADS, work).into_iter().flatten().collect();
-    if reporter.is_cancelled() { Err(VerifyError::Cancelled) } else { Ok(findings) }
+    let found = threads::together(MOST_THREADS, work);
+    if reporter.is_cancelled() {
+        return Err(VerifyError::Cancelled);
+    }
+    Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// What is wrong with `file`.
@@ -49,29 +53,29 @@ fn compare(
     file: &ReceiptFile,
     buffer: &mut [u8],
     reporter: &dyn Reporter,
-) -> Option<Problem> {
+) -> Result<Option<Problem>, VerifyError> {
     let path = tree.join(&file.path);
     let metadata = match fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Some(Problem::Missing),
-        Err(error) => return Some(unreadable(&error)),
+        Err(error) if is_absent(&error) => return Ok(Some(Problem::Missing)),
+        Err(error) => return unreadable(&path, error).map(Some),
     };
-    match &file.kind {
+    Ok(match &file.kind {
         FileKind::Directory if metadata.is_dir() => mode(file, &metadata, DIRECTORY_BITS),
         FileKind::Directory => Some(Problem::Kind { expected: "directory" }),
-        FileKind::Symlink { target } if metadata.is_symlink() => link(&path, target),
+        FileKind::Symlink { target } if metadata.is_symlink() => link(&path, target)?,
         FileKind::Symlink { .. } => Some(Problem::Kind { expected: "symlink" }),
         FileKind::File { size, checksum, .. } if metadata.is_file() => {
             let is_same = *size == metadata.len();
             let content = match is_same.then(|| digest(&path, checksum, buffer, reporter)) {
                 Some(Ok(got)) if got == *checksum => None,
-                Some(Err(error)) => Some(unreadable(&error)),
+                Some(Err(error)) => Some(unreadable(&path, error)?),
                 _ => Some(Problem::Content),
             };
             content.or_else(|| mode(file, &metadata, FILE_BITS))
         }
         FileKind::File { .. } => Some(Problem::Kind { expected: "file" }),
-    }
+    })
 }
 
 fn mode(file: &ReceiptFile, metadata: &Metadata, bits: u32) -> Option<Problem> {
@@ -79,15 +83,15 @@ fn mode(file: &ReceiptFile, metadata: &Metadata, bits: u32) -> Option<Problem> {
     (expected != found).then_some(Problem::Mode { expected, found })
 }
 
-fn link(path: &Path, expected: &str) -> Option<Problem> {
-    match fs::read_link(path) {
+fn link(path: &Path, expected: &str) -> Result<Option<Problem>, VerifyError> {
+    Ok(match fs::read_link(path) {
         Ok(found) if found.as_os_str() == expected => None,
         Ok(found) => Some(Problem::Target {
             expected: expected.to_owned(),
             found: found.to_string_lossy().into_owned(),
         }),
-        Err(error) => Some(unreadable(&error)),
-    }
+        Err(error) => Some(unreadable(path, error)?),
+    })
 }
 
 /// The digest of the file at `path`, by `like`'s algorithm.
@@ -118,6 +122,10 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn unreadable(error: &io::Error) -> Problem {
-    Problem::Unreadable { reason: error.to_string() }
+/// What a file that cannot be read means: where this process met a limit, nothing about the file.
+fn unreadable(path: &Path, source: io::Error) -> Result<Problem, VerifyError> {
+    match Limit::of(&source) {
+        Some(_) => Err(VerifyError::Read { path: path.to_owned(), source }),
+        None => Ok(Problem::Unreadable { reason: source.to_string() }),
+    }
 }

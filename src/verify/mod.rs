@@ -23,7 +23,7 @@ use crate::report::{Event, Phase, Reporter};
 /// same time; progress is counted in [`Phase::Verify`].
 ///
 /// # Errors
-/// [`VerifyError`]. That a file cannot be read is a finding, not an error.
+/// [`VerifyError`]. That a file cannot be read is a finding, not an error, but for limits of this process.
 pub(crate) fn check(
     subject: &Expectation<'_>,
     reporter: &dyn Reporter,
