@@ -74,7 +74,7 @@ NOT_TRIED = target/tmp/not-tried
 
 test: setup-test
 	rm -f $(NOT_TRIED)
-	cargo test --locked --features real-tools
+	cargo test --locked --no-fail-fast --features real-tools
 	cargo test --locked --features real-tools --test catalog -- --ignored
 	@if [ -s $(NOT_TRIED) ]; then echo; echo "All that was tried is well. On this machine:"; \
 		sort -u $(NOT_TRIED) | sed 's/^/    /'; fi

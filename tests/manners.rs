@@ -340,13 +340,33 @@ fn what_is_mounted_somewhere_is_in_use() {
         aged.push_str(&format!("{record}\n"));
     }
     fs::write(home.join("journal.jsonl"), aged).unwrap();
-    let output = with_mounts(
-        &world,
-        "mkdir there; mount --bind p/.elsewhere/$(uname -m)/1 there
-         $E prune --keep 0 p; [ -e p/.elsewhere/$(uname -m)/1/bin/tool ]",
-    );
-    let said = text(&output);
-    assert!(output.status.success() && said.contains("in use by process "), "{said}");
-    world.ok(&["prune", "--keep", "0", "p"]);
+    for (seen_as, mounted) in [
+        ("p", "p/.elsewhere/$(uname -m)/1"),
+        ("p", "p/.elsewhere/$(uname -m)/1/bin/tool"),
+        // The mount table tells of another path than the one that is known here, as in a container.
+        ("seen", "seen/.elsewhere/$(uname -m)/1"),
+        ("p", "seen/.elsewhere/$(uname -m)/1/bin"),
+    ] {
+        let output = with_mounts(
+            &world,
+            &format!(
+                "mkdir -p seen; mount --bind p seen
+                 rm -rf there; if [ -d {mounted} ]; then mkdir there; else : >there; fi
+                 mount --bind {mounted} there
+                 $E prune --keep 0 {seen_as}; [ -e p/.elsewhere/$(uname -m)/1/bin/tool ]"
+            ),
+        );
+        let said = text(&output);
+        assert!(
+            output.status.success() && said.contains("in use by process "),
+            "{mounted}: {said}"
+        );
+    }
+    // Another prefix's first generation is none of this one's.
+    world.ok(&["install", "-r", "tool", "q"]);
+    let elsewhere = "rm -rf there; mkdir there; mount --bind q/.elsewhere/$(uname -m)/1 there
+                     $E prune --keep 0 p";
+    let said = text(&with_mounts(&world, elsewhere));
+    assert!(said.contains("generation 1 deleted"), "{said}");
     assert!(!home.join("1").exists());
 }

@@ -26,7 +26,7 @@ impl Prefix {
             let is_new_namespace =
                 fs::read_link(process.join("ns/mnt")).is_ok_and(|link| seen.insert(link));
             if runs_from(&process, &marker, &generation.path)
-                || is_new_namespace && mounts_from(&process, &marker, &root)
+                || is_new_namespace && mounts_from(&process, &marker, &root, &generation.path)
             {
                 let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
                 return Some(format!("process {pid} ({})", crate::model::escape(name.trim_end())));
@@ -48,22 +48,38 @@ fn runs_from(process: &Path, marker: &Path, generation: &Path) -> bool {
     let exe = process.join("exe");
     let Ok(path) = fs::read_link(&exe) else { return false };
     let Some((_, rest)) = split_at(&path, marker) else { return false };
-    match (fs::metadata(&exe), fs::metadata(generation.join(rest))) {
-        (Ok(program), Ok(file)) => (program.dev(), program.ino()) == (file.dev(), file.ino()),
-        _ => false,
-    }
+    are_one(&exe, &generation.join(rest)) == Some(true)
 }
 
-/// Whether something in the process's mount table is of the generation: the root of a bind mount
-/// (a path on its file system) or a mount point.
-fn mounts_from(process: &Path, marker: &Path, root: &Path) -> bool {
+/// Whether something in the process's mount table is of the generation: what is mounted there (of
+/// which the table has the path on its file system) or where it is mounted.
+fn mounts_from(process: &Path, marker: &Path, root: &Path, generation: &Path) -> bool {
     let Ok(table) = fs::read(process.join("mountinfo")) else { return false };
-    let is_its = |path: &Path| {
-        // The root of a mount lacks the beginning of the path.
-        split_at(path, marker)
-            .is_some_and(|(before, _)| root.ends_with(before.strip_prefix("/").unwrap_or(&before)))
-    };
-    mounts::mounts(&table).any(|mount| is_its(&mount.root) || is_its(&mount.point))
+    // As the process sees it.
+    let seen = |path: &Path| process.join("root").join(path.strip_prefix("/").unwrap_or(path));
+    mounts::mounts(&table).any(|mount| {
+        let is_its = split_at(&mount.root, marker).is_some_and(|(before, rest)| {
+            are_one(&seen(&mount.point), &generation.join(rest))
+                .unwrap_or_else(|| may_be_one(&before, root))
+        });
+        is_its
+            || split_at(&mount.point, marker).is_some_and(|(before, _)| {
+                are_one(&seen(&before), root).unwrap_or_else(|| may_be_one(&before, root))
+            })
+    })
+}
+
+/// Whether two paths lead to one file or directory; nothing where that cannot be seen.
+fn are_one(one: &Path, other: &Path) -> Option<bool> {
+    let (one, other) = (fs::metadata(one).ok()?, fs::metadata(other).ok()?);
+    Some((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+/// Whether two paths may be those of one directory, of which one is seen from further above: from
+/// outside of a container, or from the root of the file system.
+fn may_be_one(one: &Path, other: &Path) -> bool {
+    let below_root = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
+    one.ends_with(below_root(other)) || other.ends_with(below_root(one))
 }
 
 /// What stands before and after the components of `marker` in `path`.
@@ -86,5 +102,13 @@ mod tests {
         assert_eq!(found, ("/home/u".into(), "bin/x".into()));
         assert_eq!(split("/home/u/.elsewhere/x86_64/21/bin/x"), None);
         assert_eq!(split("/.elsewhere/x86_64/2").unwrap(), ("/".into(), "".into()));
+    }
+
+    #[test]
+    fn a_directory_may_be_seen_from_further_above() {
+        let may_be_one = |one: &str| may_be_one(Path::new(one), Path::new("/home/u"));
+        assert!(may_be_one("/home/u") && may_be_one("/machines/1/root/home/u"));
+        assert!(may_be_one("/u") && may_be_one("/"));
+        assert!(!may_be_one("/home/v") && !may_be_one("/home/u/v") && !may_be_one("/srv/home"));
     }
 }
