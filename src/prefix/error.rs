@@ -112,21 +112,15 @@ pub enum PrefixError {
         /// What about it.
         problem: String,
     },
-    /// The file of pins makes no sense.
+    /// A file that stays with the prefix makes no sense.
     #[error("{} makes no sense: {problem}", shown(.path))]
-    DamagedPins {
+    DamagedFile {
         /// The file.
         path: PathBuf,
         /// What about it.
         problem: String,
-    },
-    /// The file of what was believed of repositories makes no sense.
-    #[error("{} makes no sense: {problem}", shown(.path))]
-    DamagedSightings {
-        /// The file.
-        path: PathBuf,
-        /// What about it.
-        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A newer version of this program wrote the file.
     #[error("{} has format {format}, which is newer than this program", shown(.path))]
@@ -207,14 +201,7 @@ impl PrefixError {
                 "`elsewhere install` with the -d and every -r that was there makes the tree anew"
                     .to_owned(),
             ),
-            Self::DamagedPins { .. } => {
-                Some("correct it, or delete it and pin again: nothing else is in it".to_owned())
-            }
-            Self::DamagedSightings { .. } => Some(
-                "delete it, if you know that nobody hides updates from this prefix: what was believed of \
-                 repositories is forgotten then"
-                    .to_owned(),
-            ),
+            Self::DamagedFile { remedy, .. } => Some((*remedy).to_owned()),
             Self::NewerFormat { .. } => Some("use a newer elsewhere".to_owned()),
             Self::InUse { .. } => Some("end it first, or use --force".to_owned()),
             Self::Io { source, .. } => io_hint(source),

@@ -39,6 +39,7 @@ mod generation;
 mod history;
 mod in_use;
 mod journal;
+mod kept;
 mod launchers;
 mod layout;
 mod lock;

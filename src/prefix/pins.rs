@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::PrefixError;
+use super::kept::KeptFile;
+use super::layout::Layout;
 use super::{Locked, Prefix, files};
-use crate::model::{Pins, read_toml};
+use crate::model::Pins;
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
-
-/// Far more than any prefix has: a bound for damaged files, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// `pins.toml`.
 #[derive(Serialize, Deserialize)]
@@ -28,15 +27,8 @@ impl Prefix {
     /// When the file cannot be read or makes no sense: what the user pinned must not move because
     /// of that.
     pub fn pins(&self) -> Result<Pins, PrefixError> {
-        let path = self.layout.pins();
-        let Some(bytes) = files::read(&path, LIMIT)? else { return Ok(Pins::new()) };
-        let damaged = |problem| PrefixError::DamagedPins { path: path.clone(), problem };
-        let text = str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let file: PinFile = read_toml(text).map_err(|problem| damaged(problem.message))?;
-        match file.format {
-            0..=FORMAT => Ok(file.runtimes),
-            format => Err(PrefixError::NewerFormat { path, format }),
-        }
+        let file: Option<PinFile> = kept_file(&self.layout).read()?;
+        Ok(file.map(|file| file.runtimes).unwrap_or_default())
     }
 }
 
@@ -46,15 +38,19 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be written.
     pub fn set_pins(&self, pins: &Pins) -> Result<(), PrefixError> {
-        let path = self.layout.pins();
+        let kept = kept_file(&self.layout);
         if pins.is_empty() {
-            return files::remove_file(&path);
+            return files::remove_file(&kept.path);
         }
         let file = PinFile { format: FORMAT, runtimes: pins.clone() };
-        let text = toml::to_string(&file).map_err(|error| PrefixError::DamagedPins {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
-        files::write(&path, text.as_bytes(), 0o644, &self.layout.staging())
+        kept.write(&file, &self.layout.staging())
+    }
+}
+
+fn kept_file(layout: &Layout) -> KeptFile {
+    KeptFile {
+        path: layout.pins(),
+        format: FORMAT,
+        remedy: "correct it, or delete it and pin again: nothing else is in it",
     }
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 use super::error::PrefixError;
 use super::event::Event;
 use super::replay::{Live, Settled};
-use super::settle::now;
 use super::{ConfigReport, Generation, Locked, Prefix};
 use crate::model::Arch;
+use crate::tools::machine;
 
 /// A generation that was live in the last seven days may be in use on machines that this one cannot
 /// see, and NFS clients may still have its symlink in their caches. In seconds.
@@ -94,7 +94,7 @@ impl Locked {
         }
         let retired = settled.retired_at(generation.number)?;
         // A clock that was wrong, or a prefix from another machine: from the future counts as now.
-        let age = now().saturating_sub(retired);
+        let age = machine::seconds().saturating_sub(retired);
         (age < GRACE).then(|| "it was live in the last seven days".to_owned())
     }
 

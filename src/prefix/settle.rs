@@ -1,7 +1,6 @@
 //! Holds the journal against what is there, and brings both together.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::config;
 use super::error::{PrefixError, typed};
@@ -11,6 +10,7 @@ use super::replay::{Activation, Live, Settled, There, replay};
 use super::{Generation, Locked, Prefix};
 use crate::model::Arch;
 use crate::report::Reporter;
+use crate::tools::machine;
 
 /// The link to a live generation is not there, and nobody removed it on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Prefix {
             generations.insert(number, self.layout.baseline(arch, number).exists());
         }
         let there = There { linked: self.layout.linked_number(arch)?, generations };
-        let settled = replay(&journal.lines, &there, now());
+        let settled = replay(&journal.lines, &there, machine::seconds());
         Ok((journal, settled))
     }
 }
@@ -113,15 +113,10 @@ impl Locked {
     fn write_down(&self, arch: Arch, event: Option<Event>) -> Result<(), PrefixError> {
         let (journal, settled) = self.replayed(arch)?;
         let mut records = settled.missing;
-        records.extend(event.map(|event| Record::new(event, now(), settled.highest)));
+        records.extend(event.map(|event| Record::new(event, machine::seconds(), settled.highest)));
         match self.layout.arch(arch).exists() {
             true => journal.add(self, arch, &records),
             false => Ok(()),
         }
     }
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -4,14 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::PrefixError;
-use super::{Locked, Prefix, files};
-use crate::model::{Sightings, read_toml};
+use super::kept::KeptFile;
+use super::layout::Layout;
+use super::{Locked, Prefix};
+use crate::model::Sightings;
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
-
-/// Far more than any prefix has: a bound for damaged files, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// `repositories.toml`.
 #[derive(Serialize, Deserialize)]
@@ -28,15 +27,8 @@ impl Prefix {
     /// # Errors
     /// When the file cannot be read or makes no sense: what is too old must not be let in because of that.
     pub fn sightings(&self) -> Result<Sightings, PrefixError> {
-        let path = self.layout.sightings();
-        let Some(bytes) = files::read(&path, LIMIT)? else { return Ok(Sightings::new()) };
-        let damaged = |problem| PrefixError::DamagedSightings { path: path.clone(), problem };
-        let text = str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let file: SightingFile = read_toml(text).map_err(|problem| damaged(problem.message))?;
-        match file.format {
-            0..=FORMAT => Ok(file.repositories),
-            format => Err(PrefixError::NewerFormat { path, format }),
-        }
+        let file: Option<SightingFile> = kept_file(&self.layout).read()?;
+        Ok(file.map(|file| file.repositories).unwrap_or_default())
     }
 }
 
@@ -55,12 +47,16 @@ impl Locked {
         if repositories == before {
             return Ok(());
         }
-        let path = self.layout.sightings();
         let file = SightingFile { format: FORMAT, repositories };
-        let text = toml::to_string(&file).map_err(|error| PrefixError::DamagedSightings {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
-        files::write(&path, text.as_bytes(), 0o644, &self.layout.staging())
+        kept_file(&self.layout).write(&file, &self.layout.staging())
+    }
+}
+
+fn kept_file(layout: &Layout) -> KeptFile {
+    KeptFile {
+        path: layout.sightings(),
+        format: FORMAT,
+        remedy: "delete it, if you know that nobody hides updates from this prefix: what was believed of \
+                 repositories is forgotten then",
     }
 }
