@@ -16,6 +16,23 @@ pub struct Modules {
     pub set_aside: Vec<String>,
 }
 
+impl ModuleStream {
+    /// Bytes of memory that it takes, about.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        /// Of a name, with what the allocator adds.
+        const NAME: usize = size_of::<String>() + 32;
+        let requires = self.requires.iter().map(|(module, streams)| {
+            let names = streams.iter().map(|stream| NAME + stream.len());
+            2 * NAME + module.len() + names.sum::<usize>()
+        });
+        size_of::<Self>()
+            + size_of_val(&*self.artifacts)
+            + size_of_val(&*self.demodularized)
+            + requires.sum::<usize>()
+    }
+}
+
 impl Modules {
     /// Adds the lists of another repository.
     pub fn append(&mut self, other: Self) {

@@ -127,6 +127,26 @@ impl Package {
         self.provides.iter().any(|provide| provide.name == name) || self.files.contains(&name)
     }
 
+    /// Bytes of memory that it takes, about.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        let weak = self.weak.as_deref().map_or(0, |weak| {
+            let all = [&weak.recommends, &weak.suggests, &weak.supplements, &weak.enhances];
+            size_of::<Weak>() + all.into_iter().map(|it| piece(size_of_val(&**it))).sum::<usize>()
+        });
+        let relations = [&self.requires, &self.conflicts, &self.obsoletes];
+        let relations: usize = relations.into_iter().map(|it| piece(size_of_val(&**it))).sum();
+        let texts = [&self.evr.version, &self.evr.release].map(|text| piece(text.len()));
+        size_of::<Self>()
+            + relations
+            + weak
+            + piece(size_of_val(&*self.provides))
+            + piece(size_of_val(&*self.files))
+            + piece(self.location.len())
+            + piece(self.checksum.hex().len())
+            + texts.into_iter().sum::<usize>()
+    }
+
     /// Replaces the number of every string.
     fn renumber(&mut self, new: &impl Fn(StrId) -> StrId) {
         for id in [&mut self.name, &mut self.arch] {
@@ -144,6 +164,14 @@ impl Package {
         for provide in &mut self.provides {
             provide.evr = provide.evr.map(new);
         }
+    }
+}
+
+/// Bytes that a piece of memory of this size takes, about, with what the allocator adds.
+fn piece(size: usize) -> usize {
+    match size {
+        0 => 0,
+        _ => size.next_multiple_of(16) + 16,
     }
 }
 
@@ -165,6 +193,14 @@ pub struct SetAside {
 }
 
 impl SetAside {
+    /// Bytes of memory that it takes, about.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.name, &self.evr.version, &self.evr.release, &self.why];
+        let texts: usize = texts.into_iter().map(|text| piece(text.len())).sum();
+        size_of::<Self>() + texts + piece(size_of_val(&*self.has))
+    }
+
     /// Which package it is, where it stands and why it was set aside, for people.
     #[must_use]
     pub fn describe(&self, index: &Index) -> String {

@@ -94,6 +94,14 @@ impl Interner {
         self.spans.len()
     }
 
+    /// Bytes of memory that they take, about: the text, and for each string its span and its place in
+    /// the table of hashes.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        const EACH: usize = 32;
+        self.text.len() + self.spans.len() * EACH
+    }
+
     /// Whether there is no string yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -29,6 +29,19 @@ pub enum RepodataError {
     /// Elements nested deeper than any metadata.
     #[error("is nested deeper than {0} elements")]
     Deep(usize),
+    /// So much of it would have to be held that it could fill this machine's memory.
+    #[error(
+        "takes more than {} MiB of memory, the most for the {} of it that were read: it holds far more \
+         packages, dependencies or files than repositories have",
+        .limit >> 20,
+        size(*.fetched)
+    )]
+    Memory {
+        /// Bytes of memory that it may take.
+        limit: u64,
+        /// Bytes of it that were read, packed as they are.
+        fetched: u64,
+    },
     /// Another kind of document.
     #[error("is <{}>, not <{expected}>", escape(.found))]
     Root {
@@ -90,6 +103,14 @@ impl RepodataError {
 impl From<io::Error> for RepodataError {
     fn from(error: io::Error) -> Self {
         Self::Read(Arc::new(error))
+    }
+}
+
+/// A number of bytes, for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
 }
 

@@ -2,6 +2,7 @@
 //! `primary.xml` and `modules.yaml`, all of them hostile until their digests were compared, and
 //! read with bounded memory all the same.
 
+mod budget;
 mod decode;
 mod entry;
 mod error;

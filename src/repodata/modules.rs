@@ -10,6 +10,7 @@ use std::io::{BufReader, Read};
 use granit_parser::{Event, Parser};
 
 use super::RepodataError;
+use super::budget::Budget;
 use super::decode::{Measured, decompress};
 use super::repomd::RepomdRecord;
 use crate::model::Modules;
@@ -40,9 +41,9 @@ const MOST_SAID: usize = 20;
 /// When it cannot be read, is larger than any real list, or holds no document that makes sense.
 pub fn parse(reader: impl Read, record: &RepomdRecord) -> Result<Modules, RepodataError> {
     let limit = record.open_size.unwrap_or(LARGEST).min(LARGEST);
-    let open = decompress(BufReader::new(reader))?;
-    let mut documents = Documents::new(BufReader::new(Measured::new(open, limit, None)));
     let mut list = List::default();
+    let open = decompress(BufReader::new(list.budget.weigh(reader)))?;
+    let mut documents = Documents::new(BufReader::new(Measured::new(open, limit, None)));
     while let Some(piece) = documents.next()? {
         list.read(&piece)?;
     }
@@ -61,6 +62,9 @@ struct List {
     first: Option<(usize, String)>,
     /// Packages and streams that those that made sense name.
     names: usize,
+    /// Bytes that they take.
+    held: usize,
+    budget: Budget,
 }
 
 impl List {
@@ -102,6 +106,9 @@ impl List {
                 self.names += needed.sum::<usize>();
                 self.names += stream.artifacts.len() + stream.demodularized.len();
                 stream.artifacts.shrink_to_fit();
+                stream.demodularized.shrink_to_fit();
+                self.held += stream.weight();
+                self.budget.check(self.held)?;
                 self.modules.streams.push(stream);
             }
             // Within a list the last one counts.

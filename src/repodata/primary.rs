@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 
 use super::RepodataError;
+use super::budget::Budget;
 use super::decode::{Measured, decompress, newlines};
 use super::entry::{Entry, write_evr};
 use super::error::{brief, quote};
@@ -37,10 +38,10 @@ type Document<'r> = Xml<BufReader<Measured<Box<dyn Read + 'r>>>>;
 
 /// Reads `primary.xml` (plain, or packed by gzip, xz, zstd or bzip2) and adds the packages within
 /// `scope` to `index`; those whose entry cannot be used are set aside there. What it unpacks to is
-/// held against `record`.
+/// held against `record`; what is held of it is bounded by its own size, packed as it is.
 ///
 /// # Errors
-/// When it is no such document. `index` then holds a part of the packages and is of no use.
+/// When it is no such document, or too much would have to be held. `index` then holds a part of the packages and is of no use.
 pub fn parse(
     reader: impl Read,
     record: &RepomdRecord,
@@ -48,10 +49,11 @@ pub fn parse(
     index: &mut Index,
 ) -> Result<(), RepodataError> {
     let limit = record.open_size.unwrap_or(LARGEST).min(LARGEST);
+    let mut draft = Draft { held: Held::new(index), ..Draft::default() };
+    let reader = draft.held.budget.weigh(reader);
     let open = decompress(BufReader::with_capacity(64 * 1024, reader))?;
     let open = Measured::new(open, limit, record.open_checksum.as_ref());
     let mut xml = Xml::open(BufReader::with_capacity(64 * 1024, open), "metadata")?;
-    let mut draft = Draft::default();
     while let Some(element) = xml.child()? {
         if element.name() != "package" {
             xml.skip()?;
@@ -63,13 +65,19 @@ pub fn parse(
             continue;
         }
         match draft.finish(scope, index) {
-            Ok(package) => index.packages.push(package),
+            Ok(package) => {
+                draft.held.finished += package.weight();
+                index.packages.push(package);
+            }
             Err(why) => {
                 let is_told = index.set_aside.len() < LINES;
                 let line = is_told.then(|| line(&xml));
-                index.set_aside.push(draft.set_aside(why, line, scope));
+                let package = draft.set_aside(why, line, scope);
+                draft.held.finished += package.weight();
+                index.set_aside.push(package);
             }
         }
+        draft.held.check(0, index)?;
     }
     let got = xml.finish()?.into_inner().digest();
     match (&record.open_checksum, got) {
@@ -84,6 +92,29 @@ pub fn parse(
 fn line(xml: &Document<'_>) -> usize {
     let source = xml.source();
     1 + source.get_ref().lines().saturating_sub(newlines(source.buffer()))
+}
+
+/// What is held of the document.
+#[derive(Default)]
+struct Held {
+    budget: Budget,
+    /// Bytes of the packages that were read, and of those that were set aside.
+    finished: usize,
+    /// Bytes of the strings that were there before.
+    others: usize,
+}
+
+impl Held {
+    /// Nothing, beside what is in `index`.
+    fn new(index: &Index) -> Self {
+        Self { others: index.strings.weight(), ..Self::default() }
+    }
+
+    /// Refuses to hold more than may be, where the package that is being read takes `more` bytes.
+    fn check(&self, more: usize, index: &Index) -> Result<(), RepodataError> {
+        let strings = index.strings.weight().saturating_sub(self.others);
+        self.budget.check(self.finished + strings + more)
+    }
 }
 
 /// A package as it is being read. Used again for each, so that its buffers are allocated once.
@@ -107,6 +138,7 @@ struct Draft {
     files: Vec<NameHash>,
     entry: Entry,
     text: String,
+    held: Held,
 }
 
 impl Draft {
@@ -121,6 +153,17 @@ impl Draft {
         }
         self.provides.clear();
         self.files.clear();
+    }
+
+    /// Refuses to hold more than may be.
+    fn check(&self, index: &Index) -> Result<(), RepodataError> {
+        let strong = [&self.requires, &self.conflicts, &self.obsoletes];
+        let relations: usize = strong.into_iter().chain(&self.weak).map(Vec::len).sum();
+        let bytes = relations * size_of::<Relation>()
+            + self.provides.len() * size_of::<Provide>()
+            + self.files.len() * size_of::<NameHash>();
+        // They are copied in the end.
+        self.held.check(2 * bytes, index)
     }
 
     /// Whether the package is of no interest, as far as it was read.
@@ -197,6 +240,7 @@ impl Draft {
                         self.text.insert(0, '/');
                     }
                     self.files.push(NameHash::of(&self.text));
+                    self.check(index)?;
                     continue;
                 }
                 _ => {
@@ -229,6 +273,7 @@ impl Draft {
             if !has_name || (is_requires && is_none) {
                 continue;
             }
+            self.check(index)?;
             let (comparison, evr) = self.entry.bound(index);
             if matches!(section, Section::Provides) {
                 let name = NameHash::of(self.entry.name());
