@@ -40,10 +40,11 @@ pub mod model {
     pub use crate::model::{
         Aided, Algorithm, Arch, Artifact, Checksum, Comparison, Day, DecidedBy, DefaultStream,
         Digester, Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion, HostGives, Index,
-        KeyPin, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package,
-        PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
-        ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
-        Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
+        KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash,
+        Nevra, Origin, Package, PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT,
+        RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Relation, Repository, RepositoryCost,
+        RepositoryPriority, Runtime, Sighting, Sightings, Source, Taken, TreePlan, TrustedFile,
+        Weak,
     };
 }
 /// Generations of trees.

@@ -11,10 +11,11 @@ use std::process::Command;
 use elsewhere::stages::catalog::Catalog;
 use elsewhere::stages::model::{Day, Fingerprint, KeyPin};
 use elsewhere::stages::trust::{Keyring, SignatureProblem, TrustError};
-use pgp::composed::{DsaKeySize, KeyType};
+use pgp::composed::{ArmorOptions, DsaKeySize, KeyType};
 use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{RevocationCode, Subpacket, SubpacketData};
 
-use support::keys::{KeyOptions, MADE, OwnOptions, SignOptions, SubkeyOptions, TestKey};
+use support::keys::{Agreement, KeyOptions, MADE, OwnOptions, SignOptions, SubkeyOptions, TestKey};
 use support::scratch::Scratch;
 use support::tools::{missing, need, run, stdout};
 
@@ -244,6 +245,13 @@ fn weak_self_signatures_count_only_where_a_definition_names_their_day() {
     assert_eq!(verify(&keyring, &key, &at(6000)), late);
 }
 
+/// What is kept of a certificate that a definition pins.
+fn kept(file: &[u8], pin: &KeyPin) -> String {
+    let mut keyring = Keyring::new();
+    keyring.add_pin(file, pin).unwrap();
+    keyring.copy_of(&pin.fingerprint).unwrap()
+}
+
 /// The keys of `../shared`, where they are at hand: those that definitions pin are usable, and the
 /// exceptions among them are as many as are needed and no more.
 #[test]
@@ -274,8 +282,92 @@ fn the_exceptions_are_those_that_are_needed() {
             let Some(with) = holds(Keyring::new().add_pin(&file, pin)) else { continue };
             let without = holds(Keyring::new().add_pinned(&file, &pin.fingerprint)).unwrap();
             assert!(with, "{name}: {} is of no use", pin.fingerprint);
+            assert_eq!(kept(&file, pin), kept(kept(&file, pin).as_bytes(), pin), "{name}");
             assert_eq!(without, pin.sha1_until.is_none(), "{name}: {}", pin.fingerprint);
         }
+    }
+}
+
+#[test]
+fn the_certificates_that_come_with_the_program_are_of_pinned_keys() {
+    let catalog = Catalog::load(&[]).unwrap();
+    let repositories = catalog.dists().flat_map(|dist| &dist.repositories);
+    let pins: Vec<&KeyPin> = repositories.flat_map(|repository| &repository.keys).collect();
+    for (print, certificate) in catalog.certificates() {
+        let pin = pins.iter().find(|pin| pin.fingerprint == *print);
+        let pin = pin.unwrap_or_else(|| panic!("no definition pins {print}"));
+        Keyring::new().add_pin(certificate.as_bytes(), pin).unwrap();
+    }
+}
+
+/// What a keyring makes of copies of a certificate.
+fn merged(copies: &[Vec<u8>], print: &Fingerprint) -> Keyring {
+    let mut keyring = Keyring::at(u64::from(MADE) + 100_000);
+    copies.iter().for_each(|copy| keyring.add_pinned(copy, print).unwrap());
+    keyring
+}
+
+#[test]
+fn copies_of_a_certificate_add_up_in_any_order() {
+    let mut key = expiring(5000);
+    let young = key.public_file();
+    key.describe_user(OTHER, &OwnOptions { lifetime: Some(9000), ..OwnOptions::default() });
+    let renewed = key.public_file();
+    key.revoke_user(OTHER, MADE + 200);
+    let taken_back = key.public_file();
+    key.revoke(RevocationCode::KeyCompromised, MADE + 300);
+    let revoked = key.public_file();
+    let (print, late) = (key.fingerprint(), Err(SignatureProblem::Outside(key.fingerprint())));
+    for copies in [[&renewed, &taken_back], [&taken_back, &renewed], [&taken_back, &young]] {
+        let keyring = merged(&copies.map(Clone::clone), &print);
+        assert_eq!(verify(&keyring, &key, &at(4999)), Ok(()));
+        assert_eq!(verify(&keyring, &key, &at(5000)), late, "a user is another's copy's too");
+    }
+    for copies in [[&revoked, &young], [&young, &revoked]] {
+        let keyring = merged(&copies.map(Clone::clone), &print);
+        let gone = Err(SignatureProblem::Revoked(print.clone()));
+        assert_eq!(verify(&keyring, &key, &at(100)), gone);
+        // What is kept of it says all of that.
+        let kept = keyring.copy_of(&print).unwrap().into_bytes();
+        assert_eq!(verify(&merged(&[kept, young.clone()], &print), &key, &at(100)), gone);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_certificate_is_its_own_word_once() {
+    let subkey = Some(SubkeyOptions::default());
+    let mut key = rsa(&KeyOptions { subkey, lifetime: Some(5000), ..KeyOptions::default() });
+    key.describe(&OwnOptions { lifetime: Some(5000), ..OwnOptions::default() });
+    let print = key.fingerprint();
+    let own = merged(&[key.public_file()], &print).copy_of(&print).unwrap();
+    assert_eq!(merged(&[own.clone().into_bytes()], &print).copy_of(&print).unwrap(), own);
+    // What strangers add is not kept, nor what is said twice: with something that nobody signed, say.
+    let stranger = TestKey::new();
+    let theirs = stranger.certify(&key, 9000, MADE + 100);
+    key.public.details.users[0].signatures.push(theirs);
+    let mut again = key.public.details.users[0].signatures[0].clone();
+    let note = SubpacketData::SignersUserID(b"a note".to_vec().into());
+    again.unhashed_subpacket_push(Subpacket::regular(note).unwrap()).unwrap();
+    key.public.details.users[0].signatures.push(again);
+    let keyring = merged(&[own.clone().into_bytes(), key.public_file()], &print);
+    assert_eq!(keyring.copy_of(&print).unwrap(), own);
+}
+
+#[test]
+fn a_copy_that_lacks_a_subkeys_agreement_takes_nothing_away() {
+    let subkey = Some(SubkeyOptions::default());
+    let whole = TestKey::with(&KeyOptions { subkey, ..KeyOptions::default() });
+    let print = whole.fingerprint();
+    let without = SubkeyOptions { agreement: Agreement::Missing, ..SubkeyOptions::default() };
+    let mut lacking = whole.public.clone();
+    lacking.public_subkeys[0].signatures = vec![whole.bind(&whole, &without, MADE)];
+    let lacking = lacking.to_armored_bytes(ArmorOptions::default()).unwrap();
+    let by_subkey = SignOptions { by_subkey: true, ..SignOptions::default() };
+    for copies in [[whole.public_file(), lacking.clone()], [lacking, whole.public_file()]] {
+        let keyring = merged(&copies, &print);
+        assert_eq!(verify(&keyring, &whole, &by_subkey), Ok(()));
+        let kept = keyring.copy_of(&print).unwrap().into_bytes();
+        assert_eq!(verify(&merged(&[kept], &print), &whole, &by_subkey), Ok(()));
     }
 }
 

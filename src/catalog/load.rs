@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    CHECKS, Dist, HostGives, Remedies, Repository, Runtime, TomlProblem, read_toml,
+    CHECKS, Dist, Fingerprint, HostGives, Remedies, Repository, Runtime, TomlProblem, read_toml,
     without_userinfo,
 };
 
@@ -24,22 +24,29 @@ struct Definition {
 impl Catalog {
     /// Reads the embedded definitions and those of `directories`, the most important one first. A
     /// file replaces the one of the same name in later directories and in the program; `names.toml`
-    /// is put before theirs instead.
+    /// is put before theirs instead, and copies of certificates all count.
     ///
     /// # Errors
     /// When a directory cannot be read or a definition does not hold what its format asks for.
     pub fn load(directories: &[PathBuf]) -> Result<Self, CatalogError> {
         let mut files = BTreeMap::new();
         let mut name_tables = Vec::new();
+        let mut certificates = Vec::new();
         for (number, directory) in directories.iter().enumerate() {
             collect((number, directory), &mut files, &mut name_tables)?;
+            certificates.extend(certificates_in(directory)?);
         }
         for (path, text) in embedded::FILES {
+            if let Some(print) = named_by_print(Path::new(path)) {
+                certificates.push((print, (*text).to_owned()));
+                continue;
+            }
             let (file, text) = (format!("repos/{path}"), (*text).to_owned());
             let definition = Definition { file, text, directory: directories.len() };
             place((*path).to_owned(), definition, &mut files, &mut name_tables);
         }
         let mut catalog = build(&files, &name_tables)?;
+        catalog.certificates = certificates;
         catalog.take_logins();
         Ok(catalog)
     }
@@ -86,24 +93,56 @@ fn place(
 
 /// The files called `*.toml` in `directory` and in its `dists` and `runtimes`, sorted.
 fn toml_files(directory: &Path) -> Result<Vec<PathBuf>, CatalogError> {
-    let mut found = Vec::new();
-    for place in [directory.to_owned(), directory.join("dists"), directory.join("runtimes")] {
-        let entries = match fs::read_dir(&place) {
-            Ok(entries) => entries,
-            Err(_) if place != directory && !place.exists() => continue,
-            Err(source) => return Err(CatalogError::Unreadable { path: place, source }),
-        };
-        for entry in entries {
-            let entry =
-                entry.map_err(|source| CatalogError::Unreadable { path: place.clone(), source })?;
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                found.push(path);
-            }
+    let mut found = files_in(directory, "toml")?;
+    for place in ["dists", "runtimes"].map(|name| directory.join(name)) {
+        if place.exists() {
+            found.extend(files_in(&place, "toml")?);
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The files in `directory` whose names have this ending.
+fn files_in(directory: &Path, ending: &str) -> Result<Vec<PathBuf>, CatalogError> {
+    let unreadable = |source| CatalogError::Unreadable { path: directory.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The copies of certificates in `directory`.
+fn certificates_in(directory: &Path) -> Result<Vec<(Fingerprint, String)>, CatalogError> {
+    let place = directory.join("keys");
+    if !place.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = files_in(&place, "asc")?;
+    paths.sort();
+    let read = |path: PathBuf| {
+        let Some(print) = path.strip_prefix(directory).ok().and_then(named_by_print) else {
+            let expected = "a certificate is called by its key's fingerprint, keys/FINGERPRINT.asc";
+            return Err(CatalogError::UnexpectedFile { path, expected });
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok((print, text)),
+            Err(source) => Err(CatalogError::Unreadable { path, source }),
+        }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The key whose certificate a file below a directory of definitions is called by.
+fn named_by_print(path: &Path) -> Option<Fingerprint> {
+    let is_certificate =
+        path.parent() == Some(Path::new("keys")) && path.extension().is_some_and(|it| it == "asc");
+    let name = path.file_stem().filter(|_| is_certificate)?;
+    Fingerprint::new(name.to_str()?).ok()
 }
 
 fn build(
@@ -117,6 +156,7 @@ fn build(
         names: Names::default(),
         remedies: Remedies::default(),
         logins: Vec::new(),
+        certificates: Vec::new(),
     };
     // In the order of their names: every dist before any runtime, which may name dists.
     for (relative, definition) in files {

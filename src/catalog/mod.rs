@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub(crate) use choose::Choice;
 pub(crate) use error::CatalogError;
 
-use crate::model::{Aim, Arch, Dist, HostFacts, HostGives, Remedies, Remedy, Runtime};
+use crate::model::{Aim, Arch, Dist, Fingerprint, HostFacts, HostGives, Remedies, Remedy, Runtime};
 use names::Names;
 
 /// The x86-64 level of a machine that nothing more is known of.
@@ -31,6 +31,8 @@ pub struct Catalog {
     remedies: Remedies,
     /// The URLs that came with a name and password, which they have no more elsewhere.
     logins: Vec<String>,
+    /// Copies of certificates.
+    certificates: Vec<(Fingerprint, String)>,
 }
 
 impl Catalog {
@@ -38,6 +40,13 @@ impl Catalog {
     #[must_use]
     pub(crate) fn logins(&self) -> &[String] {
         &self.logins
+    }
+
+    /// Copies of certificates, each with the fingerprint of its key as its file is called. Whether it holds
+    /// that key is for whoever reads it to find out, and whether that counts for the pins to say.
+    #[must_use]
+    pub fn certificates(&self) -> &[(Fingerprint, String)] {
+        &self.certificates
     }
 
     /// The runtime of this name.

@@ -14,7 +14,6 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{Asked, InstallOptions, Installed, InstalledTree, Whole};
-use crate::metadata::Keys;
 use crate::model::{Arch, Plan, shell_word};
 use crate::prefix::Prefix;
 use crate::report::Reporter;
@@ -86,7 +85,7 @@ impl Install {
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = self.wanted.age.apply(session.context());
-        let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
+        let keys = session.keys_of(&request.trust)?;
         let whole = Whole::create(&path)?.trusting(owners);
         let dists = self.wanted.dists(context)?;
         let asked = Asked { request: &request, dists: &dists, lock: locked.as_ref() };

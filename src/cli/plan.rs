@@ -12,7 +12,6 @@ use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle;
-use crate::metadata::Keys;
 use crate::model::{Plan, PlannedPackage, PlannedRuntime, TreePlan, escape};
 use crate::terminal::{Page, Terminal};
 
@@ -48,7 +47,7 @@ impl PlanCommand {
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = self.wanted.age.apply(session.context());
-        let keys = Keys::new(context.fetcher, context.reporter, &request.trust)?;
+        let keys = session.keys_of(&request.trust)?;
         let plan = lifecycle::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
         session.check_policy(&plan)?;
         self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;

@@ -18,7 +18,7 @@ use crate::error::{Error, HOST, INTERRUPTED};
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::host::Host;
 use crate::metadata::Keys;
-use crate::model::{Aim, Arch, Plan};
+use crate::model::{Aim, Arch, Plan, UserTrust};
 use crate::owned::Owners;
 use crate::report::Reporter;
 use crate::terminal::Terminal;
@@ -163,8 +163,15 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When a policy forbids `trust`, it means no repository, or a file cannot be read or holds no key.
     pub(super) fn keys(&self, trust: &TrustArgs) -> Result<Keys<'_>, Error> {
-        let trust = trust.user_trust(&self.config, &self.catalog)?;
-        Ok(Keys::new(&self.fetcher, self.terminal, &trust)?)
+        self.keys_of(&trust.user_trust(&self.config, &self.catalog)?)
+    }
+
+    /// The keyring of a run: what the user trusts.
+    ///
+    /// # Errors
+    /// When a file cannot be read or holds no key.
+    pub(super) fn keys_of(&self, trust: &UserTrust) -> Result<Keys<'_>, Error> {
+        Ok(Keys::new(&self.fetcher, self.terminal, trust, self.catalog.certificates())?)
     }
 
     /// The architecture that is meant where none is named: the configuration's first, or this machine's.

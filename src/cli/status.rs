@@ -10,7 +10,8 @@ use super::installation::Installation;
 use super::options::Output;
 use super::parts::PartOf;
 use crate::error::Error;
-use crate::model::{Receipt, escape};
+use crate::lifecycle::KeyAges;
+use crate::model::{Fingerprint, Receipt, escape};
 use crate::prefix::Generation;
 use crate::terminal::Terminal;
 
@@ -32,8 +33,18 @@ struct ShownTree {
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u32>,
     size: u64,
+    /// How old what is known of the keys is that signed its packages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<ShownKey>,
     #[serde(flatten)]
     receipt: Receipt,
+}
+
+/// A key, and when one of its places was asked for it the last time and had it.
+#[derive(Serialize)]
+struct ShownKey {
+    fingerprint: Fingerprint,
+    asked_at: Option<u64>,
 }
 
 impl Status {
@@ -42,14 +53,15 @@ impl Status {
         let mut trees = Vec::new();
         match Installation::at(&self.prefix)? {
             Installation::Prefix(whole) => {
+                let ages = whole.key_ages()?;
                 let tree = |(generation, receipt): (Generation, Receipt)| {
-                    ShownTree::new(Some(generation.number), receipt)
+                    ShownTree::new(Some(generation.number), receipt, &ages)
                 };
                 trees.extend(whole.trees(self.part.dist())?.into_iter().map(tree));
             }
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;
-                trees.push(ShownTree::new(None, tree.receipt));
+                trees.push(ShownTree::new(None, tree.receipt, &KeyAges::new()));
             }
         }
         if self.output.json {
@@ -67,8 +79,17 @@ impl Status {
 }
 
 impl ShownTree {
-    fn new(generation: Option<u32>, receipt: Receipt) -> Self {
-        Self { generation, size: receipt.size(), receipt }
+    fn new(generation: Option<u32>, receipt: Receipt, ages: &KeyAges) -> Self {
+        let is_signer = |print: &Fingerprint| {
+            receipt.all_packages().any(|package| package.signed_by.as_ref() == Some(print))
+        };
+        let signers = ages.iter().filter(|(print, _)| is_signer(print));
+        let key = |(fingerprint, asked_at): (&Fingerprint, &Option<u64>)| ShownKey {
+            fingerprint: fingerprint.clone(),
+            asked_at: *asked_at,
+        };
+        let keys = signers.map(key).collect();
+        Self { generation, size: receipt.size(), keys, receipt }
     }
 }
 
@@ -101,6 +122,13 @@ fn describe(tree: &ShownTree) -> String {
         let dist =
             dist.map_or(String::new(), |dist| format!("  from {}, for containers", escape(dist)));
         lines.push(format!("  {}  {signer}{dist}", package.nevra));
+    }
+    for ShownKey { fingerprint, asked_at } in &tree.keys {
+        let age = match asked_at {
+            Some(time) => format!("as it was published on {}", crate::host::date(*time)),
+            None => "of unknown age".to_owned(),
+        };
+        lines.push(format!("  key {fingerprint}  {age}"));
     }
     lines.join("\n")
 }

@@ -22,15 +22,18 @@ pub enum Proof<'a> {
     /// A digest: one of these, of which the first is the current one. Plain http will do, and a
     /// copy of the current one in the cache is taken without asking anybody.
     Digest(&'a [Checksum]),
-    /// What the caller checks before accepting it: a signature, a pinned fingerprint.
+    /// What the caller checks before accepting it: a signature.
     Caller,
+    /// The same, where a copy that proves itself may be one that lacks something: a certificate without its
+    /// revocation is genuine too. Plain http will do, and no copy in the cache stands for what there is.
+    Fresh,
 }
 
 impl<'a> Proof<'a> {
     fn digests(self) -> &'a [Checksum] {
         match self {
             Self::Digest(digests) => digests,
-            Self::Server | Self::Caller => &[],
+            Self::Server | Self::Caller | Self::Fresh => &[],
         }
     }
 }
@@ -50,7 +53,7 @@ impl Fetcher<'_> {
     /// # Errors
     /// When it is not there, or its place does not answer.
     pub fn size_of(&self, url: &str) -> Result<Option<u64>, FetchError> {
-        self.try_each(&[url.to_owned()], |_, place| match place {
+        self.try_each(self.options.attempts, &[url.to_owned()], |_, place| match place {
             Place::Web { url, .. } => {
                 let answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
                 Ok(answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok()))
@@ -81,17 +84,46 @@ impl Fetcher<'_> {
         proof: Proof<'_>,
         accept: impl Fn(&str, Vec<u8>) -> Result<T, Refusal>,
     ) -> Result<T, FetchError> {
+        self.document_in(self.options.attempts, urls, (limit, proof), accept)
+    }
+
+    /// The same where nothing hangs on it: each place is tried once, and none whose host did not answer
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Self::document_from`].
+    pub(crate) fn document_in_passing<T>(
+        &self,
+        urls: &[String],
+        limit: u64,
+        proof: Proof<'_>,
+        accept: impl Fn(&str, Vec<u8>) -> Result<T, Refusal>,
+    ) -> Result<T, FetchError> {
+        let answers = |url: &&String| !self.place(url).is_ok_and(|place| self.is_silent(&place));
+        let urls: Vec<String> = urls.iter().filter(answers).cloned().collect();
+        self.document_in(1, &urls, (limit, proof), accept)
+    }
+
+    fn document_in<T>(
+        &self,
+        rounds: u32,
+        urls: &[String],
+        (limit, proof): (u64, Proof<'_>),
+        accept: impl Fn(&str, Vec<u8>) -> Result<T, Refusal>,
+    ) -> Result<T, FetchError> {
         if let Some((url, bytes)) = self.known(urls, limit, proof)?
             && let Ok(value) = accept(url, bytes)
         {
             return Ok(value);
         }
-        self.try_each(urls, |url, place| {
+        self.try_each(rounds, urls, |url, place| {
             let bytes = match (place, proof) {
                 (Place::Web { is_authentic: false, .. }, Proof::Server) => {
                     return Err(Reason::Insecure.into());
                 }
-                (Place::Web { url, .. }, Proof::Server) => self.whole_document(url, limit)?,
+                (Place::Web { url, .. }, Proof::Server | Proof::Fresh) => {
+                    self.whole_document(url, limit)?
+                }
                 (Place::Web { url, .. }, _) => self.web_document(url, limit)?,
                 (Place::File(path), _) => read_file(path, limit)?,
             };
@@ -132,8 +164,8 @@ impl Fetcher<'_> {
         Err(Reason::Digest { expected: first.clone(), got }.into())
     }
 
-    /// A document that only its server vouches for: a copy in the cache has another author, whatever
-    /// ETag it bears.
+    /// A document of which only its server says that it is all there is: a copy in the cache has another
+    /// author, whatever ETag it bears.
     fn whole_document(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
         let mut answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
         match answer.status {

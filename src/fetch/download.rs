@@ -121,7 +121,7 @@ impl Fetcher<'_> {
         stream: Option<&Stream>,
     ) -> Result<Fetched, FetchError> {
         let mut partial = None;
-        let result = self.try_each(urls, |url, place| match place {
+        let result = self.try_each(self.options.attempts, urls, |url, place| match place {
             Place::File(path) => {
                 let size = match stream {
                     Some(stream) => wanted.lend_file(path, stream)?,

@@ -197,9 +197,11 @@ impl<'r> Fetcher<'r> {
         })
     }
 
-    /// Tries `urls` in turn, and those that may yet recover again after a pause, until one serves.
+    /// Tries `urls` in turn, and those that may yet recover again after a pause, so many rounds at the most,
+    /// until one serves.
     fn try_each<T>(
         &self,
+        rounds: u32,
         urls: &[String],
         mut attempt: impl FnMut(&str, &Place) -> Result<T, Failure>,
     ) -> Result<T, FetchError> {
@@ -207,7 +209,7 @@ impl<'r> Fetcher<'r> {
         let mut open: Vec<(&String, Result<Place, Reason>)> =
             urls.iter().map(|url| (url, self.place(url))).collect();
         open.sort_by_key(|(_, place)| place.as_ref().is_ok_and(|place| self.is_silent(place)));
-        for round in 0..self.options.attempts.max(1) {
+        for round in 0..rounds.max(1) {
             if round > 0 {
                 self.pause(round, &tried)?;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::present::check_present;
-use super::{commands, launchers};
+use super::{commands, doubts, launchers};
 use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
@@ -106,12 +106,15 @@ fn execute(
     let prefix = &prefix.lock(options.wait, context.reporter)?;
     prefix.clean(context.reporter)?;
     check_present(present, prefix)?;
+    // Another run may have learnt of a revocation.
+    keys.know(&prefix.known_keys()?);
     commands::check(context, plan, prefix)?;
     let mut trees = Vec::new();
     let mut wanted = Vec::new();
     for tree in &plan.trees {
         match unchanged(context, prefix, tree)? {
             Some((generation, receipt)) => {
+                doubts::tell(keys, &receipt, context.reporter);
                 trees.push(summary(context, &receipt, generation.number, true));
             }
             None => wanted.push(tree),
@@ -129,6 +132,7 @@ fn execute(
     };
     // Before anything is live by it: a run that is killed forgets nothing that it made use of.
     prefix.believe(&present.learnt, context.allows_downgrade)?;
+    prefix.keep_keys(keys.known())?;
     let launchers = go_live(context, &judge, prefix, stagings, &receipts, &mut trees)?;
     if let Some((arch, program)) = options.program {
         prefix.keep_program(arch, program, launcher::own)?;

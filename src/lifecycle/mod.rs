@@ -5,6 +5,7 @@ mod age;
 mod changes;
 mod commands;
 mod distrust;
+mod doubts;
 mod install;
 mod launchers;
 mod life;
@@ -22,6 +23,6 @@ pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
 pub(crate) use verify::{Extent, Verification, verify_tree};
 pub(crate) use whole::{
-    Asked, Gone, HistoryEntry, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
+    Asked, Gone, HistoryEntry, KeyAges, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
     nothing_of, plan_for,
 };

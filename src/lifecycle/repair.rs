@@ -54,6 +54,7 @@ pub(super) fn repair(
 ) -> Result<Verification, Error> {
     let prefix = &prefix.lock(wait, context.reporter)?;
     prefix.clean(context.reporter)?;
+    keys.know(&prefix.known_keys()?);
     let before = verify(context.catalog, prefix, extent, context.reporter)?;
     let is_told = !before.launchers.is_empty() || !before.programs.is_empty();
     if before.damage() == 0 && !is_told {
@@ -74,6 +75,7 @@ pub(super) fn repair(
             repair.run(findings).map_err(|error| explain_space(prefix, error))?;
         }
     }
+    prefix.keep_keys(keys.known())?;
     if !before.launchers.is_empty() {
         let live = launchers::live(prefix)?;
         launchers::write(context.catalog, prefix, live.iter(), context.reporter)?;

@@ -80,8 +80,8 @@ impl Keeper<'_> {
         Ok(kept)
     }
 
-    /// The same package in the tree from before, if its signature still counts. What the user let in
-    /// without one, or by a key of the user's own, is in already.
+    /// The same package in the tree from before, if its signature still counts: otherwise it is brought and
+    /// judged as any other. What the user let in without one, or by a key of the user's own, is in already.
     fn installed(&self, planned: &PlannedPackage) -> Option<&PackageReceipt> {
         let is_same = |package: &&PackageReceipt| {
             package.nevra == planned.nevra && package.checksum == planned.checksum
@@ -89,8 +89,12 @@ impl Keeper<'_> {
         let installed = self.earlier.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);
         let allowed = self.keys.allowed((&self.plan.dist, &planned.source), pins);
+        self.keys.ensure(pins);
         let counts = match &installed.signed_by {
-            Some(key) => installed.trusted_by_user || allowed.contains(key),
+            Some(key) => {
+                (installed.trusted_by_user || allowed.contains(key))
+                    && self.keys.stands_by(key, installed.signed_at)
+            }
             None => true,
         };
         counts.then_some(installed)

@@ -1,5 +1,10 @@
-//! The keys of a run: fetched when a source needs them, checked against their pins, and shared by
+//! The keys of a run: brought when a source needs them, checked against their pins, and shared by
 //! all threads.
+//!
+//! A copy of a certificate proves itself by the pinned fingerprint, but for what it lacks: it may be older than
+//! the key's revocation. So every copy counts that there is (of the definitions, the prefix, the cache), as one
+//! certificate; and once a day its places are asked for it anew, which can only add to that. Where they do not
+//! have it, it is said how old the newest copy is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +12,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::fetch::{FetchError, Fetcher, Proof};
-use crate::model::{Fingerprint, KeyPin, TrustedFile, UserTrust, escape, means_repository};
+use super::copies::{Copies, Note};
+use crate::fetch::{FetchError, Fetcher, Proof, Refusal};
+use crate::host::date;
+use crate::model::{
+    Fingerprint, KeyPin, KnownKey, KnownKeys, TrustedFile, UserTrust, escape, means_repository,
+};
 use crate::report::Reporter;
 use crate::tools::machine::seconds;
 use crate::trust::{Keyring, SignedBy, TrustError};
@@ -45,19 +54,22 @@ pub(crate) struct Keys<'a> {
     /// What `--trust-key` gave: each key with the repository that it counts for.
     trusted: Vec<(String, Fingerprint)>,
     state: RwLock<State>,
-    /// Held per key while it is fetched, so that threads that need the same one wait for it.
+    /// Held per key while it is brought, so that threads that need the same one wait for it.
     fetching: Mutex<BTreeMap<Fingerprint, Arc<Mutex<()>>>>,
 }
 
 #[derive(Default)]
 struct State {
     keyring: Keyring,
+    /// What others than their places have of certificates.
+    copies: Copies,
     /// What became of each pin that was asked for: its error, where it could not be had.
     pins: BTreeMap<Fingerprint, Option<String>>,
 }
 
 impl<'a> Keys<'a> {
-    /// A keyring with the keys of the files that the user trusts.
+    /// A keyring with the keys of the files that the user trusts; of others the definitions have copies, each
+    /// with its fingerprint.
     ///
     /// # Errors
     /// When such a file cannot be read or holds no key.
@@ -65,8 +77,12 @@ impl<'a> Keys<'a> {
         fetcher: &'a Fetcher<'a>,
         reporter: &'a dyn Reporter,
         user: &UserTrust,
+        copies: &[(Fingerprint, String)],
     ) -> Result<Self, KeyFileError> {
         let mut state = State { keyring: Keyring::at(seconds()), ..State::default() };
+        for (print, certificate) in copies {
+            state.copies.add(print, certificate.clone(), None);
+        }
         let mut trusted = Vec::new();
         for TrustedFile { repository, path } in &user.files {
             let bytes = fs::read(path)
@@ -109,7 +125,7 @@ impl<'a> Keys<'a> {
         self.user.lets_in_unsigned(dist, id)
     }
 
-    /// Fetches the pinned keys that are not here yet. One that cannot be had is told as a detail:
+    /// Brings the pinned keys that are not here yet. One that cannot be had is told as a detail:
     /// it matters only when a signature needs it.
     pub(crate) fn ensure(&self, pins: &[KeyPin]) {
         for pin in pins {
@@ -121,7 +137,7 @@ impl<'a> Keys<'a> {
             if self.read().pins.contains_key(&pin.fingerprint) {
                 continue;
             }
-            let failure = self.fetch(pin).err().map(|error| error.to_string());
+            let failure = self.bring(pin).err().map(|error| error.to_string());
             if let Some(reason) = &failure {
                 self.reporter.detail(format!("key {} is not at hand: {reason}", pin.fingerprint));
             }
@@ -162,29 +178,109 @@ impl<'a> Keys<'a> {
         use_it(&self.read().keyring)
     }
 
-    /// Adds one key: from the cache, or from the first place that serves it.
-    fn fetch(&self, pin: &KeyPin) -> Result<(), FetchError> {
-        let note = format!("key-{}", pin.fingerprint);
-        if let Some(kept) = self.fetcher.recall(&note)
-            && self.add(kept.as_bytes(), pin).is_ok()
-        {
-            return Ok(());
+    /// Lets what a prefix keeps of certificates count too.
+    pub(crate) fn know(&self, known: &KnownKeys) {
+        for (print, KnownKey { asked_at, certificate }) in known {
+            let mut state = self.write();
+            let asked_at = asked_at.filter(|&time| time <= seconds());
+            state.copies.add(print, certificate.clone(), asked_at);
+            // One that is in use already.
+            if state.keyring.has(print)
+                && let Err(error) = state.keyring.add_pinned(certificate.as_bytes(), print)
+            {
+                drop(state);
+                self.tell_unusable(print, &error);
+            }
         }
-        let urls: Vec<String> = std::iter::once(&pin.url).chain(&pin.alternates).cloned().collect();
-        let bytes = self.fetcher.document_from(
-            &urls,
-            KEY_FILE_LIMIT,
-            Proof::Caller,
-            |_, bytes| match self.add(&bytes, pin) {
-                Ok(()) => Ok(bytes),
-                Err(error) => Err(error.into()),
-            },
-        )?;
-        // A binary key file is fetched again by the next run; distributions publish armoured ones.
-        if let Ok(text) = std::str::from_utf8(&bytes) {
-            self.fetcher.remember(&note, text)?;
+    }
+
+    /// What is known of the pinned certificates that were asked for, for a prefix to keep.
+    #[must_use]
+    pub(crate) fn known(&self) -> KnownKeys {
+        let state = self.read();
+        let known = |print: &Fingerprint| {
+            let certificate = state.keyring.copy_of(print)?;
+            Some((print.clone(), KnownKey { asked_at: state.copies.asked_at(print), certificate }))
+        };
+        state.pins.keys().filter_map(known).collect()
+    }
+
+    /// Whether no revocation that is known by now takes away what the key signed at `time`.
+    #[must_use]
+    pub(crate) fn stands_by(&self, print: &Fingerprint, time: Option<u64>) -> bool {
+        self.read().keyring.stands_by(print, time)
+    }
+
+    /// Adds one key: all copies of it that there are; and where none of them was made today, the one that the
+    /// first place serves.
+    fn bring(&self, pin: &KeyPin) -> Result<(), FetchError> {
+        let print = &pin.fingerprint;
+        let mut is_known = false;
+        let copies: Vec<String> = self.read().copies.of(print).cloned().collect();
+        for copy in copies {
+            match self.add(copy.as_bytes(), pin) {
+                Ok(()) => is_known = true,
+                Err(error) => self.tell_unusable(print, &error),
+            }
+        }
+        let now = seconds();
+        if let Some(note) = Note::recall(self.fetcher, print)
+            && self.add(note.certificate.as_bytes(), pin).is_ok()
+        {
+            is_known = true;
+            let is_fresh = note.is_fresh(now);
+            self.write().copies.add(print, note.certificate, note.asked_at);
+            if is_fresh {
+                return Ok(());
+            }
+        }
+        match self.ask(pin, is_known) {
+            Ok(()) => self.remember(print, now),
+            Err(error) if is_known && !matches!(error, FetchError::Cancelled) => {
+                self.tell_age(print, &error);
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Asks the places of a key for it. Where there are copies, nothing hangs on an answer.
+    fn ask(&self, pin: &KeyPin, is_known: bool) -> Result<(), FetchError> {
+        let urls: Vec<String> = std::iter::once(&pin.url).chain(&pin.alternates).cloned().collect();
+        let accept = |_: &str, bytes: Vec<u8>| self.add(&bytes, pin).map_err(Refusal::from);
+        match is_known {
+            true => self.fetcher.document_in_passing(&urls, KEY_FILE_LIMIT, Proof::Fresh, accept),
+            false => self.fetcher.document_from(&urls, KEY_FILE_LIMIT, Proof::Fresh, accept),
+        }
+    }
+
+    /// Leaves what is known of a key, which was asked for `now`, for later runs.
+    fn remember(&self, print: &Fingerprint, now: u64) {
+        // Another run may have learnt more meanwhile.
+        if let Some(note) = Note::recall(self.fetcher, print) {
+            let _ = self.write().keyring.add_pinned(note.certificate.as_bytes(), print);
+        }
+        let Some(certificate) = self.read().keyring.copy_of(print) else { return };
+        self.write().copies.add(print, certificate.clone(), Some(now));
+        let note = Note { asked_at: Some(now), certificate };
+        if let Err(error) = note.leave(self.fetcher, print) {
+            self.reporter.detail(error.to_string());
+        }
+    }
+
+    /// Says of a key that could not be asked for how old what is known of it is.
+    fn tell_age(&self, print: &Fingerprint, error: &FetchError) {
+        let since = match self.read().copies.asked_at(print) {
+            Some(time) => format!("it was revoked since {}", date(time)),
+            None => "it was revoked since the copy was made that is here".to_owned(),
+        };
+        self.reporter.warning(format!(
+            "key {print} cannot be asked for anew, and nobody here knows whether {since}: {error}"
+        ));
+    }
+
+    fn tell_unusable(&self, print: &Fingerprint, error: &TrustError) {
+        self.reporter.warning(format!("a copy of key {print} is of no use: {error}"));
     }
 
     fn add(&self, file: &[u8], pin: &KeyPin) -> Result<(), TrustError> {

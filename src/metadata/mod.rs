@@ -5,6 +5,7 @@
 //! promise, one that came over https from a server that the dist names. Where the dist signs it,
 //! the signature must hold as well. All else follows by digest.
 
+mod copies;
 mod error;
 mod keys;
 mod memory;

@@ -339,7 +339,7 @@ impl Asking<'_, '_> {
         let take = |_: &str, bytes| Ok(bytes);
         let url = [url.to_owned()];
         let bytes: Vec<u8> =
-            self.fetcher.document_from(&url, KEY_FILE_LIMIT, Proof::Caller, take)?;
+            self.fetcher.document_from(&url, KEY_FILE_LIMIT, Proof::Fresh, take)?;
         let added = Keyring::new().add_pin(&bytes, pin);
         added.map(drop).map_err(|error| Wrong::Trust(error.to_string()))
     }

@@ -69,6 +69,11 @@ impl Layout {
         self.hidden().join("repositories.toml")
     }
 
+    /// What is known of certificates.
+    pub(super) fn keys(&self) -> PathBuf {
+        self.hidden().join("keys.toml")
+    }
+
     /// Where things are made.
     pub(super) fn staging(&self) -> PathBuf {
         self.hidden().join("staging")

@@ -347,9 +347,10 @@ fn remove_skeleton_if_empty(layout: &Layout, made: &[PathBuf], give_up: &mut dyn
     if made.contains(&layout.bin()) || !made.contains(&layout.hidden()) {
         let _ = fs::remove_dir(layout.bin());
     }
-    // What was believed of repositories concerned what was installed.
+    // What was believed of repositories and known of keys concerned what was installed.
     if !layout.pins().exists() {
         let _ = fs::remove_file(layout.sightings());
+        let _ = fs::remove_file(layout.keys());
     }
     // From here on another run may begin: whatever it makes keeps `rmdir` from succeeding.
     let _ = fs::remove_file(layout.owner());

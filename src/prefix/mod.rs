@@ -10,6 +10,7 @@
 //!     ├── lock                     held by whoever changes anything below PREFIX
 //!     ├── pins.toml                versions that runtimes stay at
 //!     ├── repositories.toml        how new the metadata were that were believed
+//!     ├── keys.toml                certificates of those who signed, and how old these copies are
 //!     ├── ARCH/N/                  generation N: a complete tree with its receipt
 //!     ├── ARCH/journal.jsonl       a line for everything that happened to them
 //!     ├── ARCH/config-N.json       the configuration as it was when N became live
@@ -40,6 +41,7 @@ mod history;
 mod in_use;
 mod journal;
 mod kept;
+mod keys;
 mod launchers;
 mod layout;
 mod lock;

@@ -21,7 +21,7 @@ use pgp::types::{Duration, KeyDetails, PublicParams, SignedUser, Tag, Timestamp}
 
 use crate::model::Fingerprint;
 
-use super::key_file;
+use super::{copy, key_file};
 
 /// The fewest bits of an RSA key that may sign packages, itself or other keys. EL's oldest keys have as
 /// many.
@@ -36,6 +36,8 @@ pub(super) struct Certificate {
     pub(super) signers: Vec<Signer>,
     packets: SignedPublicKey,
     sha1_until: Option<u64>,
+    /// The hardest revocation of any of its keys that may sign.
+    revoked: Option<Revoked>,
 }
 
 /// A key that may sign data, and when.
@@ -112,7 +114,9 @@ impl Certificate {
                 signers.insert(0, primary);
             }
         }
-        Ok(Self { fingerprint, signers, packets, sha1_until })
+        let of_signers = signers.iter().filter_map(|signer| signer.revoked);
+        let revoked = of_signers.chain(revoked).min();
+        Ok(Self { fingerprint, signers, packets, sha1_until, revoked })
     }
 
     /// Takes what another copy of the same certificate says too: a renewal, or a revocation.
@@ -124,6 +128,20 @@ impl Certificate {
         let mut packets = self.packets;
         key_file::merge(&mut packets, other);
         Self::new(packets, self.sha1_until.max(sha1_until))
+    }
+
+    /// What is known of it, as it is kept.
+    pub(super) fn copy(&self) -> Option<String> {
+        copy::armored(&self.packets)
+    }
+
+    /// Whether no revocation takes away what one of its keys signed at `time`, as it was accepted then.
+    pub(super) fn stands_by(&self, time: Option<u64>) -> bool {
+        match self.revoked {
+            None => true,
+            Some(Revoked::Always) => false,
+            Some(Revoked::Since(moment)) => time.is_some_and(|time| time < u64::from(moment)),
+        }
     }
 
     /// What it is, for messages about a certificate that cannot sign anything.
@@ -326,17 +344,22 @@ fn subkey_signer(
                 && signature.verify_subkey_binding(&packets.primary_key, &subkey.key).is_ok()
         })
     };
+    let agreement = |binding: &'_ Signature| {
+        let back = binding.embedded_signature().filter(|back| counts(back))?;
+        back.verify_primary_key_binding(&subkey.key, &packets.primary_key).ok().map(|()| end(back))
+    };
     let bindings = of_type(SignatureType::SubkeyBinding).filter(|signature| counts(signature));
-    let binding = bindings.max_by_key(|signature| signature.created())?;
-    let back = binding.embedded_signature().filter(|back| counts(back))?;
-    let agreed = back.verify_primary_key_binding(&subkey.key, &packets.primary_key).is_ok();
-    if !agreed || !binding.key_flags().sign() {
+    // Of two copies of one, whoever passed it on may have left the agreement out.
+    let rank = |binding: &&Signature| (binding.created(), agreement(binding).is_some());
+    let binding = bindings.max_by_key(rank)?;
+    let agreed_until = agreement(binding)?;
+    if !binding.key_flags().sign() {
         return None;
     }
     let revoked = revocation(of_type(SignatureType::SubkeyRevocation));
     let until = binding.key_expiration_time();
     let until = until.and_then(|lifetime| after(subkey.key.created_at(), lifetime));
-    let ends = [until, end(binding), end(back), primary.until];
+    let ends = [until, end(binding), agreed_until, primary.until];
     Some(Signer {
         from: primary.from.max(subkey.key.created_at().as_secs()),
         until: ends.into_iter().flatten().min(),

@@ -106,14 +106,29 @@ impl KeyFile {
 
 /// Takes what another copy of the same certificate says too: a renewal, or a revocation.
 pub(super) fn merge(known: &mut SignedPublicKey, other: SignedPublicKey) {
-    known.details.revocation_signatures.extend(other.details.revocation_signatures);
-    known.details.direct_signatures.extend(other.details.direct_signatures);
-    known.details.users.extend(other.details.users);
+    add(&mut known.details.revocation_signatures, other.details.revocation_signatures);
+    add(&mut known.details.direct_signatures, other.details.direct_signatures);
+    for user in other.details.users {
+        let same = |known: &&mut SignedUser| known.id == user.id;
+        match known.details.users.iter_mut().find(same) {
+            Some(known) => add(&mut known.signatures, user.signatures),
+            None => known.details.users.push(user),
+        }
+    }
     for subkey in other.public_subkeys {
         let same = |known: &&mut SignedPublicSubKey| known.key == subkey.key;
         match known.public_subkeys.iter_mut().find(same) {
-            Some(known) => known.signatures.extend(subkey.signatures),
+            Some(known) => add(&mut known.signatures, subkey.signatures),
             None => known.public_subkeys.push(subkey),
+        }
+    }
+}
+
+/// Adds those signatures that are not there yet.
+fn add(known: &mut Vec<Signature>, more: Vec<Signature>) {
+    for signature in more {
+        if !known.contains(&signature) {
+            known.push(signature);
         }
     }
 }

@@ -99,6 +99,26 @@ impl Keyring {
         &self.passed_over
     }
 
+    /// Whether the key of `print` is in here.
+    #[must_use]
+    pub(crate) fn has(&self, print: &Fingerprint) -> bool {
+        self.find(print).is_some()
+    }
+
+    /// What is known of the certificate of `print`, armored, without what others than its own key signed;
+    /// none where it is not in here.
+    #[must_use]
+    pub fn copy_of(&self, print: &Fingerprint) -> Option<String> {
+        self.find(print)?.copy()
+    }
+
+    /// Whether what the key of `print` signed at `time`, in seconds since 1970, and what was accepted then, is
+    /// taken away by no revocation that is known here.
+    #[must_use]
+    pub(crate) fn stands_by(&self, print: &Fingerprint, time: Option<u64>) -> bool {
+        self.find(print).is_none_or(|known| known.stands_by(time))
+    }
+
     /// Verifies a detached signature (`repomd.xml.asc`), armored or not, over `data`. Only keys
     /// in `allowed` count.
     ///
@@ -125,6 +145,10 @@ impl Keyring {
         allowed: &[Fingerprint],
     ) -> Result<SignedBy, SignatureProblem> {
         signature::verify(signatures, data, self.among(allowed), self.now)
+    }
+
+    fn find(&self, print: &Fingerprint) -> Option<&Certificate> {
+        self.certificates.iter().find(|known| known.fingerprint == *print)
     }
 
     /// The certificates whose fingerprint is in `allowed`.
@@ -154,8 +178,7 @@ impl Keyring {
 
     /// Refuses a key that could sign nothing: it would be told as unknown when it is too late.
     fn check_use(&self, print: Fingerprint) -> Result<Fingerprint, String> {
-        let known = self.certificates.iter().find(|known| known.fingerprint == print);
-        match known.filter(|known| known.signers.is_empty()) {
+        match self.find(&print).filter(|known| known.signers.is_empty()) {
             Some(known) => Err(format!("{}, which is too weak or may not sign", known.kind())),
             None => Ok(print),
         }

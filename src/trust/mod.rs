@@ -9,6 +9,7 @@
 
 mod blob;
 mod certificate;
+mod copy;
 mod error;
 mod header;
 mod key_file;

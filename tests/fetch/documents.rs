@@ -55,6 +55,10 @@ fn a_document_that_only_its_server_vouches_for_is_never_the_caches() {
     fs::write(cached(&world), format!("{head}\nplanted")).unwrap();
     assert_eq!(judged(&world, url).unwrap(), b"planted", "it is what the cache takes for current");
     assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), world.content);
+    // Nor is one that proves itself and may lack what was added since.
+    let (urls, take) = ([url.to_owned()], |_: &str, bytes| Ok(bytes));
+    let fresh = world.fetcher().document_from(&urls, 1 << 20, Proof::Fresh, take);
+    assert_eq!(fresh.unwrap(), world.content);
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl Whole {
     ) -> Result<Steps<'a>, Error> {
         let Asked { request, lock, .. } = asked;
         let known = self.sightings()?;
+        self.inform(keys)?;
         let lock = lock.map(|plan| planning::held(context, keys, plan)).transpose()?;
         let lock = lock.as_ref();
         let pins = self.pins()?;
@@ -188,7 +189,7 @@ impl Whole {
         check: &dyn Fn(&Plan) -> Result<(), Error>,
         options: InstallOptions<'_>,
     ) -> Result<Installed, Error> {
-        replanned(context.reporter, || {
+        let outcome = replanned(context.reporter, || {
             let steps = self.plan(context, keys, asked)?;
             check(&steps.plan())?;
             match steps.0.as_slice() {
@@ -198,7 +199,11 @@ impl Whole {
                 }
                 steps => self.install_members(keys, steps, options, context),
             }
-        })
+        });
+        if outcome.is_err() {
+            self.keep_learnt(keys, context.reporter);
+        }
+        outcome
     }
 
     /// Carries out each step, and keeps this program in the whole.
@@ -239,6 +244,7 @@ impl Whole {
     ) -> Result<Steps<'a>, Error> {
         let mut steps = Vec::new();
         let known = self.sightings()?;
+        self.inform(keys)?;
         for member in self.members(dist)? {
             let context = member.context(context)?;
             // Without its receipt nobody knows what to update.
@@ -267,12 +273,16 @@ impl Whole {
         check: &dyn Fn(&Steps<'_>) -> Result<(), Error>,
         options: InstallOptions<'_>,
     ) -> Result<(Installed, Vec<TreeChange>), Error> {
-        replanned(context.reporter, || {
+        let outcome = replanned(context.reporter, || {
             let steps = self.plan_update(context, keys, dist)?;
             check(&steps)?;
             let changes = steps.changes()?;
             Ok((carry_out(keys, &steps.0, options)?, changes))
-        })
+        });
+        if outcome.is_err() {
+            self.keep_learnt(keys, context.reporter);
+        }
+        outcome
     }
 }
 

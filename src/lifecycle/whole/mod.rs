@@ -4,6 +4,7 @@
 
 mod history;
 mod install;
+mod keys;
 mod launched;
 mod pins;
 mod remove;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub(crate) use history::HistoryEntry;
 pub(crate) use install::{Asked, Steps, plan_for};
+pub(crate) use keys::KeyAges;
 pub(crate) use remove::{Gone, Makers, Removal, What};
 
 use super::life::{self, WentBack};
@@ -300,6 +302,9 @@ impl Whole {
         if dist.is_none() && !has_own {
             // Its launchers are its own, though its trees are its members'.
             members.push(Member(self.prefix.clone()));
+        }
+        if let Look::Packages { keys, .. } = look {
+            self.inform(keys)?;
         }
         let mut verification = Verification::default();
         for member in &members {

@@ -85,7 +85,7 @@ impl Whole {
     }
 
     /// The prefix itself and every member, whether it has trees of its own or had some.
-    fn keepers(&self) -> Result<Vec<Prefix>, Error> {
+    pub(super) fn keepers(&self) -> Result<Vec<Prefix>, Error> {
         let members = self.prefix.members()?.into_iter().map(|(_, member)| member);
         Ok(std::iter::once(self.prefix.clone()).chain(members).collect())
     }

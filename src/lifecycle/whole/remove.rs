@@ -188,6 +188,7 @@ impl Step<'_> {
     ) -> Result<(), Error> {
         let stale = || Error::Stale { path: self.member.path().to_owned() };
         let Makers { context, keys, options, check } = self.makers.ok_or_else(stale)?;
+        keys.know(&self.member.known_keys()?);
         let context = self.member.context(context)?;
         let mut trees = Vec::new();
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
