@@ -22,13 +22,15 @@ struct Known {
 }
 
 impl Copies {
-    /// Adds a copy.
-    pub(super) fn add(&mut self, print: &Fingerprint, copy: String, asked_at: Option<u64>) {
+    /// Adds a copy. Whether there was none like it.
+    pub(super) fn add(&mut self, print: &Fingerprint, copy: String, asked_at: Option<u64>) -> bool {
         let known = self.0.entry(print.clone()).or_default();
         known.asked_at = known.asked_at.max(asked_at);
-        if !known.certificates.contains(&copy) {
+        let is_new = !known.certificates.contains(&copy);
+        if is_new {
             known.certificates.push(copy);
         }
+        is_new
     }
 
     /// Those of a key.

@@ -183,9 +183,10 @@ impl<'a> Keys<'a> {
         for (print, KnownKey { asked_at, certificate }) in known {
             let mut state = self.write();
             let asked_at = asked_at.filter(|&time| time <= seconds());
-            state.copies.add(print, certificate.clone(), asked_at);
+            let is_new = state.copies.add(print, certificate.clone(), asked_at);
             // One that is in use already.
-            if state.keyring.has(print)
+            if is_new
+                && state.keyring.has(print)
                 && let Err(error) = state.keyring.add_pinned(certificate.as_bytes(), print)
             {
                 drop(state);
