@@ -254,13 +254,36 @@ fn with_other(name: &str) -> Site {
     let package = data();
     let bytes = package.signed(&site.other);
     site.publish_in("other", 1000, &[site.forged(package, bytes)]);
-    site.install(&[]).ok();
     site
+}
+
+#[test]
+fn a_lock_file_brings_what_was_known_of_keys() {
+    let mut site = with_other("revoked-lock");
+    let before = site.other.public_file();
+    site.other.revoke(RevocationCode::KeyCompromised, MADE + 500);
+    site.write("keys/other", site.other.public_file());
+    let mut plan = site.elsewhere();
+    plan.arg("plan").arg("--mirror").arg(site.mirror()).arg("--repos").arg(site.repos());
+    plan.arg("--cache-dir").arg(site.cache()).args(["-d", "lab", "-r", "hello", "-a", "x86_64"]);
+    let lock = Outcome::of(plan.args(["--lock", "-"]).output().unwrap()).ok().out;
+    let install = |text: &str| {
+        // Another machine, and a server that hides it.
+        fs::remove_dir_all(site.cache()).unwrap();
+        site.write("keys/other", &before);
+        let file = site.scratch.write("lock.toml", text);
+        site.run("install", &["--lock", file.to_str().unwrap()])
+    };
+    install(&lock).refused(4, "hello-data-1.0-1.el9.x86_64 is refused");
+    let (without, _) = lock.split_once("\n[certificates]").unwrap();
+    install(without).ok();
+    assert!(site.run_status().contains("hello-data-1.0-1.el9.x86_64  signed by"));
 }
 
 #[test]
 fn what_a_revoked_key_signed_is_not_taken_over() {
     let mut site = with_other("revoked-taken");
+    site.install(&[]).ok();
     site.other.revoke(RevocationCode::KeyCompromised, MADE + 500);
     site.write("keys/other", site.other.public_file());
     pass(&site, 1);
@@ -276,6 +299,7 @@ fn what_a_revoked_key_signed_is_not_taken_over() {
 #[test]
 fn what_a_key_signed_before_it_retired_is_taken_over() {
     let mut site = with_other("revoked-retired");
+    site.install(&[]).ok();
     site.other.revoke(RevocationCode::KeyRetired, MADE + 9000);
     site.write("keys/other", site.other.public_file());
     pass(&site, 1);

@@ -181,17 +181,25 @@ impl<'a> Keys<'a> {
     /// Lets what a prefix keeps of certificates count too.
     pub(crate) fn know(&self, known: &KnownKeys) {
         for (print, KnownKey { asked_at, certificate }) in known {
-            let mut state = self.write();
-            let asked_at = asked_at.filter(|&time| time <= seconds());
-            let is_new = state.copies.add(print, certificate.clone(), asked_at);
-            // One that is in use already.
-            if is_new
-                && state.keyring.has(print)
-                && let Err(error) = state.keyring.add_pinned(certificate.as_bytes(), print)
-            {
-                drop(state);
-                self.tell_unusable(print, &error);
-            }
+            self.know_copy(print, certificate, asked_at.filter(|&time| time <= seconds()));
+        }
+    }
+
+    /// The same for copies of which nobody says how old they are.
+    pub(crate) fn know_copies(&self, copies: &BTreeMap<Fingerprint, String>) {
+        copies.iter().for_each(|(print, certificate)| self.know_copy(print, certificate, None));
+    }
+
+    fn know_copy(&self, print: &Fingerprint, certificate: &str, asked_at: Option<u64>) {
+        let mut state = self.write();
+        let is_new = state.copies.add(print, certificate.to_owned(), asked_at);
+        // One that is in use already.
+        if is_new
+            && state.keyring.has(print)
+            && let Err(error) = state.keyring.add_pinned(certificate.as_bytes(), print)
+        {
+            drop(state);
+            self.tell_unusable(print, &error);
         }
     }
 

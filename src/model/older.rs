@@ -5,8 +5,8 @@
 use serde::Deserialize;
 
 use super::{
-    Arch, GlibcVersion, PLAN_FORMAT, Plan, PlannedPackage, PlannedRuntime, RECEIPT_FORMAT, Receipt,
-    ReceiptFile, RelPath, Source, TreePlan,
+    Arch, GlibcVersion, Plan, PlannedPackage, PlannedRuntime, RECEIPT_FORMAT, Receipt, ReceiptFile,
+    RelPath, Source, TreePlan,
 };
 
 /// A lock file.
@@ -52,7 +52,7 @@ impl OlderPlan {
     /// That it contradicts itself.
     pub(super) fn today(self) -> Result<Plan, String> {
         let trees = self.trees.into_iter().map(OlderTree::today).collect::<Result<_, _>>()?;
-        Ok(Plan { format: PLAN_FORMAT, trees })
+        Ok(Plan::of(trees))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The complete answer before anything is touched. Written to a file it is the lock file;
 //! `docs/lock-file.md` describes the format.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
-use super::{Arch, Checksum, GlibcVersion, KeyPin, Nevra, RelPath, Sighting, total};
+use super::{Arch, Checksum, Fingerprint, GlibcVersion, KeyPin, Nevra, RelPath, Sighting, total};
 
 /// The version of the lock file's format that this program writes. It reads earlier ones too.
 pub(crate) const PLAN_FORMAT: u32 = 2;
@@ -17,6 +19,25 @@ pub struct Plan {
     /// A tree per architecture, in the order of [`Arch::ALL`].
     #[serde(rename = "tree")]
     pub trees: Vec<TreePlan>,
+    /// In a lock file, what was known of the keys that it names, armored: so that whoever installs by it knows
+    /// of revocations as much. They count against the pins alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<Fingerprint, String>,
+}
+
+impl Plan {
+    /// A plan of these trees, in today's format.
+    #[must_use]
+    pub(crate) fn of(trees: Vec<TreePlan>) -> Self {
+        Self { format: PLAN_FORMAT, trees, certificates: BTreeMap::new() }
+    }
+
+    /// The fingerprints of every key that may have signed something of it.
+    #[must_use]
+    pub(crate) fn signers(&self) -> BTreeSet<&Fingerprint> {
+        let sources = self.trees.iter().flat_map(TreePlan::parts).flat_map(|part| &part.sources);
+        sources.flat_map(|source| &source.keys).map(|key| &key.fingerprint).collect()
+    }
 }
 
 /// One architecture's tree.

@@ -9,8 +9,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{
-    Arch, Dist, Evr, Libc, PLAN_FORMAT, Pins, Plan, PlannedPackage, PlannedRuntime, Receipt,
-    Request, RuntimeRequest, TreePlan, escape,
+    Arch, Dist, Evr, Libc, Pins, Plan, PlannedPackage, PlannedRuntime, Receipt, Request,
+    RuntimeRequest, TreePlan, escape,
 };
 
 /// Makes the plan for `request`.
@@ -33,7 +33,7 @@ pub(crate) fn plan(
         repositories::record(context, &mut tree);
         Ok(tree)
     })?;
-    Ok(Plan { format: PLAN_FORMAT, trees })
+    Ok(Plan::of(trees))
 }
 
 /// The runtimes as asked for, held to their pins.

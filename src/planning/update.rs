@@ -8,9 +8,7 @@ use super::{Present, definitions, repositories};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
-use crate::model::{
-    Evr, PLAN_FORMAT, Pins, Plan, PlannedRuntime, Receipt, RuntimeRequest, TreePlan, escape,
-};
+use crate::model::{Evr, Pins, Plan, PlannedRuntime, Receipt, RuntimeRequest, TreePlan, escape};
 use crate::resolve::{Part, ResolveError};
 
 /// The newest allowed version of everything that is installed. A tree that would go back to an older
@@ -32,7 +30,7 @@ pub(crate) fn update_plan(
         Some(tree) => update_tree(context, keys, tree, &present.pins),
         None => Ok(None),
     })?;
-    Ok(Plan { format: PLAN_FORMAT, trees: trees.into_iter().flatten().collect() })
+    Ok(Plan::of(trees.into_iter().flatten().collect()))
 }
 
 fn update_tree(

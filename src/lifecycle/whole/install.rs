@@ -11,7 +11,7 @@ use crate::lifecycle::changes::{TreeChange, changes};
 use crate::lifecycle::install::{InstallOptions, Installed, install};
 use crate::lifecycle::present::present;
 use crate::metadata::{Keys, Memory};
-use crate::model::{Arch, Dist, PLAN_FORMAT, Plan, Request, Sightings, TreePlan};
+use crate::model::{Arch, Dist, Plan, Request, Sightings, TreePlan};
 use crate::planning::{self, Present};
 
 /// What is asked of an install.
@@ -43,7 +43,7 @@ impl Steps<'_> {
     #[must_use]
     pub(crate) fn plan(&self) -> Plan {
         let trees = self.0.iter().flat_map(|step| &step.plan.trees).cloned();
-        Plan { format: PLAN_FORMAT, trees: trees.collect() }
+        Plan::of(trees.collect())
     }
 
     /// The dists of what is live and of what is planned.
@@ -87,7 +87,7 @@ pub(crate) fn plan_for(
         trees.extend(planning::plan(for_dist(context, dist), keys, &request, &present)?.trees);
     }
     trees.sort_by_key(|tree| tree.arch);
-    Ok(Plan { format: PLAN_FORMAT, trees })
+    Ok(Plan::of(trees))
 }
 
 impl Whole {
@@ -106,6 +106,7 @@ impl Whole {
         let Asked { request, lock, .. } = asked;
         let known = self.sightings()?;
         self.inform(keys)?;
+        lock.iter().for_each(|plan| keys.know_copies(&plan.certificates));
         let lock = lock.map(|plan| planning::held(context, keys, plan)).transpose()?;
         let lock = lock.as_ref();
         let pins = self.pins()?;
@@ -133,7 +134,7 @@ impl Whole {
             let plan = match lock {
                 Some(plan) => {
                     let trees = plan.trees.iter().filter(|tree| Some(&tree.dist) == name.as_ref());
-                    let plan = Plan { format: plan.format, trees: trees.cloned().collect() };
+                    let plan = Plan::of(trees.cloned().collect());
                     locked(context, plan, &known, &mut present)?
                 }
                 None => {

@@ -10,7 +10,7 @@ use crate::lifecycle::install::{InstallOptions, InstalledTree, install};
 use crate::lifecycle::life::{self, Removed};
 use crate::lifecycle::present::present;
 use crate::metadata::Keys;
-use crate::model::{Arch, PLAN_FORMAT, Plan, Receipt, escape};
+use crate::model::{Arch, Plan, Receipt, escape};
 use crate::planning::{self, Present};
 use crate::report::{Reporter, Silent};
 
@@ -194,7 +194,7 @@ impl Step<'_> {
         for tree in arches.iter().filter_map(|arch| present.trees.get(arch)) {
             trees.push(planning::without(context, keys, tree, name)?);
         }
-        let plan = Plan { format: PLAN_FORMAT, trees };
+        let plan = Plan::of(trees);
         check(&plan)?;
         let installed = install(context, keys, (&plan, present), self.member, options)?;
         for tree in installed.trees {
