@@ -22,7 +22,7 @@
 //! directory. Finished, it is a [`workshop::MadeTree`], wherever it lies.
 //!
 //! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
-//! prefix consists of.
+//! prefix consists of; [`minisig`] signs receipts, and says who signed one, or a release.
 //!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
@@ -64,6 +64,7 @@ mod launcher;
 mod lifecycle;
 mod making;
 mod metadata;
+mod minisig;
 mod model;
 mod owned;
 mod planning;

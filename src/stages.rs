@@ -35,6 +35,10 @@ pub mod launcher {
 pub mod metadata {
     pub use crate::metadata::{Loaded, Memory, MetadataError, TrustFailure, load};
 }
+/// Detached signatures.
+pub mod minisig {
+    pub use crate::minisig::{MinisigProblem, PublicKey};
+}
 /// The types that cross rooms.
 pub mod model {
     pub use crate::model::{
@@ -43,8 +47,8 @@ pub mod model {
         KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Loading, ModuleStream, Modules, NameHash,
         Nevra, Origin, Package, PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT,
         RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Relation, Repository, RepositoryCost,
-        RepositoryPriority, Runtime, Sighting, Sightings, Source, Taken, TreePlan, TrustedFile,
-        Weak,
+        RepositoryPriority, Runtime, SIGNATURE_NAME, Sighting, Sightings, Source, Taken, TreePlan,
+        TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -4,6 +4,7 @@
 //! nothing that comes from a file or the network drives the user's terminal, whoever passed it on.
 
 mod page;
+mod secret;
 
 use std::collections::HashMap;
 use std::fmt::Display;

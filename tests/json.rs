@@ -129,6 +129,9 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["rollback", "p"])["trees"][0]["to"], 1);
     assert_eq!(told(&["verify", "p"])["trees"][0]["live"], true);
     assert_eq!(told(&["verify", "--deep", "p"])["trees"][0]["findings"], serde_json::json!([]));
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/minisign/librarian.key");
+    let signed = told(&["receipt", "sign", "-s", key, "p"]);
+    assert_eq!(signed["trees"][0]["signature"]["key"], "288EFBEBC61DE57E");
     fs::write(site.scratch.path().join("p/x86_64/share/hello/text"), "damaged").unwrap();
     assert_eq!(told(&["verify", "--repair", "p"])["trees"][0]["findings"], serde_json::json!([]));
     assert_eq!(told(&["sbom", "p"])["bomFormat"], "CycloneDX");
@@ -165,6 +168,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
         fails(6, &[name, "nowhere"]);
     }
     fails(6, &["verify", "--repair", "nowhere"]);
+    fails(6, &["receipt", "sign", "nowhere"]);
     fails(6, &["pin", "nowhere", "hello@1"]);
     fails(6, &["unpin", "nowhere", "hello"]);
     fails(6, &["remove", "--all", "nowhere"]);

@@ -16,6 +16,7 @@ mod pin;
 mod plan;
 mod profile;
 mod prune;
+mod receipt;
 mod remove;
 mod repositories;
 mod rollback;
@@ -70,6 +71,7 @@ enum Command {
     Unpin(pin::Unpin),
     Remove(remove::Remove),
     Prune(prune::Prune),
+    Receipt(receipt::ReceiptCommand),
     Doctor(doctor::Doctor),
     Env(profile::Env),
     Module(profile::Module),
@@ -206,6 +208,7 @@ impl Command {
             Self::Unpin(command) => &command.output,
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
+            Self::Receipt(command) => command.output(),
             Self::Doctor(command) => &command.output,
             Self::Env(command) => &command.output,
             Self::Module(command) => &command.output,
@@ -230,6 +233,7 @@ impl Command {
             Self::Unpin(command) => command.execute(host, terminal),
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
+            Self::Receipt(command) => command.execute(host, terminal),
             Self::Doctor(command) => command.execute(host, terminal),
             Self::Env(command) => command.execute(host, terminal),
             Self::Module(command) => command.execute(host, terminal),

@@ -13,6 +13,11 @@ pub(super) fn typed(path: &Path) -> String {
     shell_word(&escape(&path.to_string_lossy())).into_owned()
 }
 
+/// A comment that was signed, as words of a sentence.
+pub(super) fn comment(comment: &str) -> String {
+    comment.split('\t').collect::<Vec<_>>().join(", ")
+}
+
 /// Which part is meant.
 #[derive(Debug, Default, Args)]
 pub(super) struct PartOf {

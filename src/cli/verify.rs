@@ -1,5 +1,6 @@
 //! `elsewhere verify`: whether a prefix or a tree is still as it was made, and putting it right.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{self, Extent, Look, Verification};
+use crate::minisig::PublicKey;
 use crate::model::{RECEIPT_NAME, escape};
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
@@ -24,17 +26,26 @@ use crate::workshop::MadeTree;
 /// named, and are no damage. Exit status 8 says that something is damaged, 12 that something can be
 /// proved only by the version of elsewhere that made it. A tree that was copied
 /// out of a prefix (the directory with .elsewhere.json) can be checked by itself.
+///
+/// Who can change a tree can change its receipt. With --key a receipt counts only where the owner of
+/// the key signed it (`elsewhere receipt sign`); one that is not signed so is damage, and what was
+/// edited or added since is not proved. With --deep the packages' own signatures prove everything.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   elsewhere verify ~/apptainer
   elsewhere verify --repair ~/apptainer      fetch what is damaged again, and put it back
-  elsewhere verify --deep ~/apptainer        prove every package's origin once more")]
+  elsewhere verify --deep ~/apptainer        prove every package's origin once more
+  elsewhere verify --key librarian.pub /cvmfs/site.example.org/apptainer")]
 pub(super) struct Verify {
     /// Prove where everything came from, too: verify every package again, from the cache or its
     /// repository, make the tree anew in a temporary directory, and compare
     #[arg(long)]
     deep: bool,
+    /// Believe a receipt only where this key of minisign's signed it: its file, or its line in Base64;
+    /// of several keys one is enough
+    #[arg(long = "key", value_name = "FILE|KEY", conflicts_with = "repair")]
+    keys: Vec<PathBuf>,
     /// Put back what is damaged, from the packages that own it; nothing else is touched
     #[arg(long)]
     repair: bool,
@@ -61,14 +72,16 @@ impl Verify {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
+        let signers = &self.signers(host)?;
         let whole = match Installation::at(&path)? {
             Installation::Prefix(whole) => whole,
-            Installation::Tree(tree) => return self.check_tree(&tree, host, terminal),
+            Installation::Tree(tree) => return self.check_tree(&tree, signers, host, terminal),
         };
         let (running, program) = (host.executable(), host.program());
         let program = program.filter(|_| host.program_is_portable());
         let program = host.program_arch().zip(program.as_deref());
-        let extent = Extent { all: self.all, is_deep: self.deep, running: &running, program };
+        let extent =
+            Extent { all: self.all, is_deep: self.deep, signers, running: &running, program };
         let asked = (self.part.dist(), extent);
         let mut told = |place: &str, found: &Verification| {
             if !self.output.json {
@@ -97,14 +110,54 @@ impl Verify {
         } else if verification.trees.is_empty() {
             terminal.line("nothing is installed");
         }
+        self.tell_limits(terminal);
+        if verification.trees.is_empty() && !signers.is_empty() {
+            let hint = "where something was installed, somebody took it away".to_owned();
+            return Err(Error::Unproved { path, count: 1, hint });
+        }
         settle(path, &verification, |damaged| match damaged {
             true => self.hint(&verification),
             false => self.unproved_hint(&verification),
         })
     }
 
+    /// The keys that receipts must be signed by.
+    fn signers(&self, host: &Host) -> Result<Vec<PublicKey>, Error> {
+        let signer = |named: &PathBuf| {
+            if let Some(key) = named.to_str().and_then(PublicKey::read) {
+                return Ok(key);
+            }
+            let path = host.absolute(named);
+            let text = match std::fs::read_to_string(&path) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
+                text => text.map_err(|source| Error::File { path, source })?,
+            };
+            PublicKey::read(&text).ok_or_else(|| {
+                let shown = escape(&named.to_string_lossy()).into_owned();
+                Error::Usage(format!("--key {shown}: it is no public key of minisign's"))
+            })
+        };
+        self.keys.iter().map(signer).collect()
+    }
+
+    /// Says what no signature proves, where one was asked for.
+    fn tell_limits(&self, terminal: &Terminal) {
+        if !self.keys.is_empty() && !self.output.json {
+            terminal.line(
+                "no signature proves that nothing newer was signed, that no tree was taken away, and what \
+                 else lies beside these trees",
+            );
+        }
+    }
+
     /// Checks a tree that lies anywhere.
-    fn check_tree(&self, tree: &MadeTree, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+    fn check_tree(
+        &self,
+        tree: &MadeTree,
+        signers: &[PublicKey],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
         self.part.check(&tree.receipt)?;
         if self.repair {
             return Err(Error::Usage(format!(
@@ -116,19 +169,22 @@ impl Verify {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
             let context = session.context();
             let keys = session.keys(&self.trust)?;
-            let mut verification = lifecycle::verify_tree(context.catalog, tree, terminal)?;
+            let mut verification =
+                lifecycle::verify_tree(context.catalog, tree, signers, terminal)?;
             let temporary = host.temporary_dir();
             lifecycle::verify_tree_origin(context, &keys, tree, &temporary, &mut verification)?;
             verification
         } else {
             let catalog = self.sources.settings(host)?.catalog;
-            lifecycle::verify_tree(&catalog, tree, terminal)?
+            lifecycle::verify_tree(&catalog, tree, signers, terminal)?
         };
         match self.output.json {
             true => terminal.output_json(&verification),
             false => tell(&verification, "", terminal),
         }
+        self.tell_limits(terminal);
         let hint = |damaged| match (damaged, has_origin(&verification)) {
+            (false, _) if !signers.is_empty() => UNSIGNED_EDITS,
             (false, _) => "prove it with the version of elsewhere that made it",
             (true, true) => "do not use this tree: get another one from where it was made",
             (true, false) => "copy it anew from where it was made",
@@ -139,6 +195,11 @@ impl Verify {
     /// What to type next.
     fn hint(&self, verification: &Verification) -> String {
         let prefix = parts::typed(&self.prefix);
+        if has(verification, |problem| matches!(problem, Problem::Signature { .. })) {
+            return "do not use it unless whoever signs it can tell why: what is new is signed by \
+                    elsewhere receipt sign"
+                .to_owned();
+        }
         if has_origin(verification) {
             return "do not use this prefix: install into a new directory".to_owned();
         }
@@ -169,6 +230,12 @@ impl Verify {
     /// What to type next where nothing is damaged and not all is proved.
     fn unproved_hint(&self, verification: &Verification) -> String {
         let prefix = parts::typed(&self.prefix);
+        let is_unproved = |finding: &Finding| finding.problem.is_unproved();
+        if !self.keys.is_empty()
+            && verification.trees.iter().any(|it| it.findings.iter().any(is_unproved))
+        {
+            return UNSIGNED_EDITS.to_owned();
+        }
         let mut of_trees = verification.trees.iter().flat_map(|tree| &tree.findings);
         match of_trees.any(|finding| finding.problem.is_unproved()) {
             true => format!(
@@ -185,6 +252,10 @@ impl Verify {
         }
     }
 }
+
+/// What to do about what was edited or added since a receipt was signed.
+const UNSIGNED_EDITS: &str = "whoever signs it can look at that and sign it anew, where it is meant so: elsewhere \
+                              receipt sign";
 
 /// That `path` is damaged, or not proved, where something was found that says so. `hint` is told whether
 /// it is damaged.
@@ -205,9 +276,11 @@ fn has(verification: &Verification, is_it: fn(&Problem) -> bool) -> bool {
     verification.findings().any(|finding| is_it(&finding.problem))
 }
 
-/// Whether a tree is not what its packages make.
+/// Whether a tree is not what its packages make, or nobody signed that it is.
 fn has_origin(verification: &Verification) -> bool {
-    has(verification, |problem| matches!(problem, Problem::Origin { .. }))
+    has(verification, |problem| {
+        matches!(problem, Problem::Origin { .. } | Problem::Signature { .. })
+    })
 }
 
 /// One line per finding, and one about each tree.
@@ -230,6 +303,10 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
             "{place}: {} files of {} packages {state}",
             tree.files, tree.packages
         ));
+        if let Some(signature) = &tree.signature {
+            let comment = parts::comment(&signature.comment);
+            terminal.line(format_args!("{place}: signed by {}: {comment}", signature.key));
+        }
         if !tree.shares_damage_with.is_empty() {
             let numbers: Vec<String> =
                 tree.shares_damage_with.iter().map(ToString::to_string).collect();

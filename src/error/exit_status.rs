@@ -68,6 +68,7 @@ impl Error {
             | Self::Config(_)
             | Self::Lock(_)
             | Self::KeyFile(_)
+            | Self::SecretKey { .. }
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),

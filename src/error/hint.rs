@@ -5,6 +5,10 @@ use crate::audit::Gap;
 use crate::metadata::KeyFileError;
 use crate::model::shell_word;
 
+/// Where what a tree was made with is not at hand.
+const DEFINITIONS: &str = "name the directory that has them with --repos (a receipt tells how a tree was made, and gives \
+                           no trust)";
+
 impl Error {
     /// What to do next, where there is something useful to say.
     #[must_use]
@@ -32,6 +36,7 @@ impl Error {
             Self::Untrusted { source, repository, .. } => source.hint_for(repository.as_deref()),
             Self::Trust(error)
             | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
+            Self::SecretKey { source, .. } => source.hint(),
             Self::Older { .. } => Some(
                 "--allow-downgrade takes it all the same, if you know why it is older".to_owned(),
             ),
@@ -44,11 +49,7 @@ impl Error {
             Self::Workshop(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
-            Self::Undefined { .. } => Some(
-                "name the directory that has them with --repos (a receipt tells how a tree was made, \
-                 and gives no trust)"
-                    .to_owned(),
-            ),
+            Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
             Self::Damaged { hint, .. } | Self::Unproved { hint, .. } => Some(hint.clone()),
             Self::DamagedGeneration { path, .. } => Some(format!(

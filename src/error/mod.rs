@@ -14,6 +14,7 @@ use crate::config::ConfigError;
 use crate::fetch::FetchError;
 use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError};
+use crate::minisig::SigningError;
 use crate::model::{Arch, LockError, Nevra, escape};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
@@ -74,6 +75,14 @@ pub enum Error {
     /// A file of `--trust-key` is of no use.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// A secret key is of no use.
+    #[error("nothing can be signed with {}", shown(path))]
+    SecretKey {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        source: SigningError,
+    },
     /// Something could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -12,6 +12,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("ELSEWHERE_ATTEMPTS", "how often each place is tried (default: 3)"),
     ("ELSEWHERE_CONNECT_TIMEOUT", "seconds that making a connection may take (default: 10)"),
     ("ELSEWHERE_STALL_TIMEOUT", "seconds after which a stalled request is given up (default: 20)"),
+    ("MINISIGN_CONFIG_DIR", "where minisign.key lies, to sign with (default: ~/.minisign)"),
+    ("MINISIGN_PASSWORD", "the password of the key that `elsewhere receipt sign` signs with"),
     ("NETRC", "names and passwords for private mirrors (default: ~/.netrc)"),
     ("XDG_CACHE_HOME", "downloads are kept in elsewhere/ below it (default: ~/.cache)"),
     (

@@ -158,6 +158,22 @@ impl Host {
         self.environment.path("NETRC").or_else(in_home)
     }
 
+    /// The secret key that minisign uses where none is named: `minisign.key` in `MINISIGN_CONFIG_DIR` or
+    /// `~/.minisign`.
+    #[must_use]
+    pub(crate) fn secret_key(&self) -> Option<PathBuf> {
+        let in_home = || Some(self.environment.absolute("HOME")?.join(".minisign"));
+        let directory = self.environment.path("MINISIGN_CONFIG_DIR").or_else(in_home)?;
+        Some(self.absolute(&directory.join("minisign.key")))
+    }
+
+    /// `MINISIGN_PASSWORD`, which no message shows.
+    #[must_use]
+    pub(crate) fn secret_key_password(&self) -> Option<String> {
+        let value = self.environment.path("MINISIGN_PASSWORD")?;
+        Some(value.into_os_string().into_string().unwrap_or_default())
+    }
+
     /// Whether the user wants no colours.
     #[must_use]
     pub(crate) fn no_colour(&self) -> bool {

@@ -80,6 +80,6 @@ fn holds_only(
         return true;
     }
     let expectation =
-        Expectation { tree: &path, files: &files, receipt_name: "", plugin_directories: &[] };
+        Expectation { tree: &path, files: &files, own_names: &[], plugin_directories: &[] };
     verify::check(&expectation, reporter).is_ok_and(|findings| findings.is_empty())
 }

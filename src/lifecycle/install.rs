@@ -21,7 +21,7 @@ use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
 use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
-use crate::workshop::{MadeTree, Workshop, WorkshopError};
+use crate::workshop::{MadeTree, Workshop, WorkshopError, read_signature};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -333,7 +333,17 @@ fn swap_in(
     try_launchers(context, judge, prefix, generation, receipt).or_else(|error| {
         prefix.deactivate(generation, before.as_ref())?;
         Err(error)
-    })
+    })?;
+    // One that cannot be read is none that this run could make anything of.
+    let is_signed = |live: &Generation| matches!(read_signature(&live.path), Ok(Some(_)));
+    if before.as_ref().is_some_and(is_signed) {
+        context.reporter.note(format!(
+            "{}{}: the new tree is not signed yet, as the one before was: see elsewhere receipt sign",
+            prefix.place(),
+            receipt.arch
+        ));
+    }
+    Ok(())
 }
 
 /// Runs the smoke tests once more, through the launchers that users will call.

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::launcher::{self, Candidate};
 use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
 use crate::planning::definitions::made_with;
-use crate::prefix::{Locked, Prefix, PrefixError};
+use crate::prefix::{Generation, Locked, Prefix, PrefixError};
 use crate::report::Reporter;
 
 /// The receipts of what is live, but those that are damaged: [`has_unknown`] tells.
@@ -57,10 +57,20 @@ impl Made {
 
 /// Names and texts of the launchers of every program in `receipts`, by name; in a prefix of several
 /// dists also of those in its members.
-pub(super) fn texts<'a>(
+fn texts<'a>(
     catalog: &Catalog,
     prefix: &Prefix,
     receipts: impl Iterator<Item = &'a Receipt>,
+) -> Result<BTreeMap<String, String>, Error> {
+    texts_by(catalog, prefix, receipts, &|member, generation| Ok(member.receipt(generation)?))
+}
+
+/// The same, where `read` says what is installed in a generation of a member.
+pub(super) fn texts_by<'a>(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    receipts: impl Iterator<Item = &'a Receipt>,
+    read: &dyn Fn(&Prefix, &Generation) -> Result<Receipt, Error>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let own = receipts.map(|receipt| Made::new(catalog, receipt.clone()));
     let own = own.collect::<Result<Vec<Made>, Error>>()?;
@@ -70,7 +80,7 @@ pub(super) fn texts<'a>(
         let mut trees = Vec::new();
         for generation in member.live_generations()? {
             // Not without it: its launchers would go.
-            trees.push(Made::new(catalog, member.receipt(&generation)?)?);
+            trees.push(Made::new(catalog, read(member, &generation)?)?);
         }
         parts.push(DistTrees { directory: member.place(), trees });
     }

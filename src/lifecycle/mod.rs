@@ -2,6 +2,7 @@
 //! `planning` and `making`; the prefix keeps them.
 
 mod age;
+mod attested;
 mod changes;
 mod commands;
 mod distrust;
@@ -13,6 +14,7 @@ mod origin;
 mod present;
 mod repair;
 mod siblings;
+mod sign;
 mod verify;
 mod whole;
 
@@ -21,6 +23,7 @@ pub(crate) use distrust::distrust;
 pub(crate) use install::{InstallOptions, Installed, InstalledTree};
 pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
+pub(crate) use sign::{SignedTree, Signing, sign_tree};
 pub(crate) use verify::{Extent, Verification, verify_tree};
 pub(crate) use whole::{
     Asked, Gone, HistoryEntry, KeyAges, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,

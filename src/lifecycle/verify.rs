@@ -1,14 +1,17 @@
-//! Whether what is installed, or a tree that lies anywhere, is still what was made.
+//! Whether what is installed, or a tree that lies anywhere, is still what was made; and where the user names
+//! keys, whether their owners signed that it was made so.
 
 use std::path::Path;
 
+use super::attested::{self, Attestation};
 use super::{launchers, siblings};
 use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::launcher;
 use crate::making;
-use crate::model::{Arch, RECEIPT_NAME, Receipt};
+use crate::minisig::PublicKey;
+use crate::model::{Arch, RECEIPT_NAME, Receipt, SIGNATURE_NAME};
 use crate::planning::definitions::made_with;
 use crate::prefix::{Generation, KeptProgram, LostLink, Prefix, PrefixError};
 use crate::release::RUNNING;
@@ -34,6 +37,8 @@ pub(crate) struct Extent<'a> {
     pub all: bool,
     /// Whether origins are proved.
     pub is_deep: bool,
+    /// Whose signature every receipt must have; nobody's where there are none.
+    pub signers: &'a [PublicKey],
     /// The file of the program that runs.
     pub running: &'a Path,
     /// The same with its architecture, where a prefix may keep it.
@@ -52,6 +57,9 @@ pub(crate) struct CheckedTree {
     pub generation: Option<u32>,
     /// Whether it is the one that launchers run.
     pub live: bool,
+    /// Who signed its receipt, where that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Attestation>,
     /// How many packages its receipt lists.
     pub packages: usize,
     /// How many files, directories and symlinks its receipt lists.
@@ -65,8 +73,19 @@ pub(crate) struct CheckedTree {
 
 impl CheckedTree {
     fn new(arch: Arch, generation: Option<u32>, live: bool, findings: Vec<Finding>) -> Self {
-        let (part, shares_damage_with) = (String::new(), Vec::new());
-        Self { part, arch, generation, live, packages: 0, files: 0, findings, shares_damage_with }
+        let (part, shares_damage_with, signature) = (String::new(), Vec::new(), None);
+        let (packages, files) = (0, 0);
+        Self {
+            part,
+            arch,
+            generation,
+            live,
+            signature,
+            packages,
+            files,
+            findings,
+            shares_damage_with,
+        }
     }
 
     /// The same with what its receipt lists.
@@ -126,14 +145,17 @@ pub(super) fn verify(
 ) -> Result<Verification, Error> {
     let mut trees = Vec::new();
     for (generation, live) in generations(prefix, extent.all)? {
-        trees.push(match receipt(prefix, &generation)? {
-            Ok(receipt) => {
+        trees.push(match read(prefix, &generation, extent.signers)? {
+            Ok((receipt, signature)) => {
                 let tree = MadeTree { path: generation.path.clone(), receipt };
-                let findings = check_tree(catalog, &tree, || prefix.keeps_modes(), reporter)?;
+                let mut findings = check_tree(catalog, &tree, || prefix.keeps_modes(), reporter)?;
+                if let Some(signature) = &signature {
+                    attested::hold_edits(&tree.path, signature, &mut findings);
+                }
                 let shares_damage_with = siblings::sharing(prefix, &generation, &findings)?;
                 let number = Some(generation.number);
                 let checked = CheckedTree::new(generation.arch, number, live, findings);
-                CheckedTree { shares_damage_with, ..checked.of(&tree.receipt) }
+                CheckedTree { shares_damage_with, signature, ..checked.of(&tree.receipt) }
             }
             Err(finding) => {
                 CheckedTree::new(generation.arch, Some(generation.number), live, vec![finding])
@@ -154,22 +176,41 @@ pub(super) fn verify(
     }
     // The launchers follow from the receipts.
     let is_readable = trees.iter().all(|tree| !tree.live || tree.files > 0);
-    let launchers = if is_readable { check_launchers(catalog, prefix)? } else { Vec::new() };
+    let launchers = match is_readable {
+        true => check_launchers(catalog, prefix, extent.signers)?,
+        false => Vec::new(),
+    };
     Ok(Verification { trees, launchers, programs: check_programs(prefix, extent)? })
 }
 
-/// Checks a tree that lies anywhere. Needs no network, and writes nothing.
+/// Checks a tree that lies anywhere, whose receipt one of `signers` must have signed where there are some.
+/// Needs no network, and writes nothing.
 ///
 /// # Errors
 /// As `verify`.
 pub(crate) fn verify_tree(
     catalog: &Catalog,
     tree: &MadeTree,
+    signers: &[PublicKey],
     reporter: &dyn Reporter,
 ) -> Result<Verification, Error> {
-    let findings = check_tree(catalog, tree, || None, reporter)?;
+    let of = |tree| Verification { trees: vec![tree], ..Verification::default() };
+    let (receipt, signature) = match signers {
+        [] => (tree.receipt.clone(), None),
+        signers => match attested::receipt_at(&tree.path, signers)? {
+            Ok((receipt, signature)) => (receipt, Some(signature)),
+            Err(finding) => {
+                return Ok(of(CheckedTree::new(tree.receipt.arch, None, false, vec![finding])));
+            }
+        },
+    };
+    let tree = MadeTree { path: tree.path.clone(), receipt };
+    let mut findings = check_tree(catalog, &tree, || None, reporter)?;
+    if let Some(signature) = &signature {
+        attested::hold_edits(&tree.path, signature, &mut findings);
+    }
     let checked = CheckedTree::new(tree.receipt.arch, None, false, findings);
-    Ok(Verification { trees: vec![checked.of(&tree.receipt)], ..Verification::default() })
+    Ok(of(CheckedTree { signature, ..checked.of(&tree.receipt) }))
 }
 
 /// The live generations, or all, and which of them are live.
@@ -186,6 +227,20 @@ pub(super) fn generations(prefix: &Prefix, all: bool) -> Result<Vec<(Generation,
         }));
     }
     Ok(generations)
+}
+
+/// A tree's receipt and, where one of `signers` must have signed it, its signature; a finding when it is
+/// damaged or not signed.
+fn read(
+    prefix: &Prefix,
+    generation: &Generation,
+    signers: &[PublicKey],
+) -> Result<Result<(Receipt, Option<Attestation>), Finding>, Error> {
+    if signers.is_empty() {
+        return Ok(receipt(prefix, generation)?.map(|receipt| (receipt, None)));
+    }
+    let proved = attested::receipt(prefix, generation, signers)?;
+    Ok(proved.map(|(receipt, signature)| (receipt, Some(signature))))
 }
 
 /// A tree's receipt; a finding when it is damaged itself.
@@ -205,7 +260,7 @@ pub(super) fn receipt(
 
 /// What is not as it was made in `tree`; `keeps_modes` tries whether permissions stay as they are set
 /// there, where it can.
-fn check_tree(
+pub(super) fn check_tree(
     catalog: &Catalog,
     tree: &MadeTree,
     keeps_modes: impl Fn() -> Option<bool>,
@@ -216,7 +271,7 @@ fn check_tree(
     let subject = Expectation {
         tree: &tree.path,
         files: &receipt.all_files(),
-        receipt_name: RECEIPT_NAME,
+        own_names: &[RECEIPT_NAME, SIGNATURE_NAME],
         plugin_directories: &with.plugin_directories(),
     };
     let mut findings = verify::check(&subject, reporter)?;
@@ -243,10 +298,27 @@ fn gaps(tree: &MadeTree, libraries: &[String]) -> Result<Vec<Finding>, Error> {
     Ok(audit.gaps.into_iter().map(finding).collect())
 }
 
-fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, Error> {
-    let mut launchers = match launchers::texts(catalog, prefix, launchers::live(prefix)?.iter()) {
-        // A member's receipt, which is a finding of its own.
-        Err(Error::Prefix(PrefixError::Damaged { .. })) => return Ok(Vec::new()),
+/// What is wrong with the launchers, which follow from the receipts: from those alone that one of `signers`
+/// signed, where there are some.
+fn check_launchers(
+    catalog: &Catalog,
+    prefix: &Prefix,
+    signers: &[PublicKey],
+) -> Result<Vec<Finding>, Error> {
+    let read = |prefix: &Prefix, generation: &Generation| match read(prefix, generation, signers)? {
+        Ok((receipt, _)) => Ok(receipt),
+        Err(Finding { problem, .. }) => {
+            let (path, problem) = (generation.path.join(RECEIPT_NAME), problem.to_string());
+            Err(Error::from(PrefixError::Damaged { path, problem }))
+        }
+    };
+    let is_damage = |error: &Error| matches!(error, Error::Prefix(PrefixError::Damaged { .. }));
+    let live = prefix.live_generations()?;
+    let live = live.iter().map(|generation| read(prefix, generation)).collect();
+    let texts = |live: Vec<Receipt>| launchers::texts_by(catalog, prefix, live.iter(), &read);
+    let mut launchers = match Result::and_then(live, texts) {
+        // A finding of its own.
+        Err(error) if is_damage(&error) => return Ok(Vec::new()),
         launchers => launchers?,
     };
     launchers.extend(prefix.keeps_programs().then(|| prefix.own_launcher(launcher::own)));
@@ -255,7 +327,10 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
     let members = prefix.members()?.into_iter().map(|(_, member)| member);
     for part in std::iter::once(prefix.clone()).chain(members) {
         for (generation, _) in generations(&part, false)? {
-            let Some(receipt) = part.whole_receipt(&generation)? else { continue };
+            let receipt = match read(&part, &generation) {
+                Err(error) if is_damage(&error) => continue,
+                receipt => receipt?,
+            };
             was_kept &= !receipt.without_modes;
             if receipt.elsewhere != RUNNING {
                 let reason = "not the launcher that this version of elsewhere writes, and a receipt \
@@ -277,8 +352,8 @@ fn check_launchers(catalog: &Catalog, prefix: &Prefix) -> Result<Vec<Finding>, E
 fn check_programs(prefix: &Prefix, extent: Extent<'_>) -> Result<Vec<Finding>, Error> {
     let unproved = |reason: &str| Some(Problem::Unproved { reason: reason.to_owned() });
     let problem = |what| match what {
-        // Its digest lies beside it.
-        KeptProgram::AsKept if extent.is_deep => {
+        // Its digest lies beside it, and in no receipt.
+        KeptProgram::AsKept if extent.is_deep || !extent.signers.is_empty() => {
             unproved("as it was kept, and not the program that runs: nothing else says what it is")
         }
         KeptProgram::AsKept => None,

@@ -59,7 +59,7 @@ pub use package::{Comparison, Index, Package, Provide, Relation, Weak};
 pub(crate) use plan::{PLAN_FORMAT, PlannedRuntime};
 pub use plan::{PackageReason, Plan, PlannedPackage, Source, TreePlan};
 pub(crate) use receipt::PackageReceipt;
-pub use receipt::{RECEIPT_FORMAT, RECEIPT_NAME, Receipt};
+pub use receipt::{RECEIPT_FORMAT, RECEIPT_NAME, Receipt, SIGNATURE_NAME};
 pub(crate) use receipt_text::ReceiptError;
 pub(crate) use relpath::CONTAINER_DIRECTORY;
 pub use relpath::RelPath;

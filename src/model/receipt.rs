@@ -15,6 +15,9 @@ pub const RECEIPT_FORMAT: u32 = 2;
 /// The receipt's name in the root of a tree.
 pub const RECEIPT_NAME: &str = ".elsewhere.json";
 
+/// The name of the signature over it, beside it: the one that minisign looks for.
+pub const SIGNATURE_NAME: &str = ".elsewhere.json.minisig";
+
 /// The account of one complete tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use super::Prefix;
 use super::adopted::{self, ADOPTED};
 use super::error::{PrefixError, failed};
 use super::layout::parse_number;
-use crate::model::{Arch, RECEIPT_NAME, Receipt};
-use crate::workshop::read_receipt;
+use super::{Locked, Prefix, files};
+use crate::model::{Arch, RECEIPT_NAME, Receipt, SIGNATURE_NAME};
+use crate::workshop::{parse_receipt, read_receipt_bytes};
 
 /// A complete tree of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,18 +75,29 @@ impl Prefix {
     /// # Errors
     /// When there is no receipt, it is damaged, or a newer version of this program wrote it.
     pub fn receipt(&self, generation: &Generation) -> Result<Receipt, PrefixError> {
-        let receipt = match read_receipt(&generation.path)? {
+        match read_receipt_bytes(&generation.path)? {
+            Some(bytes) => self.receipt_of(generation, &bytes),
             None if generation.number == ADOPTED => {
-                return adopted::receipt(generation.arch, &generation.path);
+                adopted::receipt(generation.arch, &generation.path)
             }
-            receipt => receipt.ok_or_else(|| "it is missing".to_owned()),
-        };
-        let of_arch = receipt.and_then(|receipt| match receipt.arch == generation.arch {
+            None => Err(damaged(generation, "it is missing".to_owned())),
+        }
+    }
+
+    /// The same, where these are the bytes of its receipt.
+    ///
+    /// # Errors
+    /// When it is damaged, or a newer version of this program wrote it.
+    pub(crate) fn receipt_of(
+        &self,
+        generation: &Generation,
+        bytes: &[u8],
+    ) -> Result<Receipt, PrefixError> {
+        let receipt = parse_receipt(&generation.path, bytes)?;
+        match receipt.arch == generation.arch {
             true => Ok(receipt),
-            false => Err(format!("it is for {}", receipt.arch)),
-        });
-        let path = || generation.path.join(RECEIPT_NAME);
-        of_arch.map_err(|problem| PrefixError::Damaged { path: path(), problem })
+            false => Err(damaged(generation, format!("it is for {}", receipt.arch))),
+        }
     }
 
     /// The same; `None` where the receipt is damaged, so that nobody knows.
@@ -109,4 +120,24 @@ impl Prefix {
     pub(super) fn next_number(&self, arch: Arch) -> Result<u32, PrefixError> {
         Ok(self.settled(arch)?.highest.saturating_add(1))
     }
+}
+
+impl Locked {
+    /// Puts the text of a signature over the receipt of `generation` beside that, in one step.
+    ///
+    /// # Errors
+    /// When the prefix cannot be written.
+    pub(crate) fn write_signature(
+        &self,
+        generation: &Generation,
+        text: &str,
+    ) -> Result<(), PrefixError> {
+        let path = generation.path.join(SIGNATURE_NAME);
+        files::write(&path, text.as_bytes(), 0o644, &self.layout.staging())
+    }
+}
+
+/// That the receipt of `generation` is damaged.
+fn damaged(generation: &Generation, problem: String) -> PrefixError {
+    PrefixError::Damaged { path: generation.path.join(RECEIPT_NAME), problem }
 }

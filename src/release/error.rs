@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::fetch::FetchError;
+use crate::minisig::MinisigProblem;
 use crate::model::Arch;
 
 /// A release cannot be used.
@@ -19,7 +20,7 @@ pub enum ReleaseError {
     #[error("the release is not signed by the key that this program knows")]
     Signature {
         /// What is wrong.
-        source: minisign_verify::Error,
+        source: MinisigProblem,
     },
     /// The list is signed, and not understood.
     #[error("the release's list of files is not one that this version reads")]

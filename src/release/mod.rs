@@ -15,12 +15,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use minisign_verify::{PublicKey, Signature};
-
 pub use error::ReleaseError;
 pub use update::{newer_release, replace_program};
 
 use crate::fetch::Fetched;
+use crate::minisig::{MinisigProblem, PublicKey};
 use crate::model::{Arch, Checksum, Evr, escape};
 use crate::tools::files;
 use crate::tools::programs::{self, End, Finished, Listen, Patience};
@@ -91,10 +90,8 @@ pub fn verify(key: &str, sums: &[u8], signature: &[u8]) -> Result<Release, Relea
         return Err(ReleaseError::NoKey);
     }
     let bad = |source| ReleaseError::Signature { source };
-    let signature = String::from_utf8_lossy(signature);
-    let signature = Signature::decode(&signature).map_err(bad)?;
-    let key = PublicKey::decode(key).map_err(bad)?;
-    key.verify(sums, &signature, false).map_err(bad)?;
+    let key = PublicKey::read(key).ok_or(MinisigProblem::NoKey).map_err(bad)?;
+    key.verify(sums, &String::from_utf8_lossy(signature)).map_err(bad)?;
     parse(&String::from_utf8_lossy(sums)).ok_or(ReleaseError::Malformed)
 }
 

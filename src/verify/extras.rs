@@ -1,7 +1,7 @@
 //! Finds what is in a tree and not in its receipt.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use super::{Expectation, Finding, Problem, VerifyError};
@@ -28,12 +28,18 @@ pub(super) fn find(
             let is_directory = entry.file_type().map_err(failed)?.is_dir();
             if listed.contains(path.as_path()) {
                 ahead.extend(is_directory.then_some(path));
-            } else if path != Path::new(subject.receipt_name) {
+            } else if !is_own(subject, &path, &entry) {
                 findings.push(extra(subject, &path));
             }
         }
     }
     Ok(findings)
+}
+
+/// Whether it is the receipt, or what belongs to that. A directory of such a name could hold anything.
+fn is_own(subject: &Expectation<'_>, path: &Path, entry: &DirEntry) -> bool {
+    let is_named = subject.own_names.iter().any(|name| path == Path::new(name));
+    is_named && entry.file_type().is_ok_and(|kind| kind.is_file())
 }
 
 fn extra(subject: &Expectation<'_>, path: &Path) -> Finding {

@@ -72,6 +72,11 @@ pub(crate) enum Problem {
         /// What they say.
         reason: String,
     },
+    /// The receipt is not signed by whom it must be, or what was signed with it is not so.
+    Signature {
+        /// What is wrong.
+        reason: String,
+    },
     /// The user's own version of a configuration file.
     Edited,
     /// The user's own file.
@@ -138,6 +143,9 @@ impl fmt::Display for Problem {
             }
             Self::Launcher => f.write_str("is not the launcher that belongs here"),
             Self::Origin { reason } => f.write_str(reason),
+            Self::Signature { reason } => {
+                write!(f, "not proved by a signature: {}", escape(reason))
+            }
             Self::Edited => f.write_str("edited by you (no damage)"),
             Self::Added => f.write_str("added by you (no damage)"),
             Self::Unproved { reason } => write!(f, "unproved: {}", escape(reason)),

@@ -11,8 +11,8 @@ pub(crate) struct Expectation<'a> {
     pub tree: &'a Path,
     /// What should be there.
     pub files: &'a [ReceiptFile],
-    /// The name that the receipt itself has in the root.
-    pub receipt_name: &'a str,
+    /// The names that the receipt itself and what belongs to it have in the root.
+    pub own_names: &'a [&'a str],
     /// Directories in which the user may put files of their own.
     pub plugin_directories: &'a [RelPath],
 }

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use error::WorkshopError;
-pub(crate) use made::{MadeTree, read_receipt};
+pub(crate) use made::{MadeTree, parse_receipt, read_receipt_bytes, read_signature};
 pub(crate) use share::Share;
 
 use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt};

@@ -6,7 +6,7 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "install",
     "plan",
     "list",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 18] = [
     "unpin",
     "remove",
     "prune",
+    "receipt",
     "doctor",
     "env",
     "module",

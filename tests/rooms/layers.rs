@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 14] = [
     &["config", "elf", "workshop"],
     // The stages.
     &[
-        "audit", "catalog", "doctor", "fetch", "host", "launcher", "prefix", "relocate",
+        "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "relocate",
         "repodata", "resolve", "sandbox", "sbom", "smoke", "terminal", "trust", "unpack", "verify",
     ],
     // What takes two stages.

@@ -8,6 +8,7 @@ mod keys;
 mod launched;
 mod pins;
 mod remove;
+mod sign;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
