@@ -307,3 +307,92 @@ fn a_mode_that_no_tree_has_is_never_given_to_a_file() {
         assert_eq!(mode_of(), before, "{name} {mode:o}");
     }
 }
+
+/// The content of `share/hello-data/two` in the live tree, and who signed its package, by the receipt.
+fn taken(site: &Site) -> (String, Value) {
+    let text = fs::read_to_string(site.in_tree("share/hello-data/two")).unwrap();
+    let receipt = fs::read_to_string(site.in_tree(".elsewhere.json")).unwrap();
+    let receipt: Value = serde_json::from_str(&receipt).unwrap();
+    (text, receipt["packages"][1]["signed_by"].clone())
+}
+
+/// Takes the packages away, and what the cache has of them.
+fn without_packages(site: &Site) {
+    fs::remove_file(site.file("base/Packages/hello-data-1.0-1.el9.x86_64.rpm")).unwrap();
+    fs::remove_dir_all(site.cache().join("objects")).unwrap();
+}
+
+/// What a forged receipt says of a package.
+type Claim<'a> = &'a dyn Fn(&Site, &mut Value);
+
+/// Got into the next generation before, with every word of the receipt.
+#[test]
+fn nothing_is_taken_over_by_a_receipt_that_no_run_of_this_users_wrote() {
+    let good = |site: &Site| ("two\n".to_owned(), Value::from(site.key.fingerprint().as_str()));
+    let digest = |text: &str| Value::from(Checksum::of(text.as_bytes()).to_string());
+    let forge = |site: &Site, sign: &dyn Fn(&mut Value)| {
+        fs::write(site.in_tree("share/hello-data/two"), "bad\n").unwrap();
+        site.forge_receipt(|receipt| {
+            for file in receipt["files"].as_array_mut().unwrap() {
+                if file["path"] == "share/hello-data/two" {
+                    file["checksum"] = digest("bad\n");
+                }
+            }
+            sign(&mut receipt["packages"][1]);
+        });
+        site.run("verify", &[]).ok();
+    };
+    let claims: [Claim<'_>; 3] =
+        [&|_, _| (), &|_, package| package["signed_by"] = Value::Null, &|site, package| {
+            package["signed_by"] = site.other.fingerprint().as_str().into();
+            package["trusted_by_user"] = true.into();
+        }];
+    for claim in claims {
+        let site = installed("take-over-forged");
+        forge(&site, &|package| claim(&site, package));
+        site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+        site.run("update", &[]).ok();
+        assert_eq!(taken(&site), good(&site));
+        site.run("verify", &["--deep"]).ok();
+    }
+    // What a run of this user's made is taken over, and not fetched again …
+    let site = installed("take-over");
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    without_packages(&site);
+    site.run("update", &[]).ok();
+    assert_eq!(taken(&site), good(&site));
+    // … but not for somebody who did not make it.
+    site.publish(3000, &[site.good(hello("3.0")), site.good(data())]);
+    without_packages(&site);
+    let mut update = site.elsewhere();
+    update.arg("update").arg("--mirror").arg(site.mirror()).arg("--repos").arg(site.repos());
+    update.arg("--cache-dir").arg(site.place("other cache")).arg(site.prefix());
+    let outcome = support::site::Outcome::of(update.output().unwrap());
+    outcome.refused(3, "hello-data-1.0-1.el9.x86_64");
+    site.run("update", &[]).ok();
+}
+
+/// Was taken over before, as the receipt said that it was allowed once.
+#[test]
+fn what_the_user_let_in_is_let_in_again_by_the_user_alone() {
+    let site = Site::new("take-over-unsigned");
+    let key = TestKey::new();
+    let file = site.scratch.write("own.asc", key.public_file());
+    let by_key = format!("base={}", file.display());
+    let cases: [(Vec<u8>, &[&str]); 2] = [
+        (data().unsigned(), &["--allow-unsigned=base"]),
+        (data().signed(&key), &["--trust-key", &by_key]),
+    ];
+    for (time, (bytes, words)) in (2..).step_by(2).zip(cases) {
+        let publish = |time: u64| {
+            let listed = site.forged(data(), bytes.clone());
+            site.publish(time * 1000, &[site.good(hello(&format!("{time}.0"))), listed]);
+        };
+        publish(time);
+        site.install(words).ok();
+        publish(time + 1);
+        site.run("update", &[]).refused(4, "package hello-data-1.0-1.el9.x86_64 is refused");
+        without_packages(&site);
+        site.run("update", words).ok();
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::present::check_present;
-use super::{commands, doubts, launchers};
+use super::{commands, doubts, earlier, launchers};
 use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
 use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
-use crate::workshop::{MadeTree, Workshop, WorkshopError, read_signature};
+use crate::workshop::{Workshop, WorkshopError, read_signature};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -236,9 +236,9 @@ fn make<'l>(
     for tree in wanted {
         let mut staging = prefix.stage(tree.arch)?;
         if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
-            && let Some(receipt) = prefix.whole_receipt(&live)?
+            && let Some(earlier) = earlier::tree(context, prefix, live)?
         {
-            staging.take_from(MadeTree { path: live.path, receipt });
+            staging.take_from(earlier);
         }
         stagings.push(staging);
     }
@@ -277,7 +277,8 @@ fn finish(
     scratch: &Path,
 ) -> Result<Receipt, Error> {
     let receipt = making.finish(context, keys, now, (judge, scratch))?;
-    workshop.write_receipt(&receipt)?;
+    let digest = workshop.write_receipt(&receipt)?;
+    earlier::note(context, &digest);
     Ok(receipt)
 }
 

@@ -7,6 +7,7 @@ mod changes;
 mod commands;
 mod distrust;
 mod doubts;
+mod earlier;
 mod install;
 mod launchers;
 mod life;

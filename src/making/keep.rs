@@ -80,22 +80,21 @@ impl Keeper<'_> {
         Ok(kept)
     }
 
-    /// The same package in the tree from before, if its signature still counts: otherwise it is brought and
-    /// judged as any other. What the user let in without one, or by a key of the user's own, is in already.
+    /// The same package in the tree from before, if this run would let it in as that receipt has it: signed
+    /// by a key that the definitions pin or the user names here and now, or unsigned where the user says so
+    /// here and now. Else it is fetched, and judged as any other.
     fn installed(&self, planned: &PlannedPackage) -> Option<&PackageReceipt> {
         let is_same = |package: &&PackageReceipt| {
             package.nevra == planned.nevra && package.checksum == planned.checksum
         };
         let installed = self.earlier.receipt.packages.iter().find(is_same)?;
         let pins = self.plan.source(&planned.source).map_or(&[][..], |source| &source.keys);
-        let allowed = self.keys.allowed((&self.plan.dist, &planned.source), pins);
+        let place = (self.plan.dist.as_str(), planned.source.as_str());
+        let allowed = self.keys.allowed(place, pins);
         self.keys.ensure(pins);
         let counts = match &installed.signed_by {
-            Some(key) => {
-                (installed.trusted_by_user || allowed.contains(key))
-                    && self.keys.stands_by(key, installed.signed_at)
-            }
-            None => true,
+            Some(key) => allowed.contains(key) && self.keys.stands_by(key, installed.signed_at),
+            None => self.keys.lets_in_unsigned(place),
         };
         counts.then_some(installed)
     }

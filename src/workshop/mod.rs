@@ -18,7 +18,7 @@ pub(crate) use error::WorkshopError;
 pub(crate) use made::{MadeTree, parse_receipt, read_receipt_bytes, read_signature};
 pub(crate) use share::Share;
 
-use crate::model::{CONTAINER_DIRECTORY, RECEIPT_NAME, Receipt};
+use crate::model::{CONTAINER_DIRECTORY, Checksum, RECEIPT_NAME, Receipt};
 use crate::tools::manners::Manners;
 use crate::tools::replacement::{Care, Replacement};
 use crate::tools::{files, space};
@@ -138,18 +138,19 @@ impl Workshop {
         }
     }
 
-    /// Writes the receipt into the tree's root, durably.
+    /// Writes the receipt into the tree's root, durably. Returns the digest of its file.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), WorkshopError> {
+    pub fn write_receipt(&self, receipt: &Receipt) -> Result<Checksum, WorkshopError> {
         let path = self.path.join(RECEIPT_NAME);
         let new = files::unique(&self.path, "receipt");
         let write = || {
             let bytes = serde_json::to_vec_pretty(receipt)?;
             let fill = |file: &mut File| file.write_all(&bytes);
             Replacement::file(new, Care::Durable(0o644), fill)?.put(&path)?;
-            files::sync_directory(&self.path).map(drop)
+            files::sync_directory(&self.path)?;
+            Ok(Checksum::of(&bytes))
         };
         write().map_err(failed("write", &path))
     }
