@@ -73,6 +73,8 @@ pub struct Config {
     pub trusted_owners: Vec<String>,
     /// As `--cache-dir`.
     pub cache_dir: Option<PathBuf>,
+    /// As `--site-cache`.
+    pub site_cache: Option<PathBuf>,
     /// How to fetch.
     pub network: Network,
     /// What no user may do.
@@ -202,6 +204,7 @@ impl Config {
         let directory = path.parent().unwrap_or(path);
         let keys = config.trust_key.iter_mut().map(|file| &mut file.path);
         let paths = config.repos.iter_mut().chain(keys).chain(&mut config.cache_dir);
+        let paths = paths.chain(&mut config.site_cache);
         paths.for_each(|path| *path = directory.join(&*path));
         let is_path = |mirror: &String| !mirror.contains("://") && !mirror.starts_with("file:");
         if let Some(mirror) = config.mirror.take_if(|mirror| is_path(mirror)) {
@@ -236,6 +239,7 @@ impl Config {
             arch: if self.arch.is_empty() { later.arch } else { self.arch },
             hosts: first(self.hosts, later.hosts),
             cache_dir: self.cache_dir.or(later.cache_dir),
+            site_cache: self.site_cache.or(later.site_cache),
             network: Network {
                 attempts: network.attempts.or(later.network.attempts),
                 pause: network.pause.or(later.network.pause),

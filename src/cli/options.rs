@@ -159,6 +159,10 @@ pub(super) struct Sources {
     /// Where downloads are kept [default: $XDG_CACHE_HOME/elsewhere]
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
+    /// A cache that somebody fills for all: taken from there is what has the right digest or fingerprint,
+    /// and nothing is written to it [also: ELSEWHERE_SITE_CACHE]
+    #[arg(long, value_name = "DIR")]
+    pub(super) site_cache: Option<PathBuf>,
     /// One more configuration file, before the user's and the site's (docs/configuration.md)
     /// [also: ELSEWHERE_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -399,6 +403,7 @@ pub(super) fn config(host: &Host, named: Option<&Path>) -> Result<Config, Error>
     if let Some(dist) = host.dist()? {
         config.dist = Some(dist.to_owned());
     }
+    config.site_cache = host.site_cache().or(config.site_cache);
     let network = host.network()?;
     config.network.attempts = network.attempts.or(config.network.attempts);
     config.network.connect_timeout = network.connect_timeout.or(config.network.connect_timeout);

@@ -120,6 +120,8 @@ impl<'a> Session<'a> {
         let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
         let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
         let mut options = FetchOptions::new(cache_dir);
+        let site_cache = sources.site_cache.as_deref().map(|path| host.absolute(path));
+        options.site_cache = site_cache.or(config.site_cache.clone());
         options.owners = owners::of(host, &config)?;
         options.mirror = sources.mirror(host, &config)?;
         options.netrc = host.netrc();

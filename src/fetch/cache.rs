@@ -264,9 +264,7 @@ impl Cache {
     }
 
     fn object(&self, checksum: &Checksum) -> PathBuf {
-        let hex = checksum.hex();
-        let shard = hex.get(..2).unwrap_or_default();
-        self.root.join("objects").join(checksum.algorithm().as_str()).join(shard).join(hex)
+        object_path(&self.root, checksum)
     }
 
     fn document_path(&self, url: &str) -> PathBuf {
@@ -274,10 +272,22 @@ impl Cache {
     }
 
     fn seen(&self, key: &str) -> PathBuf {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-        let name: String = key.chars().map(plain).collect();
-        self.root.join("seen").join(format!("{}.json", name.trim_start_matches('.')))
+        seen_path(&self.root, key)
     }
+}
+
+/// Where the cache at `root` has the file with this digest.
+pub(super) fn object_path(root: &Path, checksum: &Checksum) -> PathBuf {
+    let hex = checksum.hex();
+    let shard = hex.get(..2).unwrap_or_default();
+    root.join("objects").join(checksum.algorithm().as_str()).join(shard).join(hex)
+}
+
+/// Where the cache at `root` has the note under `key`.
+pub(super) fn seen_path(root: &Path, key: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = key.chars().map(plain).collect();
+    root.join("seen").join(format!("{}.json", name.trim_start_matches('.')))
 }
 
 /// A small file, and what lets its server say that it is still the same.

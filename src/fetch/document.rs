@@ -143,9 +143,10 @@ impl Fetcher<'_> {
         let (Some(url), Some(checksum)) = (urls.first(), proof.digests().first()) else {
             return Ok(None);
         };
-        let Some((path, _)) = self.cache.find(checksum)?.filter(|(_, size)| *size <= limit) else {
-            return Ok(None);
-        };
+        let found = self.cache.find(checksum)?.filter(|(_, size)| *size <= limit);
+        let found = found.map(|(path, _)| path);
+        let in_site = || Some(self.site.as_ref()?.object(checksum));
+        let Some(path) = found.or_else(in_site) else { return Ok(None) };
         let bytes = read_file(&path, limit).ok();
         // It may have been changed since.
         let is_it = |bytes: &Vec<u8>| Checksum::by(checksum.algorithm(), bytes) == *checksum;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::location::Place;
 use super::ranges::Watch;
 use super::{FetchError, Fetched, Fetcher, Reason, Stream, local};
-use crate::model::Checksum;
+use crate::model::{Checksum, escape};
 use crate::report::{Event, Phase, Reporter};
 
 /// Most bytes of a file whose size nobody declared.
@@ -43,6 +43,11 @@ impl Fetcher<'_> {
             let url = urls.first().cloned().unwrap_or_default();
             return Ok(wanted.fetched(path, size, url));
         }
+        if let Some((path, size)) = self.in_site(&wanted) {
+            meter.reach_cached(size);
+            let url = urls.first().cloned().unwrap_or_default();
+            return Ok(wanted.fetched(path, size, url));
+        }
         self.bring(urls, &wanted, &mut meter, None)
     }
 
@@ -67,7 +72,8 @@ impl Fetcher<'_> {
         }
         let wanted = Asked { checksum, size: Some(size), may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
-        let fed = match self.cache.open_unproven(checksum, size) {
+        let in_site = || self.site.as_ref()?.open_unproven(checksum, size);
+        let fed = match self.cache.open_unproven(checksum, size).or_else(in_site) {
             Some(file) => {
                 stream.distrust();
                 stream.begin(file, size);
@@ -98,10 +104,7 @@ impl Fetcher<'_> {
     ) -> Result<(), FetchError> {
         let size = (size > 0).then_some(size);
         let fed = self.content(urls, checksum, size, progress).and_then(|fetched| {
-            let path = &fetched.path;
-            let file = File::open(path);
-            let file = file.map_err(|source| FetchError::cache("read", path, source))?;
-            stream.begin(file, fetched.size());
+            stream.begin(fetched.open_file()?, fetched.size());
             Ok(())
         });
         if fed.is_ok() {
@@ -110,6 +113,21 @@ impl Fetcher<'_> {
             stream.abandon()
         }
         fed
+    }
+
+    /// The file where the site's cache has it, if it is whole, and its size. What is something else there is
+    /// as good as nothing.
+    fn in_site(&self, wanted: &Asked<'_>) -> Option<(PathBuf, u64)> {
+        let path = self.site.as_ref()?.object(wanted.checksum);
+        match wanted.check_file(&path) {
+            Ok(size) => Some((path, size)),
+            Err(Reason::File(error)) if error.kind() == ErrorKind::NotFound => None,
+            Err(reason) => {
+                let shown = escape(&path.to_string_lossy()).into_owned();
+                self.reporter.detail(format!("not taken from the site's cache: {shown}: {reason}"));
+                None
+            }
+        }
     }
 
     /// Fetches a file that is not in the cache.

@@ -19,10 +19,12 @@ mod netrc;
 mod options;
 mod proving;
 mod ranges;
+mod site;
 mod stream;
 mod wording;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +44,7 @@ use cache::Cache;
 use error::Failure;
 use http::Http;
 use location::Place;
+use site::SiteCache;
 
 use crate::model::{Checksum, without_userinfo};
 use crate::report::{Event, Reporter};
@@ -71,10 +74,15 @@ impl Fetched {
     /// # Errors
     /// When they are not there any more.
     fn open(&self) -> Result<Proving, FetchError> {
-        let (file, _) = local::open(&self.path).map_err(|reason| {
+        Ok(Proving::new(self.open_file()?, self.checksum.clone()))
+    }
+
+    /// The file, whatever lies there by now.
+    fn open_file(&self) -> Result<File, FetchError> {
+        let opened = local::open(&self.path).map_err(|reason| {
             FetchError::cache("read", &self.path, io::Error::other(reason.to_string()))
-        })?;
-        Ok(Proving::new(file, self.checksum.clone()))
+        });
+        opened.map(|(file, _)| file)
     }
 
     /// What `read` makes of the bytes, of all of them.
@@ -115,6 +123,7 @@ pub struct Fetcher<'r> {
     options: FetchOptions,
     reporter: &'r dyn Reporter,
     cache: Cache,
+    site: Option<SiteCache>,
     http: Http,
     /// Hosts that did not answer in this run: they are asked last.
     silent: Mutex<HashSet<String>>,
@@ -127,8 +136,9 @@ impl<'r> Fetcher<'r> {
     /// When the cache's directories cannot be made.
     pub fn new(options: FetchOptions, reporter: &'r dyn Reporter) -> Result<Self, FetchError> {
         let cache = Cache::open(options.cache_dir.clone(), options.owners.clone())?;
+        let site = options.site_cache.as_deref().map(SiteCache::new);
         let http = Http::new(&options, reporter);
-        Ok(Self { options, reporter, cache, http, silent: Mutex::default() })
+        Ok(Self { options, reporter, cache, site, http, silent: Mutex::default() })
     }
 
     /// Whether `--mirror` replaces every host.
@@ -153,6 +163,13 @@ impl<'r> Fetcher<'r> {
     #[must_use]
     pub fn recall(&self, key: &str) -> Option<String> {
         self.cache.recall(key)
+    }
+
+    /// The note of the same name in the site's cache, which the caller must judge: anybody may have written
+    /// it.
+    #[must_use]
+    pub(crate) fn site_note(&self, key: &str) -> Option<String> {
+        self.site.as_ref()?.note(key)
     }
 
     /// Leaves a note for later runs.

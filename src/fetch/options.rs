@@ -11,6 +11,8 @@ use crate::owned::Owners;
 pub struct FetchOptions {
     /// Where the cache is; made when it is missing.
     pub cache_dir: PathBuf,
+    /// A cache of the site's, which is only read.
+    pub site_cache: Option<PathBuf>,
     /// Who else may own the cache, and write to it.
     pub owners: Owners,
     /// `--mirror`: everything at `https://HOST/PATH` is read from `BASE/HOST/PATH`. An http, https
@@ -40,6 +42,7 @@ impl FetchOptions {
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
+            site_cache: None,
             owners: Owners::default(),
             mirror: None,
             attempts: 3,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub const VARIABLES: &[(&str, &str)] = &[
     ("ELSEWHERE_MIRROR", "fetch https://HOST/PATH from here/HOST/PATH, as --mirror does"),
     ("ELSEWHERE_CONFIG", "one more configuration file, as --config names it"),
+    ("ELSEWHERE_SITE_CACHE", "a cache that is only read, as --site-cache names it"),
     ("ELSEWHERE_DIST", "where packages come from, as --dist says"),
     ("ELSEWHERE_ATTEMPTS", "how often each place is tried (default: 3)"),
     ("ELSEWHERE_CONNECT_TIMEOUT", "seconds that making a connection may take (default: 10)"),

@@ -129,6 +129,12 @@ impl Host {
         self.environment.path("ELSEWHERE_CONFIG").map(|path| self.absolute(&path))
     }
 
+    /// The site's cache that `ELSEWHERE_SITE_CACHE` names.
+    #[must_use]
+    pub(crate) fn site_cache(&self) -> Option<PathBuf> {
+        self.environment.path("ELSEWHERE_SITE_CACHE").map(|path| self.absolute(&path))
+    }
+
     /// The dist that `ELSEWHERE_DIST` names.
     ///
     /// # Errors

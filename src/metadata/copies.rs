@@ -57,9 +57,17 @@ pub(super) struct Note {
 impl Note {
     /// The note on a key.
     pub(super) fn recall(fetcher: &Fetcher<'_>, print: &Fingerprint) -> Option<Self> {
-        let text = fetcher.recall(&name(print))?;
+        fetcher.recall(&name(print)).map(Self::read)
+    }
+
+    /// The note on a key in the cache of the site.
+    pub(super) fn of_site(fetcher: &Fetcher<'_>, print: &Fingerprint) -> Option<Self> {
+        fetcher.site_note(&name(print)).map(Self::read)
+    }
+
+    fn read(text: String) -> Self {
         // Earlier versions wrote the certificate alone.
-        Some(serde_json::from_str(&text).unwrap_or(Self { asked_at: None, certificate: text }))
+        serde_json::from_str(&text).unwrap_or(Self { asked_at: None, certificate: text })
     }
 
     /// Leaves it in the cache.

@@ -232,6 +232,9 @@ impl<'a> Keys<'a> {
                 Err(error) => self.tell_unusable(print, &error),
             }
         }
+        // Anybody may have left it: one more copy, whose age nobody knows.
+        let of_site = Note::of_site(self.fetcher, print);
+        is_known |= of_site.is_some_and(|note| self.add(note.certificate.as_bytes(), pin).is_ok());
         let now = seconds();
         if let Some(note) = Note::recall(self.fetcher, print)
             && self.add(note.certificate.as_bytes(), pin).is_ok()
