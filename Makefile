@@ -21,7 +21,7 @@ LINK_PACKAGES = chrpath gcc-powerpc64le-linux-gnu gcc-s390x-linux-gnu libc6-dev-
 	libc6-dev-s390x-cross lld mold patchelf
 TEST_PACKAGES = $(DEMO_PACKAGES) $(LINK_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox \
 	createrepo-c curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl python3 \
-	python3-dnf python3-rpm qemu-user rpm shellcheck strace tcsh uidmap util-linux wget yash zsh
+	python3-dnf python3-rpm qemu-user rpm shellcheck sqv strace tcsh uidmap util-linux wget yash zsh
 
 DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \
 	openssl python3 python3-venv rust-web-src rustc-web util-linux wget

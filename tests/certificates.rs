@@ -7,15 +7,18 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use elsewhere::stages::catalog::Catalog;
 use elsewhere::stages::model::{Day, Fingerprint, KeyPin};
 use elsewhere::stages::trust::{Keyring, SignatureProblem, TrustError};
 use pgp::composed::{ArmorOptions, DsaKeySize, KeyType};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{RevocationCode, Subpacket, SubpacketData};
+use pgp::packet::{RevocationCode, SignatureType, Subpacket, SubpacketData};
 
-use support::keys::{Agreement, KeyOptions, MADE, OwnOptions, SignOptions, SubkeyOptions, TestKey};
+use support::keys::{
+    Agreement, Issuer, KeyOptions, MADE, OwnOptions, SignOptions, SubkeyOptions, TestKey,
+};
 use support::scratch::Scratch;
 use support::tools::{missing, need, run, stdout};
 
@@ -122,6 +125,181 @@ fn gnupg_reads_the_same_ends() {
         let expected = until.map_or_else(String::new, |until| (MADE + until).to_string());
         assert_eq!(end, expected, "{what}: {told}");
     }
+}
+
+/// Certificates and signatures that somebody might refuse.
+fn doubtful() -> Vec<(&'static str, TestKey, SignOptions)> {
+    let signed = SignOptions::default;
+    let by_subkey = || SignOptions { by_subkey: true, ..signed() };
+    let with_subkey = |subkey| rsa(&KeyOptions { subkey: Some(subkey), ..KeyOptions::default() });
+    let self_signed = |self_hash| rsa(&KeyOptions { self_hash, ..KeyOptions::default() });
+    let changed = |change: &dyn Fn(&mut TestKey)| {
+        let mut key = with_subkey(SubkeyOptions::default());
+        change(&mut key);
+        key
+    };
+    let (good, none) = (SubkeyOptions::default, KeyOptions::default);
+    let dsa = KeyOptions { key_type: KeyType::Dsa(DsaKeySize::B1024), ..none() };
+    let hashed = |hash| SignOptions { hash, ..signed() };
+    vec![
+        ("plain", rsa(&none()), signed()),
+        (
+            "revoked: stolen",
+            changed(&|key| key.revoke(RevocationCode::KeyCompromised, MADE + 2000)),
+            signed(),
+        ),
+        (
+            "revoked later: replaced",
+            changed(&|key| key.revoke(RevocationCode::KeySuperseded, MADE + 2000)),
+            signed(),
+        ),
+        (
+            "revoked before: replaced",
+            changed(&|key| key.revoke(RevocationCode::KeySuperseded, MADE + 500)),
+            signed(),
+        ),
+        ("a subkey", with_subkey(good()), by_subkey()),
+        (
+            "a subkey that does not agree",
+            with_subkey(SubkeyOptions { agreement: Agreement::Missing, ..good() }),
+            by_subkey(),
+        ),
+        (
+            "a subkey that agreed to something else",
+            with_subkey(SubkeyOptions { agreement: Agreement::Forged, ..good() }),
+            by_subkey(),
+        ),
+        (
+            "a subkey not for signing",
+            with_subkey(SubkeyOptions { signs: false, ..good() }),
+            by_subkey(),
+        ),
+        (
+            "a subkey that has ended",
+            with_subkey(SubkeyOptions { lifetime: Some(900), ..good() }),
+            by_subkey(),
+        ),
+        (
+            "a subkey that ends later",
+            with_subkey(SubkeyOptions { lifetime: Some(1100), ..good() }),
+            by_subkey(),
+        ),
+        (
+            "a stolen subkey",
+            changed(&|key| key.revoke_subkey(RevocationCode::KeyCompromised, MADE + 2000)),
+            by_subkey(),
+        ),
+        (
+            "a subkey replaced later",
+            changed(&|key| key.revoke_subkey(RevocationCode::KeySuperseded, MADE + 2000)),
+            by_subkey(),
+        ),
+        (
+            "a subkey of a stolen key",
+            changed(&|key| key.revoke(RevocationCode::KeyCompromised, MADE + 2000)),
+            by_subkey(),
+        ),
+        (
+            "a primary key not for signing",
+            rsa(&KeyOptions { primary_signs: false, ..none() }),
+            signed(),
+        ),
+        ("its only user taken back", changed(&|key| key.revoke_user(USER, MADE + 500)), signed()),
+        (
+            "ended, and the key is silent about it",
+            changed(&|key| {
+                *key = expiring(500);
+                key.describe(&OwnOptions::default());
+            }),
+            signed(),
+        ),
+        ("DSA of 1024 bits", TestKey::with(&dsa), signed()),
+        ("self-signed by SHA-1", self_signed(HashAlgorithm::Sha1), signed()),
+        ("self-signed by MD5", self_signed(HashAlgorithm::Md5), signed()),
+        ("a signature by SHA-512", rsa(&none()), hashed(HashAlgorithm::Sha512)),
+        ("a signature by SHA-1", rsa(&none()), hashed(HashAlgorithm::Sha1)),
+        ("a signature by MD5", rsa(&none()), hashed(HashAlgorithm::Md5)),
+        (
+            "a signature older than its key",
+            rsa(&none()),
+            SignOptions { time: MADE - 10, ..signed() },
+        ),
+        (
+            "a signature from the future",
+            rsa(&none()),
+            SignOptions { time: u32::MAX - 10, ..signed() },
+        ),
+        (
+            "a signature that has ended",
+            rsa(&none()),
+            SignOptions { lifetime: Some(500), ..signed() },
+        ),
+        (
+            "a signature by the key's short name",
+            rsa(&none()),
+            SignOptions { issuer: Issuer::KeyId, ..signed() },
+        ),
+        (
+            "a signature that names nobody",
+            rsa(&none()),
+            SignOptions { issuer: Issuer::Nobody, ..signed() },
+        ),
+        ("a signature of version 3", rsa(&none()), SignOptions { version: 3, ..signed() }),
+        (
+            "a signature over text",
+            rsa(&none()),
+            SignOptions { kind: SignatureType::Text, ..signed() },
+        ),
+    ]
+}
+
+/// On what Sequoia's verifier and this program differ: which of the two believes it, and why.
+const DIFFERENCES: [(&str, Believes, &str); 4] = [
+    ("a signature over text", Believes::Sequoia, "packages and metadata are no texts"),
+    ("a signature of version 3", Believes::Elsewhere, "packages of EL 7 and 8 have them"),
+    ("a signature from the future", Believes::Elsewhere, "a machine's clock may be behind"),
+    ("a signature that names nobody", Believes::Elsewhere, "sqv 1.1 ends with a panic"),
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Believes {
+    Sequoia,
+    Elsewhere,
+}
+
+#[test]
+fn sequoia_believes_the_same_but_for_what_is_named() {
+    let sqv = need("sqv", "sqv");
+    let scratch = Scratch::new("certificates-sqv");
+    let data = scratch.write("data", DATA);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let ends = corpus().into_iter().flat_map(|odd| {
+        let until = odd.until.unwrap_or(90_000);
+        let key = odd.key;
+        [(odd.what, key.clone(), at(until - 1)), (odd.what, key, at(until))]
+    });
+    let mut differences = Vec::new();
+    for (what, key, options) in ends.chain(doubtful()) {
+        let certificate = scratch.write("key.asc", key.public_file());
+        let signature = scratch.write("signature", key.sign(DATA, &options));
+        let output =
+            Command::new(&sqv).arg("--keyring").args([&certificate, &signature, &data]).output();
+        let output = output.unwrap();
+        let mut keyring = Keyring::at(now);
+        let added = keyring.add_pinned(&key.public_file(), &key.fingerprint());
+        let ours = added.is_ok() && verify(&keyring, &key, &options).is_ok();
+        let named = DIFFERENCES.iter().find(|(name, ..)| *name == what).map(|named| named.1);
+        let found = match (ours, output.status.success()) {
+            (true, false) => Some(Believes::Elsewhere),
+            (false, true) => Some(Believes::Sequoia),
+            (true, true) | (false, false) => None,
+        };
+        if found != named {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            differences.push(format!("{what}: here {ours}, there {}: {said}", output.status));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl Default for SignOptions {
 }
 
 /// A key pair.
+#[derive(Clone)]
 pub struct TestKey {
     primary: SecretKey,
     subkey: Option<SecretSubkey>,
