@@ -6,7 +6,10 @@
 //! cargo run --release --example bench -- growth         # writes docs/growth-*.svg
 //! cargo run --release --example bench -- install --mirror DIR --repos DIR -d el8 -r apptainer \
 //!     --payload FILE.xz [--peer SCRIPT]                 # another mirror, and the script
+//! cargo run --release --example bench -- compare --before FILE    # two builds, in turn
 //! ```
+//!
+//! `compare` ends with 1 where the later build is slower, or takes more memory, by more than a tenth.
 //!
 //! `--program FILE` measures another build of elsewhere, `--runs N` takes the fastest of N (default 3), in turn with what it is compared to.
 #![allow(
@@ -58,7 +61,8 @@ fn main() {
     match mode.as_str() {
         "install" => bench.install(&options),
         "growth" => bench.growth(Path::new(options.get("out").map_or("docs", String::as_str))),
-        other => panic!("neither `install` nor `growth`: {other}"),
+        "compare" => bench.compare(Path::new(&options["before"])),
+        other => panic!("neither `install`, `growth` nor `compare`: {other}"),
     }
 }
 
@@ -176,6 +180,68 @@ impl Bench {
         row("nothing to do, revalidated", floor, runs[0], None);
         row("nothing to do, from a directory", floor, runs[1], None);
         row("status", floor, runs[2], None);
+    }
+
+    /// The table of this build against an earlier one.
+    fn compare(&self, before: &Path) {
+        let (work, runs) = (self.work.join("before"), self.runs);
+        let before = Self { program: before.to_owned(), work, runs, aside: Cell::new(0) };
+        let mirror = Mirror::build(&self.work.join("el8"), EL8);
+        let source = Source::of(&mirror, &["x86_64"]);
+        let mut worse = Vec::new();
+        println!("| | before, s | after, s | after / before | CPU, s | memory, MiB |");
+        println!("|---|---|---|---|---|---|");
+        let mut row = |name: &str, runs: &[Run]| {
+            let (before, after) = (runs[0], runs[1]);
+            println!(
+                "| {name} | {:.3} | {:.3} | {:.2} | {:.2}, {:.2} | {:.0}, {:.0} |",
+                before.wall,
+                after.wall,
+                after.wall / before.wall,
+                before.cpu,
+                after.cpu,
+                before.memory,
+                after.memory
+            );
+            if after.wall > 1.1 * before.wall || after.memory > 1.1 * before.memory {
+                worse.push(name.to_owned());
+            }
+            let others = before.others.max(after.others);
+            if others > 0.1 * after.wall {
+                eprintln!("  others used {:.0} % of a processor", 100.0 * others / after.wall);
+            }
+        };
+        for (name, latency, connect) in
+            [("cold", 0, 0), ("cold, 60 ms a request, 120 ms a connection", 60, 120)]
+        {
+            let server = Server::start(&source.root);
+            server.latency(Duration::from_millis(latency));
+            server.connect_cost(Duration::from_millis(connect));
+            let (mut one, mut other) =
+                (|| before.cold(&source, &server), || self.cold(&source, &server));
+            row(name, &side_by_side(self.runs, &mut [&mut one, &mut other]));
+        }
+        let server = Server::start(&source.root);
+        let (mut one, mut other) =
+            (|| before.warm(&source, &server), || self.warm(&source, &server));
+        row("warm cache, second prefix", &side_by_side(self.runs, &mut [&mut one, &mut other]));
+        let url = server.url();
+        let mut one = || run(&mut before.command(&source, &url));
+        let mut other = || run(&mut self.command(&source, &url));
+        let many = 5 * self.runs;
+        row("nothing to do, revalidated", &side_by_side(many, &mut [&mut one, &mut other]));
+        let status =
+            |bench: &Self| run(Command::new(&bench.program).arg("status").arg(bench.prefix()));
+        let (mut one, mut other) = (|| status(&before), || status(self));
+        row("status", &side_by_side(many, &mut [&mut one, &mut other]));
+        let verify =
+            |bench: &Self| run(Command::new(&bench.program).arg("verify").arg(bench.prefix()));
+        let (mut one, mut other) = (|| verify(&before), || verify(self));
+        row("verify", &side_by_side(self.runs, &mut [&mut one, &mut other]));
+        if !worse.is_empty() {
+            eprintln!("worse by more than a tenth: {}", worse.join("; "));
+            std::process::exit(1);
+        }
     }
 
     /// The curves.
