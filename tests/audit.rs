@@ -146,7 +146,9 @@ fn programs_from_memory_need_a_library_path() {
 #[test]
 fn a_bundled_libc_is_a_gap() {
     let scratch = tree("libc", "X_1 { x; };");
-    relocated(&scratch.path("t"), &[]);
+    // Where the loader searches.
+    let searching = relocation::runtime("container_facing = ['p']");
+    relocated(&scratch.path("t"), &[&searching]);
     fs::copy(scratch.path("t/lib64/libx.so.1"), scratch.path("t/lib64/libc.so.6")).unwrap();
     let audit = audited(&scratch.path("t"), &Loading::default(), None);
     let expected = "bin/program would find lib64/libc.so.6, but libc.so.6 must be the host's";

@@ -12,6 +12,9 @@ use elsewhere::stages::model::FileKind;
 use elsewhere::stages::relocate::RelocateError;
 use relocation::{Scratch, native, printed, relocated, run, runtime, text, try_relocate};
 
+/// By which programs get a run path: the tests' files are of the package `p`.
+const SEARCHING: &str = "container_facing = ['p']";
+
 const INNER: &str = "int inner(void) { return 40; }";
 const OUTER: &str = "int inner(void); int outer(void) { return inner() + 2; }";
 const MAIN: &str = "#include <stdio.h>
@@ -77,9 +80,13 @@ fn programs_of_every_shape_run_from_anywhere() {
         &["-Wl,-z,pack-relative-relocs"],
         &["-s"],
     ];
-    for shape in shapes {
+    // The program names its libraries by their places, or searches for them by a run path.
+    let searching = runtime(SEARCHING);
+    for (shape, runtimes) in
+        shapes.iter().flat_map(|shape| [(shape, vec![]), (shape, vec![&searching])])
+    {
         let scratch = tree("shapes", shape, &[]);
-        let (done, _) = relocated(&scratch.path("t"), &[]);
+        let (done, _) = relocated(&scratch.path("t"), &runtimes);
         assert_eq!((done.rewritten, done.warnings), (2, vec![]), "{shape:?}");
         assert!(done.growth < 3000, "{shape:?}: {}", done.growth);
         let poison = poison(&scratch);
@@ -117,7 +124,7 @@ fn an_old_run_path_gives_its_room_unless_others_use_it() {
             let scratch = tree("room", &flags, &[]);
             let size = |place: &Path| fs::metadata(place.join("bin/program")).unwrap().len();
             let before = size(&scratch.path("t"));
-            let (done, _) = relocated(&scratch.path("t"), &[]);
+            let (done, _) = relocated(&scratch.path("t"), &[&runtime(SEARCHING)]);
             assert_eq!((done.rewritten, done.warnings), (2, vec![]), "{flags:?}");
             let place = moved(&scratch);
             assert_eq!(size(&place) == before, is_free, "{flags:?}");

@@ -237,8 +237,11 @@ fn inspect(files: &[elsewhere::stages::model::ReceiptFile], tree: &Path) {
         assert!(!said.contains("(RUNPATH)"), "{}", file.path);
         let output = tool("patchelf", Command::new("patchelf").arg("--print-rpath").arg(&path));
         let rpath = text(&output.stdout);
+        let output = tool("patchelf", Command::new("patchelf").arg("--print-needed").arg(&path));
+        let needed = text(&output.stdout);
         let is_launched = file.path.as_str().starts_with("libexec/elsewhere/");
-        assert!(rpath.starts_with("$ORIGIN") || is_launched, "{}: {rpath}", file.path);
+        let is_led = needed.contains("$ORIGIN/") || rpath.starts_with("$ORIGIN");
+        assert!(is_led || is_launched, "{}: {rpath} {needed}", file.path);
     }
 }
 

@@ -72,14 +72,14 @@ fn a_rewritten_program_is_taken_as_it_is() {
     let mut first = list(&old);
     let relocated =
         relocate(&old, native(), &mut first, &[], &host_libraries(), &Silent::default()).unwrap();
-    let before = relocated.run_paths[&path("bin/program")].clone();
+    let before = relocated.asked[&path("bin/program")].clone();
     assert_eq!(before.runpath.as_deref(), Some("/usr/lib64/none"));
     let new = linked(&old, scratch.path("n"), &["bin/program"]);
     let taken = Taken::from([(path("bin/program"), Some(before))]);
     let mut second = first.clone();
     let again = try_with(&taken, &new, &mut second).unwrap();
     assert_eq!(second, first);
-    assert_eq!(again.run_paths[&path("bin/program")], relocated.run_paths[&path("bin/program")]);
+    assert_eq!(again.asked[&path("bin/program")], relocated.asked[&path("bin/program")]);
     let inode = |tree: &Path| fs::metadata(tree.join("bin/program")).unwrap().ino();
     assert_eq!(inode(&new), inode(&old));
 }
@@ -95,7 +95,7 @@ fn a_program_whose_libraries_went_away_is_stale() {
     let new = linked(&old, scratch.path("n"), &["bin/program"]);
     fs::remove_file(new.join("lib64/libone.so.1")).unwrap();
     files.retain(|file| file.path != path("lib64/libone.so.1"));
-    let before = relocated.run_paths[&path("bin/program")].clone();
+    let before = relocated.asked[&path("bin/program")].clone();
     let taken = Taken::from([(path("bin/program"), Some(before))]);
     let error = try_with(&taken, &new, &mut files).unwrap_err();
     assert!(matches!(error, RelocateError::Stale { .. }), "{error}");

@@ -68,6 +68,11 @@ impl<'a> Loader<'a> {
                     None => self.search(&mut loaded, current, name, library_path),
                 };
                 names.insert(name.clone(), found);
+                // The loader knows what it has by its own name too.
+                if let Found::Tree(place) = found {
+                    let soname = loaded.get(place).and_then(|it| it.object.linkage.soname.clone());
+                    names.extend(soname.map(|soname| (soname, found)));
+                }
                 self.judge(&loaded, user, name, found);
             }
             current += 1;
@@ -82,10 +87,18 @@ impl<'a> Loader<'a> {
         name: &str,
         library_path: &[RelPath],
     ) -> Found {
-        let directories = search_directories(loaded, user, library_path);
+        // A path is a place, and nothing is searched.
+        let (directories, file_name) = match name.rsplit_once('/') {
+            Some((place, file_name)) => {
+                let user = loaded.get(user).filter(|it| !it.is_lost);
+                let directory = user.and_then(|it| origin_directory(place, &it.origin));
+                (directory.into_iter().collect(), file_name)
+            }
+            None => (search_directories(loaded, user, library_path), name),
+        };
         let hit = directories
             .into_iter()
-            .find_map(|directory| Some((self.survey.find(&directory, name)?, directory)));
+            .find_map(|directory| Some((self.survey.find(&directory, file_name)?, directory)));
         let hit =
             hit.and_then(|(index, origin)| Some((index, self.survey.objects.get(index)?, origin)));
         let Some((index, object, origin)) = hit else {
@@ -102,6 +115,7 @@ impl<'a> Loader<'a> {
 
     /// Whether what was found for `name` serves `user`.
     fn judge(&mut self, loaded: &[Loaded], user: &Object, name: &str, found: Found) {
+        let name = name.rsplit('/').next().unwrap_or(name);
         let (path, library) = (user.path().clone(), name.to_owned());
         let provider = match found {
             Found::Tree(place) => loaded.get(place),

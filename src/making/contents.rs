@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    GlibcVersion, Loading, PackageReceipt, ReceiptFile, RelPath, RunPath, with_inner,
+    Asked, GlibcVersion, Loading, PackageReceipt, ReceiptFile, RelPath, with_inner,
 };
 
 /// The account of a tree, or of the one within it.
@@ -17,8 +17,8 @@ pub(crate) struct Contents {
     pub(super) brought: Vec<(usize, Vec<ReceiptFile>)>,
     /// How its programs find its libraries, once it was made movable.
     pub(super) loading: Loading,
-    /// The run paths that its files had before.
-    pub(super) run_paths: BTreeMap<RelPath, RunPath>,
+    /// What its rewritten files asked of the loader before.
+    pub(super) asked: BTreeMap<RelPath, Asked>,
     /// The newest glibc that any file asks for, those within included, once it was audited.
     pub(super) glibc_needed: Option<GlibcVersion>,
     /// What is bound into containers, where that is a tree of its own.

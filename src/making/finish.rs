@@ -77,7 +77,7 @@ impl Making<'_> {
         };
         let relocated = job.run(&self.kept().taken, &mut contents.files)?;
         relocated.warnings.into_iter().for_each(|warning| context.reporter.detail(warning));
-        (contents.loading, contents.run_paths) = (relocated.loading, relocated.run_paths);
+        (contents.loading, contents.asked) = (relocated.loading, relocated.asked);
         if let (Some(within), Some(inner)) = (&self.within, &mut contents.within) {
             // What is declared is made in the outer tree, and leads into this one.
             within.relocate_part(context, inner, false)?;
@@ -143,13 +143,12 @@ impl Making<'_> {
 
     /// The receipt of the tree.
     fn receipt(&self, context: Context<'_>, now: u64, contents: Contents) -> Receipt {
-        let Contents { packages, files, brought, loading, run_paths, glibc_needed, within } =
-            contents;
+        let Contents { packages, files, brought, loading, asked, glibc_needed, within } = contents;
         let reusable = brought.iter().filter_map(|(position, files)| {
             let planned = self.plan.packages.get(*position)?;
             Some((planned.nevra.name.as_str(), planned.files.as_slice(), files.as_slice()))
         });
-        let reuse = Reuse::of(relocate::RULES, reusable, &files, &run_paths);
+        let reuse = Reuse::of(relocate::RULES, reusable, &files, &asked);
         let container = self.within.as_ref().zip(within);
         Receipt {
             format: RECEIPT_FORMAT,

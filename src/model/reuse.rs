@@ -37,14 +37,17 @@ pub struct PackagedFile {
     /// The file; its package is not repeated.
     #[serde(flatten)]
     pub file: ReceiptFile,
-    /// The run path that a program or library had, where the tree's has another.
+    /// What a program or library asked of the loader, where the tree's asks something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_path: Option<RunPath>,
+    pub asked: Option<Asked>,
 }
 
-/// Where a program or library looks for libraries.
+/// What a program or library asks of the loader: which libraries, and where it looks for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunPath {
+pub struct Asked {
+    /// `DT_NEEDED`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<String>,
     /// `DT_RPATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpath: Option<String>,
@@ -54,8 +57,8 @@ pub struct RunPath {
 }
 
 /// The regular files of a tree in the making that were taken over from another, and must not be
-/// changed in place. With those that were rewritten there, the run path from before.
-pub type Taken = BTreeMap<RelPath, Option<RunPath>>;
+/// changed in place. With those that were rewritten there, what they asked before.
+pub type Taken = BTreeMap<RelPath, Option<Asked>>;
 
 /// What a package brought, and what became of it: all that taking it over needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,17 +73,17 @@ pub struct Reusable {
 
 impl Reuse {
     /// Accounts for `packages`, `(name, only, files as the package brought them)`, in a tree that
-    /// has `files`, sorted by path, of which relocation rewrote those in `run_paths`. Packages with
+    /// has `files`, sorted by path, of which relocation rewrote those in `rewritten`. Packages with
     /// files that were changed in another way are left out.
     #[must_use]
     pub fn of<'a>(
         relocator: u32,
         packages: impl Iterator<Item = (&'a str, &'a [RelPath], &'a [ReceiptFile])>,
         files: &[ReceiptFile],
-        run_paths: &BTreeMap<RelPath, RunPath>,
+        rewritten: &BTreeMap<RelPath, Asked>,
     ) -> Self {
         let reusable = |(name, only, packaged): (&str, &[RelPath], &[ReceiptFile])| {
-            let differing = differing(name, packaged, files, run_paths)?;
+            let differing = differing(name, packaged, files, rewritten)?;
             Some((name.to_owned(), ReusablePackage { only: only.to_vec(), differing }))
         };
         Self { relocator, packages: packages.filter_map(reusable).collect() }
@@ -100,7 +103,7 @@ impl Reuse {
         if self.relocator != relocator {
             return None;
         }
-        let mut run_paths = BTreeMap::new();
+        let mut asked = BTreeMap::new();
         let mut packaged: BTreeMap<RelPath, ReceiptFile> = files
             .iter()
             .filter(|file| file.package.as_deref() == Some(name))
@@ -108,7 +111,7 @@ impl Reuse {
             .collect();
         for differing in &package.differing {
             let file = ReceiptFile { package: Some(name.to_owned()), ..differing.file.clone() };
-            run_paths.insert(file.path.clone(), differing.run_path.clone());
+            asked.insert(file.path.clone(), differing.asked.clone());
             packaged.insert(file.path.clone(), file);
         }
         let mut reusable =
@@ -117,7 +120,7 @@ impl Reuse {
             let mut in_tree = file.clone();
             if matches!(file.kind, FileKind::File { .. }) {
                 in_tree.kind = find(files, &path)?.kind.clone();
-                reusable.taken.insert(path.clone(), run_paths.remove(&path).flatten());
+                reusable.taken.insert(path.clone(), asked.remove(&path).flatten());
             }
             reusable.packaged.push(file);
             reusable.in_tree.push(in_tree);
@@ -132,7 +135,7 @@ fn differing(
     name: &str,
     packaged: &[ReceiptFile],
     files: &[ReceiptFile],
-    run_paths: &BTreeMap<RelPath, RunPath>,
+    rewritten: &BTreeMap<RelPath, Asked>,
 ) -> Option<Vec<PackagedFile>> {
     let mut differing = Vec::new();
     for file in packaged {
@@ -140,16 +143,16 @@ fn differing(
         if there == Some(file) {
             continue;
         }
-        let mut run_path = None;
+        let mut asked = None;
         if let FileKind::File { checksum: before, .. } = &file.kind {
             let FileKind::File { checksum, packaged, .. } = &there?.kind else { return None };
             if checksum != before {
-                run_path = Some(run_paths.get(&file.path)?.clone());
+                asked = Some(rewritten.get(&file.path)?.clone());
                 packaged.as_ref().filter(|packaged| *packaged == before)?;
             }
         }
         let file = ReceiptFile { package: None, ..file.clone() };
-        differing.push(PackagedFile { file, run_path });
+        differing.push(PackagedFile { file, asked });
     }
     let brought: BTreeSet<&RelPath> = packaged.iter().map(|file| &file.path).collect();
     let is_its = |file: &&ReceiptFile| file.package.as_deref() == Some(name);
@@ -223,9 +226,10 @@ mod tests {
             file("bin/y", "same", "b"),
             other("bin/z", link("y"), "b"),
         ];
-        let old = RunPath { rpath: None, runpath: Some("/usr/lib64/x".to_owned()) };
-        let run_paths = BTreeMap::from([(path("bin/x"), old.clone())]);
-        let reuse = Reuse::of(7, [("b", &[][..], &brought[..])].into_iter(), &tree, &run_paths);
+        let (needed, runpath) = (vec!["libx.so.1".to_owned()], Some("/usr/lib64/x".to_owned()));
+        let old = Asked { needed, rpath: None, runpath };
+        let asked = BTreeMap::from([(path("bin/x"), old.clone())]);
+        let reuse = Reuse::of(7, [("b", &[][..], &brought[..])].into_iter(), &tree, &asked);
         let text = serde_json::to_string(&receipt(reuse, tree.clone())).unwrap();
         let receipt: Receipt = serde_json::from_str(&text).unwrap();
         let reusable = receipt.reusable("b", &[], 7).unwrap();

@@ -45,6 +45,10 @@ pub struct Runtime {
     /// launcher sets the library path.
     #[serde(default)]
     pub library_path: Vec<RelPath>,
+    /// Programs that could load libraries by name while they run, and do so by paths alone: no run path is
+    /// kept for them.
+    #[serde(default)]
+    pub opens_by_path: Vec<RelPath>,
     /// Directories of plugins: files there are never hard-linked between generations.
     #[serde(default)]
     pub plugin_directories: Vec<RelPath>,

@@ -1,5 +1,5 @@
-//! Gives an ELF file another run path, by writing into it: where the run path fits into what is there,
-//! a few bytes inside; else a few bytes inside and the rest behind its end.
+//! Lets an ELF file ask something else of the loader, by writing into it: where a run path fits into what is
+//! there, a few bytes inside; else a few bytes inside and the rest behind its end.
 //!
 //! The new string table goes into a new segment behind the end of the file. That segment needs a program
 //! header. Where one is of no use, it takes its place; else the table grows by one entry where it lies:
@@ -8,9 +8,11 @@
 //! note's header gives way: nothing reads notes while a program runs. `.dynamic` stays where it is unless
 //! it lies in that place, or has no spare entry.
 
+use std::collections::BTreeMap;
+
 use object::elf::{
-    DT_RPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PF_R, PF_W, PT_DYNAMIC, PT_LOAD, PT_PHDR,
-    SHT_DYNAMIC, SHT_STRTAB,
+    DT_NEEDED, DT_RPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PF_R, PF_W, PT_DYNAMIC, PT_LOAD,
+    PT_PHDR, SHT_DYNAMIC, SHT_STRTAB,
 };
 use object::endian::{U16, U64};
 use object::{Endianness, pod};
@@ -21,35 +23,40 @@ use super::symbols::MovedSection;
 use super::unchangeable::Unchangeable;
 use super::{check, in_place, symbols};
 use crate::elf::{Abi, ByteSource, Dynamic, Elf, Entry, Linkage, Overlay, Patch, Section, Segment};
+use crate::model::Asked;
 
 /// Tables need 8, notes 4 or 8.
 const ALIGNMENT: u64 = 16;
 /// Beyond this the address space of some architectures ends.
 const HIGHEST_ADDRESS: u64 = 1 << 46;
 
-/// The patches after which the file in `source`, read as `elf`, has the `DT_RPATH` `rpath` and no
-/// `DT_RUNPATH`; neither when `rpath` is `None`. Checked: the file as it will be reads as it did,
-/// and obeys what kernel and loader demand of one.
+/// The patches after which the file in `source`, read as `elf`, asks what is `wanted`, which has no
+/// `DT_RUNPATH`. Checked: the file as it will be reads as it did otherwise, and obeys what kernel and
+/// loader demand of one.
 pub(super) fn plan<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     abi: Abi,
-    rpath: Option<&str>,
+    wanted: &Asked,
 ) -> Result<Vec<Patch>, Unchangeable> {
-    let wanted = Linkage { rpath: rpath.map(str::to_owned), runpath: None, ..elf.linkage.clone() };
-    let Some(rpath) = rpath else {
-        let patches = vec![dynamic_patch(elf, kept_entries(elf))?];
-        check::check_linkage(&Overlay::new(source, &patches), abi, &wanted)?;
-        return Ok(patches);
+    let Asked { needed, rpath, .. } = wanted;
+    let (needed, rpath) = (needed.clone(), rpath.clone());
+    let linkage = Linkage { needed, rpath, runpath: None, ..elf.linkage.clone() };
+    let in_place = match (&wanted.rpath, wanted.needed == elf.linkage.needed) {
+        (None, true) => Some(vec![dynamic_patch(elf, kept_entries(elf))?]),
+        (Some(rpath), true) => in_place::plan(source, elf, rpath)?,
+        (_, false) => None,
     };
-    if let Some(patches) = in_place::plan(source, elf, rpath)? {
-        let checked = check::check_linkage(&Overlay::new(source, &patches), abi, &wanted);
-        if checked.is_ok() {
-            return Ok(patches);
+    if let Some(patches) = in_place {
+        let checked = check::check_linkage(&Overlay::new(source, &patches), abi, &linkage);
+        match (checked, &wanted.rpath) {
+            (Ok(_), _) => return Ok(patches),
+            (Err(reason), None) => return Err(reason),
+            (Err(_), Some(_)) => {}
         }
     }
-    let patches = Growth::new(source, elf, abi)?.patches(source, rpath)?;
-    check::check(&Overlay::new(source, &patches), abi, &wanted)?;
+    let patches = Growth::new(source, elf, abi)?.patches(source, wanted)?;
+    check::check(&Overlay::new(source, &patches), abi, &linkage)?;
     Ok(patches)
 }
 
@@ -112,17 +119,14 @@ impl<'a> Growth<'a> {
     fn patches<S: ByteSource + ?Sized>(
         &self,
         source: &S,
-        rpath: &str,
+        wanted: &Asked,
     ) -> Result<Vec<Patch>, Unchangeable> {
         let mut strings = self.elf.strings.bytes().to_vec();
         if strings.last().is_none_or(|byte| *byte != 0) {
             strings.push(0);
         }
-        let rpath_at = strings.len() as u64;
-        strings.extend(rpath.as_bytes());
-        strings.push(0);
-
-        let entries = self.entries(rpath_at, strings.len() as u64);
+        let mut entries = self.asking(wanted, &mut strings)?;
+        self.move_tables(&mut entries, strings.len() as u64);
         let in_place = match self.block.holds(self.dynamic.offset) {
             true => None,
             false => dynamic_patch(self.elf, entries.clone()).ok(),
@@ -221,10 +225,29 @@ impl<'a> Growth<'a> {
         segment
     }
 
-    /// The dynamic entries with the run path at `rpath_at` of the strings.
-    fn entries(&self, rpath_at: u64, strings_size: u64) -> Vec<Entry> {
+    /// The dynamic entries that ask what is `wanted`; `strings` get the names that they lack.
+    fn asking(&self, wanted: &Asked, strings: &mut Vec<u8>) -> Result<Vec<Entry>, Unchangeable> {
         let mut entries = kept_entries(self.elf);
-        for entry in &mut entries {
+        if wanted.needed != self.elf.linkage.needed {
+            let mut known = BTreeMap::new();
+            for place in self.dynamic.values(DT_NEEDED) {
+                known.insert(self.elf.strings.at(place)?, place);
+            }
+            entries.retain(|entry| entry.tag != DT_NEEDED);
+            let needed = wanted.needed.iter().map(|name| Entry {
+                tag: DT_NEEDED,
+                value: known.get(name).copied().unwrap_or_else(|| append(strings, name)),
+            });
+            entries.splice(..0, needed);
+        }
+        let rpath = wanted.rpath.iter();
+        entries.extend(rpath.map(|rpath| Entry { tag: DT_RPATH, value: append(strings, rpath) }));
+        Ok(entries)
+    }
+
+    /// Lets the dynamic entries tell where tables are that get another place.
+    fn move_tables(&self, entries: &mut [Entry], strings_size: u64) {
+        for entry in entries {
             entry.value = match entry.tag {
                 DT_STRTAB => self.strings_at(self.address),
                 DT_STRSZ => strings_size,
@@ -234,8 +257,6 @@ impl<'a> Growth<'a> {
                 _ => entry.value,
             };
         }
-        entries.push(Entry { tag: DT_RPATH, value: rpath_at });
-        entries
     }
 
     /// The sections that move.
@@ -296,4 +317,12 @@ impl<'a> Growth<'a> {
     fn moved_address(&self, address: u64) -> u64 {
         self.address.wrapping_add(address.wrapping_sub(self.block.address))
     }
+}
+
+/// Adds a string to a table. Returns where it is.
+fn append(strings: &mut Vec<u8>, text: &str) -> u64 {
+    let place = strings.len() as u64;
+    strings.extend(text.as_bytes());
+    strings.push(0);
+    place
 }

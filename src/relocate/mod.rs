@@ -1,11 +1,12 @@
-//! Stage 9a: makes a staged tree movable. Programs and libraries find what they need by a
-//! `DT_RPATH` relative to themselves, symlinks stay inside the tree, and what the runtimes'
-//! definitions declare is made.
+//! Stage 9a: makes a staged tree movable. Programs name the libraries that they need by their places,
+//! relative to themselves; they and libraries find what else they need by a `DT_RPATH` that is relative
+//! too. Symlinks stay inside the tree, and what the runtimes' definitions declare is made.
 //!
 //! Programs and libraries that need only the host's libraries keep their bytes.
 
 mod block;
 mod check;
+mod direct;
 mod edits;
 mod entries;
 mod error;
@@ -35,7 +36,7 @@ use crate::report::{Event, Phase, Reporter};
 
 /// The version of the rules by which a tree is made movable. Raised whenever the same packages would
 /// become other files: only files that were made by the same rules are taken over from another tree.
-pub(crate) const RULES: u32 = 3;
+pub(crate) const RULES: u32 = 4;
 
 /// Makes the tree at `tree`, for `arch`, movable. `files` are its files as unpacked; afterwards
 /// they are its files as they are now: digests (with `packaged` the digest before), the texts of

@@ -1,16 +1,17 @@
-//! Gives every program and library of a tree the run path that it needs.
+//! Sees to it that every program and library of a tree finds what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::direct;
 use super::layout;
 use super::run_path::{self, Reach};
 use super::tree::{Tree, at};
 use super::unchangeable::Unchangeable;
 use super::{RelocateError, Relocated, launch};
-use crate::elf::{Abi, Elf, ElfError, Linkage, Reading, Survey};
-use crate::model::{Aided, FileKind, RelPath, RunPath, Runtime, Taken};
+use crate::elf::{Abi, Elf, ElfError, Linkage, Object, Reading, Survey};
+use crate::model::{Aided, Asked, FileKind, RelPath, Runtime, Taken};
 use crate::report::{Phase, Reporter};
 
 /// One program or library.
@@ -19,10 +20,14 @@ struct Task {
     locations: Vec<RelPath>,
     /// What it loads.
     reach: Reach,
-    /// The run path that it had in its package.
-    before: RunPath,
-    /// The run path that it got in another tree, from which it was taken over.
-    taken: Option<RunPath>,
+    /// What it asked in its package.
+    before: Asked,
+    /// What it asks since it was in another tree, from which it was taken over.
+    taken: Option<Asked>,
+    /// Its libraries by their places, where it may name them so.
+    direct: Option<Vec<String>>,
+    /// Whether it can load libraries by names that nothing lists.
+    opens: bool,
     /// Whether it is started, not only loaded by others.
     is_program: bool,
     /// Whether others load it by its name, so that nothing else may have its place.
@@ -64,7 +69,7 @@ pub(super) fn relocate(
             if reporter.is_cancelled() {
                 return Err(RelocateError::Cancelled);
             }
-            work.perform(index, task, &extra)?;
+            work.perform(index, &tasks, &extra)?;
             reporter.advanced(Phase::Relocate, task.locations.len() as u64);
         }
     }
@@ -72,7 +77,7 @@ pub(super) fn relocate(
     if relocated.rewritten > 0 {
         let Relocated { rewritten, growth, .. } = relocated;
         reporter.detail(format!(
-            "programs and libraries that got another run path: {rewritten}, which grew by {growth} bytes"
+            "programs and libraries that find the tree's libraries now: {rewritten}, which grew by {growth} bytes"
         ));
     }
     Ok(())
@@ -88,27 +93,50 @@ fn plan(
     let mut taken = restore(&mut survey, tree.taken());
     let in_memory: Vec<&RelPath> =
         runtimes.iter().flat_map(|runtime| &runtime.library_path).collect();
+    let by_path: Vec<&RelPath> =
+        runtimes.iter().flat_map(|runtime| &runtime.opens_by_path).collect();
+    let is_any = |object: &Object, paths: &[&RelPath]| {
+        object.locations.iter().any(|path| paths.contains(&path))
+    };
     let tasks = survey.objects.iter().enumerate().map(|(index, object)| Task {
         reach: run_path::reach(&survey, index, host_libraries),
-        before: run_path_of(&object.linkage),
+        before: asked_of(&object.linkage),
         taken: taken.remove(&index),
+        direct: may_be_direct(tree, object, runtimes)
+            .then(|| direct::direct(&survey, index, host_libraries))
+            .flatten(),
+        opens: object.linkage.may_load_others && !is_any(object, &by_path),
         is_program: object.is_program(),
         is_library: !object.is_program() || object.linkage.soname.is_some(),
-        is_in_memory: object.is_program()
-            && object.locations.iter().any(|path| in_memory.contains(&path)),
+        is_in_memory: object.is_program() && is_any(object, &in_memory),
         locations: object.locations.clone(),
     });
     tasks.collect()
 }
 
-/// Gives the objects that were rewritten in another tree the run paths of their packages: those
-/// decide. Returns what they have now, by their position.
-fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, RunPath> {
+/// Whether a program may name its libraries by their places: not where others load it by its name, and not
+/// where it is bound into containers alone, which may have the libraries.
+fn may_be_direct(tree: &Tree, object: &Object, runtimes: &[&Runtime]) -> bool {
+    let faces_containers = |path: &RelPath| {
+        let package = tree.file(path).and_then(|file| file.package.as_ref());
+        package.is_some_and(|package| {
+            runtimes.iter().any(|runtime| runtime.container_facing.contains(package))
+        })
+    };
+    object.is_program()
+        && object.linkage.soname.is_none()
+        && !object.locations.iter().any(faces_containers)
+}
+
+/// Lets the objects that were rewritten in another tree ask what they asked in their packages: that
+/// decides. Returns what they ask now, by their position.
+fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, Asked> {
     let mut actual = BTreeMap::new();
     for (index, object) in survey.objects.iter_mut().enumerate() {
         let before = object.locations.iter().find_map(|path| taken.get(path)?.as_ref());
         if let Some(before) = before {
-            actual.insert(index, run_path_of(&object.linkage));
+            actual.insert(index, asked_of(&object.linkage));
+            object.linkage.needed.clone_from(&before.needed);
             object.linkage.rpath.clone_from(&before.rpath);
             object.linkage.runpath.clone_from(&before.runpath);
         }
@@ -116,16 +144,9 @@ fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, RunPath> {
     actual
 }
 
-fn run_path_of(linkage: &Linkage) -> RunPath {
-    RunPath { rpath: linkage.rpath.clone(), runpath: linkage.runpath.clone() }
-}
-
-fn is_run_path(run_path: &RunPath, rpath: Option<&str>) -> bool {
-    run_path.runpath.is_none() && run_path.rpath.as_deref() == rpath
-}
-
-fn has_run_path(linkage: &Linkage, rpath: Option<&str>) -> bool {
-    is_run_path(&run_path_of(linkage), rpath)
+fn asked_of(linkage: &Linkage) -> Asked {
+    let Linkage { needed, rpath, runpath, .. } = linkage;
+    Asked { needed: needed.clone(), rpath: rpath.clone(), runpath: runpath.clone() }
 }
 
 /// A tree while its programs and libraries are rewritten.
@@ -138,14 +159,15 @@ struct Work<'a, 't> {
 }
 
 impl Work<'_, '_> {
-    /// Gives the object at `index` its run path, where it can have one. What can load libraries that it
-    /// does not name searches `extra` too.
+    /// Lets the object at `index` of `tasks` find its libraries, where it can be told where they are. What can
+    /// load libraries that it does not name searches `extra` too.
     fn perform(
         &mut self,
         index: usize,
-        task: &Task,
+        tasks: &[Task],
         extra: &[String],
     ) -> Result<(), RelocateError> {
+        let Some(task) = tasks.get(index) else { return Ok(()) };
         let mut directories = task.reach.directories.clone();
         if task.reach.is_open {
             directories.extend_from_slice(extra);
@@ -159,10 +181,22 @@ impl Work<'_, '_> {
             true => None,
             false => run_path::rpath(&task.locations, &directories),
         };
-        let because = match self.write(task, rpath.as_deref())? {
+        let searching =
+            Asked { needed: task.before.needed.clone(), rpath: rpath.clone(), runpath: None };
+        if let Some(needed) = task.direct.clone().filter(|_| !is_in_memory) {
+            let keeps = task.reach.is_open && (!extra.is_empty() || self.searches(index, tasks));
+            let direct = Asked { needed, rpath: rpath.filter(|_| keeps), runpath: None };
+            if self.write(task, &direct)?.is_ok() {
+                return Ok(());
+            }
+        }
+        let because = match self.write(task, &searching)? {
             _ if is_in_memory => None,
             Ok(()) => return Ok(()),
-            Err(reason) => Some(reason.to_string()),
+            Err(reason) => {
+                self.take_off(task, &reason)?;
+                Some(reason.to_string())
+            }
         };
         match because {
             Some(because) if task.is_library => {
@@ -173,15 +207,25 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Sees to it that the file has this run path and no other; or says why it cannot have it, and takes
-    /// the one off that it has: that would be searched before a library path.
+    /// Whether the program at `index` of `tasks` may look for libraries in its own run path although it names
+    /// all of them: because it opens some by name, or a library does that has no run path itself.
+    fn searches(&self, index: usize, tasks: &[Task]) -> bool {
+        let objects = task_objects(tasks, index);
+        objects.filter(|(_, task)| task.opens).any(|(object, task)| {
+            object == index
+                || task.reach.directories.is_empty()
+                || self.carried.contains_key(&object)
+        })
+    }
+
+    /// Sees to it that the file asks this of the loader and nothing else; or says why it cannot.
     fn write(
         &mut self,
         task: &Task,
-        rpath: Option<&str>,
+        wanted: &Asked,
     ) -> Result<Result<(), Unchangeable>, RelocateError> {
         let Some(path) = task.locations.first() else { return Ok(Ok(())) };
-        let is_done = is_run_path(task.taken.as_ref().unwrap_or(&task.before), rpath);
+        let is_done = task.taken.as_ref().unwrap_or(&task.before) == wanted;
         match (is_done, &task.taken) {
             (true, None) => return Ok(Ok(())),
             (true, Some(_)) => {
@@ -192,36 +236,41 @@ impl Work<'_, '_> {
             (false, Some(_)) => return Err(RelocateError::Stale { path: path.clone() }),
             (false, None) => {}
         }
-        match self.change(path, rpath)? {
-            Ok(growth) => {
-                self.relocated.rewritten += 1;
-                self.relocated.growth += growth;
-                self.note(task);
-                Ok(Ok(()))
-            }
-            Err(reason) => {
-                if !is_run_path(&task.before, None) {
-                    let _ = self.change(path, None)?;
-                }
-                self.relocated.warnings.push(unchanged(path, task, &reason));
-                Ok(Err(reason))
-            }
+        let written = self.change(path, wanted)?;
+        if let Ok(growth) = written {
+            self.relocated.rewritten += 1;
+            self.relocated.growth += growth;
+            self.note(task);
         }
+        Ok(written.map(|_| ()))
+    }
+
+    /// Takes off the run path that a file has which cannot get another: it would be searched before a
+    /// library path.
+    fn take_off(&mut self, task: &Task, reason: &Unchangeable) -> Result<(), RelocateError> {
+        let Some(path) = task.locations.first() else { return Ok(()) };
+        let Asked { needed, rpath, runpath } = &task.before;
+        if rpath.is_some() || runpath.is_some() {
+            let bare = Asked { needed: needed.clone(), ..Asked::default() };
+            let _ = self.change(path, &bare)?;
+        }
+        self.relocated.warnings.push(unchanged(path, task, reason));
+        Ok(())
     }
 
     fn change(
         &mut self,
         path: &RelPath,
-        rpath: Option<&str>,
+        wanted: &Asked,
     ) -> Result<Result<u64, Unchangeable>, RelocateError> {
         let abi = self.abi;
-        self.tree.change(path, |file| rewrite(file, abi, rpath).map_err(|source| source.at(path)))
+        self.tree.change(path, |file| rewrite(file, abi, wanted).map_err(|source| source.at(path)))
     }
 
-    /// Remembers the run path from before.
+    /// Remembers what the file asked before.
     fn note(&mut self, task: &Task) {
         let names = task.locations.iter().cloned();
-        self.relocated.run_paths.extend(names.map(|name| (name, task.before.clone())));
+        self.relocated.asked.extend(names.map(|name| (name, task.before.clone())));
     }
 
     /// Puts a launcher in the program's place.
@@ -283,6 +332,12 @@ impl Work<'_, '_> {
     }
 }
 
+/// What the object at `index` loads of the tree, itself included, with its position.
+fn task_objects(tasks: &[Task], index: usize) -> impl Iterator<Item = (usize, &Task)> {
+    let objects = tasks.get(index).into_iter().flat_map(|task| &task.reach.objects);
+    objects.filter_map(|object| Some((*object, tasks.get(*object)?)))
+}
+
 /// Directories as places in the tree, but for its root.
 pub(super) fn in_tree(directories: &[String]) -> Vec<RelPath> {
     directories.iter().filter_map(|directory| RelPath::new(directory).ok()).collect()
@@ -311,14 +366,10 @@ impl Failed {
     }
 }
 
-/// Writes the run path into `file` and reads it back. Returns by how many bytes the file grew, or
+/// Lets `file` ask what is `wanted`, and reads it back. Returns by how many bytes the file grew, or
 /// why it was left as it was.
-fn rewrite(
-    file: &File,
-    abi: Abi,
-    rpath: Option<&str>,
-) -> Result<Result<u64, Unchangeable>, Failed> {
-    let patches = match planned(file, abi, rpath) {
+fn rewrite(file: &File, abi: Abi, wanted: &Asked) -> Result<Result<u64, Unchangeable>, Failed> {
+    let patches = match planned(file, abi, wanted) {
         Ok(patches) => patches,
         Err(Unchangeable::Elf(ElfError::Io(source))) => return Err(Failed::Io(source)),
         Err(reason) => return Ok(Err(reason)),
@@ -329,20 +380,16 @@ fn rewrite(
         file.write_all_at(&patch.bytes, patch.offset).map_err(Failed::Io)?;
     }
     match Elf::read(file, abi) {
-        Ok(Reading::Native(elf)) if has_run_path(&elf.linkage, rpath) => {
+        Ok(Reading::Native(elf)) if asked_of(&elf.linkage) == *wanted => {
             Ok(Ok(size(file)?.saturating_sub(before)))
         }
         _ => Err(Failed::Lost),
     }
 }
 
-fn planned(
-    file: &File,
-    abi: Abi,
-    rpath: Option<&str>,
-) -> Result<Vec<crate::elf::Patch>, Unchangeable> {
+fn planned(file: &File, abi: Abi, wanted: &Asked) -> Result<Vec<crate::elf::Patch>, Unchangeable> {
     match Elf::read(file, abi)? {
-        Reading::Native(elf) => layout::plan(file, &elf, abi, rpath),
+        Reading::Native(elf) => layout::plan(file, &elf, abi, wanted),
         Reading::Other | Reading::Foreign => Err(Unchangeable::Wrong("it changed meanwhile")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Loading, RelPath, RunPath};
+use crate::model::{Asked, Loading, RelPath};
 
 /// What relocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct Relocated {
     /// that were moved aside and are started by a launcher with `LD_LIBRARY_PATH`, and libraries whose
     /// users look in their stead.
     pub loading: Loading,
-    /// The run paths that rewritten programs and libraries had before, those of files that were taken
+    /// What rewritten programs and libraries asked of the loader before, those of files that were taken
     /// over included.
-    pub run_paths: BTreeMap<RelPath, RunPath>,
+    pub asked: BTreeMap<RelPath, Asked>,
     /// What is not as it should be, and did not stop the work.
     pub warnings: Vec<String>,
 }

@@ -6,7 +6,7 @@ use crate::elf::{Led, Object, Survey, host_has, origin_directory};
 use crate::model::RelPath;
 
 /// What glibc loads by itself, without `DT_NEEDED`, when a thread ends.
-const LIBGCC: &str = "libgcc_s.so.1";
+pub(super) const LIBGCC: &str = "libgcc_s.so.1";
 
 /// What a program or library loads of the tree.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub(super) fn rpath(locations: &[RelPath], directories: &[String]) -> Option<Str
 
 /// The directories that the run path of `object` means in the tree. `/usr/lib64/x` is where
 /// packages say it is: in `lib64/x`.
-fn own_directories(survey: &Survey, object: &Object) -> Vec<String> {
+pub(super) fn own_directories(survey: &Survey, object: &Object) -> Vec<String> {
     let origin = object.path().parent().map_or(String::new(), String::from);
     let linkage = &object.linkage;
     let entries = linkage.runpath.as_deref().or(linkage.rpath.as_deref()).unwrap_or_default();
@@ -90,7 +90,7 @@ pub(super) fn unique(directories: Vec<String>) -> Vec<String> {
 }
 
 /// The entry of a run path that leads from a file in `origin` to `directory`.
-fn from_origin(origin: &str, directory: &str) -> String {
+pub(super) fn from_origin(origin: &str, directory: &str) -> String {
     let parts = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
