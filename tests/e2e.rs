@@ -7,12 +7,15 @@
     clippy::expect_used,
     reason = "a helper that fails should stop its test"
 )]
+#![allow(clippy::print_stdout, reason = "figures for the docs")]
 #![allow(clippy::disallowed_methods, reason = "`make bare` says where its hosts are")]
 
 mod support;
 
 #[path = "e2e/bare.rs"]
 mod bare;
+#[path = "e2e/calls.rs"]
+mod calls;
 #[path = "e2e/installed.rs"]
 mod installed;
 #[path = "e2e/mirror.rs"]

@@ -111,7 +111,28 @@ fn plan(
         is_in_memory: object.is_program() && is_any(object, &in_memory),
         locations: object.locations.clone(),
     });
-    tasks.collect()
+    let mut tasks: Vec<Task> = tasks.collect();
+    let openers: Vec<(usize, Vec<String>)> = openers(&tasks).collect();
+    for (index, directories) in openers {
+        if let Some(task) = tasks.get_mut(index) {
+            task.reach.directories = directories;
+        }
+    }
+    tasks
+}
+
+/// The libraries that open others by name and need none of the tree, and the directories in which the
+/// programs that load them have theirs: each gets a run path, so that these programs need none.
+fn openers(tasks: &[Task]) -> impl Iterator<Item = (usize, Vec<String>)> {
+    let is_opener =
+        |task: &Task| task.opens && !task.is_program && task.reach.directories.is_empty();
+    tasks.iter().enumerate().filter(move |(_, task)| is_opener(task)).map(|(index, task)| {
+        let own = task.locations.iter().filter_map(RelPath::parent).map(String::from);
+        let users =
+            tasks.iter().filter(|user| user.is_program && user.reach.objects.contains(&index));
+        let theirs = users.flat_map(|user| user.reach.directories.iter().cloned());
+        (index, run_path::unique(own.chain(theirs).collect()))
+    })
 }
 
 /// Whether a program may name its libraries by their places: not where others load it by its name, and not

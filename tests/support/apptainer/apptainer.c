@@ -1,24 +1,25 @@
 /* A program in the shape of Apptainer's command: it obeys upstream's rules about where things are
  * (see prefix.h), and leaves everything else out. It reads its configuration, and starts `starter`
  * with an empty environment. VERSION is set by the compiler's command line. */
+
+#define _GNU_SOURCE
 #include "prefix.h"
 
-#include <dlfcn.h>
+#include <link.h>
 
 /* Of libseccomp, which the real program is linked with; declared here so that no header of it is
  * needed for any architecture. */
 struct scmp_version { unsigned int major, minor, micro; };
 extern const struct scmp_version *seccomp_version(void);
 
-static void show_libsubid(void) {
-	static const char *const names[] = {
-		"libsubid.so.5", "libsubid.so.4", "libsubid.so.3", NULL};
-	for (const char *const *name = names; *name != NULL; name++)
-		if (dlopen(*name, RTLD_NOW) != NULL) {
-			printf("LIBSUBID=%s\n", *name);
-			return;
-		}
-	printf("LIBSUBID=none\n");
+/* Prints the name of libsubid, which the real program is linked with where a dist has it. */
+static int show_libsubid(struct dl_phdr_info *library, size_t size, void *found) {
+	const char *name = strstr(library->dlpi_name, "libsubid.so.");
+	(void)size;
+	if (name == NULL)
+		return 0;
+	*(const char **)found = name;
+	return 1;
 }
 
 /* Upstream's `apptainer buildcfg`, with what this program would use of each helper. */
@@ -26,13 +27,15 @@ static int buildcfg(const struct installation *here) {
 	static const char *const helpers[] = {
 		"squashfuse_ll", "fuse-overlayfs", "fakeroot-sysv", "faked-sysv", "getopt", "mksquashfs", "mkfs.ext3", NULL};
 	const struct scmp_version *seccomp = seccomp_version();
+	const char *libsubid = "none";
 	char found[PATH_MAX];
 
 	printf("LIBEXECDIR=%s\n", here->libexec);
 	printf("APPTAINER_CONF_FILE=%s\n", here->config);
 	printf("SESSIONDIR=%s\n", here->session);
 	printf("LIBSECCOMP=%u.%u.%u\n", seccomp->major, seccomp->minor, seccomp->micro);
-	show_libsubid();
+	dl_iterate_phdr(show_libsubid, &libsubid);
+	printf("LIBSUBID=%s\n", libsubid);
 	for (const char *const *name = helpers; *name != NULL; name++)
 		printf("HELPER %s=%s\n", *name, find_helper(here, *name, found) ? found : "none");
 	return 0;

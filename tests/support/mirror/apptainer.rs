@@ -128,7 +128,8 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
-/// Compiles one of the programs, linked with Debian's libseccomp of the architecture.
+/// Compiles one of the programs, linked with Debian's libseccomp of the architecture; the command with
+/// libsubid too, where the suite has it.
 fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path) -> Vec<u8> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/apptainer");
     let library = debs
@@ -153,10 +154,22 @@ fn compile(debs: &Debs, arch: Arch, program: &str, version: &str, scratch: &Path
         .arg(&output)
         .arg(format!("{program}.c"))
         .arg(library)
-        // Where dlopen is until glibc 2.34.
-        .arg("-ldl")
+        .args(if program == "apptainer" { subid(debs, arch) } else { Vec::new() })
         .current_dir(sources));
     fs::read(output).unwrap()
+}
+
+/// What links with libsubid, none of whose functions is called.
+fn subid(debs: &Debs, arch: Arch) -> Vec<String> {
+    if debs.suite == Suite::Bullseye {
+        return Vec::new();
+    }
+    let library = debs.package(arch, "libsubid4").root.join("usr/lib").join(multiarch(arch));
+    let library = library.join("libsubid.so.4").display().to_string();
+    // What it needs itself is nobody's business here.
+    ["-Wl,--no-as-needed", "-Wl,--unresolved-symbols=ignore-in-shared-libs", &library]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// A root directory with the C library of the suite for `arch`, for another compiler than its own.
