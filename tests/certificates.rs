@@ -128,6 +128,7 @@ fn gnupg_reads_the_same_ends() {
 }
 
 /// Certificates and signatures that somebody might refuse.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn doubtful() -> Vec<(&'static str, TestKey, SignOptions)> {
     let signed = SignOptions::default;
     let by_subkey = || SignOptions { by_subkey: true, ..signed() };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elsewhere::stages::model::{Asked, Loading};
+use elsewhere::stages::model::{Linking, Loading};
 use elsewhere::stages::relocate::Relocated;
 use relocation::{Scratch, list, native, printed, relocated, run, runtime, text, try_relocate};
 
@@ -84,13 +84,13 @@ int a_f(void); int b_f(void);
 int main(void) { printf(\" %d\\n\", a_f() + b_f()); return 0; }";
 
 /// What the file at `path` asks of the loader, as binutils read it: `DT_NEEDED`, and a run path.
-fn asks(path: &Path) -> Asked {
+fn asks(path: &Path) -> Linking {
     let output = Command::new("readelf").arg("-dW").arg(path).output();
     let said = text(&output.expect("install Debian's binutils").stdout);
     let value = |line: &str| line.split_once('[').unwrap().1.trim_end_matches(']').to_owned();
     let of =
         |tag: &str| said.lines().filter(|line| line.contains(tag)).map(value).collect::<Vec<_>>();
-    Asked { needed: of("(NEEDED)"), rpath: of("(RPATH)").pop(), runpath: of("(RUNPATH)").pop() }
+    Linking { needed: of("(NEEDED)"), rpath: of("(RPATH)").pop(), runpath: of("(RUNPATH)").pop() }
 }
 
 /// The libraries in the order in which symbols are looked up in them, by their file names.
@@ -151,7 +151,7 @@ fn each_library_is_opened_once_and_none_is_searched() {
         "$ORIGIN/../lib64/deep/libd.so.1",
         "libd.so.1",
     ];
-    assert_eq!(asked, Asked { needed: needed.map(str::to_owned).to_vec(), ..Asked::default() });
+    assert_eq!(asked, Linking { needed: needed.map(str::to_owned).to_vec(), ..Linking::default() });
     let packaged = ["liba.so.1", "libm.so.6", "libb.so.1", "libc.so.6"].map(str::to_owned);
     let program_path = elsewhere::stages::model::RelPath::new("bin/program").unwrap();
     assert_eq!(done.asked[&program_path].needed, packaged);

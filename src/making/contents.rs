@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Asked, GlibcVersion, Loading, PackageReceipt, ReceiptFile, RelPath, with_inner,
+    GlibcVersion, Linking, Loading, PackageReceipt, ReceiptFile, RelPath, with_inner,
 };
 
 /// The account of a tree, or of the one within it.
@@ -18,7 +18,7 @@ pub(crate) struct Contents {
     /// How its programs find its libraries, once it was made movable.
     pub(super) loading: Loading,
     /// What its rewritten files asked of the loader before.
-    pub(super) asked: BTreeMap<RelPath, Asked>,
+    pub(super) asked: BTreeMap<RelPath, Linking>,
     /// The newest glibc that any file asks for, those within included, once it was audited.
     pub(super) glibc_needed: Option<GlibcVersion>,
     /// What is bound into containers, where that is a tree of its own.

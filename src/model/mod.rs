@@ -66,7 +66,7 @@ pub use relpath::RelPath;
 pub(crate) use remedy::{Ability, CHECKS, Remedies, Remedy};
 pub use request::Pins;
 pub(crate) use request::{Request, RuntimeRequest};
-pub use reuse::{Asked, Taken};
+pub use reuse::{Linking, Taken};
 pub(crate) use reuse::{Reusable, Reuse};
 pub(crate) use runtime::{Command, SmokeTest, UnfitPath};
 pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};

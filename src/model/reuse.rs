@@ -39,12 +39,12 @@ pub struct PackagedFile {
     pub file: ReceiptFile,
     /// What a program or library asked of the loader, where the tree's asks something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Asked>,
+    pub asked: Option<Linking>,
 }
 
 /// What a program or library asks of the loader: which libraries, and where it looks for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Linking {
     /// `DT_NEEDED`, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Asked {
 
 /// The regular files of a tree in the making that were taken over from another, and must not be
 /// changed in place. With those that were rewritten there, what they asked before.
-pub type Taken = BTreeMap<RelPath, Option<Asked>>;
+pub type Taken = BTreeMap<RelPath, Option<Linking>>;
 
 /// What a package brought, and what became of it: all that taking it over needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Reuse {
         relocator: u32,
         packages: impl Iterator<Item = (&'a str, &'a [RelPath], &'a [ReceiptFile])>,
         files: &[ReceiptFile],
-        rewritten: &BTreeMap<RelPath, Asked>,
+        rewritten: &BTreeMap<RelPath, Linking>,
     ) -> Self {
         let reusable = |(name, only, packaged): (&str, &[RelPath], &[ReceiptFile])| {
             let differing = differing(name, packaged, files, rewritten)?;
@@ -135,7 +135,7 @@ fn differing(
     name: &str,
     packaged: &[ReceiptFile],
     files: &[ReceiptFile],
-    rewritten: &BTreeMap<RelPath, Asked>,
+    rewritten: &BTreeMap<RelPath, Linking>,
 ) -> Option<Vec<PackagedFile>> {
     let mut differing = Vec::new();
     for file in packaged {
@@ -227,7 +227,7 @@ mod tests {
             other("bin/z", link("y"), "b"),
         ];
         let (needed, runpath) = (vec!["libx.so.1".to_owned()], Some("/usr/lib64/x".to_owned()));
-        let old = Asked { needed, rpath: None, runpath };
+        let old = Linking { needed, rpath: None, runpath };
         let asked = BTreeMap::from([(path("bin/x"), old.clone())]);
         let reuse = Reuse::of(7, [("b", &[][..], &brought[..])].into_iter(), &tree, &asked);
         let text = serde_json::to_string(&receipt(reuse, tree.clone())).unwrap();

@@ -23,7 +23,7 @@ use super::symbols::MovedSection;
 use super::unchangeable::Unchangeable;
 use super::{check, in_place, symbols};
 use crate::elf::{Abi, ByteSource, Dynamic, Elf, Entry, Linkage, Overlay, Patch, Section, Segment};
-use crate::model::Asked;
+use crate::model::Linking;
 
 /// Tables need 8, notes 4 or 8.
 const ALIGNMENT: u64 = 16;
@@ -37,9 +37,9 @@ pub(super) fn plan<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     abi: Abi,
-    wanted: &Asked,
+    wanted: &Linking,
 ) -> Result<Vec<Patch>, Unchangeable> {
-    let Asked { needed, rpath, .. } = wanted;
+    let Linking { needed, rpath, .. } = wanted;
     let (needed, rpath) = (needed.clone(), rpath.clone());
     let linkage = Linkage { needed, rpath, runpath: None, ..elf.linkage.clone() };
     let in_place = match (&wanted.rpath, wanted.needed == elf.linkage.needed) {
@@ -119,7 +119,7 @@ impl<'a> Growth<'a> {
     fn patches<S: ByteSource + ?Sized>(
         &self,
         source: &S,
-        wanted: &Asked,
+        wanted: &Linking,
     ) -> Result<Vec<Patch>, Unchangeable> {
         let mut strings = self.elf.strings.bytes().to_vec();
         if strings.last().is_none_or(|byte| *byte != 0) {
@@ -226,7 +226,7 @@ impl<'a> Growth<'a> {
     }
 
     /// The dynamic entries that ask what is `wanted`; `strings` get the names that they lack.
-    fn asking(&self, wanted: &Asked, strings: &mut Vec<u8>) -> Result<Vec<Entry>, Unchangeable> {
+    fn asking(&self, wanted: &Linking, strings: &mut Vec<u8>) -> Result<Vec<Entry>, Unchangeable> {
         let mut entries = kept_entries(self.elf);
         if wanted.needed != self.elf.linkage.needed {
             let mut known = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::tree::{Tree, at};
 use super::unchangeable::Unchangeable;
 use super::{RelocateError, Relocated, launch};
 use crate::elf::{Abi, Elf, ElfError, Linkage, Object, Reading, Survey};
-use crate::model::{Aided, Asked, FileKind, RelPath, Runtime, Taken};
+use crate::model::{Aided, FileKind, Linking, RelPath, Runtime, Taken};
 use crate::report::{Phase, Reporter};
 
 /// One program or library.
@@ -21,9 +21,9 @@ struct Task {
     /// What it loads.
     reach: Reach,
     /// What it asked in its package.
-    before: Asked,
+    before: Linking,
     /// What it asks since it was in another tree, from which it was taken over.
-    taken: Option<Asked>,
+    taken: Option<Linking>,
     /// Its libraries by their places, where it may name them so.
     direct: Option<Vec<String>>,
     /// Whether it can load libraries by names that nothing lists.
@@ -151,7 +151,7 @@ fn may_be_direct(tree: &Tree, object: &Object, runtimes: &[&Runtime]) -> bool {
 
 /// Lets the objects that were rewritten in another tree ask what they asked in their packages: that
 /// decides. Returns what they ask now, by their position.
-fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, Asked> {
+fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, Linking> {
     let mut actual = BTreeMap::new();
     for (index, object) in survey.objects.iter_mut().enumerate() {
         let before = object.locations.iter().find_map(|path| taken.get(path)?.as_ref());
@@ -165,9 +165,9 @@ fn restore(survey: &mut Survey<'_>, taken: &Taken) -> BTreeMap<usize, Asked> {
     actual
 }
 
-fn asked_of(linkage: &Linkage) -> Asked {
+fn asked_of(linkage: &Linkage) -> Linking {
     let Linkage { needed, rpath, runpath, .. } = linkage;
-    Asked { needed: needed.clone(), rpath: rpath.clone(), runpath: runpath.clone() }
+    Linking { needed: needed.clone(), rpath: rpath.clone(), runpath: runpath.clone() }
 }
 
 /// A tree while its programs and libraries are rewritten.
@@ -203,10 +203,10 @@ impl Work<'_, '_> {
             false => run_path::rpath(&task.locations, &directories),
         };
         let searching =
-            Asked { needed: task.before.needed.clone(), rpath: rpath.clone(), runpath: None };
+            Linking { needed: task.before.needed.clone(), rpath: rpath.clone(), runpath: None };
         if let Some(needed) = task.direct.clone().filter(|_| !is_in_memory) {
             let keeps = task.reach.is_open && (!extra.is_empty() || self.searches(index, tasks));
-            let direct = Asked { needed, rpath: rpath.filter(|_| keeps), runpath: None };
+            let direct = Linking { needed, rpath: rpath.filter(|_| keeps), runpath: None };
             if self.write(task, &direct)?.is_ok() {
                 return Ok(());
             }
@@ -243,7 +243,7 @@ impl Work<'_, '_> {
     fn write(
         &mut self,
         task: &Task,
-        wanted: &Asked,
+        wanted: &Linking,
     ) -> Result<Result<(), Unchangeable>, RelocateError> {
         let Some(path) = task.locations.first() else { return Ok(Ok(())) };
         let is_done = task.taken.as_ref().unwrap_or(&task.before) == wanted;
@@ -270,9 +270,9 @@ impl Work<'_, '_> {
     /// library path.
     fn take_off(&mut self, task: &Task, reason: &Unchangeable) -> Result<(), RelocateError> {
         let Some(path) = task.locations.first() else { return Ok(()) };
-        let Asked { needed, rpath, runpath } = &task.before;
+        let Linking { needed, rpath, runpath } = &task.before;
         if rpath.is_some() || runpath.is_some() {
-            let bare = Asked { needed: needed.clone(), ..Asked::default() };
+            let bare = Linking { needed: needed.clone(), ..Linking::default() };
             let _ = self.change(path, &bare)?;
         }
         self.relocated.warnings.push(unchanged(path, task, reason));
@@ -282,7 +282,7 @@ impl Work<'_, '_> {
     fn change(
         &mut self,
         path: &RelPath,
-        wanted: &Asked,
+        wanted: &Linking,
     ) -> Result<Result<u64, Unchangeable>, RelocateError> {
         let abi = self.abi;
         self.tree.change(path, |file| rewrite(file, abi, wanted).map_err(|source| source.at(path)))
@@ -389,7 +389,7 @@ impl Failed {
 
 /// Lets `file` ask what is `wanted`, and reads it back. Returns by how many bytes the file grew, or
 /// why it was left as it was.
-fn rewrite(file: &File, abi: Abi, wanted: &Asked) -> Result<Result<u64, Unchangeable>, Failed> {
+fn rewrite(file: &File, abi: Abi, wanted: &Linking) -> Result<Result<u64, Unchangeable>, Failed> {
     let patches = match planned(file, abi, wanted) {
         Ok(patches) => patches,
         Err(Unchangeable::Elf(ElfError::Io(source))) => return Err(Failed::Io(source)),
@@ -408,7 +408,11 @@ fn rewrite(file: &File, abi: Abi, wanted: &Asked) -> Result<Result<u64, Unchange
     }
 }
 
-fn planned(file: &File, abi: Abi, wanted: &Asked) -> Result<Vec<crate::elf::Patch>, Unchangeable> {
+fn planned(
+    file: &File,
+    abi: Abi,
+    wanted: &Linking,
+) -> Result<Vec<crate::elf::Patch>, Unchangeable> {
     match Elf::read(file, abi)? {
         Reading::Native(elf) => layout::plan(file, &elf, abi, wanted),
         Reading::Other | Reading::Foreign => Err(Unchangeable::Wrong("it changed meanwhile")),

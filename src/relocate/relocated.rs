@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Asked, Loading, RelPath};
+use crate::model::{Linking, Loading, RelPath};
 
 /// What relocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Relocated {
     pub loading: Loading,
     /// What rewritten programs and libraries asked of the loader before, those of files that were taken
     /// over included.
-    pub asked: BTreeMap<RelPath, Asked>,
+    pub asked: BTreeMap<RelPath, Linking>,
     /// What is not as it should be, and did not stop the work.
     pub warnings: Vec<String>,
 }
