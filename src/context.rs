@@ -1,6 +1,8 @@
 //! What every step of a run is given: definitions, this machine, what the user and the site settled, the
 //! way to the network.
 
+use std::path::Path;
+
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
 use crate::metadata::Memory;
@@ -12,6 +14,8 @@ use crate::report::Reporter;
 pub(crate) struct Context<'a> {
     /// The definitions.
     pub catalog: &'a Catalog,
+    /// This program's own file, which is started again to decode.
+    pub program: &'a Path,
     /// This machine.
     pub host: &'a HostFacts,
     /// The dist to take where neither the user nor the prefix says; `None` or `auto` to choose.

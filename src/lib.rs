@@ -21,8 +21,9 @@
 //! A tree is made in a [`workshop::Workshop`]: in a prefix that is its staging, and elsewhere any
 //! directory. Finished, it is a [`workshop::MadeTree`], wherever it lies.
 //!
-//! [`sandbox`] confines the threads that decode packages; [`sbom`] tells other programs what a
-//! prefix consists of; [`minisig`] signs receipts, and says who signed one, or a release.
+//! [`decoding`] decodes payloads, in processes that [`sandbox`] leaves nothing else to do; that confines the
+//! threads that unpack, too. [`sbom`] tells other programs what a prefix consists of; [`minisig`] signs
+//! receipts, and says who signed one, or a release.
 //!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
@@ -38,8 +39,8 @@
 //! 1. [`model`] has the types that cross rooms.
 //! 2. `tools` holds what is needed everywhere and is nobody's own: threads, limits. [`report`] is how
 //!    stages tell what they do.
-//!    [`owned`] opens what this user must own.
-//! 3. `elf` knows programs and libraries, [`config`] the settings, and [`workshop`] where trees are made.
+//!    [`owned`] opens what this user must own, and [`sandbox`] takes away what is not needed.
+//! 3. [`decoding`] knows compression, `elf` programs and libraries, [`config`] the settings, and [`workshop`] where trees are made.
 //! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
 //! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
 //!    and puts them in place.
@@ -55,6 +56,7 @@ mod catalog;
 mod cli;
 mod config;
 mod context;
+mod decoding;
 mod doctor;
 mod elf;
 mod error;

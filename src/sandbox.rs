@@ -1,10 +1,15 @@
-//! Takes from a thread what decoding a package needs not: writing anywhere but into the staged
-//! tree, and the network. By Landlock, where the kernel has it; a second wall behind the checks
-//! of `unpack`, not instead of them.
+//! Takes from threads and processes what they need not.
 //!
-//! Landlock's rights belong to a thread: the other threads of the process keep theirs, and share
-//! its memory. So this stops a decoder that is led to a wrong path, not one that runs a stranger's
-//! code.
+//! From a thread that unpacks: writing anywhere but into the staged tree, and the network. By Landlock,
+//! where the kernel has it; a second wall behind the checks of `unpack`, not instead of them. Landlock's
+//! rights belong to a thread: the other threads of the process keep theirs, and share its memory. So this
+//! stops what is led to a wrong path, not what runs a stranger's code.
+//!
+//! That is what processes are for that decode and do nothing else: [`wall_in`] leaves them nothing but
+//! what is open.
+
+mod calls;
+mod process;
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +19,8 @@ use landlock::{
     PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
     make_bitflags,
 };
+
+pub use process::{Walls, wall_in};
 
 /// How far a thread is confined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +36,13 @@ pub enum Confinement {
 impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("packages are decoded without network, confined to the tree"),
-            Self::Partial(reason) => {
-                write!(f, "packages are decoded confined as far as the kernel can: {reason}")
+            Self::Full => {
+                f.write_str("packages are unpacked without network, confined to the tree")
             }
-            Self::Unavailable(reason) => write!(f, "packages are decoded unconfined: {reason}"),
+            Self::Partial(reason) => {
+                write!(f, "packages are unpacked confined as far as the kernel can: {reason}")
+            }
+            Self::Unavailable(reason) => write!(f, "packages are unpacked unconfined: {reason}"),
         }
     }
 }

@@ -13,6 +13,11 @@ pub mod catalog {
 pub mod config {
     pub use crate::config::{Config, ConfigFile, Whose};
 }
+/// Decompression.
+pub mod decoding {
+    pub use crate::decoding::{Decoder, Kept};
+    pub use crate::model::Compression;
+}
 /// What goes wrong.
 pub mod error {
     pub use crate::error::Error;
@@ -77,9 +82,9 @@ pub mod report {
 pub mod resolve {
     pub use crate::resolve::{Part, ResolveError, Target, Wanted, resolve};
 }
-/// The confinement of threads that decode.
+/// The confinement of threads that unpack, and of processes that decode.
 pub mod sandbox {
-    pub use crate::sandbox::{Confinement, confine};
+    pub use crate::sandbox::{Confinement, Walls, confine, wall_in};
 }
 /// Trees, tried out.
 pub mod smoke {
@@ -95,5 +100,7 @@ pub mod trust {
 }
 /// Verified packages' files.
 pub mod unpack {
-    pub use crate::unpack::{Claims, Destination, FileProblem, UnpackError, Unpacked, unpack};
+    pub use crate::unpack::{
+        Claims, Destination, FileProblem, UnpackError, Unpacked, unpack, unpack_by,
+    };
 }

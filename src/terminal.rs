@@ -8,7 +8,9 @@ mod secret;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,6 +109,11 @@ const USUAL_WIDTH: usize = 80;
 const NARROWEST: usize = 20;
 /// … and the most: longer lines are hard to read.
 const WIDEST: usize = 100;
+
+/// Standard output as a pipe to another process of this program: it is no screen.
+pub(crate) fn piped_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
 
 impl Terminal {
     /// A screen. `cancelled` is set by the signal handler.

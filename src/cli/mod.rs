@@ -34,9 +34,10 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::decoding;
 use crate::error::{EXIT_STATUSES, Error, UPDATE_AVAILABLE};
 use crate::host::Host;
-use crate::terminal::{Form, Terminal};
+use crate::terminal::{self, Form, Terminal};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -109,6 +110,10 @@ const FURTHER: &str =
 #[must_use]
 pub fn run() -> ExitCode {
     let host = Host::read();
+    if host.arguments().skip(1).eq([decoding::COMMAND]) {
+        let outcome = terminal::piped_output().and_then(decoding::serve);
+        return ExitCode::from(u8::from(outcome.is_err()));
+    }
     if let Some(probe) = doctor::asked_probe(&host) {
         doctor::run_probe(probe, &host);
         return ExitCode::SUCCESS;

@@ -1,5 +1,6 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -84,6 +85,7 @@ pub(super) fn tell_limits(terminal: &Terminal) {
 /// The parts of a [`Context`], owned.
 pub(super) struct Session<'a> {
     host: &'a Host,
+    program: PathBuf,
     today: String,
     catalog: Catalog,
     config: Config,
@@ -130,7 +132,8 @@ impl<'a> Session<'a> {
         set_network(&mut options, config.network);
         limits::allow_files();
         let fetcher = Fetcher::new(options, terminal)?;
-        Ok(Self { host, today: host.today(), catalog, config, aim: None, fetcher, terminal })
+        let (program, today) = (host.executable(), host.today());
+        Ok(Self { host, program, today, catalog, config, aim: None, fetcher, terminal })
     }
 
     /// The same, for trees that run on `hosts`, as `--for` names them.
@@ -185,6 +188,7 @@ impl<'a> Session<'a> {
     pub(super) fn context(&self) -> Context<'_> {
         Context {
             catalog: &self.catalog,
+            program: &self.program,
             host: self.host.facts(),
             default_dist: self.config.dist.as_deref(),
             allowed_dists: &self.config.policy.dists,

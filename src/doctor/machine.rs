@@ -1,6 +1,7 @@
-//! Kernel, C library, processor, limits.
+//! Kernel, C library, processor, limits, what decoders are kept from.
 
 use super::{Observation, State, Subject, explain};
+use crate::decoding::Decoder;
 use crate::model::{Arch, Libc, MachineNeeds, Shortage, escape};
 use crate::tools::limits;
 
@@ -114,5 +115,15 @@ pub(super) fn limits(_: &Subject) -> Vec<Observation> {
         Some(low) => Observation::new("limits", State::Limited, low.clone())
             .because("limits-low")
             .with("which", low),
+    }]
+}
+
+/// The check `decoding`: what those are kept from that decode packages.
+pub(super) fn decoding(subject: &Subject) -> Vec<Observation> {
+    const CHECK: &str = "decoding";
+    let (_, kept) = Decoder::start_or_here(&subject.executable);
+    vec![match kept.is_full {
+        true => Observation::new(CHECK, State::Ok, kept.how),
+        false => Observation::new(CHECK, State::Limited, kept.how).because("decoding-open"),
     }]
 }

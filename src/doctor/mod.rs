@@ -54,6 +54,7 @@ const CHECKS: &[Check] = &[
     (&["libc", "processor"], machine::programs),
     (&["container-libc"], tree::container_libc),
     (LIMITS, machine::limits),
+    (&["decoding"], machine::decoding),
     (&["network"], network::observe),
 ];
 

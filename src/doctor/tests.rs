@@ -251,6 +251,7 @@ fn causes_and_remedies_are_the_same() {
         "libc-",
         "processor-",
         "limits-",
+        "decoding-",
         "certificates-",
         "proxy-",
         "identity-",

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::make::Making;
 use super::places::urls;
 use crate::context::Context;
+use crate::decoding::Decoder;
 use crate::error::Error;
 use crate::fetch::{FetchError, Stream, StreamEnd};
 use crate::metadata::Keys;
@@ -120,6 +121,7 @@ struct Crew<'a> {
     trees: &'a [Making<'a>],
     jobs: Vec<Job<'a>>,
     is_confinement_told: AtomicBool,
+    is_decoding_told: AtomicBool,
     downloads: Queue,
     /// Told of at `taken`.
     unpacking: Queue,
@@ -140,7 +142,8 @@ impl<'a> Crew<'a> {
         }
         jobs.sort_by_key(|job| std::cmp::Reverse(job.package.size));
         let (downloads, unpacking) = (Queue::default(), Queue::default());
-        let (is_confinement_told, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let [is_confinement_told, is_decoding_told, is_over] =
+            [const { AtomicBool::new(false) }; 3];
         Self {
             context,
             keys,
@@ -148,6 +151,7 @@ impl<'a> Crew<'a> {
             trees,
             jobs,
             is_confinement_told,
+            is_decoding_told,
             downloads,
             unpacking,
             taken: Default::default(),
@@ -189,13 +193,13 @@ impl<'a> Crew<'a> {
         match (fetches, unpacks) {
             (false, false) => (Ok(Outcome::Filled), Ok(Outcome::Filled)),
             (true, false) => (self.download(), Ok(Outcome::Filled)),
-            (false, true) => (Ok(Outcome::Filled), self.unpack_each()),
+            (false, true) => (Ok(Outcome::Filled), self.unpack_each(Decoder::here())),
             (true, true) => {
                 for job in &self.jobs {
                     if let Err(error) = self.feed(job) {
                         return (Err(error.into()), Ok(Outcome::Filled));
                     }
-                    match self.put(job) {
+                    match self.put(job, &mut Decoder::here()) {
                         Ok(Outcome::Filled) => {}
                         unpacked => return (Ok(Outcome::Filled), unpacked),
                     }
@@ -252,11 +256,11 @@ impl<'a> Crew<'a> {
     fn unpack(&self) -> Result<Outcome, Error> {
         let _guard = Guard(self);
         self.confine();
-        self.unpack_each()
+        self.unpack_each(self.decoder())
     }
 
     /// Unpacks what nobody else does.
-    fn unpack_each(&self) -> Result<Outcome, Error> {
+    fn unpack_each(&self, mut decoder: Decoder) -> Result<Outcome, Error> {
         let largest = self.jobs.first().map_or(0, |job| job.package.size);
         let mut gives_way = false;
         while let Some((_, job)) = self.unpacking.take(&self.jobs) {
@@ -269,8 +273,9 @@ impl<'a> Crew<'a> {
                 gives_way = true;
                 // On Linux, of this thread and those that it starts. Where it fails all are equal.
                 let _ = rustix::process::nice(NICER);
+                decoder.give_way(NICER);
             }
-            match self.put(job) {
+            match self.put(job, &mut decoder) {
                 Ok(Outcome::Filled) => {}
                 outcome => return outcome,
             }
@@ -279,8 +284,8 @@ impl<'a> Crew<'a> {
     }
 
     /// Puts one package into its tree.
-    fn put(&self, job: &Job<'_>) -> Result<Outcome, Error> {
-        match self.bring(job) {
+    fn put(&self, job: &Job<'_>, decoder: &mut Decoder) -> Result<Outcome, Error> {
+        match self.bring(job, decoder) {
             Ok(unpacked) => {
                 job.stream.release();
                 job.tree.add(job.position, unpacked);
@@ -300,6 +305,16 @@ impl<'a> Crew<'a> {
         }
     }
 
+    /// What decodes for this thread: a process of its own, or threads of this one where there is none to be
+    /// had.
+    fn decoder(&self) -> Decoder {
+        let (decoder, kept) = Decoder::start_or_here(self.context.program);
+        if !self.is_decoding_told.swap(true, Ordering::Relaxed) {
+            self.context.reporter.detail(kept.how);
+        }
+        decoder
+    }
+
     /// What a failure to unpack means: it may come from bytes that were not the package's.
     fn blame(&self, job: &Job<'_>, error: Error) -> Result<Outcome, Error> {
         self.end();
@@ -317,7 +332,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Verifies one package and puts it into its tree.
-    fn bring(&self, job: &Job<'_>) -> Result<Unpacked, Error> {
+    fn bring(&self, job: &Job<'_>, decoder: &mut Decoder) -> Result<Unpacked, Error> {
         let Job { tree, package, stream, .. } = job;
         let pins = job.pins();
         let place = (tree.plan().dist.as_str(), package.source.as_str());
@@ -339,7 +354,8 @@ impl<'a> Crew<'a> {
             self.context.reporter.warning(warning.to_owned());
         }
         let destination = tree.destination();
-        Ok(unpack::unpack(verified, &package.files, &destination, self.context.reporter)?)
+        let (only, reporter) = (&package.files, self.context.reporter);
+        Ok(unpack::unpack_by(decoder, verified, only, &destination, reporter)?)
     }
 
     /// Lets nobody wait for what does not come any more: there can be more threads that unpack than

@@ -2,6 +2,7 @@
 
 mod aim;
 mod arch;
+mod compression;
 mod day;
 mod digest;
 mod dist;
@@ -35,6 +36,7 @@ mod wishes;
 
 pub(crate) use aim::Aim;
 pub use arch::Arch;
+pub use compression::Compression;
 pub use day::Day;
 pub(crate) use digest::InvalidChecksum;
 pub use digest::{Algorithm, Checksum, Digester};

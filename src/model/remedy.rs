@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The checks of the host, by the names that definitions and users call them, in the order in which
 /// `elsewhere doctor` shows them.
-pub(crate) const CHECKS: [&str; 17] = [
+pub(crate) const CHECKS: [&str; 18] = [
     "kernel",
     "user-namespaces",
     "mounts",
@@ -22,6 +22,7 @@ pub(crate) const CHECKS: [&str; 17] = [
     "processor",
     "container-libc",
     "limits",
+    "decoding",
     "network",
 ];
 

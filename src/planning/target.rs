@@ -84,6 +84,7 @@ mod tests {
         let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
         check(Context {
             catalog: &catalog,
+            program: std::path::Path::new("elsewhere"),
             host: &host,
             default_dist: None,
             allowed_dists: &[],

@@ -2,7 +2,7 @@
 
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
@@ -195,6 +195,26 @@ impl Drop for Running {
         if !self.is_over {
             let _ = self.end();
         }
+    }
+}
+
+/// Starts `command` between two pipes: what it is fed with, and what it makes of that. It gets a process
+/// group of its own, so that signals from the terminal are not for it, and nobody hears its errors. Whoever
+/// starts it ends it.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn between(
+    mut command: Command,
+    patience: Patience<'_>,
+) -> io::Result<(Child, ChildStdin, ChildStdout)> {
+    // Whoever is confined to a directory may not open /dev/null.
+    let (_, nobody) = io::pipe()?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(nobody).process_group(0);
+    let mut child = spawn(command, patience)?;
+    match (child.stdin.take(), child.stdout.take()) {
+        (Some(input), Some(output)) => Ok((child, input, output)),
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! digest that the payload must have. Once the header's signature is proven, this is the truth
 //! that the payload is held against.
 
-use crate::model::{Checksum, Evr, Nevra};
+use crate::model::{Checksum, Compression, Evr, Nevra};
 
 use super::SignedBy;
 use super::blob::{Blob, Malformed};
@@ -42,24 +42,6 @@ mod tag {
     pub(super) const PAYLOADCOMPRESSOR: u32 = 1125;
     pub(super) const LONGFILESIZES: u32 = 5008;
     pub(super) const FILEDIGESTALGO: u32 = 5011;
-}
-
-/// How a payload is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip, which is also what a header means that names nothing. As in RPM, a payload that
-    /// does not begin as gzip does is taken as it is.
-    Gzip,
-    /// bzip2.
-    Bzip2,
-    /// xz.
-    Xz,
-    /// xz's predecessor.
-    Lzma,
-    /// Zstandard.
-    Zstd,
 }
 
 /// What a file is, by the upper bits of its mode.

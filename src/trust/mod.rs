@@ -22,7 +22,7 @@ mod signature;
 
 pub use blob::Malformed;
 pub use error::TrustError;
-pub(crate) use header::{Compression, FileType, Header, HeaderFile};
+pub(crate) use header::{FileType, Header, HeaderFile};
 pub use keyring::Keyring;
 pub use local::read_local;
 pub(crate) use local::{LocalPackage, LocalRelation};

@@ -10,10 +10,8 @@
 //! Hard links of a package stay hard links where the file system has them: whoever changes a file
 //! later must write a new one and rename it into place.
 
-mod ahead;
 mod archive;
 mod claims;
-mod decoder;
 mod error;
 mod layout;
 mod session;
@@ -21,10 +19,10 @@ mod tree;
 mod writer;
 
 use std::io::Read;
-use std::thread;
 
 use cap_std::fs::Dir;
 
+use crate::decoding::Decoder;
 use crate::model::{ReceiptFile, RelPath, escape};
 use crate::report::Reporter;
 use crate::trust::{Header, Proven, Verified};
@@ -58,21 +56,35 @@ pub struct Unpacked {
     pub source_rpm: String,
 }
 
-/// Unpacks `verified` into `destination`: all of it, or the files that `only` names (by their
-/// places in the tree).
+/// Unpacks `verified` into `destination`, decoded in threads of this process: [`unpack_by`] says more.
+///
+/// # Errors
+/// [`UnpackError`], naming the package and the path.
+pub fn unpack<R: Read + Send>(
+    verified: Verified<R>,
+    only: &[RelPath],
+    destination: &Destination,
+    reporter: &dyn Reporter,
+) -> Result<Unpacked, UnpackError> {
+    unpack_by(&mut Decoder::here(), verified, only, destination, reporter)
+}
+
+/// Unpacks `verified`, decoded by `decoder`, into `destination`: all of it, or the files that `only` names
+/// (by their places in the tree).
 ///
 /// After an error the tree may hold some of the package's files, each of them whole and proven;
 /// it must not be used.
 ///
 /// # Errors
 /// [`UnpackError`], naming the package and the path.
-pub fn unpack<R: Read + Send>(
+pub fn unpack_by<R: Read + Send>(
+    decoder: &mut Decoder,
     mut verified: Verified<R>,
     only: &[RelPath],
     destination: &Destination,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked, UnpackError> {
-    let written = write(&mut verified, only, destination, reporter);
+    let written = write(decoder, &mut verified, only, destination, reporter);
     let (license, source_rpm) = {
         let header = verified.header();
         (header.license.clone(), header.source_rpm.clone())
@@ -89,6 +101,7 @@ pub fn unpack<R: Read + Send>(
 }
 
 fn write<R: Read + Send>(
+    decoder: &mut Decoder,
     verified: &mut Verified<R>,
     only: &[RelPath],
     destination: &Destination,
@@ -98,9 +111,7 @@ fn write<R: Read + Send>(
     let mut layout = Layout::new(header, only)?;
     destination.claims.claim(&mut layout)?;
     tell_changes(header, &layout, reporter);
-    thread::scope(|scope| {
-        let packed = ahead::read_ahead(scope, || Ok(payload));
-        let open = ahead::read_ahead(scope, || decoder::decode(header.compression, packed));
+    decoder.decode(header.compression, payload, |open| {
         Unpacking::new(&layout, destination.tree, reporter).run(open)
     })?;
     Ok(layout.receipt())

@@ -11,12 +11,12 @@ const LAYERS: [&[&str]; 14] = [
     &["model"],
     // What everybody needs.
     &["tools", "report"],
-    &["owned"],
-    &["config", "elf", "workshop"],
+    &["owned", "sandbox"],
+    &["config", "decoding", "elf", "workshop"],
     // The stages.
     &[
         "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "relocate",
-        "repodata", "resolve", "sandbox", "sbom", "smoke", "terminal", "trust", "unpack", "verify",
+        "repodata", "resolve", "sbom", "smoke", "terminal", "trust", "unpack", "verify",
     ],
     // What takes two stages.
     &["metadata", "release"],

@@ -1,4 +1,4 @@
-//! Decompression of payloads, with bounded memory.
+//! Decompression of payloads, with bounded memory, wherever it is done.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, IGNORE_CHECK, Stream};
 
-use crate::trust::Compression;
+use crate::model::Compression;
 
 /// Memory that a decoder may use for what the stream says it needs: as much as `xz -9` asks for.
 /// EL compresses with `xz -2` (2 MiB) and `zstd -19` (8 MiB).

@@ -51,7 +51,7 @@ fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, empty: &R
 
 /// Reads until `buffer` is full, or the end. What came before an error counts; the error comes
 /// again at the next reading.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match reader.read(rest) {
