@@ -25,7 +25,8 @@ pub mod error {
 /// Bytes, with the digest that was asked for.
 pub mod fetch {
     pub use crate::fetch::{
-        FetchError, FetchOptions, Fetched, Fetcher, Proof, Reason, Stream, StreamEnd, join, places,
+        FetchError, FetchOptions, Fetched, Fetcher, Proof, Reason, Stream, StreamEnd, Whence, join,
+        places,
     };
 }
 /// What this machine is.

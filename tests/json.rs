@@ -14,12 +14,13 @@ use support::program;
 use support::site::{Site, data, hello};
 
 /// Commands whose result is a document, which stands alone on standard output.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "completions",
     "doctor",
     "env",
     "history",
     "list",
+    "lock",
     "man",
     "module",
     "plan",
@@ -116,6 +117,8 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     let basic = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
     let plan = told(&[&["plan"], &basic[..]].concat());
     assert_eq!(plan["tree"][0]["package"].as_array().unwrap().len(), 2);
+    told(&[&["plan", "--lock", "hello.lock"], &basic[..]].concat());
+    assert_eq!(told(&["lock", "--check", "hello.lock"])["trees"][0]["packages"], 2);
     let dry = told(&[&["install", "--dry-run"], &basic[..], &["p"]].concat());
     assert_eq!(dry["tree"], plan["tree"]);
     let installed = told(&[&["install"], &basic[..], &["p"]].concat());
@@ -178,6 +181,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     for name in ["plan", "list", "doctor"] {
         fails(2, &[name, if name == "list" { "-d" } else { "-r" }, "nothing"]);
     }
+    fails(6, &["lock", "--check", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     site.scratch.write("file", "");
     fails(6, &["man", "file/pages"]);

@@ -136,7 +136,8 @@ impl Install {
     }
 }
 
-fn read_lock(path: &Path) -> Result<Plan, Error> {
+/// The plan in a lock file.
+pub(super) fn read_lock(path: &Path) -> Result<Plan, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::File { path: path.to_owned(), source })?;
     Ok(Plan::from_lock(&text)?)

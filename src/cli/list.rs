@@ -6,8 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::options::{Output, Sources, TrustArgs};
+use super::options::{Output, Sources};
 use super::session::Session;
+use super::trust::TrustArgs;
 use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::{Error, NETWORK};

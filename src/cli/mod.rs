@@ -8,6 +8,7 @@ mod history;
 mod install;
 mod installation;
 mod list;
+mod lock;
 mod man;
 mod options;
 mod owners;
@@ -24,6 +25,7 @@ mod sbom;
 mod self_command;
 mod session;
 mod status;
+mod trust;
 mod update;
 mod verify;
 
@@ -62,6 +64,7 @@ enum Command {
     Install(install::Install),
     Plan(plan::PlanCommand),
     List(list::List),
+    Lock(lock::Lock),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -167,12 +170,13 @@ fn tell(told: &clap::Error, host: &Host) -> u8 {
 }
 
 /// Commands whose result is a document: they only look.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "completions",
     "doctor",
     "env",
     "history",
     "list",
+    "lock",
     "man",
     "module",
     "plan",
@@ -203,6 +207,7 @@ impl Command {
             Self::Install(command) => &command.output,
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
+            Self::Lock(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -228,6 +233,7 @@ impl Command {
             Self::Install(command) => command.execute(host, terminal),
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
+            Self::Lock(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

@@ -52,10 +52,7 @@ impl PlanCommand {
         session.check_policy(&plan)?;
         self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
         if let Some(path) = &self.lock {
-            let mut known = keys.known();
-            known.retain(|print, _| plan.signers().contains(print));
-            let known = known.into_iter().map(|(print, known)| (print, known.certificate));
-            let locked = Plan { certificates: known.collect(), ..plan.clone() };
+            let locked = Plan { certificates: keys.copies(&plan.signers()), ..plan.clone() };
             document::write(path, &locked.to_lock()?, terminal)?;
         }
         // Standard output is one thing or the other.

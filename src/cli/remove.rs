@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{Output, Sources, TrustArgs, Turn};
+use super::options::{Output, Sources, Turn};
 use super::owners;
 use super::parts::{self, PartOf};
 use super::prune;
 use super::session::Session;
+use super::trust::TrustArgs;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{

@@ -10,8 +10,9 @@ use indicatif::HumanBytes;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::options::{Settings, Sources, TrustArgs};
+use super::options::{Settings, Sources};
 use super::owners;
+use super::trust::TrustArgs;
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
@@ -126,6 +127,7 @@ impl<'a> Session<'a> {
         options.site_cache = site_cache.or(config.site_cache.clone());
         options.owners = owners::of(host, &config)?;
         options.mirror = sources.mirror(host, &config)?;
+        options.offline = sources.offline;
         options.netrc = host.netrc();
         options.logins = catalog.logins().to_vec();
         options.variables = host.network_variables();

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{AgeArgs, Output, Sources, TrustArgs, Turn};
+use super::options::{AgeArgs, Output, Sources, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
+use super::trust::TrustArgs;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{Change, InstallOptions, Steps, TreeChange, Whole};

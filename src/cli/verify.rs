@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::installation::Installation;
-use super::options::{Output, Sources, TrustArgs};
+use super::options::{Output, Sources};
 use super::parts::{self, PartOf};
 use super::session::Session;
+use super::trust::TrustArgs;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{self, Extent, Look, Verification};

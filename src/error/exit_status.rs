@@ -24,13 +24,13 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
     (HOST, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher is not as it was made"),
     (9, "busy: another run works on the prefix"),
-    (UPDATE_AVAILABLE, "update --check: there is an update"),
+    (UPDATE_AVAILABLE, "update --check, lock --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
     (INTERRUPTED, "interrupted"),
 ];
 
-/// Exit status of `update --check` when there is an update.
+/// Exit status of `update --check` and `lock --check` when there is an update.
 pub(crate) const UPDATE_AVAILABLE: u8 = 10;
 
 /// Exit status where an installed tree's definitions are needed and not at hand.
@@ -60,7 +60,8 @@ impl Error {
             | Self::NotUnpacked(_)
             | Self::Signals { .. }
             | Self::Relocate(RelocateError::Stale { .. } | RelocateError::Cancelled) => 1,
-            Self::Lock(LockError::Widens { .. }) => 4,
+            Self::Lock(LockError::Widens { .. } | LockError::Ended { .. }) => 4,
+            Self::Lock(LockError::Gone { .. }) => 5,
             Self::Usage(_)
             | Self::Catalog(_)
             | Self::Host(_)

@@ -19,6 +19,27 @@ use crate::report::{Event, Phase, Reporter};
 /// Most bytes of a file whose size nobody declared.
 const UNDECLARED_LIMIT: u64 = 4 << 30;
 
+/// Where a file may be had.
+#[derive(Clone, Copy)]
+pub struct Whence<'a> {
+    urls: &'a [String],
+    further: Option<&'a (dyn Fn() -> Vec<String> + 'a)>,
+}
+
+impl<'a> Whence<'a> {
+    /// At one of `urls`, best first.
+    #[must_use]
+    pub fn only(urls: &'a [String]) -> Self {
+        Self { urls, further: None }
+    }
+
+    /// At one of `urls`, or, where none of them has it, at one of those that `further` finds.
+    #[must_use]
+    pub(crate) fn or(urls: &'a [String], further: &'a (dyn Fn() -> Vec<String> + 'a)) -> Self {
+        Self { urls, further: Some(further) }
+    }
+}
+
 impl Fetcher<'_> {
     /// The file with digest `checksum` (and `size`, where it is known), from the cache or from the
     /// first of `urls` (best first) that serves it whole.
@@ -36,6 +57,18 @@ impl Fetcher<'_> {
         size: Option<u64>,
         progress: Option<Phase>,
     ) -> Result<Fetched, FetchError> {
+        self.content_of(Whence::only(urls), checksum, size, progress)
+    }
+
+    /// The same from the first of `whence`.
+    fn content_of(
+        &self,
+        whence: Whence<'_>,
+        checksum: &Checksum,
+        size: Option<u64>,
+        progress: Option<Phase>,
+    ) -> Result<Fetched, FetchError> {
+        let urls = whence.urls;
         let wanted = Asked { checksum, size, may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         if let Some((path, size)) = self.cache.find(checksum)? {
@@ -48,11 +81,18 @@ impl Fetcher<'_> {
             let url = urls.first().cloned().unwrap_or_default();
             return Ok(wanted.fetched(path, size, url));
         }
-        self.bring(urls, &wanted, &mut meter, None)
+        self.bring(whence, &wanted, &mut meter, None)
+    }
+
+    /// Whether a file is in the cache, or the site's, whose digest is for its reader to compare.
+    pub(super) fn is_kept(&self, checksum: &Checksum, size: u64) -> bool {
+        let in_site = || self.site.as_ref()?.open_unproven(checksum, size);
+        self.cache.open_unproven(checksum, size).or_else(in_site).is_some()
+            || size == 0 && self.cache.find(checksum).is_ok_and(|found| found.is_some())
     }
 
     /// Lets `stream` have the file with digest `checksum` and `size` while it comes, from the
-    /// cache or from the first of `urls` that serves it whole, as [`Self::content`] does.
+    /// cache or from the first place of `whence` that serves it whole, as [`Self::content`] does.
     ///
     /// A file that is here already is not digested: its reader will. One whose size nobody declared
     /// (0) is lent when it is whole.
@@ -61,14 +101,14 @@ impl Fetcher<'_> {
     /// As [`Self::content`]. The stream has ended then.
     pub fn feed(
         &self,
-        urls: &[String],
+        whence: Whence<'_>,
         checksum: &Checksum,
         size: u64,
         progress: Option<Phase>,
         stream: &Stream,
     ) -> Result<(), FetchError> {
         if size == 0 {
-            return self.feed_proven(urls, checksum, size, progress, stream);
+            return self.feed_proven(whence, checksum, size, progress, stream);
         }
         let wanted = Asked { checksum, size: Some(size), may_split: Cell::new(true) };
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
@@ -80,7 +120,7 @@ impl Fetcher<'_> {
                 meter.reach_cached(size);
                 Ok(())
             }
-            None => self.bring(urls, &wanted, &mut meter, Some(stream)).map(drop),
+            None => self.bring(whence, &wanted, &mut meter, Some(stream)).map(drop),
         };
         if fed.is_ok() {
             stream.finish()
@@ -96,14 +136,14 @@ impl Fetcher<'_> {
     /// As [`Self::content`]. The stream has ended then.
     pub fn feed_proven(
         &self,
-        urls: &[String],
+        whence: Whence<'_>,
         checksum: &Checksum,
         size: u64,
         progress: Option<Phase>,
         stream: &Stream,
     ) -> Result<(), FetchError> {
         let size = (size > 0).then_some(size);
-        let fed = self.content(urls, checksum, size, progress).and_then(|fetched| {
+        let fed = self.content_of(whence, checksum, size, progress).and_then(|fetched| {
             stream.begin(fetched.open_file()?, fetched.size());
             Ok(())
         });
@@ -133,13 +173,13 @@ impl Fetcher<'_> {
     /// Fetches a file that is not in the cache.
     fn bring(
         &self,
-        urls: &[String],
+        whence: Whence<'_>,
         wanted: &Asked<'_>,
         meter: &mut Meter<'_>,
         stream: Option<&Stream>,
     ) -> Result<Fetched, FetchError> {
         let mut partial = None;
-        let result = self.try_each(self.options.attempts, urls, |url, place| match place {
+        let mut attempt = |url: &str, place: &Place| match place {
             Place::File(path) => {
                 let size = match stream {
                     Some(stream) => wanted.lend_file(path, stream)?,
@@ -155,7 +195,25 @@ impl Fetcher<'_> {
                 let (path, size) = self.download(asked, wanted, &mut partial, meter, stream)?;
                 Ok(wanted.fetched(path, size, url.to_owned()))
             }
-        });
+        };
+        let mut result = self.try_each(self.options.attempts, whence.urls, &mut attempt);
+        if let Err(FetchError::Unavailable(tried)) = &mut result {
+            let mut further = whence.further.map_or_else(Vec::new, |further| further());
+            further.retain(|url| !whence.urls.contains(url));
+            if !further.is_empty() {
+                let mut tried = std::mem::take(tried);
+                result =
+                    self.try_each(self.options.attempts, &further, &mut attempt).map_err(|error| {
+                        match error {
+                            FetchError::Unavailable(last) => {
+                                tried.extend(last);
+                                FetchError::Unavailable(tried)
+                            }
+                            error => error,
+                        }
+                    });
+            }
+        }
         let is_useless = matches!(result, Err(FetchError::Cancelled | FetchError::Full { .. }));
         if let Some(partial) = partial.filter(|partial| is_useless || partial.length == 0) {
             partial.discard();

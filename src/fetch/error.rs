@@ -144,6 +144,9 @@ pub enum Reason {
     /// No URL that can be fetched.
     #[error("is no http:, https: or file: URL that can be fetched")]
     Url,
+    /// The user wants no network to be asked.
+    #[error("is needed, and not asked for: --offline")]
+    Offline,
     /// Plain http for something that no digest or signature proves.
     #[error("plain http proves nothing about who answers: https is needed here")]
     Insecure,
@@ -329,6 +332,10 @@ fn hint_for(reason: &Reason) -> Option<&'static str> {
             let within = refusal.downcast_ref::<FetchError>()?;
             within.attempts().iter().find_map(|attempt| hint_for(&attempt.reason))
         }
+        Reason::Offline => Some(
+            "--mirror DIR reads a directory that has it, --site-cache DIR a cache; without --offline the \
+             network is asked",
+        ),
         Reason::Insecure => Some("give an https: URL, or name the server with --mirror"),
         _ => None,
     }

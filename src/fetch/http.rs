@@ -48,6 +48,8 @@ pub(super) struct Http {
     connect_timeout: Duration,
     stall_timeout: Duration,
     minimum_rate: u64,
+    /// Whether nobody is asked.
+    is_offline: bool,
     way: Arc<Way>,
     netrc: Netrc,
     /// What stood in URLs.
@@ -78,6 +80,7 @@ impl Http {
             connect_timeout: options.connect_timeout,
             stall_timeout: options.stall_timeout,
             minimum_rate: options.minimum_rate,
+            is_offline: options.offline,
             way: Arc::new(Way::new(options.variables.clone())),
             netrc,
             logins,
@@ -105,6 +108,10 @@ impl Http {
         headers: HeaderMap,
         reporter: &'a dyn Reporter,
     ) -> Result<Answer<'a>, Failure> {
+        // The one door to the network.
+        if self.is_offline {
+            return Err(Reason::Offline.into());
+        }
         let proxy = self.way.check(url).map_err(FetchError::Variable)?;
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use reqwest::Url;
 
 use super::Reason;
-use crate::model::without_userinfo;
+use crate::model::{PlannedPackage, Source, without_userinfo};
 
 /// Where the file is that a repository's metadata names: below the repository's base URL `base`, or
 /// where `location` says itself if it is a URL. `None` for a URL that would be less secure than
@@ -36,6 +36,16 @@ pub fn places(bases: &[String], location: &str) -> Vec<String> {
         }
     }
     places
+}
+
+/// Every URL of a package, best first.
+#[must_use]
+pub(crate) fn package_places(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
+    let bases = source.map_or(&[][..], |source| &source.base);
+    if bases.is_empty() {
+        return vec![package.location.clone()];
+    }
+    places(bases, &package.location)
 }
 
 /// The URL `location`, if what came from `base` may send there.

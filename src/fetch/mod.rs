@@ -31,8 +31,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use document::Proof;
+pub use download::Whence;
 pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
+pub(crate) use location::package_places;
 pub use location::{join, places};
 pub use options::FetchOptions;
 pub(crate) use proving::Proving;
@@ -145,6 +147,29 @@ impl<'r> Fetcher<'r> {
     #[must_use]
     pub fn has_mirror(&self) -> bool {
         self.options.mirror.is_some()
+    }
+
+    /// Refuses to begin where nothing is asked of the network and some of these files, each with its places,
+    /// digest and size, are only there. All of them are named.
+    ///
+    /// # Errors
+    /// [`FetchError::Unavailable`], with the first place of each.
+    pub(crate) fn check_at_hand<'w>(
+        &self,
+        wanted: impl Iterator<Item = (Vec<String>, &'w Checksum, u64)>,
+    ) -> Result<(), FetchError> {
+        if !self.options.offline {
+            return Ok(());
+        }
+        let is_far = |(urls, checksum, size): &(Vec<String>, &Checksum, u64)| {
+            let mut places = urls.iter().map(|url| self.place(url));
+            places.all(|place| matches!(place, Ok(Place::Web { .. })))
+                && !self.is_kept(checksum, *size)
+        };
+        let far = wanted.filter(is_far).filter_map(|(urls, ..)| self.place(urls.first()?).ok());
+        let attempts: Vec<_> =
+            far.map(|place| Attempt { url: place.show(), reason: Reason::Offline }).collect();
+        if attempts.is_empty() { Ok(()) } else { Err(FetchError::Unavailable(attempts)) }
     }
 
     /// Names the way to all hosts: `direct`, or which mirror stands for them.

@@ -18,6 +18,8 @@ pub struct FetchOptions {
     /// `--mirror`: everything at `https://HOST/PATH` is read from `BASE/HOST/PATH`. An http, https
     /// or file URL, or an absolute path.
     pub mirror: Option<String>,
+    /// Whether nothing is asked of any network.
+    pub offline: bool,
     /// How often each place is tried.
     pub attempts: u32,
     /// The pause before the second try; it doubles for each further one.
@@ -45,6 +47,7 @@ impl FetchOptions {
             site_cache: None,
             owners: Owners::default(),
             mirror: None,
+            offline: false,
             attempts: 3,
             pause: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(10),

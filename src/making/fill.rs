@@ -9,11 +9,11 @@ use std::thread::{self, Scope};
 use std::time::Duration;
 
 use super::make::Making;
-use super::places::urls;
+use super::places::Mirrors;
 use crate::context::Context;
 use crate::decoding::Decoder;
 use crate::error::Error;
-use crate::fetch::{FetchError, Stream, StreamEnd};
+use crate::fetch::{FetchError, Stream, StreamEnd, Whence, package_places};
 use crate::metadata::Keys;
 use crate::model::{KeyPin, LOCAL, PlannedPackage};
 use crate::report::{Event, Phase};
@@ -47,6 +47,7 @@ pub(crate) fn fill(
     keys: &Keys<'_>,
     trees: &[Making<'_>],
 ) -> Result<(), Error> {
+    check_at_hand(context, trees)?;
     announce(context, trees);
     let crew = |way| Crew::new(context, keys, way, trees);
     if crew(Way::WhileComing).run()? == Outcome::Unsure {
@@ -65,6 +66,19 @@ pub(crate) fn fill(
         context.reporter.event(Event::Finished { phase });
     }
     Ok(())
+}
+
+/// Where nothing is asked of the network: refuses to begin without all packages, and names those that lack.
+fn check_at_hand(context: Context<'_>, trees: &[Making<'_>]) -> Result<(), FetchError> {
+    let places = |(part, package): (&Making<'_>, &'_ PlannedPackage)| {
+        package_places(part.plan().source(&package.source), package)
+    };
+    let parts = trees.iter().flat_map(Making::parts);
+    let wanted = parts.flat_map(|part| {
+        let fetched = part.fetched().into_iter();
+        fetched.map(move |(_, it)| (places((part, it)), &it.checksum, it.size))
+    });
+    context.fetcher.check_at_hand(wanted)
 }
 
 fn announce(context: Context<'_>, trees: &[Making<'_>]) {
@@ -122,6 +136,7 @@ struct Crew<'a> {
     jobs: Vec<Job<'a>>,
     is_confinement_told: AtomicBool,
     is_decoding_told: AtomicBool,
+    mirrors: Mirrors,
     downloads: Queue,
     /// Told of at `taken`.
     unpacking: Queue,
@@ -152,6 +167,7 @@ impl<'a> Crew<'a> {
             jobs,
             is_confinement_told,
             is_decoding_told,
+            mirrors: Mirrors::default(),
             downloads,
             unpacking,
             taken: Default::default(),
@@ -232,13 +248,16 @@ impl<'a> Crew<'a> {
 
     fn feed(&self, job: &Job<'_>) -> Result<(), FetchError> {
         let Job { package, stream, .. } = job;
-        let urls = urls(job.tree.plan().source(&package.source), package);
+        let tree = job.tree.plan();
+        let urls = package_places(tree.source(&package.source), package);
+        let further = || self.mirrors.places(self.context, tree, package);
         let feed = match self.way {
             Way::WhileComing => crate::fetch::Fetcher::feed,
             Way::WhenProven => crate::fetch::Fetcher::feed_proven,
         };
         let phase = Some(Phase::Download);
-        feed(self.context.fetcher, &urls, &package.checksum, package.size, phase, stream)
+        let whence = Whence::or(&urls, &further);
+        feed(self.context.fetcher, whence, &package.checksum, package.size, phase, stream)
     }
 
     /// Waits until those who unpack are not far behind the package with this number.

@@ -1,19 +1,43 @@
 //! Where a package may be had.
 
-use crate::fetch;
-use crate::model::{PlannedPackage, Source, without_userinfo};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-/// Every URL of a package, best first.
-pub(super) fn urls(source: Option<&Source>, package: &PlannedPackage) -> Vec<String> {
-    let bases = source.map_or(&[][..], |source| &source.base);
-    if bases.is_empty() {
-        return vec![package.location.clone()];
-    }
-    fetch::places(bases, &package.location)
+use crate::context::Context;
+use crate::fetch::package_places;
+use crate::metadata;
+use crate::model::{Arch, PlannedPackage, Source, TreePlan, without_userinfo};
+
+/// The first place of a package, as receipts have it: where the package is, not how one gets in.
+pub(super) fn plain_url(source: Option<&Source>, package: &PlannedPackage) -> String {
+    let first = package_places(source, package).into_iter().next().unwrap_or_default();
+    without_userinfo(&first).into_owned()
 }
 
-/// The first of them, as receipts have it: where the package is, not how one gets in.
-pub(super) fn plain_url(source: Option<&Source>, package: &PlannedPackage) -> String {
-    let first = urls(source, package).into_iter().next().unwrap_or_default();
-    without_userinfo(&first).into_owned()
+/// Places that the dists' own lists of mirrors name, for packages that are no more where a plan says:
+/// each repository is asked once, when the first of its packages is missed.
+#[derive(Default)]
+pub(super) struct Mirrors(Mutex<BTreeMap<(String, String, Arch), Vec<String>>>);
+
+impl Mirrors {
+    /// Where a package of `tree` may be besides.
+    pub(super) fn places(
+        &self,
+        context: Context<'_>,
+        tree: &TreePlan,
+        package: &PlannedPackage,
+    ) -> Vec<String> {
+        let Ok(dist) = context.catalog.dist(&tree.dist) else { return Vec::new() };
+        let is_its = |id: &str| id == package.source;
+        let Some(repository) = dist.repositories_for(tree.arch).find(|it| is_its(&it.id)) else {
+            return Vec::new();
+        };
+        let key = (dist.name.clone(), repository.id.clone(), tree.arch);
+        // Held while they are asked for: others wait for the answer.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bases = known.entry(key).or_insert_with(|| {
+            metadata::mirrors(context.fetcher, context.reporter, dist, repository, tree.arch)
+        });
+        crate::fetch::places(bases, &package.location)
+    }
 }

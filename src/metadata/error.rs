@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Reason};
 use crate::model::{Arch, Origin, escape, without_userinfo};
 use crate::repodata::RepodataError;
 
@@ -113,6 +113,12 @@ impl MetadataError {
     /// Whether what was asked for leaves nothing to read.
     pub(crate) fn is_choice(&self) -> bool {
         matches!(self, Self::NoRepositories { .. } | Self::AllOff { .. })
+    }
+
+    /// Whether it was not asked for because the user wants no network to be asked.
+    pub(crate) fn is_offline(&self) -> bool {
+        let attempts = self.fetch_error().map_or(&[][..], FetchError::attempts);
+        attempts.iter().any(|attempt| matches!(attempt.reason, Reason::Offline))
     }
 
     /// Whether a part of this program failed.

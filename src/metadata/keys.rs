@@ -6,17 +6,19 @@
 //! certificate; and once a day its places are asked for it anew, which can only add to that. Where they do not
 //! have it, it is said how old the newest copy is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::copies::{Copies, Note};
+use super::error::TrustFailure;
 use crate::fetch::{FetchError, Fetcher, Proof, Refusal};
 use crate::host::date;
 use crate::model::{
-    Fingerprint, KeyPin, KnownKey, KnownKeys, TrustedFile, UserTrust, escape, means_repository,
+    Dist, Fingerprint, KeyPin, KnownKey, KnownKeys, Repository, TrustedFile, UserTrust, escape,
+    means_repository,
 };
 use crate::report::Reporter;
 use crate::tools::machine::seconds;
@@ -171,6 +173,25 @@ impl<'a> Keys<'a> {
     ) -> Result<SignedBy, TrustError> {
         self.ensure(pins);
         self.read().keyring.verify_detached(data, signature, &self.allowed(place, pins))
+    }
+
+    /// Checks signatures of the metadata of `dist`.
+    pub(crate) fn verifier<'v>(
+        &'v self,
+        dist: &'v Dist,
+    ) -> impl Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'v {
+        |repository, data, signature| {
+            self.verify_detached((&dist.name, &repository.id), &repository.keys, data, signature)
+                .map(drop)
+                .map_err(|error| TrustFailure(Box::new(error)))
+        }
+    }
+
+    /// The certificates of these keys, as far as they are known, each armored.
+    #[must_use]
+    pub(crate) fn copies(&self, of: &BTreeSet<&Fingerprint>) -> BTreeMap<Fingerprint, String> {
+        let known = self.known().into_iter().filter(|(print, _)| of.contains(print));
+        known.map(|(print, known)| (print, known.certificate)).collect()
     }
 
     /// The keyring as it is now.

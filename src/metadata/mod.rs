@@ -86,6 +86,22 @@ pub fn load(
     Ok(loaded)
 }
 
+/// The base URLs of a repository of `dist`, as its lists of mirrors and its definition name them now, best
+/// first: for packages whose own URLs are gone.
+#[must_use]
+pub(crate) fn mirrors(
+    fetcher: &Fetcher<'_>,
+    reporter: &dyn Reporter,
+    dist: &Dist,
+    repository: &Repository,
+    arch: Arch,
+) -> Vec<String> {
+    // No metadata are read.
+    let verify = |_: &Repository, _: &[u8], _: &[u8]| Ok(());
+    let means = Means { fetcher, verify: &verify, reporter, memory: None };
+    Reading { means, dist: &dist.name, arch, repository }.bases()
+}
+
 /// What is done for the repository in this place of the dist.
 type Work<'a, T> = dyn Fn(usize, &Reading<'_, '_>) -> Result<T, RepositoryError> + Sync + 'a;
 
@@ -128,7 +144,11 @@ fn each<T: Send>(
             source: Box::new(source),
         })
     };
-    let all = repositories.into_iter().zip(results).map(named).collect::<Result<_, _>>()?;
+    let results: Vec<_> = repositories.into_iter().zip(results).map(named).collect();
+    // Whoever is to bring it here wants to know of all of them.
+    let far = results.iter().filter_map(|result| result.as_ref().err());
+    far.skip(1).filter(|it| it.is_offline()).for_each(|error| reporter.note(error.to_string()));
+    let all = results.into_iter().collect::<Result<_, _>>()?;
     reporter.event(Event::Finished { phase: Phase::Metadata });
     Ok(all)
 }

@@ -124,6 +124,11 @@ impl Reading<'_, '_> {
         })
     }
 
+    /// Every base URL that there is now, best first.
+    pub(super) fn bases(&self) -> Vec<String> {
+        self.places(&mut Vec::new()).map_or_else(|_| Vec::new(), |(bases, _)| bases)
+    }
+
     /// Base URLs, best first, and the digests that a metalink promises for `repomd.xml`. Lists of mirrors
     /// that could not be had are added to `missing`.
     fn places(
@@ -144,18 +149,12 @@ impl Reading<'_, '_> {
         if let Some(url) = self.repository.mirrorlist.as_ref().filter(|_| bases.is_empty()) {
             bases = self.mirrorlist(&self.expand(url), missing)?;
         }
-        for base in self.own_bases() {
+        for base in self.repository.bases(self.arch) {
             if !bases.contains(&base) {
                 bases.push(base);
             }
         }
         Ok((bases, promise))
-    }
-
-    /// The base URLs that the dist itself names.
-    fn own_bases(&self) -> impl Iterator<Item = String> {
-        let bases = self.repository.base.iter();
-        bases.map(|base| format!("{}/", self.expand(base).trim_end_matches('/')))
     }
 
     /// What will most likely be needed, asked for beside the list of mirrors: a mirror that stands for
@@ -171,7 +170,7 @@ impl Reading<'_, '_> {
         {
             return None;
         }
-        let url = join(&self.own_bases().next()?, REPOMD);
+        let url = join(&self.repository.bases(self.arch).next()?, REPOMD);
         let ask = |url: String, limit| {
             threads::spawn(scope, move || self.means.fetcher.first_try(&url, limit))
         };

@@ -230,8 +230,7 @@ impl Asking<'_, '_> {
             let answer = self.list(&url, parse);
             self.note("mirrorlist", &url, "mirrorlist", answer)?;
         }
-        for base in &repository.base {
-            let base = format!("{}/", expand(base, arch).trim_end_matches('/'));
+        for base in repository.bases(arch) {
             self.base(&base, &promise)?;
         }
         Ok(())

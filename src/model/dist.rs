@@ -95,6 +95,15 @@ pub struct Repository {
     pub origin: Origin,
 }
 
+impl Repository {
+    /// Its own base URLs for `arch`, each ending in `/`.
+    pub(crate) fn bases(&self, arch: Arch) -> impl Iterator<Item = String> {
+        let arch = arch.as_str();
+        let base = move |url: &String| url.replace("$basearch", arch);
+        self.base.iter().map(base).map(|url| format!("{}/", url.trim_end_matches('/')))
+    }
+}
+
 /// dnf's `cost` of a repository: smaller first; 1000 unless said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -30,6 +30,20 @@ pub enum LockError {
     /// It contradicts itself.
     #[error("the lock file contradicts itself: {0}")]
     Inconsistent(String),
+    /// Keys that signed what it names are no good any more.
+    #[error(
+        "{count} of the packages in the lock file are signed by a key that was revoked or has expired"
+    )]
+    Ended {
+        /// How many packages.
+        count: usize,
+    },
+    /// Its mirrors have no more what it names.
+    #[error("{count} of the packages in the lock file are on none of its mirrors any more")]
+    Gone {
+        /// How many packages.
+        count: usize,
+    },
     /// It asks to believe what nobody else says to believe.
     #[error("the lock file {}; a lock file gives no trust", escape(what))]
     Widens {
@@ -47,6 +61,14 @@ impl LockError {
         match self {
             Self::Format(_) => {
                 Some("use the version of elsewhere that wrote it, or newer".to_owned())
+            }
+            Self::Unreadable { message, .. } if message.contains("unknown field") => Some(
+                "a newer version of elsewhere may have written it: use that, or make the lock file anew with \
+                 `elsewhere plan --lock FILE`"
+                    .to_owned(),
+            ),
+            Self::Ended { .. } | Self::Gone { .. } => {
+                Some("make it anew with `elsewhere plan --lock FILE`".to_owned())
             }
             Self::Unreadable { .. } | Self::Inconsistent(_) => {
                 Some("make it anew with `elsewhere plan --lock FILE`".to_owned())

@@ -6,7 +6,7 @@ use super::local;
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::{self, Keys, Loaded};
-use crate::model::{Arch, Checksum, Dist, Repository, Runtime, RuntimeRequest};
+use crate::model::{Arch, Checksum, Dist, Runtime, RuntimeRequest};
 use crate::tools::threads;
 
 /// Does `work` for each architecture at the same time.
@@ -40,11 +40,7 @@ pub(super) fn load(
     arch: Arch,
     known: Option<&[Checksum]>,
 ) -> Result<Loaded, Error> {
-    let verify = |repository: &Repository, data: &[u8], signature: &[u8]| {
-        keys.verify_detached((&dist.name, &repository.id), &repository.keys, data, signature)
-            .map(drop)
-            .map_err(|error| metadata::TrustFailure(Box::new(error)))
-    };
+    let verify = keys.verifier(dist);
     thread::scope(|scope| {
         // Packages need the keys, and so may metadata: asked for at once, they cost no time.
         threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));

@@ -58,6 +58,7 @@ fn hold_tree(context: Context<'_>, keys: &Keys<'_>, tree: &mut TreePlan) -> Resu
     }
     for source in &mut tree.sources {
         hold_source(keys, dist, tree.arch, source)?;
+        add_bases(dist, tree.arch, source);
     }
     tree.container.as_mut().map_or(Ok(()), |inner| hold_tree(context, keys, inner))
 }
@@ -86,6 +87,17 @@ fn hold_source(
     let names = |pin: &&KeyPin| source.keys.iter().any(|key| key.fingerprint == pin.fingerprint);
     source.keys = pinned.into_iter().filter(names).cloned().collect();
     Ok(())
+}
+
+/// Lets packages come from where the definitions say that the repository is, too: the places that the lock
+/// file names may be gone. Their digests say whether it is they.
+fn add_bases(dist: &Dist, arch: Arch, source: &mut Source) {
+    let its = dist.repositories_for(arch).filter(|repository| repository.id == source.id);
+    for base in its.flat_map(|repository| repository.bases(arch)) {
+        if !source.base.contains(&base) {
+            source.base.push(base);
+        }
+    }
 }
 
 /// The keys that the definitions pin for packages of the source `id`.

@@ -12,6 +12,7 @@ mod offers;
 mod plan;
 mod present;
 mod repositories;
+mod standing;
 mod target;
 mod update;
 
@@ -19,5 +20,6 @@ pub(crate) use locked::{held, sightings};
 pub(crate) use offers::{Offer, offers};
 pub(crate) use plan::{check_pins, plan};
 pub(crate) use present::Present;
+pub(crate) use standing::{TreeStanding, standing};
 pub(crate) use target::check_target;
 pub(crate) use update::{update_plan, without};

@@ -26,7 +26,7 @@ mod tree;
 mod universe;
 mod wishes;
 
-use crate::model::{Evr, Index, TreePlan};
+use crate::model::{Evr, Index, Package, TreePlan};
 
 pub use error::ResolveError;
 pub(crate) use error::{HiddenPackage, WhyHidden};
@@ -45,6 +45,20 @@ pub(crate) fn versions(index: &Index, name: &str) -> Vec<String> {
     let mut versions: Vec<String> = found.iter().rev().map(|evr| evr.version.clone()).collect();
     versions.dedup();
     versions
+}
+
+/// The packages of `index` that a tree for `target` could have.
+///
+/// # Errors
+/// When two runtimes want different streams of one module.
+pub(crate) fn eligible<'i>(
+    index: &'i Index,
+    target: &Target,
+) -> Result<Vec<&'i Package>, ResolveError> {
+    let hiding = modules::Hiding::new(index, target)?;
+    let ids = universe::let_in(index, target).into_iter().map(|id| id as usize);
+    let visible = ids.filter(|&position| !hiding.is_hidden(position));
+    Ok(visible.filter_map(|position| index.packages.get(position)).collect())
 }
 
 /// Chooses the packages of a tree. The same arguments give the same plan.

@@ -264,7 +264,7 @@ impl Table {
 }
 
 /// The packages of a target's architecture that its repositories' definitions let in.
-fn let_in(index: &Index, target: &Target) -> Vec<PackageId> {
+pub(super) fn let_in(index: &Index, target: &Target) -> Vec<PackageId> {
     let local = index.repositories.iter().position(|id| id == LOCAL);
     let local_names: HashSet<&str> =
         target.runtimes.iter().filter(|w| w.local).map(|w| w.runtime.package.as_str()).collect();

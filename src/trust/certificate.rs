@@ -62,6 +62,15 @@ pub(super) enum SignerKey {
     Subkey(PublicSubkey),
 }
 
+/// Why a key signs nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyEnd {
+    /// It, or one of its subkeys that sign, was revoked.
+    Revoked,
+    /// It expired, in seconds since 1970.
+    Expired(u64),
+}
+
 /// What a revocation means for signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Revoked {
@@ -142,6 +151,16 @@ impl Certificate {
             Some(Revoked::Always) => false,
             Some(Revoked::Since(moment)) => time.is_some_and(|time| time < u64::from(moment)),
         }
+    }
+
+    /// Why none of its keys signs anything more at `now`.
+    pub(super) fn end(&self, now: u64) -> Option<KeyEnd> {
+        if self.revoked.is_some() {
+            return Some(KeyEnd::Revoked);
+        }
+        let ends: Option<Vec<u32>> = self.signers.iter().map(|signer| signer.until).collect();
+        let last = u64::from(ends?.into_iter().max()?);
+        (last <= now).then_some(KeyEnd::Expired(last))
     }
 
     /// What it is, for messages about a certificate that cannot sign anything.

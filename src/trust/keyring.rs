@@ -5,7 +5,7 @@ use pgp::packet::Signature;
 
 use crate::model::{Day, Fingerprint, KeyPin};
 
-use super::certificate::{Certificate, fingerprint};
+use super::certificate::{Certificate, KeyEnd, fingerprint};
 use super::key_file::KeyFile;
 use super::{SignatureProblem, SignedBy, TrustError, signature};
 
@@ -117,6 +117,12 @@ impl Keyring {
     #[must_use]
     pub(crate) fn stands_by(&self, print: &Fingerprint, time: Option<u64>) -> bool {
         self.find(print).is_none_or(|known| known.stands_by(time))
+    }
+
+    /// Why the key of `print` signs nothing more, if that is so now.
+    #[must_use]
+    pub(crate) fn end_of(&self, print: &Fingerprint) -> Option<KeyEnd> {
+        self.find(print)?.end(self.now?)
     }
 
     /// Verifies a detached signature (`repomd.xml.asc`), armored or not, over `data`. Only keys

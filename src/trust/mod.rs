@@ -21,6 +21,7 @@ mod problem;
 mod signature;
 
 pub use blob::Malformed;
+pub(crate) use certificate::KeyEnd;
 pub use error::TrustError;
 pub(crate) use header::{FileType, Header, HeaderFile};
 pub use keyring::Keyring;

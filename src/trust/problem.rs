@@ -32,6 +32,19 @@ pub enum SignatureProblem {
 }
 
 impl SignatureProblem {
+    /// The key that made the signature, where one that is accepted did.
+    #[must_use]
+    pub(crate) fn made_by(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Outside(print) | Self::Expired(print) | Self::Revoked(print) => Some(print),
+            Self::Missing
+            | Self::Unreadable
+            | Self::UnknownKey(_)
+            | Self::Weak(_)
+            | Self::Bad(_) => None,
+        }
+    }
+
     /// Whether this says no more than that the origin is unknown, which `--allow-unsigned` lets
     /// pass. A signature that is wrong never passes.
     pub(super) fn is_lack_of_proof(&self) -> bool {

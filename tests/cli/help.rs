@@ -6,10 +6,11 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "install",
     "plan",
     "list",
+    "lock",
     "status",
     "verify",
     "sbom",

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Reason};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Reason, Whence};
 use elsewhere::stages::model::Checksum;
 
 use crate::support::scratch::{Log, Scratch};
@@ -314,7 +314,13 @@ fn what_never_ends_or_never_begins_is_not_read_as_a_file() {
         let error = fetcher.size_of(&url).unwrap_err();
         assert!(error.to_string().contains("it is no regular file"), "{error}");
         let stream = elsewhere::stages::fetch::Stream::default();
-        let fed = fetcher.feed(std::slice::from_ref(&url), &world.checksum(), 7, None, &stream);
+        let fed = fetcher.feed(
+            Whence::only(std::slice::from_ref(&url)),
+            &world.checksum(),
+            7,
+            None,
+            &stream,
+        );
         assert!(fed.unwrap_err().to_string().contains("it is no regular file"));
         let error = fetcher.content(&[url], &world.checksum(), None, None).unwrap_err();
         assert!(error.to_string().contains("it is no regular file"), "{error}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::thread;
 
-use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Stream, StreamEnd};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher, Stream, StreamEnd, Whence};
 use elsewhere::stages::model::Checksum;
 
 use crate::support::server::Fault;
@@ -21,7 +21,13 @@ fn fed(world: &World, places: &[&str]) -> (Vec<u8>, StreamEnd, Result<(), FetchE
             let _ = reader.read_to_end(&mut bytes);
             bytes
         });
-        let result = world.fetcher().feed(&urls(places), &world.checksum(), size, None, &stream);
+        let result = world.fetcher().feed(
+            Whence::only(&urls(places)),
+            &world.checksum(),
+            size,
+            None,
+            &stream,
+        );
         (reading.join().unwrap(), result)
     });
     (result.0, stream.wait(), result.1)
