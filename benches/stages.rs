@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{
     Arch, Checksum, Dist, FileKind, HostGives, Index, PackageReason, PlannedPackage, ReceiptFile,
     RelPath, Runtime, Source,
@@ -59,7 +60,7 @@ fn index(name: &str) -> Index {
     let (record, bytes) = primary(name);
     let mut index = Index { repositories: vec![name.into()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-    parse(bytes.as_slice(), &record, &scope, &mut index).unwrap();
+    parse(&mut Decoder::here(), bytes.as_slice(), &record, &scope, &mut index).unwrap();
     index
 }
 
@@ -69,7 +70,7 @@ fn parse_primary(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(record.open_size.unwrap())).bench_local(|| {
         let mut index = Index::default();
         let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-        parse(bytes.as_slice(), &record, &scope, &mut index).unwrap();
+        parse(&mut Decoder::here(), bytes.as_slice(), &record, &scope, &mut index).unwrap();
         index
     });
 }

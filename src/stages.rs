@@ -25,8 +25,8 @@ pub mod error {
 /// Bytes, with the digest that was asked for.
 pub mod fetch {
     pub use crate::fetch::{
-        FetchError, FetchOptions, Fetched, Fetcher, Proof, Reason, Stream, StreamEnd, Whence, join,
-        places,
+        FetchError, FetchOptions, Fetched, Fetcher, Netrc, Proof, Reason, Stream, StreamEnd,
+        Whence, join, places,
     };
 }
 /// What this machine is.
@@ -39,7 +39,7 @@ pub mod launcher {
 }
 /// What a dist offers.
 pub mod metadata {
-    pub use crate::metadata::{Loaded, Memory, MetadataError, TrustFailure, load};
+    pub use crate::metadata::{Loaded, Means, Memory, MetadataError, TrustFailure, load};
 }
 /// Detached signatures.
 pub mod minisig {

@@ -64,7 +64,9 @@ fn a_good_update_is_installed() {
     site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
     let outcome = site.install(&["--verbose"]).ok();
     assert!(
-        outcome.err.contains("packages are decoded by processes of their own, kept from files"),
+        outcome
+            .err
+            .contains("what is compressed is decoded by processes of their own, kept from files"),
         "{}",
         outcome.err
     );

@@ -127,3 +127,8 @@ fn packages_hold() {
 fn payloads_hold() {
     hold("payload", 500);
 }
+
+#[test]
+fn settings_hold() {
+    hold("settings", 3000);
+}

@@ -3,35 +3,13 @@
 
 mod support;
 
-use elsewhere::stages::model::{Fingerprint, PlannedPackage};
-use elsewhere::stages::trust::{Keyring, Policy, SignatureProblem, TrustError, Verified, open};
+use elsewhere::stages::trust::{Keyring, Policy, SignatureProblem, TrustError, open};
 use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{RevocationCode, SignatureType};
 
 use support::keys::{Agreement, Issuer, KeyOptions, MADE, SignOptions, SubkeyOptions, TestKey};
-use support::rpms::{File, Package};
-
-/// A keyring that holds `key`, pinned, and what may sign by it.
-fn trusting(key: &TestKey) -> (Keyring, Vec<Fingerprint>) {
-    let mut keyring = Keyring::new();
-    keyring.add_pinned(&key.public_file(), &key.fingerprint()).unwrap();
-    (keyring, vec![key.fingerprint()])
-}
-
-fn hello() -> Package {
-    Package::new(vec![File::program("/usr/bin/hello", b"#!/bin/sh\necho hello\n")])
-}
-
-fn open_by<'a>(
-    bytes: &'a [u8],
-    planned: &PlannedPackage,
-    key: &TestKey,
-) -> Result<Verified<&'a [u8]>, TrustError> {
-    let (keyring, allowed) = trusting(key);
-    let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
-    open(bytes, planned, &policy)
-}
+use support::opening::{hello, open_by, trusting};
 
 fn judge(key: &TestKey, options: &SignOptions) -> Result<(), SignatureProblem> {
     let bytes = hello().signed_so(key, options);

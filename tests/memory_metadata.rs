@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::io::Write;
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Arch, Checksum, Index};
 use elsewhere::stages::repodata::RepodataError;
 use elsewhere::stages::repodata::primary::{Scope, parse};
@@ -48,7 +49,7 @@ fn read(packed: &[u8]) -> Result<(), RepodataError> {
     };
     let mut index = Index { repositories: vec!["repository".into()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-    parse(packed, &record, &scope, &mut index)
+    parse(&mut Decoder::here(), packed, &record, &scope, &mut index)
 }
 
 /// The most memory that the process has had, in bytes.

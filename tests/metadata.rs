@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use elsewhere::stages::error::Error;
 use elsewhere::stages::fetch::{FetchOptions, Fetcher};
-use elsewhere::stages::metadata::{Loaded, MetadataError, TrustFailure, load};
+use elsewhere::stages::metadata::{Loaded, Means, MetadataError, TrustFailure, load};
 use elsewhere::stages::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
 use support::metadata::{self, Listing, Repodata};
 use support::scratch::{Log, Scratch};
@@ -47,6 +50,8 @@ struct World {
     scratch: Scratch,
     server: Server,
     log: Log,
+    /// What is started to decode.
+    program: PathBuf,
 }
 
 /// A version of the repository.
@@ -61,9 +66,10 @@ const OLD: Version<'_> = Version { package: "old", timestamp: 1_600_000_000 };
 impl World {
     fn new() -> Self {
         let scratch = Scratch::new("metadata");
-        std::fs::create_dir_all(scratch.path().join("mirror")).unwrap();
+        fs::create_dir_all(scratch.path().join("mirror")).unwrap();
         let server = Server::start(scratch.path().join("mirror"));
-        Self { scratch, server, log: Log::default() }
+        let program = env!("CARGO_BIN_EXE_elsewhere").into();
+        Self { scratch, server, log: Log::default(), program }
     }
 
     /// A world whose two hosts have the new version.
@@ -93,7 +99,7 @@ impl World {
     fn publish_with(&self, host: &str, change: impl FnOnce(String) -> String) {
         self.publish(host, &NEW);
         let path = format!("mirror/{host}/x86_64/repodata/repomd.xml");
-        let repomd = std::fs::read_to_string(self.scratch.path().join(&path)).unwrap();
+        let repomd = fs::read_to_string(self.scratch.path().join(&path)).unwrap();
         self.scratch.write(&path, change(repomd));
     }
 
@@ -135,7 +141,9 @@ impl World {
             ..FetchOptions::new(self.scratch.path().join("cache"))
         };
         let fetcher = Fetcher::new(options, &self.log).unwrap();
-        load(&fetcher, dist, arch, &verify, &self.log, (None, None))
+        let (verify, program, reporter) = (&verify, &*self.program, &self.log);
+        let means = Means { fetcher: &fetcher, verify, memory: None, program, reporter };
+        load(means, dist, arch, None)
     }
 
     /// The package that is found, when all goes well.
@@ -166,6 +174,26 @@ fn a_repository_is_read_from_its_base() {
     assert_eq!(source.base, ["https://one.example/x86_64/", "https://two.example/x86_64/"]);
     assert_eq!(source.keys.len(), 1, "the other key signs for aarch64 only");
     assert_eq!(world.log.advanced(), 1);
+}
+
+#[test]
+fn metadata_are_decoded_by_processes_of_their_own() {
+    let mut world = World::published();
+    assert_eq!(world.package(&dist(BASES)), "new");
+    let details = world.log.details().join("\n");
+    assert!(
+        details.contains("what is compressed is decoded by processes of their own"),
+        "{details}"
+    );
+    // One that says that it is ready, and dies of what it is fed with.
+    let script = "#!/bin/sh\nprintf '\\000\\004\\000\\000\\000fake'\nkill -9 $$\n";
+    world.program = world.scratch.write("decoder", script);
+    fs::set_permissions(&world.program, fs::Permissions::from_mode(0o755)).unwrap();
+    let failure = world.failure(&dist(BASES));
+    assert!(failure.contains("the process that decodes was killed"), "{failure}");
+    // Where none can be started, threads do it.
+    world.program = world.scratch.path().join("absent");
+    assert_eq!(world.package(&dist(BASES)), "new");
 }
 
 #[test]
@@ -291,7 +319,7 @@ fn the_list_of_packages_may_lie_on_another_server() {
     });
     let (from, to) = ("one.example/x86_64/repodata", "two.example/lists/repodata");
     let place = |path: &str| world.scratch.path().join(format!("mirror/{path}/primary.xml.zst"));
-    std::fs::create_dir_all(place(to).parent().unwrap()).unwrap();
+    fs::create_dir_all(place(to).parent().unwrap()).unwrap();
     std::fs::rename(place(from), place(to)).unwrap();
     assert_eq!(world.package(&dist(BASES)), "new");
 }
@@ -530,8 +558,8 @@ fn module_streams_are_read_where_the_dist_has_some() {
         <location href="repodata/modules.yaml"/></data></repomd>"#,
         Checksum::of(yaml.as_bytes()).hex()
     );
-    let repomd = std::fs::read_to_string(&path).unwrap().replace("</repomd>", &entry);
-    std::fs::write(path, repomd).unwrap();
+    let repomd = fs::read_to_string(&path).unwrap().replace("</repomd>", &entry);
+    fs::write(path, repomd).unwrap();
     world.scratch.write("mirror/one.example/x86_64/repodata/modules.yaml", yaml);
     let loaded = world.load(&modular).unwrap();
     let [stream] = &loaded.index.modules.streams[..] else { panic!("{:?}", loaded.index) };

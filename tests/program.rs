@@ -6,27 +6,34 @@ mod prefixes;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use elsewhere::stages::launcher;
 use elsewhere::stages::model::Arch;
-use elsewhere::stages::prefix::PrefixError;
+use elsewhere::stages::prefix::{Locked, Prefix, PrefixError};
 use elsewhere::stages::report::Silent;
 use prefixes::{ARCH, Place, install, mode, write};
 
 /// A script in place of the program.
 const PROGRAM: &str = "#!/bin/sh\nprintf '%s|' ran \"$@\"\nexit 7\n";
 
-fn run(program: &std::path::Path) -> Output {
+fn run(program: &Path) -> Output {
     Command::new(program).args(["self update", "", "x"]).output().unwrap()
 }
 
-#[test]
-fn it_is_kept_and_started_wherever_the_prefix_is() {
+/// A prefix, and the script.
+fn prepared() -> (Place, Prefix, Locked, PathBuf) {
     let place = Place::new();
     let (prefix, lock) = place.prefix();
     let program = place.join("elsewhere");
     write(&program, PROGRAM);
+    (place, prefix, lock, program)
+}
+
+#[test]
+fn it_is_kept_and_started_wherever_the_prefix_is() {
+    let (place, prefix, lock, program) = prepared();
     for arch in Arch::ALL {
         lock.keep_program(arch, &program, launcher::own).unwrap();
     }
@@ -49,10 +56,7 @@ fn it_is_kept_and_started_wherever_the_prefix_is() {
 
 #[test]
 fn its_launcher_stays_when_others_go_and_says_what_is_missing() {
-    let place = Place::new();
-    let (prefix, lock) = place.prefix();
-    let program = place.join("elsewhere");
-    write(&program, PROGRAM);
+    let (_place, prefix, lock, program) = prepared();
     lock.keep_program(Arch::X86_64, &program, launcher::own).unwrap();
     lock.remove_launchers(&[]).unwrap();
     lock.clean(&Silent::default()).unwrap();
@@ -65,10 +69,7 @@ fn its_launcher_stays_when_others_go_and_says_what_is_missing() {
 
 #[test]
 fn it_goes_with_the_last_tree() {
-    let place = Place::new();
-    let (prefix, lock) = place.prefix();
-    let program = place.join("elsewhere");
-    write(&program, PROGRAM);
+    let (_place, prefix, lock, program) = prepared();
     install(&lock, &[("bin/x", "")]);
     lock.keep_program(ARCH, &program, launcher::own).unwrap();
     drop(lock);
@@ -81,10 +82,7 @@ fn it_goes_with_the_last_tree() {
 
 #[test]
 fn a_file_of_that_name_that_is_not_ours_outlives_the_last_tree() {
-    let place = Place::new();
-    let (prefix, lock) = place.prefix();
-    let program = place.join("elsewhere");
-    write(&program, PROGRAM);
+    let (_place, prefix, lock, program) = prepared();
     install(&lock, &[("bin/x", "")]);
     lock.keep_program(ARCH, &program, launcher::own).unwrap();
     write(&prefix.bin().join("elsewhere"), "mine");
@@ -95,10 +93,7 @@ fn a_file_of_that_name_that_is_not_ours_outlives_the_last_tree() {
 
 #[test]
 fn a_file_of_that_name_that_is_not_ours_stays() {
-    let place = Place::new();
-    let (prefix, lock) = place.prefix();
-    let program = place.join("elsewhere");
-    write(&program, PROGRAM);
+    let (place, prefix, lock, program) = prepared();
     write(&prefix.bin().join("elsewhere"), "mine");
     let kept = lock.keep_program(Arch::X86_64, &program, launcher::own);
     assert!(matches!(kept, Err(PrefixError::Foreign { .. })));

@@ -5,7 +5,7 @@ mod support;
 
 use std::io::Read;
 
-use elsewhere::stages::model::{Comparison, Fingerprint, PlannedPackage};
+use elsewhere::stages::model::Comparison;
 use elsewhere::stages::trust::{
     Keyring, Malformed, Policy, SignatureProblem, TrustError, Verified, open, read_local,
 };
@@ -13,28 +13,8 @@ use pgp::composed::KeyType;
 use pgp::types::Timestamp;
 
 use support::keys::{MADE, SignOptions, TestKey};
+use support::opening::{hello, open_by, trusting};
 use support::rpms::{self, File, HeaderWriter, Package};
-
-/// A keyring that holds `key`, pinned, and what may sign by it.
-fn trusting(key: &TestKey) -> (Keyring, Vec<Fingerprint>) {
-    let mut keyring = Keyring::new();
-    keyring.add_pinned(&key.public_file(), &key.fingerprint()).unwrap();
-    (keyring, vec![key.fingerprint()])
-}
-
-fn hello() -> Package {
-    Package::new(vec![File::program("/usr/bin/hello", b"#!/bin/sh\necho hello\n")])
-}
-
-fn open_by<'a>(
-    bytes: &'a [u8],
-    planned: &PlannedPackage,
-    key: &TestKey,
-) -> Result<Verified<&'a [u8]>, TrustError> {
-    let (keyring, allowed) = trusting(key);
-    let policy = Policy { keyring: &keyring, allowed: &allowed, allow_unsigned: false };
-    open(bytes, planned, &policy)
-}
 
 #[test]
 fn a_signature_by_the_pinned_key_opens_a_package() {

@@ -8,7 +8,7 @@ use elsewhere::stages::model::{Arch, Plan, Receipt, RelPath};
 use elsewhere::stages::prefix::Prefix;
 
 use super::scratch::Scratch;
-use super::tagged;
+use super::{block, tagged};
 
 const LOCK: u8 = 0;
 const RECEIPT: u8 = 1;
@@ -140,10 +140,4 @@ fn receipt() -> String {
 
 fn lock() -> String {
     block(include_str!("../../docs/lock-file.md"), "toml")
-}
-
-/// The first block of this language in a document of ours.
-fn block(document: &str, language: &str) -> String {
-    let (_, rest) = document.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
 }

@@ -27,6 +27,7 @@ mod payload;
 #[path = "../../tests/support/rpms.rs"]
 mod rpms;
 mod scratch;
+mod settings;
 
 use std::fs;
 use std::path::Path;
@@ -40,13 +41,14 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-static TARGETS: [Target; 6] = [
+static TARGETS: [Target; 7] = [
     Target { name: "documents", run: documents::run, seeds: documents::seeds },
     Target { name: "elf", run: elf::run, seeds: elf::seeds },
     Target { name: "metadata", run: metadata::run, seeds: metadata::seeds },
     Target { name: "openpgp", run: openpgp::run, seeds: openpgp::seeds },
     Target { name: "package", run: package::run, seeds: package::seeds },
     Target { name: "payload", run: payload::run, seeds: payload::seeds },
+    Target { name: "settings", run: settings::run, seeds: settings::seeds },
 ];
 
 /// Runs the target of this name.
@@ -71,4 +73,10 @@ pub fn target(name: &str) -> &'static Target {
 /// `kind` before `bytes`: the first byte of an input says what the rest is.
 fn tagged(kind: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [&[kind], bytes.as_ref()].concat()
+}
+
+/// The first block of this language in a document of ours.
+fn block(document: &str, language: &str) -> String {
+    let (_, rest) = document.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
 }

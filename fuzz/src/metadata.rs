@@ -1,6 +1,7 @@
 //! Metalinks, mirror lists, `repomd.xml`, `primary.xml`, `modules.yaml`; and what the resolver
 //! makes of the packages that they name.
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::fetch::places;
 use elsewhere::stages::model::{
     Arch, Checksum, DecidedBy, Dist, GlibcVersion, HostGives, Index, Origin, Repository,
@@ -66,7 +67,7 @@ fn run_primary(bytes: &[u8]) {
     let mut index = Index { repositories: vec!["fuzz".to_owned()], ..Index::default() };
     let may_fetch = |url: &str| !places(&[BASE.to_owned()], url).is_empty();
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &may_fetch };
-    if primary::parse(bytes, &record(), &scope, &mut index).is_err() {
+    if primary::parse(&mut Decoder::here(), bytes, &record(), &scope, &mut index).is_err() {
         return;
     }
     for package in &index.packages {
@@ -81,7 +82,7 @@ fn run_primary(bytes: &[u8]) {
 }
 
 fn run_modules(bytes: &[u8]) {
-    let Ok(modules) = modules::parse(bytes, &record()) else { return };
+    let Ok(modules) = modules::parse(&mut Decoder::here(), bytes, &record()) else { return };
     for stream in &modules.streams {
         assert!(!stream.module.is_empty() && !stream.stream.is_empty());
     }
@@ -90,7 +91,8 @@ fn run_modules(bytes: &[u8]) {
     let mut index = Index { repositories: vec!["fuzz".to_owned()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
     let primary = primary_xml().replace("3.el8", "3.module_el8");
-    primary::parse(primary.as_bytes(), &record(), &scope, &mut index).unwrap();
+    primary::parse(&mut Decoder::here(), primary.as_bytes(), &record(), &scope, &mut index)
+        .unwrap();
     index.modules = modules;
     check_choice(&index);
 }

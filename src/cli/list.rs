@@ -126,8 +126,8 @@ impl List {
         self.sources.repositories.check_for(context.catalog, names)?;
         let arches = if self.arches.is_empty() { Arch::ALL.to_vec() } else { self.arches.clone() };
         let keys = session.keys(&TrustArgs::default())?;
-        let sources =
-            metadata::check_sources(context.fetcher, &keys, &dists, &arches, context.reporter)?;
+        let Context { fetcher, program, reporter, .. } = context;
+        let sources = metadata::check_sources(fetcher, &keys, program, &dists, &arches, reporter)?;
         if sources.is_empty() {
             let arches: Vec<&str> = arches.iter().map(|arch| arch.as_str()).collect();
             return Err(Error::Usage(format!(

@@ -1,4 +1,4 @@
-//! Decompression of payloads, with bounded memory, wherever it is done.
+//! Decompression of payloads and metadata, with bounded memory, wherever it is done.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -12,8 +12,9 @@ use crate::model::Compression;
 /// Memory that a decoder may use for what the stream says it needs: as much as `xz -9` asks for.
 /// EL compresses with `xz -2` (2 MiB) and `zstd -19` (8 MiB).
 const XZ_MEMORY: u64 = 80 << 20;
-/// The largest window of a Zstandard stream, as a power of two: 64 MiB.
-const ZSTD_WINDOW_LOG: u32 = 26;
+/// The largest window of a Zstandard stream, as a power of two: the 128 MiB of `zstd -22`, which is what
+/// other programs take unasked.
+const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// A reader of what `input` holds, decompressed.
 pub(super) fn decode<'a>(

@@ -65,13 +65,13 @@ impl Decoder {
     pub(crate) fn start_or_here(program: &Path) -> (Self, Kept) {
         match Self::start(program) {
             Ok((decoder, Kept { is_full, how })) => {
-                let how = format!("packages are decoded by processes of their own, {how}");
+                let how = format!("what is compressed is decoded by processes of their own, {how}");
                 (decoder, Kept { is_full, how })
             }
             Err(error) => {
                 let how = format!(
-                    "packages are decoded by threads of this process, because no other could be started: \
-                     {error}"
+                    "what is compressed is decoded by threads of this process, because no other could be \
+                     started: {error}"
                 );
                 (Self::here(), Kept { is_full: false, how })
             }

@@ -122,11 +122,7 @@ impl Fetcher<'_> {
             }
             None => self.bring(whence, &wanted, &mut meter, Some(stream)).map(drop),
         };
-        if fed.is_ok() {
-            stream.finish()
-        } else {
-            stream.abandon()
-        }
+        stream.close(fed.is_ok());
         fed
     }
 
@@ -147,11 +143,7 @@ impl Fetcher<'_> {
             stream.begin(fetched.open_file()?, fetched.size());
             Ok(())
         });
-        if fed.is_ok() {
-            stream.finish()
-        } else {
-            stream.abandon()
-        }
+        stream.close(fed.is_ok());
         fed
     }
 

@@ -36,6 +36,7 @@ pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
 pub(crate) use location::package_places;
 pub use location::{join, places};
+pub use netrc::Netrc;
 pub use options::FetchOptions;
 pub(crate) use proving::Proving;
 pub use stream::{Stream, StreamEnd};

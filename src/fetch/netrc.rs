@@ -16,7 +16,7 @@ const OTHERS: u32 = 0o077;
 
 /// The entries of a file, in its order.
 #[derive(Clone, Default)]
-pub(super) struct Netrc(Vec<Entry>);
+pub struct Netrc(Vec<Entry>);
 
 #[derive(Clone, Default)]
 struct Entry {
@@ -55,7 +55,8 @@ impl Netrc {
     }
 
     /// Reads a file's text. What makes no sense is passed over, as other programs do.
-    pub(super) fn parse(text: &str) -> Self {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         let mut entries: Vec<Entry> = Vec::new();
         let mut rest = text.chars();
@@ -88,7 +89,8 @@ impl Netrc {
     /// Login and password for `host`; those for all hosts only where `is_own` says that it is the
     /// user's own: a repository's mirrors are many, and none of their owners is to be told a password
     /// that was not meant for them.
-    pub(super) fn credentials(&self, host: &str, is_own: bool) -> Option<(&str, &str)> {
+    #[must_use]
+    pub fn credentials(&self, host: &str, is_own: bool) -> Option<(&str, &str)> {
         let is_for = |entry: &&Entry| match &entry.machine {
             Some(machine) => machine.eq_ignore_ascii_case(host),
             None => is_own,

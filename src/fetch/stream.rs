@@ -102,9 +102,14 @@ impl Stream {
     }
 
     /// All is there.
-    pub(super) fn finish(&self) {
+    fn finish(&self) {
         let end = if self.lock().is_unsure { StreamEnd::Unsure } else { StreamEnd::Sure };
         self.end(end);
+    }
+
+    /// All is there; or nothing comes any more.
+    pub(super) fn close(&self, is_whole: bool) {
+        if is_whole { self.finish() } else { self.abandon() }
     }
 
     fn end(&self, end: StreamEnd) {

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
 use crate::fetch::package_places;
-use crate::metadata;
-use crate::model::{Arch, PlannedPackage, Source, TreePlan, without_userinfo};
+use crate::metadata::{self, Means};
+use crate::model::{Arch, PlannedPackage, Repository, Source, TreePlan, without_userinfo};
 
 /// The first place of a package, as receipts have it: where the package is, not how one gets in.
 pub(super) fn plain_url(source: Option<&Source>, package: &PlannedPackage) -> String {
@@ -36,7 +36,11 @@ impl Mirrors {
         // Held while they are asked for: others wait for the answer.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bases = known.entry(key).or_insert_with(|| {
-            metadata::mirrors(context.fetcher, context.reporter, dist, repository, tree.arch)
+            // No metadata are read, so that there is nothing to verify or remember.
+            let (verify, memory) = (&|_: &Repository, _: &[u8], _: &[u8]| Ok(()), None);
+            let Context { fetcher, program, reporter, .. } = context;
+            let means = Means { fetcher, verify, memory, program, reporter };
+            metadata::mirrors(means, dist, repository, tree.arch)
         });
         crate::fetch::places(bases, &package.location)
     }

@@ -12,6 +12,7 @@ mod memory;
 mod reading;
 mod sources;
 
+use std::sync::Once;
 use std::thread;
 
 pub use self::error::{MetadataError, TrustFailure};
@@ -19,13 +20,12 @@ pub(crate) use self::error::{RepositoryError, is_malformed};
 
 pub(crate) use self::keys::{KeyFileError, Keys};
 pub use self::memory::Memory;
-pub(crate) use self::reading::Verify;
 pub(crate) use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
-use self::reading::{Found, Means, Reading};
-use crate::fetch::Fetcher;
+pub use self::reading::Means;
+use self::reading::{Found, Reading};
 use crate::model::{Arch, Checksum, Dist, Index, Repository, Source};
-use crate::report::{Event, Phase, Reporter};
+use crate::report::{Event, Phase};
 use crate::tools::threads::{self, Task};
 
 /// All that a dist offers for an architecture, and where each repository was read.
@@ -41,19 +41,16 @@ pub struct Loaded {
 }
 
 /// Reads every repository of `dist` for `arch`; or only finds them, where all that there is to read
-/// has the digests `known`: then nothing is in the index. What `memory` knows is held against it.
+/// has the digests `known`: then nothing is in the index.
 ///
 /// # Errors
 /// When there is none, or one cannot be read: a dist is whole or of no use.
 pub fn load(
-    fetcher: &Fetcher<'_>,
+    means: Means<'_, '_>,
     dist: &Dist,
     arch: Arch,
-    verify: &Verify<'_>,
-    reporter: &dyn Reporter,
-    (memory, known): (Option<&Memory>, Option<&[Checksum]>),
+    known: Option<&[Checksum]>,
 ) -> Result<Loaded, MetadataError> {
-    let means = Means { fetcher, verify, reporter, memory };
     let read = match known {
         None => {
             let read = |_, reading: &Reading<'_, '_>| {
@@ -90,16 +87,12 @@ pub fn load(
 /// first: for packages whose own URLs are gone.
 #[must_use]
 pub(crate) fn mirrors(
-    fetcher: &Fetcher<'_>,
-    reporter: &dyn Reporter,
+    means: Means<'_, '_>,
     dist: &Dist,
     repository: &Repository,
     arch: Arch,
 ) -> Vec<String> {
-    // No metadata are read.
-    let verify = |_: &Repository, _: &[u8], _: &[u8]| Ok(());
-    let means = Means { fetcher, verify: &verify, reporter, memory: None };
-    Reading { means, dist: &dist.name, arch, repository }.bases()
+    Reading { means, dist: &dist.name, arch, repository, told: &Once::new() }.bases()
 }
 
 /// What is done for the repository in this place of the dist.
@@ -118,13 +111,14 @@ fn each<T: Send>(
     }
     let total = Some(repositories.len() as u64);
     let reporter = means.reporter;
+    let told = Once::new();
     reporter.event(Event::Started { phase: Phase::Metadata, total });
     let results = thread::scope(|scope| {
         let threads: Vec<_> = repositories
             .iter()
             .enumerate()
             .map(|(position, &repository)| {
-                let reading = Reading { means, dist: &dist.name, arch, repository };
+                let reading = Reading { means, dist: &dist.name, arch, repository, told: &told };
                 threads::spawn(scope, move || {
                     let result = work(position, &reading);
                     reporter.advanced(Phase::Metadata, 1);

@@ -1,13 +1,15 @@
 //! One repository: from the places that a dist names to an [`Index`], from the first mirror whose
 //! metadata is believed.
 
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Distrust, RepositoryError, TrustFailure};
 use super::memory::Memory;
+use crate::decoding::Decoder;
 use crate::fetch::{FetchError, Fetcher, Proof, Proving, Reason, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, Modules, Repository, Sighting, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
@@ -59,12 +61,17 @@ struct Guess<'scope> {
 
 /// What repositories are read with.
 #[derive(Clone, Copy)]
-pub(super) struct Means<'a, 'r> {
-    pub(super) fetcher: &'a Fetcher<'r>,
-    pub(super) verify: &'a Verify<'a>,
-    pub(super) reporter: &'a dyn Reporter,
-    /// What is known of repositories beside what the cache notes.
-    pub(super) memory: Option<&'a Memory>,
+pub struct Means<'a, 'r> {
+    /// The way to the network and the cache.
+    pub fetcher: &'a Fetcher<'r>,
+    /// Whether a `repomd.xml` is signed by whom it should be.
+    pub verify: &'a Verify<'a>,
+    /// What is known of repositories beside what the cache notes: it is held against them.
+    pub memory: Option<&'a Memory>,
+    /// This program's own file, which is started again to decode.
+    pub program: &'a Path,
+    /// Where events go.
+    pub reporter: &'a dyn Reporter,
 }
 
 /// One repository being read.
@@ -74,6 +81,8 @@ pub(super) struct Reading<'a, 'r> {
     pub(super) dist: &'a str,
     pub(super) arch: Arch,
     pub(super) repository: &'a Repository,
+    /// Whether it was said how metadata are decoded.
+    pub(super) told: &'a Once,
 }
 
 impl Reading<'_, '_> {
@@ -110,7 +119,7 @@ impl Reading<'_, '_> {
                 let only = &self.repository.only;
                 let may_fetch = |url: &str| !places(&source.base, url).is_empty();
                 let scope = Scope { arch: self.arch, repository: 0, only, may_fetch: &may_fetch };
-                primary::parse(file, &repomd.primary, &scope, &mut index)
+                primary::parse(&mut self.decoder(), file, &repomd.primary, &scope, &mut index)
             })?;
             for package in index.set_aside.iter().take(TOLD) {
                 self.means.reporter.detail(package.describe(&index));
@@ -429,7 +438,8 @@ impl Reading<'_, '_> {
             }
             return Ok(Modules::default());
         };
-        let mut modules = self.content(bases, record, |file| modules::parse(file, record))?;
+        let parse = |file: &mut Proving| modules::parse(&mut self.decoder(), file, record);
+        let mut modules = self.content(bases, record, parse)?;
         for document in &mut modules.set_aside {
             *document = format!("{id}: {}: {document}", escape(&record.location));
             self.means
@@ -437,6 +447,13 @@ impl Reading<'_, '_> {
                 .detail(format!("{document}: this document of the list is set aside"));
         }
         Ok(modules)
+    }
+
+    /// What decodes for this thread.
+    fn decoder(&self) -> Decoder {
+        let (decoder, kept) = Decoder::start_or_here(self.means.program);
+        self.told.call_once(|| self.means.reporter.detail(kept.how));
+        decoder
     }
 
     /// A URL of the dist's definition, for this architecture.

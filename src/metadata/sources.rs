@@ -2,12 +2,14 @@
 //! mirrors, base URLs with their metadata, signatures and module lists, and keys against their pins.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 
 use serde::Serialize;
 
 use super::Keys;
 use super::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
+use crate::decoding::Decoder;
 use crate::fetch::{Attempt, FetchError, Fetcher, Proof, Reason, join, places};
 use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository, without_userinfo};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
@@ -108,6 +110,7 @@ impl SourcesError {
 pub(crate) fn check_sources(
     fetcher: &Fetcher<'_>,
     keys: &Keys<'_>,
+    program: &Path,
     dists: &[&Dist],
     arches: &[Arch],
     reporter: &dyn Reporter,
@@ -119,7 +122,7 @@ pub(crate) fn check_sources(
     let work = || {
         let mut done = Vec::new();
         while let Some((position, job)) = queue.take(&jobs) {
-            let mut asking = Asking { fetcher, keys, job, found: Vec::new() };
+            let mut asking = Asking { fetcher, keys, program, job, found: Vec::new() };
             asking.ask()?;
             done.push((position, asking.found));
             reporter.advanced(phase, 1);
@@ -180,6 +183,7 @@ fn jobs<'a>(dists: &[&'a Dist], arches: &[Arch]) -> Vec<Job<'a>> {
 struct Asking<'a, 'f> {
     fetcher: &'a Fetcher<'f>,
     keys: &'a Keys<'a>,
+    program: &'a Path,
     job: &'a Job<'a>,
     found: Vec<CheckedSource>,
 }
@@ -327,7 +331,8 @@ impl Asking<'_, '_> {
         let shown = place.as_ref().map_or(&record.location, |url| url).clone();
         let read = || -> Judged<()> {
             let fetched = self.fetcher.content(&[place?], &record.checksum, record.size, None)?;
-            let parsed = fetched.read(|file| modules::parse(file, record));
+            let (mut decoder, _) = Decoder::start_or_here(self.program);
+            let parsed = fetched.read(|file| modules::parse(&mut decoder, file, record));
             parsed.map(drop).map_err(|error| Wrong::Content(error.to_string()))
         };
         (shown, read())

@@ -5,7 +5,7 @@ use std::thread;
 use super::local;
 use crate::context::Context;
 use crate::error::Error;
-use crate::metadata::{self, Keys, Loaded};
+use crate::metadata::{self, Keys, Loaded, Means};
 use crate::model::{Arch, Checksum, Dist, Runtime, RuntimeRequest};
 use crate::tools::threads;
 
@@ -44,7 +44,8 @@ pub(super) fn load(
     thread::scope(|scope| {
         // Packages need the keys, and so may metadata: asked for at once, they cost no time.
         threads::spawn(scope, || keys.ensure(&local::keys(dist, arch)));
-        let about = (context.memory, known);
-        Ok(metadata::load(context.fetcher, dist, arch, &verify, context.reporter, about)?)
+        let Context { fetcher, memory, program, reporter, .. } = context;
+        let means = Means { fetcher, verify: &verify, memory, program, reporter };
+        Ok(metadata::load(means, dist, arch, known)?)
     })
 }

@@ -2,32 +2,26 @@
 
 use std::io::{self, Read};
 
-use bzip2::read::MultiBzDecoder;
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
-use liblzma::stream::{CONCATENATED, Stream};
+use super::RepodataError;
+use crate::decoding::Decoder;
+use crate::model::{Checksum, Compression, Digester};
 
-use crate::model::{Checksum, Digester};
-
-/// Memory that an xz decoder may take: twice what `xz -9` needs.
-const XZ_MEMORY: u64 = 128 << 20;
-
-/// The decompressed form of `reader`: gzip, xz, zstd, bzip2, or plain. The memory that a decoder
-/// takes is bounded by its window: 128 MiB at the very most.
-pub(super) fn decompress<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+/// Does `work` with the decompressed form of `reader`: gzip, xz, zstd, bzip2, or plain.
+pub(super) fn decompressed<T>(
+    decoder: &mut Decoder,
+    mut reader: impl Read + Send,
+    work: impl FnOnce(&mut dyn Read) -> Result<T, RepodataError>,
+) -> Result<T, RepodataError> {
     let mut magic = Vec::new();
     reader.by_ref().take(6).read_to_end(&mut magic)?;
-    let all = io::Cursor::new(magic.clone()).chain(reader);
-    Ok(match magic.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(all)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
-            Box::new(XzDecoder::new_stream(all, stream))
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::new(all)?),
-        [b'B', b'Z', b'h', ..] => Box::new(MultiBzDecoder::new(all)),
-        _ => Box::new(all),
-    })
+    let compression = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Compression::Xz,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+        [b'B', b'Z', b'h', ..] => Compression::Bzip2,
+        _ => Compression::None,
+    };
+    decoder.decode(compression, io::Cursor::new(magic).chain(reader), work)
 }
 
 /// Counts what passes, and refuses more than was declared: a bomb ends here.

@@ -11,8 +11,9 @@ use granit_parser::{Event, Parser};
 
 use super::RepodataError;
 use super::budget::Budget;
-use super::decode::{Measured, decompress};
+use super::decode::{Measured, decompressed};
 use super::repomd::RepomdRecord;
+use crate::decoding::Decoder;
 use crate::model::Modules;
 
 use self::document::{Content, Document};
@@ -34,20 +35,26 @@ const DEEPEST: usize = 64;
 /// Most documents of which it is said why they were set aside.
 const MOST_SAID: usize = 20;
 
-/// Reads `modules.yaml`, plain or packed, as libmodulemd does: documents of kinds that say nothing
+/// Reads `modules.yaml`, plain or packed (`decoder` decodes it then), as libmodulemd does: documents of kinds that say nothing
 /// of packages are passed over, and those that make no sense are set aside.
 ///
 /// # Errors
 /// When it cannot be read, is larger than any real list, or holds no document that makes sense.
-pub fn parse(reader: impl Read, record: &RepomdRecord) -> Result<Modules, RepodataError> {
+pub fn parse(
+    decoder: &mut Decoder,
+    reader: impl Read + Send,
+    record: &RepomdRecord,
+) -> Result<Modules, RepodataError> {
     let limit = record.open_size.unwrap_or(LARGEST).min(LARGEST);
     let mut list = List::default();
-    let open = decompress(BufReader::new(list.budget.weigh(reader)))?;
-    let mut documents = Documents::new(BufReader::new(Measured::new(open, limit, None)));
-    while let Some(piece) = documents.next()? {
-        list.read(&piece)?;
-    }
-    list.finish()
+    let reader = BufReader::new(list.budget.weigh(reader));
+    decompressed(decoder, reader, |open| {
+        let mut documents = Documents::new(BufReader::new(Measured::new(open, limit, None)));
+        while let Some(piece) = documents.next()? {
+            list.read(&piece)?;
+        }
+        list.finish()
+    })
 }
 
 /// What the documents said.

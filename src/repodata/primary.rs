@@ -4,12 +4,13 @@ use std::io::{BufReader, Read};
 
 use super::RepodataError;
 use super::budget::Budget;
-use super::decode::{Measured, decompress, newlines};
+use super::decode::{Measured, decompressed, newlines};
 use super::entry::{Entry, write_evr};
 use super::error::{brief, quote};
 use super::repomd::RepomdRecord;
 use super::values::{Proven, location_of, number, stronger};
 use super::xml::{Element, Xml};
+use crate::decoding::Decoder;
 use crate::model::{
     Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside, Weak,
 };
@@ -34,24 +35,35 @@ pub struct Scope<'a> {
 }
 
 /// The document, with the measure of what was unpacked.
-type Document<'r> = Xml<BufReader<Measured<Box<dyn Read + 'r>>>>;
+type Document<'r> = Xml<BufReader<Measured<&'r mut dyn Read>>>;
 
-/// Reads `primary.xml` (plain, or packed by gzip, xz, zstd or bzip2) and adds the packages within
+/// Reads `primary.xml` (plain, or packed by gzip, xz, zstd or bzip2, which `decoder` decodes) and adds the packages within
 /// `scope` to `index`; those whose entry cannot be used are set aside there. What it unpacks to is
 /// held against `record`; what is held of it is bounded by its own size, packed as it is.
 ///
 /// # Errors
 /// When it is no such document, or too much would have to be held. `index` then holds a part of the packages and is of no use.
 pub fn parse(
-    reader: impl Read,
+    decoder: &mut Decoder,
+    reader: impl Read + Send,
     record: &RepomdRecord,
     scope: &Scope<'_>,
     index: &mut Index,
 ) -> Result<(), RepodataError> {
-    let limit = record.open_size.unwrap_or(LARGEST).min(LARGEST);
     let mut draft = Draft { held: Held::new(index), ..Draft::default() };
-    let reader = draft.held.budget.weigh(reader);
-    let open = decompress(BufReader::with_capacity(64 * 1024, reader))?;
+    let reader = BufReader::with_capacity(64 * 1024, draft.held.budget.weigh(reader));
+    decompressed(decoder, reader, |open| read_all(open, record, scope, &mut draft, index))
+}
+
+/// Reads all packages of the decompressed document.
+fn read_all(
+    open: &mut dyn Read,
+    record: &RepomdRecord,
+    scope: &Scope<'_>,
+    draft: &mut Draft,
+    index: &mut Index,
+) -> Result<(), RepodataError> {
+    let limit = record.open_size.unwrap_or(LARGEST).min(LARGEST);
     let open = Measured::new(open, limit, record.open_checksum.as_ref());
     let mut xml = Xml::open(BufReader::with_capacity(64 * 1024, open), "metadata")?;
     while let Some(element) = xml.child()? {

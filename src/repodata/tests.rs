@@ -5,6 +5,7 @@ use std::io::Write;
 use super::primary::Scope;
 use super::repomd::RepomdRecord;
 use super::*;
+use crate::decoding::Decoder;
 use crate::model::{Arch, Checksum, Comparison, Index, NameHash, Provide};
 
 /// A package's entry: `body` goes into `<format>`.
@@ -45,7 +46,7 @@ fn record(open: &[u8]) -> RepomdRecord {
 fn read_with(bytes: &[u8], record: &RepomdRecord, only: &[String]) -> Result<Index, RepodataError> {
     let mut index = Index::default();
     let scope = Scope { arch: Arch::X86_64, repository: 3, only, may_fetch: &|_| true };
-    primary::parse(bytes, record, &scope, &mut index)?;
+    primary::parse(&mut Decoder::here(), bytes, record, &scope, &mut index)?;
     Ok(index)
 }
 

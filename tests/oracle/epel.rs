@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Arch, HostGives, Index, NameHash};
 use elsewhere::stages::repodata::primary::{Scope, parse};
 use elsewhere::stages::repodata::repomd;
@@ -27,7 +28,7 @@ fn add_epel(root: &Path, index: &mut Index) {
     let repomd = repomd::parse(&fs::read(root.join("repodata/repomd.xml")).unwrap()).unwrap();
     let file = File::open(root.join(&repomd.primary.location)).unwrap();
     let scope = Scope { arch: Arch::X86_64, repository: 1, only: &[], may_fetch: &|_| true };
-    parse(file, &repomd.primary, &scope, index).unwrap();
+    parse(&mut Decoder::here(), file, &repomd.primary, &scope, index).unwrap();
 }
 
 /// The names in a requirement: one, or those of a rich dependency.

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Arch, Index};
 use elsewhere::stages::repodata::primary::{self, Scope};
 use elsewhere::stages::repodata::repomd;
@@ -88,7 +89,7 @@ fn real(name: &str) -> Option<(PathBuf, Index)> {
     let file = File::open(root.join(&repomd.primary.location)).unwrap();
     let mut index = Index { repositories: vec![name.to_owned()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-    primary::parse(file, &repomd.primary, &scope, &mut index).unwrap();
+    primary::parse(&mut Decoder::here(), file, &repomd.primary, &scope, &mut index).unwrap();
     Some((root, index))
 }
 

@@ -1,5 +1,6 @@
 //! Documents of packages, and what is read of them.
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Arch, Checksum, Evr, Index};
 use elsewhere::stages::repodata::RepodataError;
 use elsewhere::stages::repodata::primary::{Scope, parse};
@@ -37,7 +38,7 @@ pub(crate) fn record() -> RepomdRecord {
 pub(crate) fn read(document: &str) -> Result<Index, RepodataError> {
     let mut index = Index { repositories: vec!["repository".into()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-    parse(document.as_bytes(), &record(), &scope, &mut index)?;
+    parse(&mut Decoder::here(), document.as_bytes(), &record(), &scope, &mut index)?;
     Ok(index)
 }
 

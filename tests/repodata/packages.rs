@@ -1,5 +1,6 @@
 //! The fields of a package, and packages that are set aside: the others are read as ever.
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Checksum, Index, Package};
 
 use super::document::{document, names, package, read};
@@ -183,7 +184,8 @@ fn a_package_at_a_forbidden_place_is_set_aside() {
     let mut index = Index { repositories: vec!["r".into()], ..Index::default() };
     let may_fetch = |url: &str| url.starts_with("https:");
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &may_fetch };
-    parse(text.as_bytes(), &super::document::record(), &scope, &mut index).unwrap();
+    parse(&mut Decoder::here(), text.as_bytes(), &super::document::record(), &scope, &mut index)
+        .unwrap();
     assert_eq!(names(&index), ["b"]);
     let why = index.set_aside[0].describe(&index);
     assert!(

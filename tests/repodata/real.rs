@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use elsewhere::stages::decoding::Decoder;
 use elsewhere::stages::model::{Arch, Index};
 use elsewhere::stages::repodata::primary::{Scope, parse};
 use elsewhere::stages::repodata::repomd;
@@ -21,7 +22,7 @@ fn packages(name: &str) -> Option<Index> {
     let file = File::open(root.join(&repomd.primary.location)).unwrap();
     let mut index = Index { repositories: vec![name.to_owned()], ..Index::default() };
     let scope = Scope { arch: Arch::X86_64, repository: 0, only: &[], may_fetch: &|_| true };
-    parse(file, &repomd.primary, &scope, &mut index).unwrap();
+    parse(&mut Decoder::here(), file, &repomd.primary, &scope, &mut index).unwrap();
     Some(index)
 }
 

@@ -19,6 +19,7 @@ pub mod judges;
 pub mod keys;
 pub mod metadata;
 pub mod mirror;
+pub mod opening;
 pub mod packets;
 pub mod program;
 pub mod rpms;

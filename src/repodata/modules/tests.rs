@@ -79,7 +79,7 @@ fn record(text: &[u8]) -> RepomdRecord {
 }
 
 fn read(text: &str) -> Result<Modules, RepodataError> {
-    parse(text.as_bytes(), &record(text.as_bytes()))
+    parse(&mut Decoder::here(), text.as_bytes(), &record(text.as_bytes()))
 }
 
 /// The streams of a list, each with its packages, and the defaults.
@@ -142,7 +142,10 @@ fn packed_lists_are_read() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, LIST.as_bytes()).unwrap();
     let bytes = packed.finish().unwrap();
-    assert_eq!(parse(&bytes[..], &record(LIST.as_bytes())).unwrap(), read(LIST).unwrap());
+    assert_eq!(
+        parse(&mut Decoder::here(), &bytes[..], &record(LIST.as_bytes())).unwrap(),
+        read(LIST).unwrap()
+    );
 }
 
 #[test]
@@ -356,13 +359,14 @@ fn nesting_size_and_counts_are_bounded() {
         read(&many).unwrap_err().to_string().ends_with("is more than any list of modules holds")
     );
     let limit = RepomdRecord { open_size: Some(10), ..record(b"") };
-    let error = parse(LIST.as_bytes(), &limit).unwrap_err().to_string();
+    let error = parse(&mut Decoder::here(), LIST.as_bytes(), &limit).unwrap_err().to_string();
     assert!(error.contains("unpacks to more than 10 bytes"), "{error}");
 }
 
 #[test]
 fn what_is_no_list_at_all_is_refused() {
-    let message = |text: &[u8]| parse(text, &record(text)).unwrap_err().to_string();
+    let message =
+        |text: &[u8]| parse(&mut Decoder::here(), text, &record(text)).unwrap_err().to_string();
     assert_eq!(
         message(b"<html>\n<body>404</body></html>"),
         "line 1 is \"<html> <body>404</body></html>\", not a mapping"
