@@ -20,5 +20,7 @@ mod calls;
 mod installed;
 #[path = "e2e/mirror.rs"]
 mod mirror;
+#[path = "e2e/scopes.rs"]
+mod scopes;
 #[path = "e2e/user.rs"]
 mod user;
