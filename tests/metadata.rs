@@ -15,6 +15,7 @@ use elsewhere::stages::fetch::{FetchOptions, Fetcher};
 use elsewhere::stages::metadata::{Loaded, Means, MetadataError, TrustFailure, load};
 use elsewhere::stages::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
 use support::metadata::{self, Listing, Repodata};
+use support::program;
 use support::scratch::{Log, Scratch};
 use support::server::{Fault, Server};
 
@@ -68,7 +69,7 @@ impl World {
         let scratch = Scratch::new("metadata");
         fs::create_dir_all(scratch.path().join("mirror")).unwrap();
         let server = Server::start(scratch.path().join("mirror"));
-        let program = env!("CARGO_BIN_EXE_elsewhere").into();
+        let program = program::path().to_owned();
         Self { scratch, server, log: Log::default(), program }
     }
 
