@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{Arch, RepositoryClaims, TrustedFile, Wishes, escape, read_toml};
+use crate::model::{Arch, ByteSize, RepositoryClaims, TrustedFile, Wishes, escape, read_toml};
 
 /// The site's file.
 pub(crate) const SITE_FILE: &str = "/etc/elsewhere/config.toml";
@@ -75,6 +75,8 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// As `--site-cache`.
     pub site_cache: Option<PathBuf>,
+    /// What is kept.
+    pub cache: Keeps,
     /// How to fetch.
     pub network: Network,
     /// What no user may do.
@@ -88,6 +90,14 @@ pub struct Config {
     /// What each of the files says of repositories, the most important one first.
     #[serde(skip)]
     pub wishes: Vec<Wishes>,
+}
+
+/// What is kept for later runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keeps {
+    /// Bytes that unpacked packages may take.
+    pub size: Option<ByteSize>,
 }
 
 /// Time-outs and retries.
@@ -240,6 +250,7 @@ impl Config {
             hosts: first(self.hosts, later.hosts),
             cache_dir: self.cache_dir.or(later.cache_dir),
             site_cache: self.site_cache.or(later.site_cache),
+            cache: Keeps { size: self.cache.size.or(later.cache.size) },
             network: Network {
                 attempts: network.attempts.or(later.network.attempts),
                 pause: network.pause.or(later.network.pause),
@@ -325,6 +336,17 @@ mod tests {
         assert_eq!(files, [("local".to_owned(), own), ("epel".to_owned(), epel)]);
         assert_eq!(both.network.attempts, Some(9));
         assert_eq!(both.network.pause, Some(2.5));
+    }
+
+    #[test]
+    fn the_size_of_what_is_kept_is_a_number_or_a_text() {
+        let size = |text| parse(text).cache.size.map(|size| size.0);
+        assert_eq!(size("[cache]\nsize = 17"), Some(17));
+        assert_eq!(size("[cache]\nsize = '4 GiB'"), Some(4 << 30));
+        let both = parse("[cache]\nsize = 0").before(parse("[cache]\nsize = 17"));
+        assert_eq!(both.cache.size, Some(ByteSize(0)));
+        let error = Config::parse(Path::new("/c"), "[cache]\nsize = 'much'").unwrap_err();
+        assert!(error.to_string().contains("no number of bytes: \"much\""), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::fetch::Fetcher;
 use crate::metadata::Memory;
 use crate::model::{Aim, Arch, Dist, GlibcVersion, HostFacts, MachineNeeds};
 use crate::report::Reporter;
+use crate::store::Store;
 
 /// What every stage is given: read once, the same for the whole run.
 #[derive(Clone, Copy)]
@@ -30,6 +31,8 @@ pub(crate) struct Context<'a> {
     pub allows_downgrade: bool,
     /// The way to the network and the cache.
     pub fetcher: &'a Fetcher<'a>,
+    /// What was unpacked before, where that is to be used and added to.
+    pub store: Option<&'a Store>,
     /// Today, `YYYY-MM-DD`: dists are maintained until a day.
     pub today: &'a str,
     /// Where events go.

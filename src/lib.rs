@@ -21,6 +21,8 @@
 //! A tree is made in a [`workshop::Workshop`]: in a prefix that is its staging, and elsewhere any
 //! directory. Finished, it is a [`workshop::MadeTree`], wherever it lies.
 //!
+//! What was unpacked once a [`store`] below the cache keeps, so that it need not be decoded again.
+//!
 //! [`decoding`] decodes payloads, in processes that [`sandbox`] leaves nothing else to do; that confines the
 //! threads that unpack, too. [`sbom`] tells other programs what a prefix consists of; [`minisig`] signs
 //! receipts, and says who signed one, or a release.
@@ -40,7 +42,8 @@
 //! 2. `tools` holds what is needed everywhere and is nobody's own: threads, limits. [`report`] is how
 //!    stages tell what they do.
 //!    [`owned`] opens what this user must own, and [`sandbox`] takes away what is not needed.
-//! 3. [`decoding`] knows compression, `elf` programs and libraries, [`config`] the settings, and [`workshop`] where trees are made.
+//! 3. [`decoding`] knows compression, `elf` programs and libraries, [`config`] the settings, [`store`] what was
+//!    unpacked before, and [`workshop`] where trees are made.
 //! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
 //! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
 //!    and puts them in place.
@@ -79,6 +82,7 @@ mod resolve;
 mod sandbox;
 mod sbom;
 mod smoke;
+mod store;
 mod terminal;
 mod tools;
 mod trust;

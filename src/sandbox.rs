@@ -37,7 +37,7 @@ impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => {
-                f.write_str("packages are unpacked without network, confined to the tree")
+                f.write_str("packages are unpacked without network, confined to where they go")
             }
             Self::Partial(reason) => {
                 write!(f, "packages are unpacked confined as far as the kernel can: {reason}")

@@ -61,7 +61,8 @@ fn events(stream: &[u8], words: &[&str]) -> Vec<Value> {
 fn told(site: &Site, status: i32, words: &[&str]) -> Value {
     let output = command(site, words);
     assert_eq!(output.status.code(), Some(status), "{words:?}: {output:?}");
-    let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair");
+    let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair")
+        || words.starts_with(&["cache", "info"]);
     let error = |last: Option<&Value>| {
         let error = last.unwrap_or_else(|| panic!("{words:?} tells nothing"));
         assert_eq!(error["event"], "error", "{words:?}: {error}");
@@ -146,6 +147,9 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["module", "p"])["runtimes"][0], "hello 1.0");
     assert!(told(&["completions", "bash"])["script"].as_str().unwrap().contains("complete"));
     assert_eq!(told(&["man", "pages"])["directory"], "pages");
+    assert_eq!(told(&["cache", "info"])["unpacked"]["packages"], 3);
+    assert_eq!(told(&["cache", "prune"])["unpacked"]["packages"], 0);
+    assert_eq!(told(&["cache", "clear"])["unpacked"]["packages"], 3);
     assert_eq!(told(&["remove", "--all", "--force", "p"])["trees"][0]["arch"], "x86_64");
     // Whatever machine this is: the document is whole whether all is well or not.
     let output = command(&site, &["doctor"]);
@@ -183,6 +187,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     }
     fails(6, &["lock", "--check", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
+    fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");
     fails(6, &["man", "file/pages"]);
     let root = site.scratch.path().join("nothing");

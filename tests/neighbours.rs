@@ -47,14 +47,18 @@ const PLANTS: [Plant; 8] = [
     Plant::Writable,
 ];
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 15] = [
     &["status", "p"],
     &["history", "p"],
     &["verify", "--all", "p"],
     &["verify", "--deep", "--cache-dir", "c", "p"],
     &["verify", "--repair", "--cache-dir", "c", "p"],
     &["install", "-r", "tool,gadget", "--cache-dir", "c", "p"],
+    &["install", "-r", "tool,gadget", "--no-store", "--cache-dir", "c", "p"],
     &["update", "--cache-dir", "c", "p"],
+    &["cache", "info", "--cache-dir", "c"],
+    &["cache", "prune", "--size", "0", "--cache-dir", "c"],
+    &["cache", "clear", "--cache-dir", "c"],
     &["rollback", "p"],
     &["pin", "p", "tool@1"],
     &["prune", "--keep", "0", "--force", "p"],
@@ -156,7 +160,7 @@ fn put(plant: Plant, path: &Path, outside: &Path) -> bool {
 
 /// Runs one command; none where it does not end.
 fn run(world: &World, mirror: &str, words: &[&str]) -> Option<(ExitStatus, String)> {
-    let is_fetching = words.contains(&"--cache-dir");
+    let is_fetching = words.contains(&"--cache-dir") && words[0] != "cache";
     // The last word stays where it is looked for.
     let (last, first) = words.split_last().unwrap();
     let mut words = first.to_vec();

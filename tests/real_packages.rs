@@ -114,7 +114,7 @@ fn real_packages_verify_and_unpack_and_changed_ones_do_not() {
         let scratch = Jail::new();
         let unpacked = install(&original, &original, &original, &keyring, &all, &scratch).unwrap();
         let files = check(&unpacked, &scratch);
-        let signer = unpacked.proof.signed_by.unwrap().fingerprint;
+        let signer = unpacked.signed_by.unwrap().fingerprint;
         let others: Vec<_> = all.iter().filter(|&print| *print != signer).cloned().collect();
         let result = install(&original, &original, &original, &keyring, &others, &Jail::new());
         assert!(matches!(result, Err(UnpackError::Trust(TrustError::Package { .. }))));

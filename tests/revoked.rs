@@ -297,6 +297,32 @@ fn what_a_revoked_key_signed_is_not_taken_over() {
 }
 
 #[test]
+fn what_a_revoked_key_signed_is_not_taken_from_the_store() {
+    let mut site = installed("revoked-store");
+    let taken = "are not decoded again: 2";
+    let again = || {
+        fs::remove_dir_all(site.prefix()).unwrap();
+        site.install(&["--verbose"])
+    };
+    assert!(again().ok().err.contains(taken));
+    let unpacked = site.cache().join("unpacked/packages");
+    let count = || fs::read_dir(&unpacked).unwrap().count();
+    let before = site.key.public_file();
+    revoke(&mut site);
+    pass(&site, 1);
+    fs::remove_dir_all(site.prefix()).unwrap();
+    let refused = site.install(&["--verbose"]).refused(4, "which was revoked");
+    assert!(!refused.err.contains("are not decoded again"), "{}", refused.err);
+    assert!(!site.in_tree("share/hello/text").exists());
+    assert_eq!(count(), 2, "to whom the key is good it is still there");
+    // Another world, in which nobody knows.
+    site.write("keys/key", before);
+    fs::remove_dir_all(site.cache().join("seen")).unwrap();
+    let _ = fs::remove_dir_all(site.prefix());
+    assert!(site.install(&["--verbose"]).ok().err.contains(taken));
+}
+
+#[test]
 fn what_a_key_signed_before_it_retired_is_taken_over() {
     let mut site = with_other("revoked-retired");
     site.install(&[]).ok();

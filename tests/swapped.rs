@@ -54,7 +54,7 @@ struct Case {
     directory: &'static str,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         name: "install from a directory",
         words: &["install", "-r", "tool,gadget"],
@@ -66,6 +66,14 @@ const CASES: [Case; 7] = [
     Case {
         name: "install from a cache",
         words: &["install", "-r", "tool,gadget"],
+        start: None,
+        is_warm: true,
+        is_served: true,
+        directory: "c",
+    },
+    Case {
+        name: "install from a cache's packages",
+        words: &["install", "--no-store", "-r", "tool,gadget"],
         start: None,
         is_warm: true,
         is_served: true,

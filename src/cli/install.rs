@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::options::{Output, Sources, Turn, WantedArgs};
+use super::options::{Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
 use super::session::Session;
 use super::{doctor, plan, repositories};
@@ -54,6 +54,8 @@ pub(super) struct Install {
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Directory to install into; made if it does not exist
     #[arg(value_name = "PREFIX")]
@@ -84,6 +86,7 @@ impl Install {
         }
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
+        let session = session.keeping(self.store)?;
         let context = self.wanted.age.apply(session.context());
         let keys = session.keys_of(&request.trust)?;
         let whole = Whole::create(&path)?.trusting(owners);

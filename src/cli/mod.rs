@@ -1,6 +1,7 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod cache;
 mod completions;
 mod doctor;
 mod document;
@@ -75,6 +76,7 @@ enum Command {
     Unpin(pin::Unpin),
     Remove(remove::Remove),
     Prune(prune::Prune),
+    Cache(cache::CacheCommand),
     Receipt(receipt::ReceiptCommand),
     Doctor(doctor::Doctor),
     Env(profile::Env),
@@ -194,8 +196,9 @@ fn json_form(host: &Host) -> Form {
         return Form::Document;
     };
     let repairs = name == "verify" && words.iter().any(|word| word == "--repair");
+    let looks = name == "cache" && words.iter().any(|word| word == "info");
     let is_known = Cli::command().find_subcommand(name).is_some();
-    match DOCUMENTS.contains(&name.as_str()) || !is_known {
+    match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
         true if !repairs => Form::Document,
         _ => Form::Events,
     }
@@ -218,6 +221,7 @@ impl Command {
             Self::Unpin(command) => &command.output,
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
+            Self::Cache(command) => command.output(),
             Self::Receipt(command) => command.output(),
             Self::Doctor(command) => &command.output,
             Self::Env(command) => &command.output,
@@ -244,6 +248,7 @@ impl Command {
             Self::Unpin(command) => command.execute(host, terminal),
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
+            Self::Cache(command) => command.execute(host, terminal),
             Self::Receipt(command) => command.execute(host, terminal),
             Self::Doctor(command) => command.execute(host, terminal),
             Self::Env(command) => command.execute(host, terminal),

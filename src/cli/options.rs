@@ -111,6 +111,14 @@ pub(super) struct Sources {
     pub(super) config: Option<PathBuf>,
 }
 
+/// What is kept of packages that are unpacked.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct StoreArgs {
+    /// Unpack every package from its download, and do not keep what was unpacked for other installs
+    #[arg(long)]
+    pub(super) no_store: bool,
+}
+
 /// Where definitions come from, for commands that fetch nothing.
 #[derive(Debug, Args)]
 pub(super) struct Definitions {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{Output, Sources, Turn};
+use super::options::{Output, Sources, StoreArgs, Turn};
 use super::owners;
 use super::parts::{self, PartOf};
 use super::prune;
@@ -50,6 +50,8 @@ pub(super) struct Remove {
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to remove from
     #[arg(value_name = "PREFIX")]
@@ -87,6 +89,7 @@ impl Remove {
             |member: &Member, gone: Gone| self.tell(member, gone, &mut entries, terminal);
         if whole.needs_making(removal)? {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let session = session.keeping(self.store)?;
             let context = session.context();
             let keys = session.keys(&self.trust)?;
             let subject = doctor::subject(host, context.catalog, whole.prefix().path());

@@ -10,19 +10,20 @@ use indicatif::HumanBytes;
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::options::{Settings, Sources};
+use super::options::{Settings, Sources, StoreArgs};
 use super::owners;
 use super::trust::TrustArgs;
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
 use crate::error::{Error, HOST, INTERRUPTED};
-use crate::fetch::{FetchOptions, Fetcher};
+use crate::fetch::{FetchError, FetchOptions, Fetcher};
 use crate::host::Host;
 use crate::metadata::Keys;
 use crate::model::{Aim, Arch, Plan, UserTrust};
 use crate::owned::Owners;
 use crate::report::Reporter;
+use crate::store::{Store, USUAL_LIMIT};
 use crate::terminal::Terminal;
 use crate::tools::{limits, threads};
 
@@ -91,8 +92,15 @@ pub(super) struct Session<'a> {
     catalog: Catalog,
     config: Config,
     aim: Option<Aim>,
+    cache_dir: PathBuf,
     fetcher: Fetcher<'a>,
+    store: Option<Store>,
     terminal: &'a Terminal,
+}
+
+/// Bytes that unpacked packages may take in the cache.
+pub(super) fn store_limit(config: &Config) -> u64 {
+    config.cache.size.map_or(USUAL_LIMIT, |size| size.0)
 }
 
 impl<'a> Session<'a> {
@@ -122,7 +130,7 @@ impl<'a> Session<'a> {
         sources.repositories.check(&config, &catalog)?;
         let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
         let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
-        let mut options = FetchOptions::new(cache_dir);
+        let mut options = FetchOptions::new(&cache_dir);
         let site_cache = sources.site_cache.as_deref().map(|path| host.absolute(path));
         options.site_cache = site_cache.or(config.site_cache.clone());
         options.owners = owners::of(host, &config)?;
@@ -135,7 +143,32 @@ impl<'a> Session<'a> {
         limits::allow_files();
         let fetcher = Fetcher::new(options, terminal)?;
         let (program, today) = (host.executable(), host.today());
-        Ok(Self { host, program, today, catalog, config, aim: None, fetcher, terminal })
+        Ok(Self {
+            host,
+            program,
+            today,
+            catalog,
+            config,
+            aim: None,
+            cache_dir,
+            fetcher,
+            store: None,
+            terminal,
+        })
+    }
+
+    /// The same, for trees whose packages are kept as they were unpacked, unless `args` or the configuration
+    /// say otherwise.
+    ///
+    /// # Errors
+    /// When they cannot be kept there.
+    pub(super) fn keeping(self, args: StoreArgs) -> Result<Self, Error> {
+        let limit = store_limit(&self.config);
+        if args.no_store || limit == 0 {
+            return Ok(self);
+        }
+        let store = Store::open(&self.cache_dir, self.owners()?, limit);
+        Ok(Self { store: Some(store.map_err(FetchError::from)?), ..self })
     }
 
     /// The same, for trees that run on `hosts`, as `--for` names them.
@@ -198,6 +231,7 @@ impl<'a> Session<'a> {
             memory: None,
             allows_downgrade: false,
             fetcher: &self.fetcher,
+            store: self.store.as_ref(),
             today: &self.today,
             reporter: self.terminal,
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::doctor;
 use super::install::sentence;
-use super::options::{AgeArgs, Output, Sources, Turn};
+use super::options::{AgeArgs, Output, Sources, StoreArgs, Turn};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use super::trust::TrustArgs;
@@ -43,6 +43,8 @@ pub(super) struct Update {
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to update
     #[arg(value_name = "PREFIX")]
@@ -54,6 +56,7 @@ impl Update {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+        let session = session.keeping(self.store)?;
         let whole = whole.trusting(session.owners()?);
         let context = self.age.apply(session.context());
         let keys = session.keys(&self.trust)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::installation::Installation;
-use super::options::{Output, Sources};
+use super::options::{Output, Sources, StoreArgs};
 use super::parts::{self, PartOf};
 use super::session::Session;
 use super::trust::TrustArgs;
@@ -63,6 +63,8 @@ pub(super) struct Verify {
     #[command(flatten)]
     sources: Sources,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix, or tree, to check
     #[arg(value_name = "PREFIX")]
@@ -91,6 +93,7 @@ impl Verify {
         };
         let verification = if self.repair || self.deep {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let session = if self.repair { session.keeping(self.store)? } else { session };
             let whole = whole.trusting(session.owners()?);
             let (context, keys) = (session.context(), &session.keys(&self.trust)?);
             let temporary = host.temporary_dir();

@@ -13,9 +13,7 @@
 //!
 //! Everything here may be deleted at any time.
 
-use std::collections::hash_map::RandomState;
 use std::fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions};
-use std::hash::BuildHasher;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
@@ -120,7 +118,7 @@ impl Cache {
     /// Starts, or goes on with, a file that will have this digest.
     pub(super) fn begin(&self, checksum: &Checksum) -> Result<Partial, FetchError> {
         let prefix = format!("{}.", checksum.hex());
-        let path = self.root.join("partial").join(format!("{prefix}{:016x}", random()));
+        let path = self.root.join("partial").join(format!("{prefix}{:016x}", files::random()));
         if self.take_over(&prefix, &path) {
             match self.resume(&path, checksum) {
                 Ok(partial) => return Ok(partial),
@@ -256,7 +254,7 @@ impl Cache {
     /// Writes beside, then renames.
     fn replace(&self, path: &Path, pieces: &[&[u8]], mode: u32) -> Result<(), FetchError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = self.root.join("partial").join(format!("{name}.{:016x}", random()));
+        let temporary = self.root.join("partial").join(format!("{name}.{:016x}", files::random()));
         let fill = |file: &mut File| pieces.iter().try_for_each(|piece| file.write_all(piece));
         let new = Replacement::file(temporary.clone(), Care::Usual(mode), fill);
         let new = new.map_err(|error| FetchError::cache("write", &temporary, error))?;
@@ -434,9 +432,4 @@ fn rename(from: &Path, to: &Path) -> Result<(), FetchError> {
 
 fn remove(path: &Path) -> Result<(), FetchError> {
     files::remove_tree(path).map_err(|error| FetchError::cache("replace", path, error))
-}
-
-/// A number that no other run has: standard hash maps are seeded by the system.
-fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
 }

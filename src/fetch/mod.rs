@@ -21,6 +21,7 @@ mod proving;
 mod ranges;
 mod site;
 mod stream;
+mod usage;
 mod wording;
 
 use std::collections::HashSet;
@@ -40,6 +41,7 @@ pub use netrc::Netrc;
 pub use options::FetchOptions;
 pub(crate) use proving::Proving;
 pub use stream::{Stream, StreamEnd};
+pub(crate) use usage::{CacheShare, clear, usage};
 
 use reqwest::Url;
 

@@ -2,7 +2,6 @@
 //! largest first. A package is worked on while it still comes in: its header is verified before
 //! anything is written, each file before it counts, and the whole before the tree is of any use.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
@@ -10,16 +9,18 @@ use std::time::Duration;
 
 use super::make::Making;
 use super::places::Mirrors;
+use super::restore;
+use super::wanted::{Wanted, places};
 use crate::context::Context;
 use crate::decoding::Decoder;
 use crate::error::Error;
-use crate::fetch::{FetchError, Stream, StreamEnd, Whence, package_places};
+use crate::fetch::{FetchError, Stream, StreamEnd, Whence};
 use crate::metadata::Keys;
-use crate::model::{KeyPin, LOCAL, PlannedPackage};
 use crate::report::{Event, Phase};
 use crate::sandbox::{self, Confinement};
+use crate::store::Store;
 use crate::tools::threads::{self, Queue, Task};
-use crate::trust::{self, Policy};
+use crate::trust;
 use crate::unpack::{self, UnpackError, Unpacked};
 
 /// Packages that are fetched at the same time; `fetch` bounds the connections to one host.
@@ -38,7 +39,8 @@ const GIVES_WAY: u64 = 4;
 /// How far it gives way: what `nice` adds.
 const NICER: i32 = 5;
 
-/// Fetches, verifies and unpacks every package of every tree.
+/// Fetches, verifies and unpacks every package of every tree; or takes from the store what was unpacked
+/// before.
 ///
 /// # Errors
 /// The first failure; the other threads then stop at their next step.
@@ -47,20 +49,36 @@ pub(crate) fn fill(
     keys: &Keys<'_>,
     trees: &[Making<'_>],
 ) -> Result<(), Error> {
-    check_at_hand(context, trees)?;
-    announce(context, trees);
-    let crew = |way| Crew::new(context, keys, way, trees);
-    if crew(Way::WhileComing).run()? == Outcome::Unsure {
+    let wanted = Wanted::of(trees);
+    announce(context, &wanted);
+    // Where room is short, what is installed counts for more than what is kept.
+    let keeps = context.store.is_some_and(|store| store.has_room(Wanted::size(&wanted)));
+    let crew = |way, wanted| Crew::new((context, keeps), keys, way, trees, wanted).run();
+    let (kept, absent) = restore::sort_out(context.store, wanted);
+    check_at_hand(context, &absent)?;
+    let (left, filled) = thread::scope(|scope| {
+        let restoring = threads::spawn(scope, || restore::restore(context, keys, trees, kept));
+        let filled = crew(Way::WhileComing, absent);
+        (restoring.join().unwrap_or(Err(Error::Panicked)), filled)
+    });
+    let (mut outcome, left) = (filled?, left?);
+    if outcome == Outcome::Filled {
+        outcome = crew(Way::WhileComing, left)?;
+    }
+    if outcome == Outcome::Unsure {
         // A mirror served other bytes first, or the cache was damaged. That is rare: no need to be
         // fast, only to be sure.
         context.reporter.detail("a package came damaged: all are unpacked anew".to_owned());
         trees.iter().try_for_each(Making::reset)?;
-        crew(Way::WhenProven).run()?;
+        crew(Way::WhenProven, Wanted::of(trees))?;
     }
     // Whoever stops because of another thread's failure leaves the telling to it: nothing may fall
     // between the two.
     if let Some(package) = trees.iter().flat_map(Making::parts).find_map(Making::lacking) {
         return Err(Error::NotUnpacked(package.nevra.clone()));
+    }
+    if let Some(Err(error)) = context.store.map(Store::settle) {
+        context.reporter.detail(format!("what was unpacked before cannot be looked at: {error}"));
     }
     for phase in [Phase::Download, Phase::Unpack] {
         context.reporter.event(Event::Finished { phase });
@@ -69,28 +87,18 @@ pub(crate) fn fill(
 }
 
 /// Where nothing is asked of the network: refuses to begin without all packages, and names those that lack.
-fn check_at_hand(context: Context<'_>, trees: &[Making<'_>]) -> Result<(), FetchError> {
-    let places = |(part, package): (&Making<'_>, &'_ PlannedPackage)| {
-        package_places(part.plan().source(&package.source), package)
-    };
-    let parts = trees.iter().flat_map(Making::parts);
-    let wanted = parts.flat_map(|part| {
-        let fetched = part.fetched().into_iter();
-        fetched.map(move |(_, it)| (places((part, it)), &it.checksum, it.size))
+fn check_at_hand(context: Context<'_>, absent: &[Wanted<'_>]) -> Result<(), FetchError> {
+    let needed = absent.iter().map(|wanted| {
+        let package = wanted.package;
+        (wanted.places(), &package.checksum, package.size)
     });
-    context.fetcher.check_at_hand(wanted)
+    context.fetcher.check_at_hand(needed)
 }
 
-fn announce(context: Context<'_>, trees: &[Making<'_>]) {
-    let packages: Vec<_> = trees.iter().flat_map(Making::parts).flat_map(Making::fetched).collect();
-    let total = |size: fn(&PlannedPackage) -> u64| {
-        Some(crate::model::total(packages.iter().map(|(_, package)| size(package))))
-    };
-    for (phase, total) in [
-        (Phase::Download, total(|package| package.size)),
-        (Phase::Unpack, total(|package| package.installed_size)),
-    ] {
-        context.reporter.event(Event::Started { phase, total });
+fn announce(context: Context<'_>, wanted: &[Wanted<'_>]) {
+    let size = crate::model::total(wanted.iter().map(|wanted| wanted.package.size));
+    for (phase, total) in [(Phase::Download, size), (Phase::Unpack, Wanted::size(wanted))] {
+        context.reporter.event(Event::Started { phase, total: Some(total) });
     }
 }
 
@@ -111,25 +119,17 @@ enum Outcome {
     Unsure,
 }
 
-/// One package of one tree.
+/// One package, and how it comes.
 struct Job<'a> {
-    tree: &'a Making<'a>,
-    position: usize,
-    package: &'a PlannedPackage,
+    wanted: Wanted<'a>,
     stream: Stream,
-}
-
-impl Job<'_> {
-    /// The keys that may have signed the package.
-    fn pins(&self) -> &[KeyPin] {
-        let source = self.tree.plan().source(&self.package.source);
-        source.map_or(&[], |source| &source.keys)
-    }
 }
 
 /// The threads' common ground.
 struct Crew<'a> {
     context: Context<'a>,
+    /// Where what is unpacked is kept.
+    store: Option<&'a Store>,
     keys: &'a Keys<'a>,
     way: Way,
     trees: &'a [Making<'a>],
@@ -148,19 +148,23 @@ struct Crew<'a> {
 type Tasks<'scope> = Vec<Task<'scope, Result<Outcome, Error>>>;
 
 impl<'a> Crew<'a> {
-    fn new(context: Context<'a>, keys: &'a Keys<'a>, way: Way, trees: &'a [Making<'a>]) -> Self {
-        let mut jobs = Vec::new();
-        for tree in trees.iter().flat_map(Making::parts) {
-            for (position, package) in tree.fetched() {
-                jobs.push(Job { tree, position, package, stream: Stream::default() });
-            }
-        }
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.package.size));
+    fn new(
+        (context, keeps): (Context<'a>, bool),
+        keys: &'a Keys<'a>,
+        way: Way,
+        trees: &'a [Making<'a>],
+        wanted: Vec<Wanted<'a>>,
+    ) -> Self {
+        let job = |wanted| Job { wanted, stream: Stream::default() };
+        let mut jobs: Vec<Job<'_>> = wanted.into_iter().map(job).collect();
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.wanted.package.size));
+        let store = context.store.filter(|_| keeps);
         let (downloads, unpacking) = (Queue::default(), Queue::default());
         let [is_confinement_told, is_decoding_told, is_over] =
             [const { AtomicBool::new(false) }; 3];
         Self {
             context,
+            store,
             keys,
             way,
             trees,
@@ -176,12 +180,15 @@ impl<'a> Crew<'a> {
     }
 
     fn run(&self) -> Result<Outcome, Error> {
+        if self.jobs.is_empty() {
+            return Ok(Outcome::Filled);
+        }
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let unpackers = processors.clamp(LEAST_UNPACKERS, MOST_UNPACKERS);
         thread::scope(|scope| {
             let downloads = start(scope, DOWNLOADS, || self.download());
             // Here, because threads that unpack have no network.
-            self.jobs.iter().for_each(|job| self.keys.ensure(job.pins()));
+            self.jobs.iter().for_each(|job| self.keys.ensure(job.wanted.pins()));
             let unpackers = start(scope, unpackers, || self.unpack());
             let (fetched_here, unpacked_here) =
                 self.stand_in(downloads.is_empty(), unpackers.is_empty());
@@ -247,9 +254,9 @@ impl<'a> Crew<'a> {
     }
 
     fn feed(&self, job: &Job<'_>) -> Result<(), FetchError> {
-        let Job { package, stream, .. } = job;
-        let tree = job.tree.plan();
-        let urls = package_places(tree.source(&package.source), package);
+        let Job { wanted, stream } = job;
+        let (tree, package) = (wanted.tree.plan(), wanted.package);
+        let urls = wanted.places();
         let further = || self.mirrors.places(self.context, tree, package);
         let feed = match self.way {
             Way::WhileComing => crate::fetch::Fetcher::feed,
@@ -280,7 +287,7 @@ impl<'a> Crew<'a> {
 
     /// Unpacks what nobody else does.
     fn unpack_each(&self, mut decoder: Decoder) -> Result<Outcome, Error> {
-        let largest = self.jobs.first().map_or(0, |job| job.package.size);
+        let largest = self.jobs.first().map_or(0, |job| job.wanted.package.size);
         let mut gives_way = false;
         while let Some((_, job)) = self.unpacking.take(&self.jobs) {
             self.taken.1.notify_all();
@@ -288,7 +295,7 @@ impl<'a> Crew<'a> {
                 break;
             }
             // The largest come first, so a thread that gives way once need never come back.
-            if !gives_way && job.package.size < largest / GIVES_WAY {
+            if !gives_way && job.wanted.package.size < largest / GIVES_WAY {
                 gives_way = true;
                 // On Linux, of this thread and those that it starts. Where it fails all are equal.
                 let _ = rustix::process::nice(NICER);
@@ -307,7 +314,7 @@ impl<'a> Crew<'a> {
         match self.bring(job, decoder) {
             Ok(unpacked) => {
                 job.stream.release();
-                job.tree.add(job.position, unpacked);
+                job.wanted.tree.add(job.wanted.position, unpacked);
                 Ok(Outcome::Filled)
             }
             Err(error @ Error::Unpack(UnpackError::Cancelled)) => Err(error),
@@ -317,8 +324,9 @@ impl<'a> Crew<'a> {
 
     /// Takes from this thread what unpacking needs not, as far as the kernel can.
     fn confine(&self) {
-        let staged: Vec<&Path> = self.trees.iter().map(|tree| tree.path()).collect();
-        let confinement = sandbox::confine(&staged);
+        let mut writable = places(self.trees);
+        writable.extend(self.store.map(Store::path));
+        let confinement = sandbox::confine(&writable);
         if !self.is_confinement_told.swap(true, Ordering::Relaxed) {
             self.context.reporter.detail(confinement.to_string());
         }
@@ -352,29 +360,21 @@ impl<'a> Crew<'a> {
 
     /// Verifies one package and puts it into its tree.
     fn bring(&self, job: &Job<'_>, decoder: &mut Decoder) -> Result<Unpacked, Error> {
-        let Job { tree, package, stream, .. } = job;
-        let pins = job.pins();
-        let place = (tree.plan().dist.as_str(), package.source.as_str());
-        let allowed = self.keys.allowed(place, pins);
+        let Job { wanted, stream } = job;
+        let package = wanted.package;
         let reader = std::io::BufReader::with_capacity(1 << 16, stream.reader());
-        let verified = self.keys.with_keyring(|keyring| {
-            let allow_unsigned = self.keys.lets_in_unsigned(place);
-            let policy = Policy { keyring, allowed: &allowed, allow_unsigned };
-            trust::open(reader, package, &policy)
-        });
-        let verified = verified.map_err(|source| {
-            let repository = match package.source.as_str() {
-                LOCAL => None,
-                id => Some(format!("{}/{id}", place.0).into()),
-            };
-            Error::Untrusted { source, missing_keys: self.keys.failures(pins).into(), repository }
+        let verified = wanted.judged(self.keys, |policy| trust::open(reader, package, policy));
+        let verified = verified.map_err(|source| Error::Untrusted {
+            source,
+            missing_keys: self.keys.failures(wanted.pins()).into(),
+            repository: wanted.repository(),
         })?;
         if let Some(warning) = verified.warning() {
             self.context.reporter.warning(warning.to_owned());
         }
-        let destination = tree.destination();
-        let (only, reporter) = (&package.files, self.context.reporter);
-        Ok(unpack::unpack_by(decoder, verified, only, &destination, reporter)?)
+        let (only, destination) = (&package.files, wanted.tree.destination());
+        let (place, reporter) = ((decoder, self.store), self.context.reporter);
+        Ok(unpack::unpack_and_keep(place, verified, only, &destination, reporter)?)
     }
 
     /// Lets nobody wait for what does not come any more: there can be more threads that unpack than

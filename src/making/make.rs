@@ -197,7 +197,7 @@ fn receipt_of(
     keys: &Keys<'_>,
 ) -> PackageReceipt {
     let place = (dist, planned.source.as_str());
-    let signed_by = unpacked.proof.signed_by.as_ref();
+    let signed_by = unpacked.signed_by.as_ref();
     PackageReceipt {
         nevra: planned.nevra.clone(),
         url: plain_url(source, planned),

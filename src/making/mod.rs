@@ -8,6 +8,8 @@ mod judge;
 mod keep;
 mod make;
 mod places;
+mod restore;
+mod wanted;
 
 pub(crate) use contents::Contents;
 pub(crate) use fill::fill;

@@ -2,6 +2,7 @@
 
 mod aim;
 mod arch;
+mod byte_size;
 mod compression;
 mod day;
 mod digest;
@@ -36,6 +37,7 @@ mod wishes;
 
 pub(crate) use aim::Aim;
 pub use arch::Arch;
+pub(crate) use byte_size::ByteSize;
 pub use compression::Compression;
 pub use day::Day;
 pub(crate) use digest::InvalidChecksum;

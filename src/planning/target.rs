@@ -83,6 +83,7 @@ mod tests {
         let fetcher = Fetcher::new(FetchOptions::new(cache), &silent).unwrap();
         let hosts: Vec<String> = for_hosts.iter().map(|host| (*host).to_owned()).collect();
         check(Context {
+            store: None,
             catalog: &catalog,
             program: std::path::Path::new("elsewhere"),
             host: &host,

@@ -1,8 +1,10 @@
 //! Steps on files that not every file system takes. What is refused and only cosmetic is let be; what is
 //! refused and can be done in another way is done so.
 
+use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -32,6 +34,11 @@ pub(crate) fn is_refusal(error: &io::Error) -> bool {
         Errno::ISDIR,
     ];
     refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Whether `error` says that there is no room, whatever way something is written.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether `error` says that a directory cannot be renamed where it is: one in a lower layer of an
@@ -186,6 +193,11 @@ pub(crate) fn unique(directory: &Path, stem: &str) -> PathBuf {
     }
 }
 
+/// A number that no other run has: standard hash maps are seeded by the system.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
 /// Deletes a directory and all in it, directories without write permission included. Symlinks are
 /// deleted, not followed, whoever puts them there meanwhile: each directory is opened as one.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
@@ -200,7 +212,7 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
 }
 
 /// The same for the entry `name` of an open directory.
-fn remove_below(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+pub(crate) fn remove_below(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // EPERM is what POSIX has for directories.

@@ -1,5 +1,6 @@
 //! What is needed everywhere and is nobody's own.
 
+pub(crate) mod copying;
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod machine;

@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 
 /// Bytes of the lead.
-const LEAD_SIZE: usize = 96;
+pub(super) const LEAD_SIZE: usize = 96;
 /// First bytes of an RPM file.
 const LEAD_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 /// First bytes of a header structure: magic and version.
@@ -82,15 +82,15 @@ pub enum Malformed {
     Unsupported(String),
 }
 
-/// Reads the lead and checks that it opens a binary package.
-pub(super) fn read_lead(reader: &mut impl Read) -> Result<(), Malformed> {
+/// Reads the lead, which is returned, and checks that it opens a binary package.
+pub(super) fn read_lead(reader: &mut impl Read) -> Result<[u8; LEAD_SIZE], Malformed> {
     let mut lead = [0; LEAD_SIZE];
     fill(reader, &mut lead, "lead")?;
     if !lead.starts_with(&LEAD_MAGIC) {
         return Err(Malformed::Magic("magic number"));
     }
     match lead.get(6..8) {
-        Some([0, 0]) => Ok(()),
+        Some([0, 0]) => Ok(lead),
         Some([0, 1]) => Err(Malformed::Source),
         _ => Err(Malformed::Magic("package type")),
     }
@@ -140,8 +140,13 @@ impl Blob {
     /// Reads the zero bytes that align what follows a signature header to eight.
     pub(super) fn skip_padding(&self, reader: &mut impl Read) -> Result<(), Malformed> {
         let mut padding = [0; 8];
-        let length = (8 - self.bytes.len() % 8) % 8;
+        let length = self.padding();
         fill(reader, padding.get_mut(..length).unwrap_or_default(), "signature header")
+    }
+
+    /// How many bytes those are.
+    pub(super) fn padding(&self) -> usize {
+        (8 - self.bytes.len() % 8) % 8
     }
 
     /// The bytes, as a header signature covers them.

@@ -27,7 +27,7 @@ pub(crate) use header::{FileType, Header, HeaderFile};
 pub use keyring::Keyring;
 pub use local::read_local;
 pub(crate) use local::{LocalPackage, LocalRelation};
-pub(crate) use package::Proven;
 pub use package::{Policy, Verified, open};
+pub(crate) use package::{ProvenHeader, open_head};
 pub use problem::SignatureProblem;
 pub(crate) use signature::SignedBy;

@@ -1,11 +1,11 @@
 //! Opening a package: everything about it is proven but the payload, which is held against the
-//! header while it streams through.
+//! header while it streams through. Of a package that was unpacked before, its head is enough.
 
 use std::io::{self, Read};
 
 use crate::model::{Checksum, Digester, Fingerprint, PlannedPackage, escape};
 
-use super::blob::{self, Blob, Malformed};
+use super::blob::{self, Blob, LEAD_SIZE, Malformed};
 use super::{Header, Keyring, SignatureProblem, SignedBy, TrustError, signature};
 
 /// Tags of the signature header that hold OpenPGP signatures over the header alone: RSA, the
@@ -32,11 +32,25 @@ pub struct Policy<'a> {
 #[derive(Debug)]
 pub struct Verified<R> {
     header: Header,
+    head: Vec<u8>,
     source: Measured<R>,
     package: String,
     size: u64,
     checksum: Checksum,
     warning: Option<String>,
+}
+
+/// A package's header, proven, without a payload: what is held against it may come from anywhere. Only
+/// [`open_head`] makes one.
+#[derive(Debug)]
+pub(crate) struct ProvenHeader(Header);
+
+impl ProvenHeader {
+    /// What the package says about itself.
+    #[must_use]
+    pub(crate) fn header(&self) -> &Header {
+        &self.0
+    }
 }
 
 /// That a whole package file was what the plan says, byte for byte.
@@ -60,10 +74,42 @@ pub fn open<R: Read>(
     expected: &PlannedPackage,
     policy: &Policy,
 ) -> Result<Verified<R>, TrustError> {
+    let mut source = Measured::new(reader, expected);
+    let Proved { header, head, warning } = prove(&mut source, expected, policy)?;
+    let package = expected.nevra.to_string();
+    let (size, checksum) = (expected.size, expected.checksum.clone());
+    Ok(Verified { header, head, source, package, size, checksum, warning })
+}
+
+/// The same of a package's head alone, as [`Verified::parts`] gives it. Nothing proves that the file that it
+/// once began was the plan's: so a head without a signature that counts is refused, whatever `policy` says.
+///
+/// # Errors
+/// [`TrustError`], naming the package.
+pub(crate) fn open_head(
+    mut head: impl Read,
+    expected: &PlannedPackage,
+    policy: &Policy,
+) -> Result<ProvenHeader, TrustError> {
+    let policy = Policy { allow_unsigned: false, ..*policy };
+    prove(&mut head, expected, &policy).map(|proved| ProvenHeader(proved.header))
+}
+
+/// What is proven before the payload is read.
+struct Proved {
+    header: Header,
+    head: Vec<u8>,
+    warning: Option<String>,
+}
+
+fn prove(
+    source: &mut impl Read,
+    expected: &PlannedPackage,
+    policy: &Policy,
+) -> Result<Proved, TrustError> {
     let package = expected.nevra.to_string();
     let malformed = |source| TrustError::Malformed { package: package.clone(), source };
-    let mut source = Measured::new(reader, expected);
-    let (signatures, blob) = read_headers(&mut source).map_err(malformed)?;
+    let (lead, signatures, blob) = read_headers(source).map_err(malformed)?;
     let verdict = verify_header(&signatures, &blob, policy).map_err(malformed)?;
     let (signed_by, warning) = accept(verdict, &package, policy)?;
     if signed_by.is_none() {
@@ -76,8 +122,9 @@ pub fn open<R: Read>(
         let path = escape(&file.path).into_owned();
         return Err(TrustError::NoFileDigest { package, path });
     }
-    let (size, checksum) = (expected.size, expected.checksum.clone());
-    Ok(Verified { header, source, package, size, checksum, warning })
+    let padding = vec![0; signatures.padding()];
+    let head = [&lead, signatures.bytes(), &padding, blob.bytes()].concat();
+    Ok(Proved { header, head, warning })
 }
 
 impl<R: Read> Verified<R> {
@@ -85,6 +132,11 @@ impl<R: Read> Verified<R> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The digest that the whole file is to have.
+    pub(crate) fn checksum(&self) -> &Checksum {
+        &self.checksum
     }
 
     /// What the user must be told, once: that this package's origin is not proven.
@@ -98,9 +150,9 @@ impl<R: Read> Verified<R> {
         &mut self.source
     }
 
-    /// The header and the payload at once.
-    pub fn parts(&mut self) -> (&Header, impl Read + '_) {
-        (&self.header, &mut self.source)
+    /// The header, what the file begins with (lead, signatures, header), and the payload at once.
+    pub(crate) fn parts(&mut self) -> (&Header, &[u8], impl Read + '_) {
+        (&self.header, &self.head, &mut self.source)
     }
 
     /// Reads what is left of the file, and compares its size and digest with the plan's.
@@ -132,11 +184,11 @@ impl<R: Read> Verified<R> {
     }
 }
 
-fn read_headers(source: &mut impl Read) -> Result<(Blob, Blob), Malformed> {
-    blob::read_lead(source)?;
+fn read_headers(source: &mut impl Read) -> Result<([u8; LEAD_SIZE], Blob, Blob), Malformed> {
+    let lead = blob::read_lead(source)?;
     let signatures = Blob::read(source, "signature header")?;
     signatures.skip_padding(source)?;
-    Ok((signatures, Blob::read(source, "header")?))
+    Ok((lead, signatures, Blob::read(source, "header")?))
 }
 
 /// Looks for a signature over the header that counts.

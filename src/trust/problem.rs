@@ -50,4 +50,9 @@ impl SignatureProblem {
     pub(super) fn is_lack_of_proof(&self) -> bool {
         matches!(self, Self::Missing | Self::Unreadable | Self::UnknownKey(_) | Self::Weak(_))
     }
+
+    /// Whether this speaks of keys as they are today, and not of what was signed.
+    pub(crate) fn is_of_keys(&self) -> bool {
+        matches!(self, Self::UnknownKey(_) | Self::Outside(_) | Self::Expired(_) | Self::Revoked(_))
+    }
 }

@@ -102,6 +102,17 @@ impl<'a> Layout<'a> {
         self.numbers.get(parts.collect::<Vec<_>>().join("/").as_str()).copied()
     }
 
+    /// Bytes of the regular files that have a place, each of equal ones once.
+    pub(super) fn size(&self) -> u64 {
+        let placed = self.header.files.iter().zip(&self.places);
+        let size = |(file, place): (&HeaderFile, &Option<Placement>)| match &place.as_ref()?.thing {
+            Thing::File { digest, .. } => Some((digest.hex().to_owned(), file.size)),
+            _ => None,
+        };
+        let sizes: HashMap<String, u64> = placed.filter_map(size).collect();
+        crate::model::total(sizes.into_values())
+    }
+
     /// What the tree's receipt says of this package: every path once, sorted.
     pub(super) fn receipt(&self) -> Vec<ReceiptFile> {
         let owner = || Some(self.header.nevra.name.clone());

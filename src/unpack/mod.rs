@@ -13,7 +13,9 @@
 mod archive;
 mod claims;
 mod error;
+mod keeping;
 mod layout;
+mod restore;
 mod session;
 mod tree;
 mod writer;
@@ -25,11 +27,14 @@ use cap_std::fs::Dir;
 use crate::decoding::Decoder;
 use crate::model::{ReceiptFile, RelPath, escape};
 use crate::report::Reporter;
-use crate::trust::{Header, Proven, Verified};
+use crate::store::{Store, StoreKey};
+use crate::trust::{Header, SignedBy, Verified};
 
 pub use claims::Claims;
 pub use error::{FileProblem, UnpackError};
+pub(crate) use restore::{Restored, restore};
 
+use keeping::Keeping;
 use layout::Layout;
 use session::Unpacking;
 
@@ -48,8 +53,8 @@ pub struct Unpacked {
     /// What the package has in the tree, sorted by path; directories too that it merely needs.
     /// What several packages share stands with each of them.
     pub files: Vec<ReceiptFile>,
-    /// That the package file was the plan's, byte for byte.
-    pub proof: Proven,
+    /// Whose signature the package carries; `None` when the policy let it pass without.
+    pub signed_by: Option<SignedBy>,
     /// The licence that the header names.
     pub license: String,
     /// The source package that the header names.
@@ -79,18 +84,38 @@ pub fn unpack<R: Read + Send>(
 /// [`UnpackError`], naming the package and the path.
 pub fn unpack_by<R: Read + Send>(
     decoder: &mut Decoder,
+    verified: Verified<R>,
+    only: &[RelPath],
+    destination: &Destination,
+    reporter: &dyn Reporter,
+) -> Result<Unpacked, UnpackError> {
+    unpack_and_keep((decoder, None), verified, only, destination, reporter)
+}
+
+/// The same, and keeps what was unpacked in the store, where there is one.
+///
+/// # Errors
+/// [`UnpackError`], naming the package and the path. That something cannot be kept is none.
+pub(crate) fn unpack_and_keep<R: Read + Send>(
+    (decoder, store): (&mut Decoder, Option<&Store>),
     mut verified: Verified<R>,
     only: &[RelPath],
     destination: &Destination,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked, UnpackError> {
-    let written = write(decoder, &mut verified, only, destination, reporter);
-    let (license, source_rpm) = {
+    let written = write((decoder, store), &mut verified, only, destination, reporter);
+    let (package, license, source_rpm) = {
         let header = verified.header();
-        (header.license.clone(), header.source_rpm.clone())
+        (header.nevra.to_string(), header.license.clone(), header.source_rpm.clone())
     };
     match written {
-        Ok(files) => Ok(Unpacked { files, proof: verified.finish()?, license, source_rpm }),
+        Ok((files, keeping)) => {
+            let signed_by = verified.finish()?.signed_by;
+            if let Err(error) = keeping.finish() {
+                reporter.detail(format!("{package}: what was unpacked is not kept: {error}"));
+            }
+            Ok(Unpacked { files, signed_by, license, source_rpm })
+        }
         // Bytes that were damaged on the way show as anything: the file's digest says it better.
         Err(error) if error.blames_package() => Err(match verified.finish() {
             Ok(_) => error,
@@ -100,21 +125,27 @@ pub fn unpack_by<R: Read + Send>(
     }
 }
 
-fn write<R: Read + Send>(
-    decoder: &mut Decoder,
+fn write<'s, R: Read + Send>(
+    (decoder, store): (&mut Decoder, Option<&'s Store>),
     verified: &mut Verified<R>,
     only: &[RelPath],
     destination: &Destination,
     reporter: &dyn Reporter,
-) -> Result<Vec<ReceiptFile>, UnpackError> {
-    let (header, payload) = verified.parts();
+) -> Result<(Vec<ReceiptFile>, Keeping<'s>), UnpackError> {
+    let key = StoreKey::of(verified.checksum(), only);
+    let (header, head, payload) = verified.parts();
     let mut layout = Layout::new(header, only)?;
+    // What nobody signed is not kept: nothing would prove it another time.
+    let store = store.filter(|_| header.signed_by.is_some());
+    let keeping = store.map_or_else(Keeping::nothing, |store| {
+        Keeping::new(store.begin(&key, head, layout.size()))
+    });
     destination.claims.claim(&mut layout)?;
     tell_changes(header, &layout, reporter);
-    decoder.decode(header.compression, payload, |open| {
-        Unpacking::new(&layout, destination.tree, reporter).run(open)
+    let keeping = decoder.decode(header.compression, payload, |open| {
+        Unpacking::new(&layout, destination.tree, keeping, reporter).run(open)
     })?;
-    Ok(layout.receipt())
+    Ok((layout.receipt(), keeping))
 }
 
 /// Tells what the tree has otherwise than the package.

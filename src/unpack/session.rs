@@ -10,15 +10,16 @@ use crate::report::Reporter;
 use crate::trust::{FileType, Header, HeaderFile};
 
 use super::archive::{Archive, Entry};
+use super::keeping::Keeping;
 use super::layout::{Layout, Placement, Thing, refusal};
 use super::writer::{Writer, archive_error};
 use super::{FileProblem, UnpackError};
 
 /// The state of unpacking one package.
-pub(super) struct Unpacking<'a> {
+pub(super) struct Unpacking<'a, 's> {
     layout: &'a Layout<'a>,
     header: &'a Header,
-    writer: Writer<'a>,
+    writer: Writer<'a, 's>,
     reporter: &'a dyn Reporter,
     /// Which of the header's files the payload has had an entry for.
     seen: Vec<bool>,
@@ -26,21 +27,28 @@ pub(super) struct Unpacking<'a> {
     filled: Vec<bool>,
     /// The numbers of files that are one inode, or would be the same as one: hard links. The payload
     /// may have their data once.
-    links: HashMap<Content<'a>, Vec<usize>>,
+    links: Links<'a>,
 }
 
 /// What hard links have in common: their inode, where the header names one, and what is in it.
-type Content<'a> = (Option<(u32, u32)>, u64, Option<&'a Checksum>, u32);
+pub(super) type Content<'a> = (Option<(u32, u32)>, u64, Option<&'a Checksum>, u32);
+/// Their numbers, by that.
+pub(super) type Links<'a> = HashMap<Content<'a>, Vec<usize>>;
 
-impl<'a> Unpacking<'a> {
+impl<'a, 's> Unpacking<'a, 's> {
     /// A session that has read nothing yet.
-    pub(super) fn new(layout: &'a Layout<'a>, root: &'a Dir, reporter: &'a dyn Reporter) -> Self {
+    pub(super) fn new(
+        layout: &'a Layout<'a>,
+        root: &'a Dir,
+        keeping: Keeping<'s>,
+        reporter: &'a dyn Reporter,
+    ) -> Self {
         let header = layout.header;
         let unseen = vec![false; header.files.len()];
         Self {
             layout,
             header,
-            writer: Writer::new(header, root, reporter),
+            writer: Writer::new(header, root, keeping, reporter),
             reporter,
             seen: unseen.clone(),
             filled: unseen,
@@ -48,8 +56,8 @@ impl<'a> Unpacking<'a> {
         }
     }
 
-    /// Unpacks the whole archive.
-    pub(super) fn run(mut self, payload: impl Read) -> Result<(), UnpackError> {
+    /// Unpacks the whole archive. What was kept of it.
+    pub(super) fn run(mut self, payload: impl Read) -> Result<Keeping<'s>, UnpackError> {
         for path in &self.layout.implied {
             self.writer.directory(path)?;
         }
@@ -71,7 +79,8 @@ impl<'a> Unpacking<'a> {
             self.entry(number, size, &mut archive)?;
         }
         self.link_late()?;
-        self.check_complete()
+        self.check_complete()?;
+        Ok(self.writer.into_kept())
     }
 
     /// The header's number of the file that an entry names.
@@ -171,13 +180,17 @@ impl<'a> Unpacking<'a> {
         // Once filled, all of them are: looking for them again, for each of 100,000, takes hours.
         let mut same = if self.filled[number] { Vec::new() } else { self.same_file(number) };
         same.retain(|&other| !self.filled[other]);
-        let mut targets = same.iter().filter_map(|&other| target(layout.places[other].as_ref()));
+        let place = |&other: &usize| Some((other, target(layout.places[other].as_ref())?));
+        let mut targets = same.iter().filter_map(place);
         match targets.next() {
-            None => self.writer.discard(file, archive)?,
-            Some((first, mode)) => {
+            None => {
+                let is_wanted = same.iter().any(|&other| layout.places[other].is_some());
+                self.writer.discard(file, archive, is_wanted)?;
+            }
+            Some((_, (first, mode))) => {
                 self.writer.file(first, mode, file, archive)?;
-                for (path, mode) in targets {
-                    self.writer.link(first, path, mode, file)?;
+                for (other, (path, mode)) in targets {
+                    self.writer.link(first, path, mode, &header.files[other])?;
                 }
             }
         }
@@ -190,11 +203,7 @@ impl<'a> Unpacking<'a> {
     /// The numbers of all hard links of a file, itself among them. Where the header does not say, each
     /// has data of its own, or [`Self::link_late`] finds it.
     fn same_file(&self, number: usize) -> Vec<usize> {
-        let file = &self.header.files[number];
-        match self.links.get(&content(file)) {
-            Some(group) if file.identity.is_some() => group.clone(),
-            _ => vec![number],
-        }
+        same_file(&self.links, &self.header.files[number], number)
     }
 
     /// Gives files that came without data that of a file that must be the same, byte for byte: hard
@@ -235,7 +244,7 @@ impl<'a> Unpacking<'a> {
 }
 
 /// Where a regular file is to be written, and its mode, if it is this package that writes it.
-fn target(place: Option<&Placement>) -> Option<(&RelPath, u32)> {
+pub(super) fn target(place: Option<&Placement>) -> Option<(&RelPath, u32)> {
     match place {
         Some(Placement { path, thing: Thing::File { mode, .. }, is_ours: true }) => {
             Some((path, *mode))
@@ -244,13 +253,21 @@ fn target(place: Option<&Placement>) -> Option<(&RelPath, u32)> {
     }
 }
 
+/// The numbers of all hard links of the file `number`, itself among them, as far as the header says.
+pub(super) fn same_file(links: &Links<'_>, file: &HeaderFile, number: usize) -> Vec<usize> {
+    match links.get(&content(file)) {
+        Some(group) if file.identity.is_some() => group.clone(),
+        _ => vec![number],
+    }
+}
+
 fn content(file: &HeaderFile) -> Content<'_> {
     (file.identity, file.size, file.digest.as_ref(), file.mode)
 }
 
 /// The regular files that are the same file, or could be, where there are several.
-fn hard_links(header: &Header) -> HashMap<Content<'_>, Vec<usize>> {
-    let mut links: HashMap<_, Vec<usize>> = HashMap::new();
+pub(super) fn hard_links(header: &Header) -> Links<'_> {
+    let mut links = Links::new();
     for (number, file) in header.files.iter().enumerate() {
         if file.file_type() == FileType::Regular && !file.flags.is_ghost() {
             links.entry(content(file)).or_default().push(number);

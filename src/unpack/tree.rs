@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, Timespec, Timestamps, chmodat, fstat, futimens, linkat, mkdirat, openat,
-    symlinkat, unlinkat, utimensat,
+    AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, chmodat, fstat, futimens, linkat,
+    mkdirat, openat, renameat, renameat_with, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -60,6 +60,22 @@ impl<'a> OpenTree<'a> {
         // Not every file system keeps it, and nothing depends on it.
         let _ = utimensat(parent, path.file_name(), &times(mtime), AtFlags::SYMLINK_NOFOLLOW);
         Ok(())
+    }
+
+    /// Gives the file `number` of `aside` its place, where nothing was.
+    pub(super) fn take_in(
+        &mut self,
+        aside: &Aside<'_>,
+        number: usize,
+        path: &RelPath,
+    ) -> io::Result<()> {
+        let parent = self.enter(path.parent())?;
+        let (from, name, to) = (&aside.directory, number.to_string(), path.file_name());
+        match renameat_with(from, name.as_str(), parent, to, RenameFlags::NOREPLACE) {
+            // Not every file system knows how. Nobody but this run is here, and its packages are agreed.
+            Err(Errno::INVAL | Errno::NOSYS) => Ok(renameat(from, name.as_str(), parent, to)?),
+            result => Ok(result?),
+        }
     }
 
     /// Makes `path` another name of the regular file `existing`. `false` where the file system
@@ -125,6 +141,53 @@ fn open_or_make(above: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(above, name, flags, Mode::empty())?)
 }
 
+/// Files of a tree that have no place in it yet, by numbers. What is left of them goes away when dropped.
+pub(super) struct Aside<'a> {
+    root: &'a Dir,
+    name: String,
+    directory: OwnedFd,
+}
+
+impl<'a> Aside<'a> {
+    /// A directory for them below `root`.
+    pub(super) fn make(root: &'a Dir) -> io::Result<Self> {
+        let name = format!(".aside.{:016x}", files::random());
+        mkdirat(root, name.as_str(), Mode::RWXU)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(root, name.as_str(), flags, Mode::empty()) {
+            Ok(directory) => Ok(Self { root, name, directory }),
+            Err(error) => {
+                let _ = unlinkat(root, name.as_str(), AtFlags::REMOVEDIR);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes the file `number`, with what `fill` writes, which may read it again.
+    pub(super) fn create<T>(
+        &self,
+        number: usize,
+        (mode, mtime): (u32, u32),
+        fill: impl FnOnce(&File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = number.to_string();
+        let made = openat(&self.directory, name, flags, Mode::from_raw_mode(mode))?;
+        let file = File::from(made);
+        let filled = fill(&file)?;
+        finish(&file, mode, mtime)?;
+        Ok(filled)
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        // It goes with the tree at the latest, where that is not whole.
+        let _ = files::remove_below(self.root.as_fd(), self.name.as_ref());
+    }
+}
+
 /// A file that is being written.
 pub(super) struct NewFile<'a> {
     /// Where its bytes go.
@@ -137,12 +200,18 @@ pub(super) struct NewFile<'a> {
 impl NewFile<'_> {
     /// Gives the file its permissions and time, and keeps it.
     pub(super) fn keep(mut self, mode: u32, mtime: u32) -> io::Result<()> {
-        files::set_mode(&self.file, mode)?;
-        // As of symlinks.
-        let _ = futimens(&self.file, &times(mtime));
+        finish(&self.file, mode, mtime)?;
         self.keep = true;
         Ok(())
     }
+}
+
+/// Gives a file its permissions and time.
+fn finish(file: &File, mode: u32, mtime: u32) -> io::Result<()> {
+    files::set_mode(file, mode)?;
+    // As of symlinks.
+    let _ = futimens(file, &times(mtime));
+    Ok(())
 }
 
 impl Drop for NewFile<'_> {

@@ -144,7 +144,7 @@ impl Sharing<'_> {
         if way.is_clonable && !cannot.reflink.load(Ordering::Relaxed) {
             match make(file, path, |new| Ok(rustix::fs::ioctl_ficlone(new, &*file)?)) {
                 Ok(()) => return Ok(true),
-                Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
+                Err(error) if files::is_full(&error) => return Err(failed("write", path)(error)),
                 Err(_) => cannot.reflink.store(true, Ordering::Relaxed),
             }
         }
@@ -153,7 +153,7 @@ impl Sharing<'_> {
                 Ok(()) if is_same(file, path) => return Ok(true),
                 // Somebody put another file into its place.
                 Ok(()) => fs::remove_file(path).map_err(failed("remove", path))?,
-                Err(error) if is_full(&error) => return Err(failed("write", path)(error)),
+                Err(error) if files::is_full(&error) => return Err(failed("write", path)(error)),
                 // This file has too many names, or is another user's; the next may do.
                 Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -205,10 +205,6 @@ fn make(like: &File, path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) ->
         let _ = fs::remove_file(path);
     }
     result
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn digest(file: &mut impl io::Read) -> io::Result<Checksum> {

@@ -6,7 +6,7 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "install",
     "plan",
     "list",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 20] = [
     "unpin",
     "remove",
     "prune",
+    "cache",
     "receipt",
     "doctor",
     "env",
