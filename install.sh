@@ -468,7 +468,9 @@ install_program() {
 }
 
 install_runtime() {
-    if [ -n "$from" ]; then
+    if [ -n "$from" ] && [ -f "$from/elsewhere.lock" ]; then
+        set -- --from "$from" "$@"
+    elif [ -n "$from" ]; then
         ELSEWHERE_MIRROR=$from
         export ELSEWHERE_MIRROR
     fi

@@ -50,11 +50,12 @@
 //! 6. [`error`] gives every failure its exit status and its hint.
 //! 7. A [`context::Context`] is what all of the following are given.
 //! 8. [`planning`] makes the plan.
-//! 9. [`making`] makes the trees.
+//! 9. [`making`] makes the trees, and [`carry`] what brings an install to where there is no network.
 //! 10. [`lifecycle`] does with both what is asked of a prefix.
 //! 11. [`cli`] is above them all.
 
 mod audit;
+mod carry;
 mod catalog;
 mod cli;
 mod config;

@@ -395,3 +395,29 @@ fn files_of_format_1_say_the_same_as_those_of_today() {
     let today = serde_json::to_vec(&receipt).unwrap();
     assert_eq!(Receipt::from_json(&today).unwrap(), receipt);
 }
+
+#[test]
+fn a_mirror_carries_both_parts() {
+    let world = world("carried", TODAY);
+    world.ok(&["plan", "-r", "app", "-d", "el9", "--lock", "lock"]);
+    let elsewhere = |words: &[&str]| {
+        let mut command = world.elsewhere();
+        command.args(words).args(["--repos", "repos"]).current_dir(world.scratch.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    elsewhere(&["mirror", "--lock", "lock", "--mirror", "mirror", "--cache-dir", "cache", "m"]);
+    elsewhere(&["mirror", "--verify", "m"]);
+    world.set_online(false);
+    elsewhere(&["install", "--from", "m", "--cache-dir", "new-cache", "p"]);
+    let prefix = world.prefix("p");
+    assert_eq!(installed(&prefix), ["app", "dep", "el8/dep", "el8/fake"]);
+    assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
+    assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");
+    for dist in ["el8", "el9"] {
+        assert!(
+            world.prefix(&format!("m/dnf/{dist}/x86_64/repodata/repomd.xml")).is_file(),
+            "{dist}"
+        );
+    }
+}

@@ -62,7 +62,8 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
     let output = command(site, words);
     assert_eq!(output.status.code(), Some(status), "{words:?}: {output:?}");
     let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair")
-        || words.starts_with(&["cache", "info"]);
+        || words.starts_with(&["cache", "info"])
+        || words.starts_with(&["mirror", "--verify"]);
     let error = |last: Option<&Value>| {
         let error = last.unwrap_or_else(|| panic!("{words:?} tells nothing"));
         assert_eq!(error["event"], "error", "{words:?}: {error}");
@@ -120,6 +121,8 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(plan["tree"][0]["package"].as_array().unwrap().len(), 2);
     told(&[&["plan", "--lock", "hello.lock"], &basic[..]].concat());
     assert_eq!(told(&["lock", "--check", "hello.lock"])["trees"][0]["packages"], 2);
+    assert_eq!(told(&[&["mirror"], &basic[..], &["m"]].concat())["packages"], 2);
+    assert_eq!(told(&["mirror", "--verify", "m"])["findings"], serde_json::json!([]));
     let dry = told(&[&["install", "--dry-run"], &basic[..], &["p"]].concat());
     assert_eq!(dry["tree"], plan["tree"]);
     let installed = told(&[&["install"], &basic[..], &["p"]].concat());
@@ -186,6 +189,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
         fails(2, &[name, if name == "list" { "-d" } else { "-r" }, "nothing"]);
     }
     fails(6, &["lock", "--check", "nowhere"]);
+    fails(6, &["mirror", "--verify", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");

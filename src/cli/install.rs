@@ -10,6 +10,7 @@ use super::options::{Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
 use super::session::Session;
 use super::{doctor, plan, repositories};
+use crate::carry;
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
@@ -39,6 +40,11 @@ pub(super) struct Install {
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
+    /// Take all from this directory, which `elsewhere mirror` made, and ask no network: its lock file is installed
+    /// or, where something is asked for (-r, -v, -d), that is, of the repositories that it has. Without -a
+    /// this machine's architecture alone is taken of the lock file
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["lock", "mirror"])]
+    from: Option<PathBuf>,
     /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
     #[arg(long, conflicts_with = "dry_run")]
@@ -66,8 +72,21 @@ impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let settings = self.sources.settings(host)?;
-        let locked = self.lock.as_deref().map(read_lock).transpose()?;
+        let from = self.from.as_deref().map(|from| host.absolute(from));
+        let sources = match &from {
+            Some(from) => self.sources.of_mirror(from, None),
+            None => self.sources.clone(),
+        };
+        let settings = sources.settings(host)?;
+        let locked = match (&self.lock, &from) {
+            (Some(lock), _) => Some(read_lock(lock)?),
+            (None, Some(from)) if self.wanted.leaves_all_open() => {
+                let own = host.facts().arch.filter(|_| self.wanted.arches().is_empty());
+                let arches: Vec<Arch> = self.wanted.arches().iter().copied().chain(own).collect();
+                Some(carry::lock_of(from, &arches)?)
+            }
+            _ => None,
+        };
         let request = self.wanted.request(host, &settings, locked.as_ref(), terminal)?;
         let owners = owners::of(host, &settings.config)?;
         if self.adopt {
@@ -82,10 +101,10 @@ impl Install {
             doctor::check_place(subject.as_ref())?;
         }
         if self.lock.is_none() {
-            self.sources.check_mirror(host, &settings.config)?;
+            sources.check_mirror(host, &settings.config)?;
         }
         let session =
-            Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
+            Session::with(host, &sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let session = session.keeping(self.store)?;
         let context = self.wanted.age.apply(session.context());
         let keys = session.keys_of(&request.trust)?;
@@ -94,8 +113,8 @@ impl Install {
         let asked = Asked { request: &request, dists: &dists, lock: locked.as_ref() };
         let check = |plan: &Plan| {
             session.check_policy(plan)?;
-            if self.lock.is_none() {
-                self.sources.repositories.check_for(context.catalog, repositories::dists(plan))?;
+            if locked.is_none() {
+                sources.repositories.check_for(context.catalog, repositories::dists(plan))?;
             }
             if !self.no_doctor && !self.dry_run && context.aim.is_none() {
                 doctor::warn(host, context, &path, &request);

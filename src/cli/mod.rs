@@ -11,6 +11,7 @@ mod installation;
 mod list;
 mod lock;
 mod man;
+mod mirror;
 mod options;
 mod owners;
 mod parts;
@@ -66,6 +67,7 @@ enum Command {
     Plan(plan::PlanCommand),
     List(list::List),
     Lock(lock::Lock),
+    Mirror(mirror::Mirror),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -195,8 +197,9 @@ fn json_form(host: &Host) -> Form {
     let Some(name) = words.iter().find(|word| !word.starts_with('-')) else {
         return Form::Document;
     };
-    let repairs = name == "verify" && words.iter().any(|word| word == "--repair");
-    let looks = name == "cache" && words.iter().any(|word| word == "info");
+    let has = |option: &str| words.iter().any(|word| word == option);
+    let repairs = name == "verify" && has("--repair");
+    let looks = name == "cache" && has("info") || name == "mirror" && has("--verify");
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
         true if !repairs => Form::Document,
@@ -211,6 +214,7 @@ impl Command {
             Self::Plan(command) => &command.output,
             Self::List(command) => &command.output,
             Self::Lock(command) => &command.output,
+            Self::Mirror(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -238,6 +242,7 @@ impl Command {
             Self::Plan(command) => command.execute(host, terminal),
             Self::List(command) => command.execute(host, terminal),
             Self::Lock(command) => command.execute(host, terminal),
+            Self::Mirror(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

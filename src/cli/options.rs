@@ -15,7 +15,7 @@ use crate::config::{self, Config, ConfigFile, Whose};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, Dist, LOCAL, Plan, Request, RuntimeRequest, escape};
+use crate::model::{Arch, Dist, LOCAL, Plan, Request, RuntimeRequest, UserTrust, escape};
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
@@ -84,7 +84,7 @@ impl Turn {
 }
 
 /// Where things are fetched from and kept.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Sources {
     /// Fetch https://HOST/PATH from BASE/HOST/PATH: a URL (http is allowed here) or a directory
     /// [also: ELSEWHERE_MIRROR]
@@ -202,6 +202,25 @@ impl WantedArgs {
             arches,
             trust,
         })
+    }
+
+    /// Whom the user trusts, for a command that installs nothing.
+    ///
+    /// # Errors
+    /// When a policy forbids it, or it means no repository.
+    pub(super) fn trust(&self, settings: &Settings) -> Result<UserTrust, Error> {
+        self.trust.user_trust(&settings.config, &settings.catalog)
+    }
+
+    /// Whether no more is said of what is wanted than, maybe, for which architectures.
+    pub(super) fn leaves_all_open(&self) -> bool {
+        let Self { runtimes, version, dists, container_dist, .. } = self;
+        runtimes.is_empty() && version.is_none() && dists.is_empty() && container_dist.is_none()
+    }
+
+    /// The architectures that are named.
+    pub(super) fn arches(&self) -> &[Arch] {
+        &self.arches
     }
 
     /// The dists that are named, each once, in the order of their names on the command line.

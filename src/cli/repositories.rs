@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{DecidedBy, Plan, TreePlan, Wishes, escape};
 
 /// Repositories that are left out, or not.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Repositories {
     /// Do without these repositories: ids as `powertools`, or as `el8/powertools` of one dist; `*`, `?`
     /// and `[...]` stand for characters. Updates of what is installed do without them too

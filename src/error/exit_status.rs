@@ -23,7 +23,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (HOST, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher is not as it was made"),
-    (9, "busy: another run works on the prefix"),
+    (9, "busy: another run works on the prefix, or on the mirror"),
     (UPDATE_AVAILABLE, "update --check, lock --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
@@ -82,7 +82,7 @@ impl Error {
             Self::Sources(error) if error.is_distrust() => 4,
             Self::Sources(error) if error.is_network() => NETWORK,
             Self::Sources(_) => 2,
-            Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } => 9,
+            Self::Prefix(PrefixError::Held { .. }) | Self::Stale { .. } | Self::Busy { .. } => 9,
             Self::Workshop(WorkshopError::Damaged { .. }) => 8,
             Self::Prefix(_)
             | Self::Workshop(_)

@@ -15,7 +15,7 @@ use crate::fetch::FetchError;
 use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError};
 use crate::minisig::SigningError;
-use crate::model::{Arch, LockError, Nevra, escape};
+use crate::model::{Arch, LOCAL, LockError, Nevra, escape};
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -223,6 +223,12 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// Another run makes the same.
+    #[error("another run is at {}", shown(path))]
+    Busy {
+        /// What it makes.
+        path: PathBuf,
+    },
     /// What is to go live again is not as it was made.
     #[error("generation {number} of {arch} is damaged: {}", first(paths))]
     DamagedGeneration {
@@ -250,6 +256,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// That a package of the repository `id` of `dist` is not trusted, where these keys could not be had.
+    pub(crate) fn untrusted(source: TrustError, place: (&str, &str), missing: Vec<String>) -> Self {
+        let repository = match place {
+            (_, LOCAL) => None,
+            (dist, id) => Some(format!("{dist}/{id}").into()),
+        };
+        Self::Untrusted { source, missing_keys: missing.into(), repository }
+    }
+
     /// The limit of this process or machine that was met.
     fn limit(&self) -> Option<Limit> {
         Limit::behind(self)

@@ -333,7 +333,7 @@ fn hint_for(reason: &Reason) -> Option<&'static str> {
             within.attempts().iter().find_map(|attempt| hint_for(&attempt.reason))
         }
         Reason::Offline => Some(
-            "--mirror DIR reads a directory that has it, --site-cache DIR a cache; without --offline the \
+            "`elsewhere mirror DIR` where there is a network makes what `install --from DIR` needs; without --offline the \
              network is asked",
         ),
         Reason::Insecure => Some("give an https: URL, or name the server with --mirror"),

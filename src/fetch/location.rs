@@ -135,21 +135,45 @@ impl Place {
     }
 }
 
-/// `https://HOST/PATH` as `BASE/HOST/PATH`. A query becomes a part of the file's name, as
-/// recursive downloaders name files.
-fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
+/// The host of `url` as a mirror's directory is called.
+fn host_directory(url: &Url) -> Result<String, Reason> {
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (Some(host), None) => host.to_owned(),
         (None, _) => return Err(Reason::Url),
     };
     // A host of dots is a directory's parent.
-    if host.trim_matches('.').is_empty() {
-        return Err(Reason::Url);
-    }
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    if host.trim_matches('.').is_empty() { Err(Reason::Url) } else { Ok(host) }
+}
+
+/// Where a directory that stands for all hosts has the file at `url`, seen from there; none for what
+/// `--mirror` does not turn to.
+#[must_use]
+pub(crate) fn mirror_path(url: &str) -> Option<PathBuf> {
+    let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    in_mirror(Path::new(""), &url).ok()
+}
+
+/// The file of `url` in the mirror `directory`. A query becomes a part of the file's name, as recursive
+/// downloaders name files.
+fn in_mirror(directory: &Path, url: &Url) -> Result<PathBuf, Reason> {
+    let host = host_directory(url)?;
+    let mut rooted = Url::parse("file:///").map_err(|_| Reason::Url)?;
+    rooted.set_path(url.path());
+    let mut name = rooted.to_file_path().map_err(|()| Reason::Url)?.into_os_string();
+    name.push(query(url));
+    below(&directory.join(host), Path::new(&name))
+}
+
+fn query(url: &Url) -> String {
+    url.query().map(|query| format!("?{query}")).unwrap_or_default()
+}
+
+/// `https://HOST/PATH` as `BASE/HOST/PATH`.
+fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
     let base = base.trim_end_matches('/');
     if base.starts_with("http://") || base.starts_with("https://") {
+        let (host, query) = (host_directory(url)?, query(url));
         let joined = format!("{base}/{host}{}{query}", url.path());
         let url = Url::parse(&joined).map_err(|_| Reason::Url)?;
         return Ok(Place::Web { url, is_authentic: true });
@@ -161,11 +185,7 @@ fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
     } else {
         return Err(Reason::Url);
     };
-    let mut rooted = Url::parse("file:///").map_err(|_| Reason::Url)?;
-    rooted.set_path(url.path());
-    let mut name = rooted.to_file_path().map_err(|()| Reason::Url)?.into_os_string();
-    name.push(query);
-    below(&directory.join(host), Path::new(&name)).map(Place::File)
+    in_mirror(&directory, url).map(Place::File)
 }
 
 /// `path` (absolute, decoded) below `directory`; nothing in it may climb.

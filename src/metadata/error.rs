@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::fetch::{FetchError, Reason};
+use crate::fetch::{FetchError, Reason, Refusal};
 use crate::model::{Arch, Origin, escape, without_userinfo};
 use crate::repodata::RepodataError;
 
@@ -233,4 +233,14 @@ pub(super) enum Distrust {
          --allow-downgrade takes it all the same"
     )]
     Behind { by: String },
+}
+
+/// Whether something was served whose signature is missing or bad.
+pub(super) fn is_about_signatures(error: &FetchError) -> bool {
+    let is_it = |refusal: &Refusal| {
+        let distrust = refusal.downcast_ref::<Distrust>();
+        matches!(distrust, Some(Distrust::Signature(_) | Distrust::Unsigned(_)))
+    };
+    let mut attempts = error.attempts().iter();
+    attempts.any(|it| matches!(&it.reason, Reason::Refused(refusal) if is_it(refusal)))
 }

@@ -187,6 +187,18 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// The file in which a pinned key is published, and its URL.
+    ///
+    /// # Errors
+    /// When none of its places serves that key.
+    pub(crate) fn published(&self, pin: &KeyPin) -> Result<(String, Vec<u8>), FetchError> {
+        let urls: Vec<String> = std::iter::once(&pin.url).chain(&pin.alternates).cloned().collect();
+        let accept = |url: &str, bytes: Vec<u8>| {
+            self.add(&bytes, pin).map_err(Refusal::from).map(|()| (url.to_owned(), bytes))
+        };
+        self.fetcher.document_in_passing(&urls, KEY_FILE_LIMIT, Proof::Fresh, accept)
+    }
+
     /// The certificates of these keys, as far as they are known, each armored.
     #[must_use]
     pub(crate) fn copies(&self, of: &BTreeSet<&Fingerprint>) -> BTreeMap<Fingerprint, String> {

@@ -3,6 +3,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Sighting, Sightings};
 
 /// What is known, and what is learnt.
@@ -38,5 +40,28 @@ impl Memory {
     #[must_use]
     pub fn learnt(&self) -> Sightings {
         self.learnt.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The newest metadata of a repository that was believed, as the cache notes it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// The newest time in `repomd.xml`, in seconds since 1970.
+    pub(super) timestamp: u64,
+    /// The repository's own name of that state, for people.
+    pub(super) revision: String,
+    /// Whether a signature or a metalink vouched for it.
+    pub(super) is_anchored: bool,
+    /// The way on which a metalink did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) metalink: Option<String>,
+}
+
+/// A number of seconds, for people.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=7199 => format!("{} minutes", seconds.div_ceil(60)),
+        7200..=172_799 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }

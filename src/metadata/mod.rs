@@ -9,6 +9,7 @@ mod copies;
 mod error;
 mod keys;
 mod memory;
+mod originals;
 mod reading;
 mod sources;
 
@@ -20,6 +21,7 @@ pub(crate) use self::error::{RepositoryError, is_malformed};
 
 pub(crate) use self::keys::{KeyFileError, Keys};
 pub use self::memory::Memory;
+pub(crate) use self::originals::{Originals, originals};
 pub(crate) use self::sources::{CheckedSource, SourceState, SourcesError, check_sources};
 
 pub use self::reading::Means;
@@ -92,7 +94,7 @@ pub(crate) fn mirrors(
     repository: &Repository,
     arch: Arch,
 ) -> Vec<String> {
-    Reading { means, dist: &dist.name, arch, repository, told: &Once::new() }.bases()
+    Reading { means, dist: &dist.name, arch, repository, told: &Once::new(), kept: None }.bases()
 }
 
 /// What is done for the repository in this place of the dist.
@@ -118,7 +120,8 @@ fn each<T: Send>(
             .iter()
             .enumerate()
             .map(|(position, &repository)| {
-                let reading = Reading { means, dist: &dist.name, arch, repository, told: &told };
+                let (dist, told) = (dist.name.as_str(), &told);
+                let reading = Reading { means, dist, arch, repository, told, kept: None };
                 threads::spawn(scope, move || {
                     let result = work(position, &reading);
                     reporter.advanced(Phase::Metadata, 1);

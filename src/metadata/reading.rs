@@ -1,16 +1,15 @@
 //! One repository: from the places that a dist names to an [`Index`], from the first mirror whose
 //! metadata is believed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
-use serde::{Deserialize, Serialize};
-
-use super::error::{Distrust, RepositoryError, TrustFailure};
-use super::memory::Memory;
+use super::error::{Distrust, RepositoryError, TrustFailure, is_about_signatures};
+use super::memory::{Memory, Seen, duration};
 use crate::decoding::Decoder;
-use crate::fetch::{FetchError, Fetcher, Proof, Proving, Reason, Refusal, join, places};
+use crate::fetch::{FetchError, Fetched, Fetcher, Proof, Proving, Refusal, join, places};
 use crate::model::{Arch, Checksum, Index, Modules, Repository, Sighting, Source, escape};
 use crate::repodata::metalink::{self, Metalink};
 use crate::repodata::primary::Scope;
@@ -29,6 +28,10 @@ pub(super) const SIGNATURE_LIMIT: u64 = 64 << 10;
 const TOLD: usize = 100;
 /// The table of contents of a repository, below its base URL.
 pub(super) const REPOMD: &str = "repodata/repomd.xml";
+/// Its signature.
+pub(super) const SIGNATURE: &str = "repodata/repomd.xml.asc";
+/// Names the metalink among [`Documents`].
+pub(super) const METALINK: &str = "metalink";
 
 /// Checks that `repomd.xml` (second argument) is signed (third: `repomd.xml.asc`) by a key of the
 /// repository.
@@ -39,7 +42,7 @@ pub(crate) type Verify<'a> =
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) source: Source,
-    repomd: Repomd,
+    pub(super) repomd: Repomd,
 }
 
 impl Found {
@@ -74,6 +77,9 @@ pub struct Means<'a, 'r> {
     pub reporter: &'a dyn Reporter,
 }
 
+/// Documents that were believed, as they came: the metalink, and what lies below the base URL, by its place.
+pub(super) type Documents = Mutex<BTreeMap<&'static str, Vec<u8>>>;
+
 /// One repository being read.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a, 'r> {
@@ -83,6 +89,8 @@ pub(super) struct Reading<'a, 'r> {
     pub(super) repository: &'a Repository,
     /// Whether it was said how metadata are decoded.
     pub(super) told: &'a Once,
+    /// Where what was believed is kept, for whoever passes it on.
+    pub(super) kept: Option<&'a Documents>,
 }
 
 impl Reading<'_, '_> {
@@ -195,7 +203,11 @@ impl Reading<'_, '_> {
         url: &str,
         missing: &mut Vec<String>,
     ) -> Result<Option<Metalink>, RepositoryError> {
-        let parse = |_: &str, bytes: Vec<u8>| metalink::parse(&bytes).map_err(Refusal::from);
+        let parse = |_: &str, bytes: Vec<u8>| {
+            let link = metalink::parse(&bytes).map_err(Refusal::from)?;
+            self.keep(METALINK, &bytes);
+            Ok(link)
+        };
         let url = [url.to_owned()];
         match self.means.fetcher.document_from(&url, LIST_LIMIT, Proof::Server, parse) {
             Err(error @ FetchError::Unavailable(_)) if self.needs_metalink() => {
@@ -301,12 +313,21 @@ impl Reading<'_, '_> {
         if self.repository.signed_metadata {
             let signature = signature()?;
             (self.means.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
+            self.keep(SIGNATURE, &signature);
         }
         let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;
         let is_it = |current: &Checksum| Checksum::by(current.algorithm(), bytes) == *current;
         let is_current = promise.first().is_some_and(is_it);
         self.check_age(url, &repomd, is_current, !promise.is_empty())?;
+        self.keep(REPOMD, bytes);
         Ok(repomd)
+    }
+
+    fn keep(&self, what: &'static str, bytes: &[u8]) {
+        if let Some(kept) = self.kept {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(what, bytes.to_owned());
+        }
     }
 
     /// What lies beside `repomd.xml` as its signature.
@@ -402,20 +423,29 @@ impl Reading<'_, '_> {
         format!("{}-list", self.seen_key())
     }
 
-    /// Fetches a metadata file from the first of `bases` that has it, and reads it.
-    fn content<T>(
+    /// Fetches a metadata file from the first of `bases` that has it.
+    pub(super) fn fetch(
         &self,
         bases: &[String],
         record: &RepomdRecord,
-        read: impl FnOnce(&mut Proving) -> Result<T, RepodataError>,
-    ) -> Result<T, RepositoryError> {
+    ) -> Result<Fetched, RepositoryError> {
         let urls = places(bases, &record.location);
         if urls.is_empty() {
             let (of, value) = (REPOMD.to_owned(), record.location.clone());
             let source = RepodataError::Elsewhere { of, value };
             return Err(RepositoryError::Content { location: record.location.clone(), source });
         }
-        let fetched = self.means.fetcher.content(&urls, &record.checksum, record.size, None)?;
+        Ok(self.means.fetcher.content(&urls, &record.checksum, record.size, None)?)
+    }
+
+    /// Fetches such a file, and reads it.
+    fn content<T>(
+        &self,
+        bases: &[String],
+        record: &RepomdRecord,
+        read: impl FnOnce(&mut Proving) -> Result<T, RepodataError>,
+    ) -> Result<T, RepositoryError> {
+        let fetched = self.fetch(bases, record)?;
         fetched.read(read).map_err(|source| RepositoryError::Content {
             location: record.location.clone(),
             source,
@@ -457,40 +487,7 @@ impl Reading<'_, '_> {
     }
 
     /// A URL of the dist's definition, for this architecture.
-    fn expand(&self, url: &str) -> String {
+    pub(super) fn expand(&self, url: &str) -> String {
         url.replace("$basearch", self.arch.as_str())
-    }
-}
-
-/// Whether something was served whose signature is missing or bad.
-fn is_about_signatures(error: &FetchError) -> bool {
-    let is_it = |refusal: &Refusal| {
-        let distrust = refusal.downcast_ref::<Distrust>();
-        matches!(distrust, Some(Distrust::Signature(_) | Distrust::Unsigned(_)))
-    };
-    let mut attempts = error.attempts().iter();
-    attempts.any(|it| matches!(&it.reason, Reason::Refused(refusal) if is_it(refusal)))
-}
-
-/// The newest metadata of a repository that was believed, as the cache notes it.
-#[derive(Serialize, Deserialize)]
-struct Seen {
-    /// The newest time in `repomd.xml`, in seconds since 1970.
-    timestamp: u64,
-    /// The repository's own name of that state, for people.
-    revision: String,
-    /// Whether a signature or a metalink vouched for it.
-    is_anchored: bool,
-    /// The way on which a metalink did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    metalink: Option<String>,
-}
-
-/// A number of seconds, for people.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..=7199 => format!("{} minutes", seconds.div_ceil(60)),
-        7200..=172_799 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }

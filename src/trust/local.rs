@@ -19,6 +19,7 @@ mod tag {
     pub(super) const SUGGESTS: [u32; 3] = [5049, 5051, 5050];
     pub(super) const SUPPLEMENTS: [u32; 3] = [5052, 5054, 5053];
     pub(super) const ENHANCES: [u32; 3] = [5055, 5057, 5056];
+    pub(super) const SUMMARY: u32 = 1004;
     pub(super) const SIZE: u32 = 1009;
     pub(super) const LONGSIZE: u32 = 5009;
 }
@@ -41,8 +42,16 @@ pub struct LocalPackage {
     pub checksum: Checksum,
     /// Bytes of its files when installed.
     pub installed_size: u64,
+    /// One line for people.
+    pub summary: String,
+    /// Its licence.
+    pub license: String,
+    /// The file name of the source package that it was built from.
+    pub source_rpm: String,
     /// Requires, without those of scriptlets and of rpm itself.
     pub requires: Vec<LocalRelation>,
+    /// Requires of scriptlets.
+    pub scriptlets_require: Vec<LocalRelation>,
     /// Provides, the package's own name among them.
     pub provides: Vec<LocalRelation>,
     /// Conflicts.
@@ -81,7 +90,10 @@ fn read(reader: impl Read) -> Result<LocalPackage, Malformed> {
     Blob::read(&mut source, "signature header")?.skip_padding(&mut source)?;
     let blob = Blob::read(&mut source, "header")?;
     let header = Header::parse(&blob)?;
-    let requires = relations(&blob, tag::REQUIRES)?.into_iter().filter(is_needed);
+    let mut requires = relations(&blob, tag::REQUIRES)?;
+    requires.retain(|(relation, _)| !relation.name.starts_with("rpmlib("));
+    let (scriptlets_require, requires) =
+        requires.into_iter().partition(|(_, flags)| flags & SCRIPTLET != 0);
     let (provides, conflicts) =
         (relations(&blob, tag::PROVIDES)?, relations(&blob, tag::CONFLICTS)?);
     let obsoletes = relations(&blob, tag::OBSOLETES)?;
@@ -97,7 +109,11 @@ fn read(reader: impl Read) -> Result<LocalPackage, Malformed> {
         size: source.count,
         checksum: source.digester.finish(),
         installed_size: installed_size(&blob)?,
-        requires: requires.map(|(relation, _)| relation).collect(),
+        summary: blob.texts(tag::SUMMARY)?.first().map_or_else(String::new, |it| (*it).to_owned()),
+        license: header.license,
+        source_rpm: header.source_rpm,
+        requires: without_flags(requires),
+        scriptlets_require: without_flags(scriptlets_require),
         provides: without_flags(provides),
         conflicts: without_flags(conflicts),
         obsoletes: without_flags(obsoletes),
@@ -105,11 +121,6 @@ fn read(reader: impl Read) -> Result<LocalPackage, Malformed> {
         files: header.files.into_iter().map(|file| file.path).collect(),
         nevra: header.nevra,
     })
-}
-
-/// Whether a requirement is one of the package's files, and not of its scriptlets or of rpm.
-fn is_needed((relation, flags): &(LocalRelation, u32)) -> bool {
-    flags & SCRIPTLET == 0 && !relation.name.starts_with("rpmlib(")
 }
 
 fn installed_size(blob: &Blob) -> Result<u64, Malformed> {

@@ -6,11 +6,12 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "install",
     "plan",
     "list",
     "lock",
+    "mirror",
     "status",
     "verify",
     "sbom",

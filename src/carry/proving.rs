@@ -1,0 +1,82 @@
+//! Packages of a mirror: a file counts that a key which may sign it has signed, and that has the digest that a
+//! lock file names.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+
+use super::manifest::Entry;
+use crate::error::Error;
+use crate::metadata::Keys;
+use crate::model::{KeyPin, PlannedPackage, TreePlan};
+use crate::report::Reporter;
+use crate::trust::{self, LocalPackage, Policy, TrustError};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 17;
+
+/// A package that a lock file names, and who may have signed it.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// What the lock file says.
+    pub(super) package: PlannedPackage,
+    /// Its dist.
+    pub(super) dist: String,
+    /// The keys of its source.
+    pub(super) pins: Vec<KeyPin>,
+    /// Where it may be had.
+    pub(super) urls: Vec<String>,
+}
+
+/// A package that was proved.
+#[derive(Debug)]
+pub(super) struct ProvenPackage {
+    /// As the manifest has it.
+    pub(super) entry: Entry,
+    /// What it says about itself.
+    pub(super) said: LocalPackage,
+}
+
+impl Wanted {
+    /// A package of `part`.
+    pub(super) fn of(part: &TreePlan, package: &PlannedPackage, urls: Vec<String>) -> Self {
+        let source = part.source(&package.source);
+        let pins = source.map_or_else(Vec::new, |source| source.keys.clone());
+        Self { package: package.clone(), dist: part.dist.clone(), pins, urls }
+    }
+
+    /// Proves that an open file is this package.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn prove(
+        &self,
+        keys: &Keys<'_>,
+        reporter: &dyn Reporter,
+        file: &File,
+    ) -> Result<ProvenPackage, Error> {
+        let place = (self.dist.as_str(), self.package.source.as_str());
+        let untrusted = |source| Error::untrusted(source, place, keys.failures(&self.pins));
+        let allowed = keys.allowed(place, &self.pins);
+        let reader = || {
+            let read = |source| TrustError::unreadable(&self.package, source);
+            let mut file = file;
+            file.rewind().map_err(read)?;
+            Ok(BufReader::with_capacity(CHUNK, file))
+        };
+        let proof = keys.with_keyring(|keyring| {
+            let allow_unsigned = keys.lets_in_unsigned(place);
+            let policy = Policy { keyring, allowed: &allowed, allow_unsigned };
+            let verified = trust::open(reader()?, &self.package, &policy)?;
+            if let Some(warning) = verified.warning() {
+                reporter.warning(warning.to_owned());
+            }
+            verified.finish()
+        });
+        proof.map_err(untrusted)?;
+        let name = self.package.nevra.to_string();
+        let said = reader().and_then(|reader| trust::read_local(reader, &name));
+        let said = said.map_err(untrusted)?;
+        let entry = Entry { checksum: said.checksum.clone(), size: said.size };
+        Ok(ProvenPackage { entry, said })
+    }
+}

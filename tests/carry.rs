@@ -1,0 +1,446 @@
+//! Installs where there is no network: a mirror has all that one needs, is proved as its origin is, and is
+//! the old one or the new one, whole, whatever is killed.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use elsewhere::stages::model::Checksum;
+use support::keys::TestKey;
+use support::program;
+use support::server::Server;
+use support::site::{Outcome, Site, data, hello};
+use support::small::World;
+use support::tools::{need, run};
+
+/// System calls that change what is on disk.
+const CALLS: &str = "?rename,?renameat,?renameat2,?link,?linkat,?unlink,?unlinkat,?rmdir,?mkdir,?mkdirat,\
+                     ?fchmod,?chmod,?fchmodat,?syncfs";
+
+/// A site, and the mirror that is made of it.
+struct Carried {
+    site: Site,
+    mirror: PathBuf,
+}
+
+impl Carried {
+    /// A site with a metalink, before any mirror is made.
+    fn new(name: &str) -> Self {
+        let site = Site::new(name);
+        let definition = site.repos().join("dists/lab.toml");
+        let text = fs::read_to_string(&definition).unwrap();
+        let link = "id = \"other\"\nmetalink = \"https://forged.example/link?repo=other&arch=$basearch\"\n";
+        fs::write(&definition, text.replace("id = \"other\"\n", link)).unwrap();
+        let repomd = Checksum::of(&fs::read(site.file("other/repodata/repomd.xml")).unwrap());
+        site.write(
+            "link?repo=other&arch=x86_64",
+            format!(
+                "<metalink><files><file name=\"repomd.xml\"><verification><hash type=\"sha256\">{}</hash>\
+                 </verification><resources><url>https://near.example/other/repodata/repomd.xml</url>\
+                 </resources></file></files></metalink>",
+                repomd.hex()
+            ),
+        );
+        let mirror = site.place("carried");
+        Self { site, mirror }
+    }
+
+    /// A site with its mirror.
+    fn made(name: &str) -> Self {
+        let carried = Self::new(name);
+        carried.make(&[]).ok();
+        carried
+    }
+
+    /// `elsewhere mirror WORDS`, with what finds this site.
+    fn command(&self, program: &mut Command, words: &[&str]) {
+        program.arg("mirror").args(words).arg("--mirror").arg(self.site.mirror());
+        program.arg("--repos").arg(self.site.repos()).arg("--cache-dir").arg(self.site.cache());
+        self.site.enter(program);
+    }
+
+    fn make_in(&self, directory: &Path, words: &[&str]) -> Outcome {
+        let mut command = program::elsewhere();
+        let basic: &[&str] = match words.contains(&"--lock") {
+            true => &[],
+            false => &["-d", "lab", "-r", "hello", "-a", "x86_64"],
+        };
+        self.command(&mut command, &[basic, words].concat());
+        Outcome::of(command.arg(directory).output().unwrap())
+    }
+
+    fn make(&self, words: &[&str]) -> Outcome {
+        self.make_in(&self.mirror, words)
+    }
+
+    fn verify(&self) -> Outcome {
+        let mut command = self.site.elsewhere();
+        command.args(["mirror", "--verify", "--repos"]).arg(self.site.repos()).arg(&self.mirror);
+        Outcome::of(command.output().unwrap())
+    }
+
+    /// `elsewhere install --from`, with a cache that is new.
+    fn install(&self, words: &[&str]) -> Outcome {
+        let _ = fs::remove_dir_all(self.site.place("new-cache"));
+        let mut command = self.site.elsewhere();
+        command.arg("install").args(words).arg("--from").arg(&self.mirror).arg("--repos");
+        command.arg(self.site.repos()).arg("--cache-dir").arg(self.site.place("new-cache"));
+        Outcome::of(command.arg(self.site.prefix()).output().unwrap())
+    }
+
+    fn package(&self, version: &str) -> PathBuf {
+        self.mirror.join(format!("forged.example/base/Packages/hello-{version}-1.el9.x86_64.rpm"))
+    }
+
+    /// Every file of the mirror, by its path there.
+    fn files(&self) -> BTreeMap<String, PathBuf> {
+        files(&self.mirror)
+    }
+}
+
+fn files(root: &Path) -> BTreeMap<String, PathBuf> {
+    fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, PathBuf>) {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => walk(root, &path, found),
+                false => {
+                    let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                    found.insert(name, path);
+                }
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(root, root, &mut found);
+    found
+}
+
+#[test]
+fn a_mirror_has_what_its_origin_has_byte_for_byte_and_serves_in_its_place() {
+    let carried = Carried::made("carry-same");
+    let origin = carried.site.mirror();
+    let files = carried.files();
+    let mut count = 0;
+    for (name, path) in files.iter().filter(|(name, _)| name.starts_with("forged.example/")) {
+        assert!(fs::read(path).unwrap() == fs::read(origin.join(name)).unwrap(), "{name}");
+        count += 1;
+    }
+    for name in [
+        "base/repodata/repomd.xml",
+        "base/repodata/repomd.xml.asc",
+        "other/repodata/repomd.xml",
+        "link?repo=other&arch=x86_64",
+        "base/Packages/hello-1.0-1.el9.x86_64.rpm",
+        "base/Packages/hello-data-1.0-1.el9.x86_64.rpm",
+        "keys/key",
+    ] {
+        assert!(files.contains_key(&format!("forged.example/{name}")), "{name}: {files:#?}");
+    }
+    assert!(count >= 10, "{files:#?}");
+    carried.verify().ok();
+    // In the place of all hosts, from its directory and from a server, with its own definitions.
+    let server = Server::start(&carried.mirror);
+    let url = format!("file:{}", carried.mirror.display());
+    let definitions = carried.mirror.join("definitions");
+    for mirror in [url, server.url()] {
+        let mut install = carried.site.elsewhere();
+        install.args(["install", "-d", "lab", "-r", "hello", "-a", "x86_64", "--mirror", &mirror]);
+        install
+            .arg("--repos")
+            .arg(&definitions)
+            .arg("--cache-dir")
+            .arg(carried.site.place("third"));
+        Outcome::of(install.arg(carried.site.prefix()).output().unwrap()).ok();
+        for gone in [carried.site.prefix(), carried.site.place("third")] {
+            fs::remove_dir_all(gone).unwrap();
+        }
+    }
+    // By a lock file, the same.
+    let lock = carried.mirror.join("elsewhere.lock");
+    let again = carried.site.place("again");
+    carried.make_in(&again, &["--lock", lock.to_str().unwrap()]).ok();
+    assert!(fs::read(again.join("elsewhere.lock")).unwrap() == fs::read(lock).unwrap());
+}
+
+/// Runs a script where there is no network at all, as a user who is not root even to himself.
+fn without_network(site: &Site, script: &str) -> Output {
+    let mut command = Command::new(need("unshare", "util-linux"));
+    command.args(["--user", "--net", "sh", "-c", script]).current_dir(site.place(""));
+    site.enter(&mut command).env("E", program::path()).output().unwrap()
+}
+
+#[test]
+fn what_is_carried_is_installed_without_a_network_by_an_ordinary_user() {
+    let carried = Carried::made("carry-install");
+    let site = &carried.site;
+    fs::rename(site.mirror(), site.place("away")).unwrap();
+    let installs = [
+        "\"$E\" install --from carried --repos repos --cache-dir c1 prefix",
+        "sh carried/install.sh --from carried --repos repos prefix",
+        "\"$E\" install --from carried -r hello -d lab -a x86_64 --repos repos --cache-dir c2 prefix",
+    ];
+    for script in installs {
+        let whole = format!("mkdir -p tmp && export TMPDIR=$PWD/tmp && {script}");
+        Outcome::of(without_network(site, &whole)).ok();
+        let told =
+            Outcome::of(Command::new(site.prefix().join("bin/hello")).output().unwrap()).ok();
+        assert_eq!(told.out, "hello 1.0\n", "{script}");
+        fs::remove_dir_all(site.prefix()).unwrap();
+    }
+    carried.install(&["-a", "aarch64"]).refused(2, "has nothing for aarch64: it has x86_64");
+}
+
+#[test]
+fn one_flipped_byte_anywhere_in_a_mirror_is_named() {
+    let carried = Carried::made("carry-flipped");
+    for (name, path) in carried.files() {
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        let told = carried.verify().refused(8, "is damaged: 1 finding");
+        assert_eq!(told.out.trim_end(), format!("{name}: changed"), "{}", told.err);
+        if name.ends_with(".rpm") {
+            let file = name.rsplit('/').next().unwrap();
+            let package = file.strip_suffix(".rpm").unwrap();
+            carried.install(&[]).refused(4, package);
+            assert!(!carried.site.prefix().join("bin").exists());
+        }
+        fs::write(&path, &good).unwrap();
+    }
+    // What is missing, what does not belong there, and what is something else.
+    let (name, path) =
+        carried.files().into_iter().find(|(name, _)| name.ends_with(".rpm")).unwrap();
+    fs::rename(&path, carried.site.place("kept.rpm")).unwrap();
+    assert_eq!(carried.verify().refused(8, "damaged").out.trim_end(), format!("{name}: missing"));
+    std::os::unix::fs::symlink(carried.site.place("kept.rpm"), &path).unwrap();
+    assert_eq!(carried.verify().refused(8, "damaged").out.trim_end(), format!("{name}: changed"));
+    fs::remove_file(&path).unwrap();
+    fs::rename(carried.site.place("kept.rpm"), &path).unwrap();
+    fs::write(carried.mirror.join("dnf/extra"), "").unwrap();
+    assert_eq!(carried.verify().refused(8, "damaged").out.trim_end(), "dnf/extra: foreign");
+    fs::remove_file(carried.mirror.join("dnf/extra")).unwrap();
+    carried.verify().ok();
+}
+
+/// Writes the manifest anew, as somebody could who changed other files.
+fn rewrite_manifest(carried: &Carried) {
+    let mut text = "elsewhere mirror 1\n".to_owned();
+    for (name, path) in carried.files().into_iter().filter(|(name, _)| name != "elsewhere.files") {
+        let bytes = fs::read(path).unwrap();
+        text += &format!("{} {} {name}\n", Checksum::of(&bytes).hex(), bytes.len());
+    }
+    let end = format!("end {}\n", Checksum::of(text.as_bytes()).hex());
+    fs::write(carried.mirror.join("elsewhere.files"), text + &end).unwrap();
+}
+
+#[test]
+fn nothing_that_a_mirror_brings_gives_trust() {
+    let carried = Carried::made("carry-trust");
+    let package = carried.package("1.0");
+    let (good, forger) = (fs::read(&package).unwrap(), TestKey::new());
+    let trojan = hello("1.0").signed(&forger);
+    fs::write(&package, &trojan).unwrap();
+    let lock = carried.mirror.join("elsewhere.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let forged = text
+        .replace(Checksum::of(&good).hex(), Checksum::of(&trojan).hex())
+        .replace(&format!("size = {}\n", good.len()), &format!("size = {}\n", trojan.len()));
+    fs::write(&lock, &forged).unwrap();
+    rewrite_manifest(&carried);
+    carried.install(&[]).refused(4, "hello-1.0-1.el9.x86_64");
+    let told = carried.verify().refused(8, "damaged");
+    assert!(told.out.contains("Packages/hello-1.0-1.el9.x86_64.rpm: unproved"), "{}", told.out);
+    // With the forger's key, wherever a mirror could bring one.
+    let print = forger.fingerprint();
+    let pinned = carried.site.key.fingerprint();
+    let forged = forged.replace(pinned.as_str(), print.as_str());
+    fs::write(&lock, forged).unwrap();
+    fs::write(carried.mirror.join("forged.example/keys/key"), forger.public_file()).unwrap();
+    fs::write(carried.mirror.join(format!("definitions/keys/{print}.asc")), forger.public_file())
+        .unwrap();
+    let dist = carried.mirror.join("definitions/dists/lab.toml");
+    let definition = fs::read_to_string(&dist).unwrap().replace(pinned.as_str(), print.as_str());
+    fs::write(dist, definition).unwrap();
+    rewrite_manifest(&carried);
+    carried.install(&[]).refused(4, "a lock file gives no trust");
+    carried.verify().refused(4, "a lock file gives no trust");
+    assert!(!carried.site.prefix().join("bin").exists());
+}
+
+#[test]
+fn two_mirrors_of_the_same_are_the_same() {
+    let carried = Carried::made("carry-equal");
+    let other = carried.site.place("other-place/of another name");
+    fs::remove_dir_all(carried.site.cache()).unwrap();
+    carried.make_in(&other, &[]).ok();
+    let (one, two) = (carried.files(), files(&other));
+    assert!(one.keys().eq(two.keys()), "{one:#?}\n{two:#?}");
+    for ((name, one), two) in one.iter().zip(two.values()) {
+        assert!(fs::read(one).unwrap() == fs::read(two).unwrap(), "{name}");
+        let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(one), mode(two), "{name}");
+    }
+    // Nor does making it again change a byte.
+    let before = fs::read(carried.mirror.join("elsewhere.files")).unwrap();
+    carried.make(&["--keep-old", "3"]).ok();
+    assert_eq!(fs::read(carried.mirror.join("elsewhere.files")).unwrap(), before);
+}
+
+#[test]
+fn an_update_takes_over_what_stays_and_drops_what_nothing_needs() {
+    let carried = Carried::made("carry-update");
+    let site = &carried.site;
+    let data_file =
+        carried.mirror.join("forged.example/base/Packages/hello-data-1.0-1.el9.x86_64.rpm");
+    let inode = fs::metadata(&data_file).unwrap().ino();
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    carried.make(&["--keep-old", "1"]).ok();
+    assert_eq!(fs::metadata(&data_file).unwrap().ino(), inode, "it is the same file");
+    assert!(carried.package("1.0").exists() && carried.package("2.0").exists());
+    assert!(fs::read_to_string(carried.mirror.join("older/1.lock")).unwrap().contains("hello-1.0"));
+    carried.verify().ok();
+    site.publish(3000, &[site.good(hello("3.0")), site.good(data())]);
+    carried.make(&["--keep-old", "1"]).ok();
+    assert!(!carried.package("1.0").exists() && carried.package("2.0").exists());
+    carried.verify().ok();
+    let told = carried.make(&["--json"]).ok();
+    let result: serde_json::Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&result["event"], &result["packages"]), (&"result".into(), &2.into()), "{result}");
+    assert!(
+        result["dropped"].as_u64().unwrap() >= 2 && result["kept"].as_u64().unwrap() >= 3,
+        "{result}"
+    );
+    assert!(!carried.package("2.0").exists() && !carried.mirror.join("older").exists());
+    carried.verify().ok();
+    carried.install(&[]).ok();
+    // What is no mirror is not replaced by one.
+    fs::create_dir(site.place("mine")).unwrap();
+    fs::write(site.place("mine/thesis"), "").unwrap();
+    carried.make_in(&site.place("mine"), &[]).refused(2, "is no mirror, and not empty");
+    // A damaged file is not taken over.
+    let package = carried.package("3.0");
+    let good = fs::read(&package).unwrap();
+    fs::write(&package, vec![0; good.len()]).unwrap();
+    carried.make(&[]).ok();
+    assert!(fs::read(&package).unwrap() == good);
+    carried.verify().ok();
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_the_old_mirror_whole() {
+    let carried = Carried::made("carry-killed");
+    let site = &carried.site;
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    let template = site.place("template");
+    run(Command::new("cp").arg("-a").args([&carried.mirror, &template]));
+    let (mut number, mut tries, mut old) = (1, 0, 0);
+    loop {
+        fs::remove_dir_all(&carried.mirror).unwrap();
+        run(Command::new("cp").arg("-a").args([&template, &carried.mirror]));
+        let mut strace = Command::new(need("strace", "strace"));
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"]);
+        strace.arg(format!("inject={CALLS}:signal=KILL:when={number}")).arg(program::path());
+        carried.command(&mut strace, &["-d", "lab", "-r", "hello", "-a", "x86_64"]);
+        if strace.arg(&carried.mirror).output().unwrap().status.success() {
+            break;
+        }
+        carried.verify().ok();
+        // It installs what it installed before, or what it installs now.
+        carried.install(&[]).ok();
+        old += u32::from(carried.package("1.0").exists());
+        fs::remove_dir_all(site.prefix()).unwrap();
+        carried.make(&[]).ok();
+        carried.verify().ok();
+        assert!(carried.package("2.0").exists() && !carried.package("1.0").exists());
+        let beside = fs::read_dir(site.place("")).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = beside.filter(|it| it.to_string_lossy().contains(".mirror-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        (number, tries) = (number + 3, tries + 1);
+    }
+    assert!(tries > 10 && old > 3, "{tries} tries, {old} before the change");
+}
+
+#[test]
+fn dnf_lists_and_downloads_what_a_mirror_has() {
+    let carried = Carried::made("carry-dnf");
+    let server = Server::start(&carried.mirror);
+    let root = carried.site.place("dnf");
+    fs::create_dir(&root).unwrap();
+    let place = root.display();
+    let configuration = format!(
+        "[main]\nreposdir={place}\ncachedir={place}/cache\nlogdir={place}\npersistdir={place}\nkeepcache=1\n\
+         [carried]\nname=carried\nbaseurl={}/dnf/lab/x86_64\n",
+        server.url()
+    );
+    fs::write(root.join("dnf.conf"), configuration).unwrap();
+    let dnf = |words: &[&str]| {
+        let mut command = Command::new(need("dnf", "dnf"));
+        command.arg("-c").arg(root.join("dnf.conf"));
+        command.arg(format!("--installroot={}", root.join("root").display()));
+        command.args(["--releasever=9", "--forcearch=x86_64", "--nogpgcheck", "-y"]).args(words);
+        Outcome::of(carried.site.enter(&mut command).output().unwrap()).ok()
+    };
+    let list = dnf(&["repoquery", "--whatprovides", "/usr/share/hello/text"]).out;
+    assert!(list.contains("hello-0:1.0-1.el9.x86_64"), "{list}");
+    let list = dnf(&["list", "--available"]).out;
+    assert!(list.contains("hello.x86_64") && list.contains("hello-data.x86_64"), "{list}");
+    dnf(&["install", "--downloadonly", "hello", "hello-data"]);
+    let downloaded = files(&root);
+    let name = "hello-1.0-1.el9.x86_64.rpm";
+    let package = downloaded.iter().find(|(path, _)| path.ends_with(name));
+    let package = package.unwrap_or_else(|| panic!("{downloaded:#?}")).1;
+    assert!(fs::read(package).unwrap() == fs::read(carried.package("1.0")).unwrap());
+}
+
+#[test]
+fn of_several_architectures_and_runtimes_all_is_carried() {
+    let world = World::new("carry-several");
+    let elsewhere = |words: &[&str]| {
+        let mut command = world.elsewhere();
+        command.args(words).args(["--repos", "repos"]).current_dir(world.scratch.path());
+        Outcome::of(command.output().unwrap())
+    };
+    let both = [
+        "mirror",
+        "-a",
+        "x86_64,aarch64",
+        "-d",
+        "small",
+        "-r",
+        "tool,gadget",
+        "--mirror",
+        "mirror",
+    ];
+    elsewhere(&[&both[..], &["--cache-dir", "cache", "m"]].concat()).ok();
+    elsewhere(&["mirror", "--verify", "m"]).ok();
+    world.set_online(false);
+    let install = |words: &[&str]| {
+        elsewhere(&[&["install", "--from", "m", "--cache-dir", "new"], words].concat()).ok()
+    };
+    install(&["all", "-a", "x86_64,aarch64"]);
+    install(&["here"]);
+    install(&["part", "-r", "gadget", "-d", "small"]);
+    let arches =
+        |prefix: &str| ["x86_64", "aarch64"].map(|arch| world.prefix(prefix).join(arch).exists());
+    assert_eq!((arches("all"), arches("here").iter().filter(|it| **it).count()), ([true, true], 1));
+    assert!(world.prefix("here/bin/tool").exists() && !world.prefix("part/bin/tool").exists());
+    // One run at a time.
+    let stage = world.prefix(".m.mirror-new");
+    fs::create_dir(&stage).unwrap();
+    let held = fs::File::open(&stage).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    world.set_online(true);
+    elsewhere(&[&both[..], &["--cache-dir", "cache", "m"]].concat())
+        .refused(9, "another run is at");
+    drop(held);
+    elsewhere(&[&both[..], &["--cache-dir", "cache", "m"]].concat()).ok();
+    assert!(!stage.exists());
+    elsewhere(&["mirror", "--verify", "m"]).ok();
+}
