@@ -36,7 +36,9 @@ impl Locked {
     }
 
     fn install(&self, mirror: &str) -> Outcome {
-        self.site.run_from(mirror, "install", &["--lock", self.file.to_str().unwrap()])
+        // Where packages are is what these tests are about.
+        let words = ["--no-store", "--lock", self.file.to_str().unwrap()];
+        self.site.run_from(mirror, "install", &words)
     }
 
     /// What `lock --check` says, which must end with `status`.

@@ -56,11 +56,18 @@ pub(crate) fn fill(
     let crew = |way, wanted| Crew::new((context, keeps), keys, way, trees, wanted).run();
     let (kept, absent) = restore::sort_out(context.store, wanted);
     check_at_hand(context, &absent)?;
-    let (left, filled) = thread::scope(|scope| {
-        let restoring = threads::spawn(scope, || restore::restore(context, keys, trees, kept));
-        let filled = crew(Way::WhileComing, absent);
-        (restoring.join().unwrap_or(Err(Error::Panicked)), filled)
-    });
+    // A thread takes memory: none is started where there is nothing to do beside the other.
+    let (left, filled) = match kept.is_empty() || absent.is_empty() {
+        true => {
+            let left = restore::restore(context, keys, trees, kept);
+            (left, crew(Way::WhileComing, absent))
+        }
+        false => thread::scope(|scope| {
+            let restoring = threads::spawn(scope, || restore::restore(context, keys, trees, kept));
+            let filled = crew(Way::WhileComing, absent);
+            (restoring.join().unwrap_or(Err(Error::Panicked)), filled)
+        }),
+    };
     let (mut outcome, left) = (filled?, left?);
     if outcome == Outcome::Filled {
         outcome = crew(Way::WhileComing, left)?;

@@ -219,13 +219,15 @@ impl Site {
 
     /// Every path of the prefix and the cache, with its kind, mode, inode, time and content; but
     /// the lock, which says who had it last, documents, which are asked for anew each time, answers
-    /// that were derived from them, and what [`Site::seen`] tells.
+    /// that were derived from them, packages that were proved and are kept unpacked, and what
+    /// [`Site::seen`] tells.
     pub fn state(&self) -> BTreeMap<PathBuf, String> {
         let mut state = BTreeMap::new();
         for root in [self.prefix(), self.cache()] {
             look(&root, &mut state);
         }
-        let ignored = ["documents", "derived", "seen"].map(|name| self.cache().join(name));
+        let ignored =
+            ["documents", "derived", "unpacked", "seen"].map(|name| self.cache().join(name));
         state.retain(|path, _| {
             let is_ignored = ignored.iter().any(|directory| path.starts_with(directory));
             !path.ends_with(".elsewhere/lock") && !is_ignored
