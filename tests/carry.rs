@@ -229,6 +229,48 @@ fn one_flipped_byte_anywhere_in_a_mirror_is_named() {
     carried.verify().ok();
 }
 
+/// A FIFO would be waited for, and a link to what has no end would fill the memory.
+#[test]
+fn what_is_no_file_of_a_mirror_is_not_waited_for() {
+    let carried = Carried::made("carry-fifo");
+    let site = &carried.site;
+    let mut names: Vec<PathBuf> = carried.files().into_values().collect();
+    names.push(site.place(".carried.mirror-new"));
+    for path in names {
+        let good = fs::read(&path).ok();
+        for endless in [false, true] {
+            let _ = fs::remove_file(&path);
+            match endless {
+                true => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+                false => drop(run(Command::new(need("mkfifo", "coreutils")).arg(&path))),
+            }
+            for words in [&["mirror", "--verify"][..], &["install", "--from"]] {
+                let mut command = Command::new(need("timeout", "coreutils"));
+                command
+                    .args(["-k", "1", "60"])
+                    .arg(program::path())
+                    .args(words)
+                    .arg(&carried.mirror);
+                command.arg("--repos").arg(site.repos()).arg("--cache-dir").arg(site.cache());
+                if words[0] == "install" {
+                    command.arg(site.prefix());
+                }
+                let status = site.enter(&mut command).output().unwrap().status.code();
+                assert!(
+                    status.is_some_and(|status| status < 100),
+                    "{words:?} {}: {status:?}",
+                    path.display()
+                );
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        good.into_iter().for_each(|good| fs::write(&path, good).unwrap());
+    }
+    std::os::unix::fs::symlink("/dev/zero", site.place(".carried.mirror-new")).unwrap();
+    carried.make(&[]).ok();
+    carried.verify().ok();
+}
+
 /// Writes the manifest anew, as somebody could who changed other files.
 fn rewrite_manifest(carried: &Carried) {
     let mut text = "elsewhere mirror 1\n".to_owned();

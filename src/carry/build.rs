@@ -15,7 +15,7 @@ use super::gather::{Contents, Item, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
 use super::place::{Place, Stage};
 use super::proving::{ProvenPackage, Wanted};
-use super::{LOCK, OLDER};
+use super::{LOCK, OLDER, text_of};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::Fetched;
@@ -111,7 +111,7 @@ fn older(
         std::iter::once(LOCK.to_owned()).chain((1..=count).map(|it| format!("{OLDER}/{it}.lock")));
     let mut found: Vec<Plan> = Vec::new();
     for name in names {
-        let Ok(text) = fs::read_to_string(directory.join(&name)) else { continue };
+        let Ok(text) = text_of(&directory.join(&name)) else { continue };
         let held = Plan::from_lock(&text).map_err(Error::from).and_then(|older| {
             keys.know_copies(&older.certificates);
             planning::held(context, keys, &older)

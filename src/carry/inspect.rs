@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::build::repositories;
 use super::gather::{Contents, Item, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
-use super::{OLDER, lock_of};
+use super::{OLDER, lock_of, text_of};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
@@ -152,9 +152,7 @@ fn proof(
     };
     let plan = held(lock_of(directory, &[])?)?;
     let mut older = Vec::new();
-    while let Ok(text) =
-        fs::read_to_string(directory.join(format!("{OLDER}/{}.lock", older.len() + 1)))
-    {
+    while let Ok(text) = text_of(&directory.join(format!("{OLDER}/{}.lock", older.len() + 1))) {
         older.push(held(Plan::from_lock(&text)?)?);
     }
     // Metadata are proved as they are read.
@@ -192,7 +190,9 @@ fn listings(
     packages: &BTreeMap<String, super::proving::ProvenPackage>,
 ) -> Vec<MirrorFinding> {
     let differs = |(path, bytes): &(String, Vec<u8>)| {
-        fs::read(directory.join(path)).is_ok_and(|there| there != *bytes)
+        let digest = |file| Checksum::of_reader(Algorithm::Sha256, file);
+        let there = open_to_read(&directory.join(path)).and_then(digest);
+        there.is_ok_and(|(there, _)| there != Checksum::of(bytes))
     };
     let all = repositories(contents, packages).into_iter().filter(differs);
     all.map(|(path, _)| MirrorFinding::unproved(&path, &"it does not say what the packages do"))

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path};
 
+use super::text_of;
 use crate::model::Checksum;
 
 /// Its name in a mirror.
@@ -16,8 +15,6 @@ pub(super) const MANIFEST: &str = "elsewhere.files";
 const HEADING: &str = "elsewhere mirror 1";
 /// Begins the last line.
 const END: &str = "end ";
-/// Most bytes of one.
-const LIMIT: u64 = 64 << 20;
 
 /// Every file of a mirror, by its path there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,10 +43,7 @@ impl Manifest {
 
     /// The one in the mirror `directory`; none where it cannot be read, or is not as it was written.
     pub(super) fn of(directory: &Path) -> Option<Self> {
-        let mut text = String::new();
-        let file = File::open(directory.join(MANIFEST)).ok()?;
-        file.take(LIMIT).read_to_string(&mut text).ok()?;
-        Self::read(&text)
+        Self::read(&text_of(&directory.join(MANIFEST)).ok()?)
     }
 
     fn read(text: &str) -> Option<Self> {

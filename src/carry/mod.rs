@@ -24,6 +24,7 @@ mod place;
 mod proving;
 mod script;
 
+use std::io::{self, Read};
 use std::path::Path;
 
 pub(crate) use build::{Built, MirrorOptions, build};
@@ -31,11 +32,14 @@ pub(crate) use inspect::{MirrorFinding, inspect};
 
 use crate::error::Error;
 use crate::model::{Arch, Plan, escape};
+use crate::owned::open_to_read;
 
 /// The lock file of a mirror.
 const LOCK: &str = "elsewhere.lock";
 /// The directory of earlier lock files.
 const OLDER: &str = "older";
+/// Most bytes of a text in a mirror. Those of a million files are as long.
+const TEXT_LIMIT: u64 = 128 << 20;
 
 /// What the mirror at `directory` installs; of this only the trees for `arches`, where some are named.
 ///
@@ -43,7 +47,7 @@ const OLDER: &str = "older";
 /// When there is no mirror, its lock file is none, or it has nothing for one of the architectures.
 pub(crate) fn lock_of(directory: &Path, arches: &[Arch]) -> Result<Plan, Error> {
     let path = directory.join(LOCK);
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::File { path, source })?;
+    let text = text_of(&path).map_err(|source| Error::File { path, source })?;
     let mut plan = Plan::from_lock(&text)?;
     if let Some(arch) = arches.iter().find(|arch| plan.trees.iter().all(|it| it.arch != **arch)) {
         let there: Vec<&str> = plan.trees.iter().map(|tree| tree.arch.as_str()).collect();
@@ -55,4 +59,15 @@ pub(crate) fn lock_of(directory: &Path, arches: &[Arch]) -> Result<Plan, Error> 
     }
     plan.trees.retain(|tree| arches.is_empty() || arches.contains(&tree.arch));
     Ok(plan)
+}
+
+/// The text of a mirror's file, which may be anything that whoever carried it put there: nothing is followed or
+/// waited for, and no more is read than a real one has.
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = open_to_read(path)?.take(TEXT_LIMIT).read_to_string(&mut text)?;
+    match read as u64 == TEXT_LIMIT {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it is far too large")),
+        false => Ok(text),
+    }
 }

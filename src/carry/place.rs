@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, renameat_with, syncfs};
 use rustix::io::Errno;
 
 use super::manifest::MANIFEST;
@@ -89,12 +89,15 @@ impl Place {
     /// When another run is at it, or it cannot be made.
     pub(super) fn stage(&self) -> Result<Stage, Error> {
         let error = |source| Error::File { path: self.new.clone(), source };
-        if let Ok(there) = File::open(&self.new) {
-            if flock(&there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-                return Err(Error::Busy { path: self.directory.clone() });
-            }
-            files::remove_tree(&self.new).map_err(error)?;
+        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let there = rustix::fs::open(&self.new, directory, Mode::empty());
+        if let Ok(there) = &there
+            && flock(there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        {
+            return Err(Error::Busy { path: self.directory.clone() });
         }
+        // A dead run's, or nothing that is made here.
+        files::remove_tree(&self.new).map_err(error)?;
         fs::create_dir(&self.new).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::Busy { path: self.directory.clone() },
             _ => error(source),
