@@ -208,7 +208,9 @@ fn an_install_warns_once_of_what_would_make_it_useless() {
     let package = "mirror/tiny.example/extra/x86_64/Packages/tool-2.0.0-1.x86_64.rpm";
     let (package, away) = (ward().path.join(package), ward().path.join("away"));
     fs::rename(&package, &away).unwrap();
-    fs::remove_dir_all(cache.join("objects")).unwrap();
+    for kept in ["objects", "unpacked"] {
+        fs::remove_dir_all(cache.join(kept)).unwrap();
+    }
     tools::run(Command::new("rm").arg("-rf").arg(ward().path.join("prefix/new")));
     let (done, told) = install("--no-namespaces", &[]);
     fs::rename(&away, &package).unwrap();
