@@ -219,7 +219,9 @@ fn an_update_takes_over_what_stays_the_same_in_there_too() {
         fs::rename(path, kept.join(path.file_name().unwrap())).unwrap();
     }
     // The packages, but not the note that the receipt is this user's own.
-    fs::remove_dir_all(world.prefix("cache/objects")).unwrap();
+    for kept in ["cache/objects", "cache/unpacked"] {
+        fs::remove_dir_all(world.prefix(kept)).unwrap();
+    }
     world.ok(&["update", "p"]);
     assert_eq!(launch(&prefix, "app").unwrap(), "app with dep of el9");
     assert_eq!(launch(&prefix, "fake").unwrap(), "fake with dep of el8");

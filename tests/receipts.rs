@@ -319,7 +319,9 @@ fn taken(site: &Site) -> (String, Value) {
 /// Takes the packages away, and what the cache has of them.
 fn without_packages(site: &Site) {
     fs::remove_file(site.file("base/Packages/hello-data-1.0-1.el9.x86_64.rpm")).unwrap();
-    fs::remove_dir_all(site.cache().join("objects")).unwrap();
+    for kept in ["objects", "unpacked"] {
+        fs::remove_dir_all(site.cache().join(kept)).unwrap();
+    }
 }
 
 /// What a forged receipt says of a package.
