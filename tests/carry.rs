@@ -17,7 +17,7 @@ use support::program;
 use support::server::Server;
 use support::site::{Outcome, Site, data, hello};
 use support::small::World;
-use support::tools::{need, run};
+use support::tools::{files_below, need, run};
 
 /// System calls that change what is on disk.
 const CALLS: &str = "?rename,?renameat,?renameat2,?link,?linkat,?unlink,?unlinkat,?rmdir,?mkdir,?mkdirat,\
@@ -105,20 +105,8 @@ impl Carried {
 }
 
 fn files(root: &Path) -> BTreeMap<String, PathBuf> {
-    fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, PathBuf>) {
-        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-            match path.is_dir() {
-                true => walk(root, &path, found),
-                false => {
-                    let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, path);
-                }
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    walk(root, root, &mut found);
-    found
+    let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    files_below(root).into_iter().map(|path| (name(&path), path)).collect()
 }
 
 #[test]
@@ -194,6 +182,19 @@ fn what_is_carried_is_installed_without_a_network_by_an_ordinary_user() {
         fs::remove_dir_all(site.prefix()).unwrap();
     }
     carried.install(&["-a", "aarch64"]).refused(2, "has nothing for aarch64: it has x86_64");
+}
+
+#[test]
+fn a_mirror_may_lie_in_any_directory() {
+    let mut carried = Carried::made("carry-anywhere");
+    let there = carried.site.place("a b%41 c#d?e+f");
+    fs::rename(&carried.mirror, &there).unwrap();
+    carried.mirror = there;
+    carried.verify().ok();
+    carried.install(&[]).ok();
+    fs::remove_dir_all(carried.site.prefix()).unwrap();
+    carried.install(&["-d", "lab", "-r", "hello", "-a", "x86_64"]).ok();
+    carried.make(&[]).ok();
 }
 
 #[test]

@@ -12,7 +12,6 @@ use super::repositories;
 use super::session::Session;
 use crate::carry::{self, Built, MirrorFinding, MirrorOptions};
 use crate::error::Error;
-use crate::fetch::join;
 use crate::host::Host;
 use crate::lifecycle;
 use crate::model::{Plan, escape, shell_word};
@@ -153,8 +152,9 @@ impl Mirror {
 impl Sources {
     /// The same, but that everything is read from the mirror in a directory, and nothing asked of a network.
     pub(super) fn of_mirror(&self, directory: &Path, cache_dir: Option<PathBuf>) -> Self {
-        let url = join("file://", &directory.to_string_lossy());
+        // A path, not a URL: whatever is in it means itself.
+        let mirror = Some(directory.to_string_lossy().into_owned());
         let cache_dir = cache_dir.or_else(|| self.cache_dir.clone());
-        Self { mirror: Some(url), offline: true, cache_dir, ..self.clone() }
+        Self { mirror, offline: true, cache_dir, ..self.clone() }
     }
 }

@@ -73,3 +73,20 @@ pub fn run(command: &mut Command) -> Output {
 pub fn stdout(command: &mut Command) -> String {
     String::from_utf8_lossy(&run(command).stdout).trim_end().to_owned()
 }
+
+/// All that lies below `directory` but directories, sorted. Links are not followed.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(path) = waiting.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => waiting.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    files.sort();
+    files
+}
