@@ -14,25 +14,10 @@ use elsewhere::stages::model::Checksum;
 use serde_json::Value;
 use support::rpms::File;
 use support::small::{Small, World, launch, packages, problems, small};
-use support::tools;
+use support::tools::{self, files_below};
 
 /// What a run says that takes packages from there.
 const TAKEN: &str = "packages that were unpacked before, and are not decoded again: ";
-
-/// The files below `directory`.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(path) = waiting.pop() {
-        for entry in fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            let about = fs::symlink_metadata(&path).unwrap();
-            if about.is_dir() { waiting.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    files
-}
 
 /// A world in which `tool` was installed once into `first`.
 struct Kept {
@@ -48,7 +33,7 @@ impl Kept {
 
     /// The mirror has lists of packages, and no package any more: nothing can be decoded.
     fn without_packages(&self) {
-        let packages = files(&self.world.mirror());
+        let packages = files_below(&self.world.mirror());
         packages
             .iter()
             .filter(|path| path.extension().is_some_and(|it| it == "rpm"))
@@ -56,7 +41,7 @@ impl Kept {
     }
 
     fn with_packages(&self) {
-        let packages = files(&self.world.mirror());
+        let packages = files_below(&self.world.mirror());
         packages
             .iter()
             .filter(|path| path.extension().is_some_and(|it| it == "away"))
@@ -95,7 +80,7 @@ impl Kept {
 fn tree(prefix: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>, usize)> {
     let root = prefix.join(tools::host_arch().as_str()).canonicalize().unwrap();
     let (mut found, mut inodes) = (BTreeMap::new(), BTreeMap::new());
-    let mut paths = files(&root);
+    let mut paths = files_below(&root);
     paths.retain(|path| !path.ends_with(".elsewhere.json"));
     for path in paths {
         let about = fs::symlink_metadata(&path).unwrap();
@@ -127,14 +112,14 @@ fn a_second_prefix_needs_no_packages() {
     assert!(said.contains(&format!("{TAKEN}2\n")), "{said}");
     assert_eq!(problems(&kept.world.place("both")), [""; 0]);
     // Nothing is taken or kept where that is not wanted.
-    let before = files(&kept.unpacked());
+    let before = files_below(&kept.unpacked());
     for words in [&["--no-store"][..], &["--config", "off.toml"]] {
         kept.world.scratch.write("off.toml", "[cache]\nsize = 0\n");
         let _ = fs::remove_dir_all(kept.world.place("plain"));
         let all = [&["install", "--verbose", "-r", "tool"], words, &["plain"]].concat();
         assert!(!kept.world.ok(&all).contains(TAKEN));
     }
-    assert_eq!(files(&kept.unpacked()), before);
+    assert_eq!(files_below(&kept.unpacked()), before);
 }
 
 #[test]
@@ -212,7 +197,7 @@ fn nothing_there_is_run_or_linked_to() {
     kept.again("to be sure");
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
     let mut inodes = BTreeSet::new();
-    for path in files(&kept.unpacked()) {
+    for path in files_below(&kept.unpacked()) {
         let about = fs::symlink_metadata(&path).unwrap();
         assert_eq!((about.is_file(), about.nlink(), mode(&path)), (true, 1, 0o600), "{path:?}");
         assert_eq!(mode(path.parent().unwrap()), 0o700);
@@ -222,7 +207,9 @@ fn nothing_there_is_run_or_linked_to() {
     assert_eq!(fs::read_dir(kept.unpacked().join("new")).unwrap().count(), 0);
     for prefix in ["first", "again"] {
         let path = kept.world.place(prefix);
-        assert!(files(&path).iter().all(|it| !inodes.contains(&fs::metadata(it).unwrap().ino())));
+        assert!(
+            files_below(&path).iter().all(|it| !inodes.contains(&fs::metadata(it).unwrap().ino()))
+        );
     }
 }
 
@@ -439,7 +426,7 @@ fn what_nobody_signed_is_not_kept() {
     // What the file needs is there: it does not say it.
     world.ok(&["install", "-r", "gadget", "one"]);
     world.ok(&["install", "-r", "gadget", "two"]);
-    let before = files(&world.cache().join("unpacked")).len();
+    let before = files_below(&world.cache().join("unpacked")).len();
     for prefix in ["one", "two"] {
         let said = world.ok(&[
             "install",
@@ -453,7 +440,7 @@ fn what_nobody_signed_is_not_kept() {
         ]);
         assert!(world.place(&format!("{prefix}/{arch}/libexec/tool/data")).is_file(), "{said}");
     }
-    assert_eq!(files(&world.cache().join("unpacked")).len(), before);
+    assert_eq!(files_below(&world.cache().join("unpacked")).len(), before);
 }
 
 /// What `elsewhere cache WORDS --json` gives.
@@ -503,7 +490,8 @@ fn what_was_used_least_recently_goes_first() {
     let is_taken = |name: &str| install(name).contains(&format!("{TAKEN}1\n"));
     // Times are counted in seconds, and two runs may share one.
     let age = || {
-        for head in files(&world.cache().join("unpacked")).iter().filter(|it| it.ends_with("head"))
+        for head in
+            files_below(&world.cache().join("unpacked")).iter().filter(|it| it.ends_with("head"))
         {
             let time = fs::metadata(head).unwrap().modified().unwrap();
             let file = fs::File::options().write(true).open(head).unwrap();
@@ -550,15 +538,15 @@ fn the_cache_is_told_pruned_and_cleared() {
     assert_eq!(cache(&world, &["prune"])["unpacked"]["packages"], 0);
     let pruned = cache(&world, &["prune", "--size", "0"]);
     assert_eq!((&pruned["event"], &pruned["unpacked"]), (&"result".into(), &full["unpacked"]));
-    assert_eq!(files(&world.cache().join("unpacked")), [""; 0].map(PathBuf::from));
+    assert_eq!(files_below(&world.cache().join("unpacked")), [""; 0].map(PathBuf::from));
     assert_eq!(cache(&world, &["info"])["fetched"], full["fetched"]);
     assert!(!install("second").contains(TAKEN));
     assert!(install("third").contains(TAKEN));
-    let seen = files(&world.cache().join("seen"));
+    let seen = files_below(&world.cache().join("seen"));
     assert!(!seen.is_empty());
     let cleared = cache(&world, &["clear"]);
     assert_eq!((&cleared["fetched"], &cleared["unpacked"]), (&full["fetched"], &full["unpacked"]));
-    assert_eq!(files(&world.cache()), seen);
+    assert_eq!(files_below(&world.cache()), seen);
     assert!(!install("fourth").contains(TAKEN));
     let said = world.ok(&["cache", "clear", "--cache-dir", &dir]);
     assert!(said.contains("2 unpacked packages deleted"), "{said}");

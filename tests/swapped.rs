@@ -146,22 +146,10 @@ fn others() -> Vec<Small> {
     others
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(path) = waiting.pop() {
-        for entry in fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            let about = fs::symlink_metadata(&path).unwrap();
-            if about.is_dir() {
-                waiting.push(path);
-            } else if about.is_file() {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
+/// The regular files below `directory`.
+fn regular_files(directory: &Path) -> Vec<PathBuf> {
+    let is_regular = |path: &PathBuf| fs::symlink_metadata(path).unwrap().is_file();
+    tools::files_below(directory).into_iter().filter(is_regular).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -178,7 +166,7 @@ impl Trial {
         let neighbour = World::new(&format!("{name}-neighbour"));
         neighbour.publish(&others(), 3);
         let mut others = BTreeMap::new();
-        for path in files_below(&world.mirror()) {
+        for path in regular_files(&world.mirror()) {
             let other = neighbour.mirror().join(path.strip_prefix(world.mirror()).unwrap());
             if let Ok(bytes) = fs::read(other) {
                 others.insert(Checksum::of(&fs::read(&path).unwrap()), bytes);
@@ -329,7 +317,7 @@ impl Trial {
         let is_marked = |path: &PathBuf| {
             fs::read(path).unwrap().windows(MARK.len()).any(|window| window == MARK)
         };
-        let marked = if prefix.exists() { files_below(&prefix) } else { Vec::new() };
+        let marked = if prefix.exists() { regular_files(&prefix) } else { Vec::new() };
         marked.into_iter().find(is_marked).map(|path| format!("{} is another's", path.display()))
     }
 }
@@ -357,10 +345,10 @@ fn what_was_verified_is_what_is_used() {
             "mirror" => {
                 let other =
                     |path: &PathBuf| path.components().any(|it| it.as_os_str() == "aarch64");
-                let files = files_below(&trial.world.mirror());
+                let files = regular_files(&trial.world.mirror());
                 files.into_iter().filter(|path| !other(path)).collect()
             }
-            name => files_below(&trial.world.place(name)),
+            name => regular_files(&trial.world.place(name)),
         };
         let mut tried = 0;
         for path in &files {

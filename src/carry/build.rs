@@ -14,7 +14,7 @@ use super::dnf::{self, Listing};
 use super::gather::{Contents, Item, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
 use super::place::{Place, Stage};
-use super::proving::{ProvenPackage, Wanted};
+use super::proving::{LockedPackage, ProvenPackage};
 use super::{LOCK, OLDER, text_of};
 use crate::context::Context;
 use crate::error::Error;
@@ -241,7 +241,7 @@ impl Filling<'_> {
     }
 
     /// A package, from the old mirror or from its places. Either is proved by the bytes that lie here.
-    fn package(&self, path: &str, wanted: &Wanted) -> Result<ProvenPackage, Error> {
+    fn package(&self, path: &str, wanted: &LockedPackage) -> Result<ProvenPackage, Error> {
         let reporter = self.context.reporter;
         if let Some(old) = self.old_file(path)
             && let Ok(proven) = wanted.prove(self.keys, reporter, &old)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::dnf;
 use super::manifest::MANIFEST;
-use super::proving::Wanted;
+use super::proving::LockedPackage;
 use super::script::{SCRIPT, program_name, script};
 use super::{LOCK, OLDER};
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub(super) enum Item {
     /// Fetched, with a digest that was proved.
     Fetched(Fetched),
     /// A package, which is still to be brought and proved.
-    Package(Box<Wanted>),
+    Package(Box<LockedPackage>),
     /// A program that is on this machine, and its digest.
     Program(PathBuf, Checksum),
 }
@@ -158,7 +158,7 @@ impl Contents {
             let listed = self.repositories.entry((part.dist.clone(), part.arch)).or_default();
             listed.0 = listed.0.max(newest);
             listed.1.insert(path.clone());
-            self.put(path, Item::Package(Box::new(Wanted::of(part, package, urls))));
+            self.put(path, Item::Package(Box::new(LockedPackage::of(part, package, urls))));
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ const CHUNK: usize = 1 << 17;
 
 /// A package that a lock file names, and who may have signed it.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct LockedPackage {
     /// What the lock file says.
     pub(super) package: PlannedPackage,
     /// Its dist.
@@ -36,7 +36,7 @@ pub(super) struct ProvenPackage {
     pub(super) said: LocalPackage,
 }
 
-impl Wanted {
+impl LockedPackage {
     /// A package of `part`.
     pub(super) fn of(part: &TreePlan, package: &PlannedPackage, urls: Vec<String>) -> Self {
         let source = part.source(&package.source);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::options::{Output, config};
 use super::{owners, session};
 use crate::error::Error;
-use crate::fetch::{self, CacheShare, FetchError};
+use crate::fetch::{self, CacheUsage, FetchError};
 use crate::host::Host;
 use crate::model::{ByteSize, escape};
 use crate::owned::Owners;
@@ -85,12 +85,11 @@ struct CacheClear {
 struct CacheAccount {
     /// The directory.
     path: PathBuf,
-    /// Packages and lists of packages, as they were fetched.
-    fetched: CacheShare,
+    /// What was fetched, and what else is there.
+    #[serde(flatten)]
+    usage: CacheUsage,
     /// Packages that were unpacked.
     unpacked: Holdings,
-    /// Answers of servers, plans, and what did not come whole.
-    other: CacheShare,
 }
 
 impl CacheCommand {
@@ -146,8 +145,8 @@ impl Found {
         step(&store).map_err(|source| Error::Cache { path: store.path().to_owned(), source })
     }
 
-    fn account(self, [fetched, other]: [CacheShare; 2], unpacked: Holdings) -> CacheAccount {
-        CacheAccount { path: self.path, fetched, unpacked, other }
+    fn account(self, usage: CacheUsage, unpacked: Holdings) -> CacheAccount {
+        CacheAccount { path: self.path, usage, unpacked }
     }
 }
 
@@ -155,15 +154,15 @@ impl CacheInfo {
     fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let found = self.place.find(host)?;
         let unpacked = found.of_store(Store::holdings)?;
-        let (shares, limit) = (fetch::usage(&found.path)?, found.limit);
-        let account = found.account(shares, unpacked);
+        let (usage, limit) = (fetch::usage(&found.path)?, found.limit);
+        let account = found.account(usage, unpacked);
         if self.place.output.json {
             let mut value = json!(account);
             value["limit"] = limit.into();
             terminal.output_json(&value);
             return Ok(());
         }
-        let CacheAccount { path, fetched, unpacked, other } = account;
+        let CacheAccount { path, usage: CacheUsage { fetched, other }, unpacked } = account;
         terminal.output(escape(&path.to_string_lossy()));
         terminal.output(amount("fetched", fetched.size, &count(fetched.files, "file")));
         let most = match limit {
@@ -182,7 +181,7 @@ impl CachePrune {
         let found = self.place.find(host)?;
         let limit = self.size.map_or(found.limit, |size| size.0);
         let gone = found.of_store(|store| store.prune(limit))?;
-        tell_gone(found.account(Default::default(), gone), &self.place.output, terminal);
+        tell_gone(found.account(CacheUsage::default(), gone), &self.place.output, terminal);
         Ok(())
     }
 }
@@ -191,8 +190,8 @@ impl CacheClear {
     fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let found = self.place.find(host)?;
         let gone = found.of_store(|store| store.prune(0))?;
-        let shares = fetch::clear(&found.path, &found.owners)?;
-        tell_gone(found.account(shares, gone), &self.place.output, terminal);
+        let usage = fetch::clear(&found.path, &found.owners)?;
+        tell_gone(found.account(usage, gone), &self.place.output, terminal);
         Ok(())
     }
 }
@@ -202,8 +201,8 @@ fn tell_gone(gone: CacheAccount, output: &Output, terminal: &Terminal) {
     if output.json {
         return terminal.output_json(&gone);
     }
-    let files = gone.fetched.files + gone.other.files;
-    let size = gone.fetched.size.saturating_add(gone.other.size);
+    let CacheUsage { fetched, other } = gone.usage;
+    let (files, size) = (fetched.files + other.files, fetched.size.saturating_add(other.size));
     if gone.unpacked.packages > 0 {
         let packages = count(gone.unpacked.packages, "unpacked package");
         terminal.line(format_args!("{packages} deleted, {}", HumanBytes(gone.unpacked.size)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::model::{Checksum, escape};
 use crate::owned::OwnedError;
+use crate::tools::files::is_full;
 use crate::tools::limits::Limit;
 use crate::tools::network::{Proxy, Unusable};
 
@@ -233,11 +234,9 @@ impl FetchError {
     /// An error of the file system under the cache.
     pub(crate) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full { path, source }
-            }
-            _ => Self::Cache { action, path, source },
+        match is_full(&source) {
+            true => Self::Full { path, source },
+            false => Self::Cache { action, path, source },
         }
     }
 

@@ -41,7 +41,7 @@ pub use netrc::Netrc;
 pub use options::FetchOptions;
 pub(crate) use proving::Proving;
 pub use stream::{Stream, StreamEnd};
-pub(crate) use usage::{CacheShare, clear, usage};
+pub(crate) use usage::{CacheUsage, clear, usage};
 
 use reqwest::Url;
 

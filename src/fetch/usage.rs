@@ -26,27 +26,35 @@ pub(crate) struct CacheShare {
     pub(crate) size: u64,
 }
 
-/// What the cache at `root` holds: what was fetched by digest, and what else can be had or made again.
-/// Nothing, where there is none.
+/// What a cache holds, or what went of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct CacheUsage {
+    /// Packages and lists of packages, as they were fetched.
+    pub(crate) fetched: CacheShare,
+    /// Answers of servers, plans, and what did not come whole.
+    pub(crate) other: CacheShare,
+}
+
+/// What the cache at `root` holds. Nothing, where there is none.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn usage(root: &Path) -> Result<[CacheShare; 2], FetchError> {
-    let (mut fetched, mut others) = (CacheShare::default(), CacheShare::default());
-    add(&mut fetched, &root.join(FETCHED))?;
+pub(crate) fn usage(root: &Path) -> Result<CacheUsage, FetchError> {
+    let mut usage = CacheUsage::default();
+    add(&mut usage.fetched, &root.join(FETCHED))?;
     for name in OTHERS {
-        add(&mut others, &root.join(name))?;
+        add(&mut usage.other, &root.join(name))?;
     }
-    Ok([fetched, others])
+    Ok(usage)
 }
 
 /// Removes all that. What went.
 ///
 /// # Errors
 /// When somebody else could write there, or it cannot be removed.
-pub(crate) fn clear(root: &Path, owners: &Owners) -> Result<[CacheShare; 2], FetchError> {
+pub(crate) fn clear(root: &Path, owners: &Owners) -> Result<CacheUsage, FetchError> {
     match owners.check_root(root) {
-        _ if !root.exists() => return Ok([CacheShare::default(); 2]),
+        _ if !root.exists() => return Ok(CacheUsage::default()),
         checked => checked?,
     }
     let gone = usage(root)?;

@@ -1,6 +1,5 @@
 //! From a plan to a live prefix.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +18,7 @@ use crate::prefix::{ConfigReport, Generation, Locked, Prefix, PrefixError, Stagi
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
+use crate::tools::files::is_full;
 use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
 use crate::workshop::{Workshop, WorkshopError, read_signature};
@@ -203,20 +203,20 @@ fn suggestion(
 /// Names the prefix, and what is free there, in a failure for want of space. The stages name the file
 /// that they were at, which says nothing to anybody.
 pub(super) fn explain_space(prefix: &Prefix, error: Error) -> Error {
-    let source = match &error {
+    let is_about_space = match &error {
         Error::Prefix(PrefixError::NoSpace { needed: None, .. })
-        | Error::Workshop(WorkshopError::NoSpace { .. }) => None,
+        | Error::Workshop(WorkshopError::NoSpace { .. }) => true,
         Error::Unpack(UnpackError::Write { source, .. })
         | Error::Relocate(RelocateError::File { source, .. })
-        | Error::Smoke(SmokeError::Io { source, .. }) => Some(source.kind()),
-        _ => return error,
+        | Error::Smoke(SmokeError::Io { source, .. }) => is_full(source),
+        _ => false,
     };
-    match source {
-        None | Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+    match is_about_space {
+        true => {
             let (path, available) = (prefix.path().to_owned(), prefix.available_space().ok());
             PrefixError::NoSpace { path, needed: None, available }.into()
         }
-        Some(_) => error,
+        false => error,
     }
 }
 

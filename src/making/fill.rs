@@ -7,10 +7,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
+use super::due::{DuePackage, places};
 use super::make::Making;
 use super::places::Mirrors;
 use super::restore;
-use super::wanted::{Wanted, places};
 use crate::context::Context;
 use crate::decoding::Decoder;
 use crate::error::Error;
@@ -49,11 +49,12 @@ pub(crate) fn fill(
     keys: &Keys<'_>,
     trees: &[Making<'_>],
 ) -> Result<(), Error> {
-    let wanted = Wanted::of(trees);
+    let wanted = DuePackage::of(trees);
     announce(context, &wanted);
     // Where room is short, what is installed counts for more than what is kept.
-    let keeps = context.store.is_some_and(|store| store.has_room(Wanted::size(&wanted)));
-    let crew = |way, wanted| Crew::new((context, keeps), keys, way, trees, wanted).run();
+    let has_room = |store: &&Store| store.has_room(DuePackage::size(&wanted));
+    let keeping = Context { store: context.store.filter(has_room), ..context };
+    let crew = |way, wanted| Crew::new(keeping, keys, way, trees, wanted).run();
     let (kept, absent) = restore::sort_out(context.store, wanted);
     check_at_hand(context, &absent)?;
     // A thread takes memory: none is started where there is nothing to do beside the other.
@@ -77,7 +78,7 @@ pub(crate) fn fill(
         // fast, only to be sure.
         context.reporter.detail("a package came damaged: all are unpacked anew".to_owned());
         trees.iter().try_for_each(Making::reset)?;
-        crew(Way::WhenProven, Wanted::of(trees))?;
+        crew(Way::WhenProven, DuePackage::of(trees))?;
     }
     // Whoever stops because of another thread's failure leaves the telling to it: nothing may fall
     // between the two.
@@ -94,7 +95,7 @@ pub(crate) fn fill(
 }
 
 /// Where nothing is asked of the network: refuses to begin without all packages, and names those that lack.
-fn check_at_hand(context: Context<'_>, absent: &[Wanted<'_>]) -> Result<(), FetchError> {
+fn check_at_hand(context: Context<'_>, absent: &[DuePackage<'_>]) -> Result<(), FetchError> {
     let needed = absent.iter().map(|wanted| {
         let package = wanted.package;
         (wanted.places(), &package.checksum, package.size)
@@ -102,9 +103,9 @@ fn check_at_hand(context: Context<'_>, absent: &[Wanted<'_>]) -> Result<(), Fetc
     context.fetcher.check_at_hand(needed)
 }
 
-fn announce(context: Context<'_>, wanted: &[Wanted<'_>]) {
+fn announce(context: Context<'_>, wanted: &[DuePackage<'_>]) {
     let size = crate::model::total(wanted.iter().map(|wanted| wanted.package.size));
-    for (phase, total) in [(Phase::Download, size), (Phase::Unpack, Wanted::size(wanted))] {
+    for (phase, total) in [(Phase::Download, size), (Phase::Unpack, DuePackage::size(wanted))] {
         context.reporter.event(Event::Started { phase, total: Some(total) });
     }
 }
@@ -128,15 +129,13 @@ enum Outcome {
 
 /// One package, and how it comes.
 struct Job<'a> {
-    wanted: Wanted<'a>,
+    wanted: DuePackage<'a>,
     stream: Stream,
 }
 
 /// The threads' common ground.
 struct Crew<'a> {
     context: Context<'a>,
-    /// Where what is unpacked is kept.
-    store: Option<&'a Store>,
     keys: &'a Keys<'a>,
     way: Way,
     trees: &'a [Making<'a>],
@@ -156,22 +155,20 @@ type Tasks<'scope> = Vec<Task<'scope, Result<Outcome, Error>>>;
 
 impl<'a> Crew<'a> {
     fn new(
-        (context, keeps): (Context<'a>, bool),
+        context: Context<'a>,
         keys: &'a Keys<'a>,
         way: Way,
         trees: &'a [Making<'a>],
-        wanted: Vec<Wanted<'a>>,
+        wanted: Vec<DuePackage<'a>>,
     ) -> Self {
         let job = |wanted| Job { wanted, stream: Stream::default() };
         let mut jobs: Vec<Job<'_>> = wanted.into_iter().map(job).collect();
         jobs.sort_by_key(|job| std::cmp::Reverse(job.wanted.package.size));
-        let store = context.store.filter(|_| keeps);
         let (downloads, unpacking) = (Queue::default(), Queue::default());
         let [is_confinement_told, is_decoding_told, is_over] =
             [const { AtomicBool::new(false) }; 3];
         Self {
             context,
-            store,
             keys,
             way,
             trees,
@@ -332,7 +329,7 @@ impl<'a> Crew<'a> {
     /// Takes from this thread what unpacking needs not, as far as the kernel can.
     fn confine(&self) {
         let mut writable = places(self.trees);
-        writable.extend(self.store.map(Store::path));
+        writable.extend(self.context.store.map(Store::path));
         let confinement = sandbox::confine(&writable);
         if !self.is_confinement_told.swap(true, Ordering::Relaxed) {
             self.context.reporter.detail(confinement.to_string());
@@ -371,17 +368,15 @@ impl<'a> Crew<'a> {
         let package = wanted.package;
         let reader = std::io::BufReader::with_capacity(1 << 16, stream.reader());
         let verified = wanted.judged(self.keys, |policy| trust::open(reader, package, policy));
-        let verified = verified.map_err(|source| Error::Untrusted {
-            source,
-            missing_keys: self.keys.failures(wanted.pins()).into(),
-            repository: wanted.repository(),
+        let verified = verified.map_err(|source| {
+            Error::untrusted(source, wanted.place(), self.keys.failures(wanted.pins()))
         })?;
         if let Some(warning) = verified.warning() {
             self.context.reporter.warning(warning.to_owned());
         }
         let (only, destination) = (&package.files, wanted.tree.destination());
-        let (place, reporter) = ((decoder, self.store), self.context.reporter);
-        Ok(unpack::unpack_and_keep(place, verified, only, &destination, reporter)?)
+        let Context { store, reporter, .. } = self.context;
+        Ok(unpack::unpack_and_keep(decoder, store, verified, only, &destination, reporter)?)
     }
 
     /// Lets nobody wait for what does not come any more: there can be more threads that unpack than

@@ -2,6 +2,7 @@
 //! unpacked side by side; then each tree is made movable, audited and run.
 
 mod contents;
+mod due;
 mod fill;
 mod finish;
 mod judge;
@@ -9,7 +10,6 @@ mod keep;
 mod make;
 mod places;
 mod restore;
-mod wanted;
 
 pub(crate) use contents::Contents;
 pub(crate) use fill::fill;

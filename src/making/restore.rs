@@ -4,8 +4,8 @@
 
 use std::thread;
 
+use super::due::{DuePackage, places};
 use super::make::Making;
-use super::wanted::{Wanted, places};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
@@ -19,9 +19,9 @@ use crate::unpack::{self, Restored, Unpacked};
 /// Those of `wanted` that the store has, it seems, and the others.
 pub(super) fn sort_out<'a>(
     store: Option<&Store>,
-    wanted: Vec<Wanted<'a>>,
-) -> (Vec<Wanted<'a>>, Vec<Wanted<'a>>) {
-    let is_there = |wanted: &Wanted<'_>| store.is_some_and(|store| store.has(&wanted.key()));
+    wanted: Vec<DuePackage<'a>>,
+) -> (Vec<DuePackage<'a>>, Vec<DuePackage<'a>>) {
+    let is_there = |wanted: &DuePackage<'_>| store.is_some_and(|store| store.has(&wanted.key()));
     wanted.into_iter().partition(is_there)
 }
 
@@ -33,8 +33,8 @@ pub(super) fn restore<'a>(
     context: Context<'_>,
     keys: &Keys<'_>,
     trees: &[Making<'_>],
-    kept: Vec<Wanted<'a>>,
-) -> Result<Vec<Wanted<'a>>, Error> {
+    kept: Vec<DuePackage<'a>>,
+) -> Result<Vec<DuePackage<'a>>, Error> {
     let Some(store) = context.store.filter(|_| !kept.is_empty()) else { return Ok(kept) };
     // Here, because the thread that follows has no network.
     kept.iter().for_each(|wanted| keys.ensure(wanted.pins()));
@@ -84,7 +84,7 @@ struct Restoring<'a> {
 }
 
 impl Restoring<'_> {
-    fn each(self, kept: &[Wanted<'_>]) -> Result<Vec<Found>, Error> {
+    fn each(self, kept: &[DuePackage<'_>]) -> Result<Vec<Found>, Error> {
         let found: Vec<Found> =
             kept.iter().map(|wanted| self.one(wanted)).collect::<Result<_, Error>>()?;
         let whole = found.iter().filter(|found| matches!(found, Found::Whole(_))).count();
@@ -96,7 +96,7 @@ impl Restoring<'_> {
         Ok(found)
     }
 
-    fn one(self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+    fn one(self, wanted: &DuePackage<'_>) -> Result<Found, Error> {
         let package = wanted.package;
         let useless = |reason, is_spoilt| Ok(Found::Useless { reason, is_spoilt });
         let mut entry = match self.store.find(&wanted.key()) {
@@ -114,8 +114,8 @@ impl Restoring<'_> {
             Err(error) => return useless(error.to_string(), true),
         };
         let (destination, reporter) = (wanted.tree.destination(), self.context.reporter);
-        let place = (self.store, &entry);
-        match unpack::restore(place, &header, &package.files, &destination, reporter)? {
+        let (store, only) = (self.store, &package.files);
+        match unpack::restore(store, &entry, &header, only, &destination, reporter)? {
             Restored::Whole(unpacked) => {
                 entry.touch();
                 let (phase, by) = (Phase::Download, package.size);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Arch, escape, shell_word};
 use crate::owned::OwnedError;
+use crate::tools::files::is_full;
 use crate::tools::space;
 use crate::workshop::WorkshopError;
 
@@ -257,13 +258,15 @@ fn io_hint(error: &io::Error) -> Option<String> {
 
 /// Makes the error of doing `action` to `path`; full disks and quotas get their own.
 pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> PrefixError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PrefixError::NoSpace {
-            path: path.to_owned(),
-            needed: None,
-            available: space::available(path).ok(),
-        },
-        _ => PrefixError::Io { action, path: path.to_owned(), source },
+    move |source| {
+        let path = path.to_owned();
+        match is_full(&source) {
+            true => {
+                let available = space::available(&path).ok();
+                PrefixError::NoSpace { path, needed: None, available }
+            }
+            false => PrefixError::Io { action, path, source },
+        }
     }
 }
 

@@ -89,7 +89,7 @@ pub fn unpack_by<R: Read + Send>(
     destination: &Destination,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked, UnpackError> {
-    unpack_and_keep((decoder, None), verified, only, destination, reporter)
+    unpack_and_keep(decoder, None, verified, only, destination, reporter)
 }
 
 /// The same, and keeps what was unpacked in the store, where there is one.
@@ -97,13 +97,14 @@ pub fn unpack_by<R: Read + Send>(
 /// # Errors
 /// [`UnpackError`], naming the package and the path. That something cannot be kept is none.
 pub(crate) fn unpack_and_keep<R: Read + Send>(
-    (decoder, store): (&mut Decoder, Option<&Store>),
+    decoder: &mut Decoder,
+    store: Option<&Store>,
     mut verified: Verified<R>,
     only: &[RelPath],
     destination: &Destination,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked, UnpackError> {
-    let written = write((decoder, store), &mut verified, only, destination, reporter);
+    let written = write(decoder, store, &mut verified, only, destination, reporter);
     let (package, license, source_rpm) = {
         let header = verified.header();
         (header.nevra.to_string(), header.license.clone(), header.source_rpm.clone())
@@ -126,7 +127,8 @@ pub(crate) fn unpack_and_keep<R: Read + Send>(
 }
 
 fn write<'s, R: Read + Send>(
-    (decoder, store): (&mut Decoder, Option<&'s Store>),
+    decoder: &mut Decoder,
+    store: Option<&'s Store>,
     verified: &mut Verified<R>,
     only: &[RelPath],
     destination: &Destination,

@@ -31,7 +31,8 @@ pub(crate) enum Restored {
 /// # Errors
 /// [`UnpackError`], where the package itself is to blame or the tree cannot be written.
 pub(crate) fn restore(
-    (store, entry): (&Store, &StoredPackage),
+    store: &Store,
+    entry: &StoredPackage,
     header: &ProvenHeader,
     only: &[RelPath],
     destination: &Destination,

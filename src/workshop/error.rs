@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::escape;
+use crate::tools::files::is_full;
 use crate::tools::space;
 
 /// Why a tree could not be made or read.
@@ -76,12 +77,15 @@ impl WorkshopError {
 
 /// Makes the error of doing `action` to `path`; full disks and quotas get their own.
 pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> WorkshopError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            let (path, available) = (path.to_owned(), space::available(path).ok());
-            WorkshopError::NoSpace { path, needed: None, available }
+    move |source| {
+        let path = path.to_owned();
+        match is_full(&source) {
+            true => {
+                let available = space::available(&path).ok();
+                WorkshopError::NoSpace { path, needed: None, available }
+            }
+            false => WorkshopError::Io { action, path, source },
         }
-        _ => WorkshopError::Io { action, path: path.to_owned(), source },
     }
 }
 

@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::installed::{Traveller, mirror};
-use crate::support::tools::{need, run, stdout};
+use crate::support::tools::{files_below, need, run, stdout};
 
 /// The packages of this machine's architecture that the mirror has for el8, unpacked as they are.
 fn unpacked(arch: &str, place: &Path) {
     let (rpm2cpio, busybox) = (need("rpm2cpio", "rpm"), need("busybox", "busybox"));
-    let mut packages = Vec::new();
-    find(&mirror().root, &mut |path| {
+    let is_one = |path: &PathBuf| {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.contains(".el8") && name.ends_with(&format!(".{arch}.rpm")) {
-            packages.push(path.to_owned());
-        }
-    });
+        name.contains(".el8") && name.ends_with(&format!(".{arch}.rpm"))
+    };
+    let packages: Vec<PathBuf> = files_below(&mirror().root).into_iter().filter(is_one).collect();
     assert!(!packages.is_empty());
     fs::create_dir_all(place).unwrap();
     for package in packages {
@@ -33,26 +31,14 @@ fn unpacked(arch: &str, place: &Path) {
     }
 }
 
-/// Calls `see` with every file below `directory`.
-fn find(directory: &Path, see: &mut dyn FnMut(&Path)) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => find(&entry.path(), see),
-            kind if kind.is_file() => see(&entry.path()),
-            _ => {}
-        }
-    }
-}
-
 /// The programs below `tree` that the loader starts, by their names there.
 fn programs(tree: &Path, arch: &str) -> BTreeMap<PathBuf, PathBuf> {
-    let mut found = BTreeMap::new();
-    find(tree, &mut |path| {
-        if has_interpreter(&fs::read(path).unwrap()) {
-            found.insert(path.strip_prefix(tree).unwrap().to_owned(), path.to_owned());
-        }
-    });
+    let is_program = |path: &PathBuf| {
+        fs::symlink_metadata(path).unwrap().is_file() && has_interpreter(&fs::read(path).unwrap())
+    };
+    let named = |path: PathBuf| (path.strip_prefix(tree).unwrap().to_owned(), path);
+    let found: BTreeMap<PathBuf, PathBuf> =
+        files_below(tree).into_iter().filter(is_program).map(named).collect();
     assert!(!found.is_empty(), "no programs for {arch}");
     found
 }

@@ -5,19 +5,19 @@ use std::path::Path;
 use super::make::Making;
 use crate::fetch::package_places;
 use crate::metadata::Keys;
-use crate::model::{KeyPin, LOCAL, PlannedPackage, total};
+use crate::model::{KeyPin, PlannedPackage, total};
 use crate::store::StoreKey;
 use crate::trust::{Policy, TrustError};
 
 /// One package of one tree.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct DuePackage<'a> {
     pub(super) tree: &'a Making<'a>,
     pub(super) position: usize,
     pub(super) package: &'a PlannedPackage,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> DuePackage<'a> {
     /// All that is to come, of every tree.
     pub(super) fn of(trees: &'a [Making<'a>]) -> Vec<Self> {
         let parts = trees.iter().flat_map(Making::parts);
@@ -40,16 +40,8 @@ impl<'a> Wanted<'a> {
     }
 
     /// The dist and the repository that it comes from.
-    fn place(&self) -> (&'a str, &'a str) {
+    pub(super) fn place(&self) -> (&'a str, &'a str) {
         (self.tree.plan().dist.as_str(), self.package.source.as_str())
-    }
-
-    /// Where that is, `DIST/ID`; none for a file that the user named.
-    pub(super) fn repository(&self) -> Option<Box<str>> {
-        match self.place() {
-            (_, LOCAL) => None,
-            (dist, id) => Some(format!("{dist}/{id}").into()),
-        }
     }
 
     /// Where it may be had, best first.
