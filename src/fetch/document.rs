@@ -10,8 +10,9 @@ use reqwest::header::{
 use super::cache::{Document, DocumentHead};
 use super::error::Failure;
 use super::http::Answer;
+use super::local::Local;
 use super::location::Place;
-use super::{FetchError, Fetcher, Reason, Refusal, local};
+use super::{FetchError, Fetcher, Reason, Refusal};
 use crate::model::Checksum;
 
 /// What proves that a document is the right one.
@@ -58,7 +59,7 @@ impl Fetcher<'_> {
                 let answer = self.http.get(url, HeaderMap::new(), self.reporter)?;
                 Ok(answer.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok()))
             }
-            Place::File(path) => Ok(Some(local::open(path)?.1)),
+            Place::File(local) => Ok(Some(local.open()?.1)),
         })
     }
 
@@ -68,7 +69,7 @@ impl Fetcher<'_> {
         match self.place(url).ok()? {
             Place::Web { url, is_authentic: true } => self.whole_document(&url, limit).ok(),
             Place::Web { .. } => None,
-            Place::File(path) => read_file(&path, limit).ok(),
+            Place::File(local) => read_local(&local, limit).ok(),
         }
     }
 
@@ -125,7 +126,7 @@ impl Fetcher<'_> {
                     self.whole_document(url, limit)?
                 }
                 (Place::Web { url, .. }, _) => self.web_document(url, limit)?,
-                (Place::File(path), _) => read_file(path, limit)?,
+                (Place::File(local), _) => read_local(local, limit)?,
             };
             self.check_digest(&bytes, proof.digests())?;
             Ok(accept(url, bytes)?)
@@ -147,7 +148,7 @@ impl Fetcher<'_> {
         let found = found.map(|(path, _)| path);
         let in_site = || Some(self.site.as_ref()?.object(checksum));
         let Some(path) = found.or_else(in_site) else { return Ok(None) };
-        let bytes = read_file(&path, limit).ok();
+        let bytes = read_local(&Local::File(path), limit).ok();
         // It may have been changed since.
         let is_it = |bytes: &Vec<u8>| Checksum::by(checksum.algorithm(), bytes) == *checksum;
         Ok(bytes.filter(is_it).map(|bytes| (url.as_str(), bytes)))
@@ -224,9 +225,9 @@ fn conditions(known: &Document) -> HeaderMap {
     headers
 }
 
-fn read_file(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Reason> {
+fn read_local(local: &Local, limit: u64) -> Result<Vec<u8>, Reason> {
     let mut bytes = Vec::new();
-    let (file, _) = local::open(path)?;
+    let (file, _) = local.open()?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Reason::File)?;
     if bytes.len() as u64 > limit {
         return Err(Reason::TooLong(limit));

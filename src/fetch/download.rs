@@ -1,20 +1,21 @@
 //! Content: files of any size whose digest is known, streamed into the cache.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue, RANGE};
 
 use super::cache::Partial;
 use super::error::Failure;
+use super::local::Local;
 use super::location::Place;
 use super::ranges::Watch;
-use super::{FetchError, Fetched, Fetcher, Reason, Stream, local};
+use super::{FetchError, Fetched, Fetcher, Reason, Stream};
 use crate::model::{Checksum, escape};
 use crate::report::{Event, Phase, Reporter};
+use crate::tools::excerpt::Excerpt;
 
 /// Most bytes of a file whose size nobody declared.
 const UNDECLARED_LIMIT: u64 = 4 << 30;
@@ -74,12 +75,12 @@ impl Fetcher<'_> {
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach_cached(size);
             let url = urls.first().cloned().unwrap_or_default();
-            return Ok(wanted.fetched(path, size, url));
+            return Ok(wanted.fetched(Local::File(path), size, url));
         }
         if let Some((path, size)) = self.in_site(&wanted) {
             meter.reach_cached(size);
             let url = urls.first().cloned().unwrap_or_default();
-            return Ok(wanted.fetched(path, size, url));
+            return Ok(wanted.fetched(Local::File(path), size, url));
         }
         self.bring(whence, &wanted, &mut meter, None)
     }
@@ -151,7 +152,7 @@ impl Fetcher<'_> {
     /// as good as nothing.
     fn in_site(&self, wanted: &Asked<'_>) -> Option<(PathBuf, u64)> {
         let path = self.site.as_ref()?.object(wanted.checksum);
-        match wanted.check_file(&path) {
+        match wanted.check_file(&Local::File(path.clone())) {
             Ok(size) => Some((path, size)),
             Err(Reason::File(error)) if error.kind() == ErrorKind::NotFound => None,
             Err(reason) => {
@@ -172,20 +173,20 @@ impl Fetcher<'_> {
     ) -> Result<Fetched, FetchError> {
         let mut partial = None;
         let mut attempt = |url: &str, place: &Place| match place {
-            Place::File(path) => {
+            Place::File(local) => {
                 let size = match stream {
-                    Some(stream) => wanted.lend_file(path, stream)?,
-                    None => wanted.check_file(path)?,
+                    Some(stream) => wanted.lend_file(local, stream)?,
+                    None => wanted.check_file(local)?,
                 };
                 meter.reach(size);
-                Ok(wanted.fetched(path.clone(), size, url.to_owned()))
+                Ok(wanted.fetched(local.clone(), size, url.to_owned()))
             }
             Place::Web { .. } if stream.is_some_and(Stream::is_abandoned) => {
                 Err(FetchError::Cancelled.into())
             }
             Place::Web { url: asked, .. } => {
                 let (path, size) = self.download(asked, wanted, &mut partial, meter, stream)?;
-                Ok(wanted.fetched(path, size, url.to_owned()))
+                Ok(wanted.fetched(Local::File(path), size, url.to_owned()))
             }
         };
         let mut result = self.try_each(self.options.attempts, whence.urls, &mut attempt);
@@ -320,8 +321,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Checks a file that is read where it lies, and returns its size.
-    fn check_file(&self, path: &Path) -> Result<u64, Reason> {
-        let (file, size) = self.open_file(path)?;
+    fn check_file(&self, local: &Local) -> Result<u64, Reason> {
+        let (file, size) = self.open_file(local)?;
         let algorithm = self.checksum.algorithm();
         // A file may grow while it is read.
         let (got, _) = Checksum::of_reader(algorithm, file.take(size)).map_err(Reason::File)?;
@@ -332,16 +333,16 @@ impl Asked<'_> {
     }
 
     /// Lets `stream` have a file where it lies, if its size is right.
-    fn lend_file(&self, path: &Path, stream: &Stream) -> Result<u64, Reason> {
-        let (file, size) = self.open_file(path)?;
+    fn lend_file(&self, local: &Local, stream: &Stream) -> Result<u64, Reason> {
+        let (file, size) = self.open_file(local)?;
         stream.distrust();
         stream.begin(file, size);
         Ok(size)
     }
 
     /// Opens a file where it lies, if it is as large as it must be.
-    fn open_file(&self, path: &Path) -> Result<(File, u64), Reason> {
-        let (file, got) = local::open(path)?;
+    fn open_file(&self, local: &Local) -> Result<(Excerpt, u64), Reason> {
+        let (file, got) = local.open()?;
         match self.size {
             Some(expected) if expected != got => Err(Reason::Size { got, expected }),
             None if got > UNDECLARED_LIMIT => Err(Reason::TooLong(UNDECLARED_LIMIT)),
@@ -349,8 +350,8 @@ impl Asked<'_> {
         }
     }
 
-    fn fetched(&self, path: PathBuf, size: u64, url: String) -> Fetched {
-        Fetched { path, size, checksum: self.checksum.clone(), url }
+    fn fetched(&self, place: Local, size: u64, url: String) -> Fetched {
+        Fetched { place, size, checksum: self.checksum.clone(), url }
     }
 }
 

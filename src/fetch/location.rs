@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use reqwest::Url;
 
 use super::Reason;
+use super::local::Local;
 use crate::model::{PlannedPackage, Source, without_userinfo};
 
 /// Where the file is that a repository's metadata names: below the repository's base URL `base`, or
@@ -108,7 +109,7 @@ pub(super) enum Place {
         is_authentic: bool,
     },
     /// From a file of this machine.
-    File(PathBuf),
+    File(Local),
 }
 
 impl Place {
@@ -116,7 +117,10 @@ impl Place {
     pub(super) fn of(url: &str, mirror: Option<&str>) -> Result<Self, Reason> {
         let parsed = Url::parse(url).map_err(|_| Reason::Url)?;
         match (parsed.scheme(), mirror) {
-            ("file", _) => parsed.to_file_path().map(Self::File).map_err(|()| Reason::Url),
+            ("file", _) => match parsed.to_file_path() {
+                Ok(path) => Ok(Self::File(Local::File(path))),
+                Err(()) => Err(Reason::Url),
+            },
             ("http" | "https", Some(base)) => mirrored(&parsed, base),
             ("http" | "https", None) => {
                 let is_authentic = parsed.scheme() == "https";
@@ -130,7 +134,8 @@ impl Place {
     pub(super) fn show(&self) -> String {
         match self {
             Self::Web { url, .. } => without_userinfo(url.as_str()).into_owned(),
-            Self::File(path) => format!("file:{}", path.display()),
+            Self::File(Local::File(path)) => format!("file:{}", path.display()),
+            Self::File(Local::Member(_, name)) => name.display().to_string(),
         }
     }
 }
@@ -185,7 +190,7 @@ fn mirrored(url: &Url, base: &str) -> Result<Place, Reason> {
     } else {
         return Err(Reason::Url);
     };
-    in_mirror(&directory, url).map(Place::File)
+    Ok(Place::File(Local::File(in_mirror(&directory, url)?)))
 }
 
 /// `path` (absolute, decoded) below `directory`; nothing in it may climb.
@@ -276,8 +281,9 @@ mod tests {
     #[test]
     fn joined_file_urls_decode_to_the_same_name() {
         let place = Place::of(&join("file:///m", "a^b+c d%.rpm"), None).unwrap();
-        assert_eq!(place, Place::File("/m/a^b+c d%.rpm".into()));
-        assert_eq!(Place::of("file:/m/x", None).unwrap(), Place::File("/m/x".into()));
+        let file = |path: &str| Place::File(Local::File(path.into()));
+        assert_eq!(place, file("/m/a^b+c d%.rpm"));
+        assert_eq!(Place::of("file:/m/x", None).unwrap(), file("/m/x"));
     }
 
     #[test]

@@ -25,16 +25,16 @@ mod usage;
 mod wording;
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use document::Proof;
 pub use download::Whence;
 pub(crate) use error::{Attempt, Refusal};
 pub use error::{FetchError, Reason};
+pub(crate) use local::Members;
 pub use location::{join, places};
 pub(crate) use location::{mirror_path, package_places};
 pub use netrc::Netrc;
@@ -48,11 +48,13 @@ use reqwest::Url;
 use cache::Cache;
 use error::Failure;
 use http::Http;
+use local::Local;
 use location::Place;
 use site::SiteCache;
 
 use crate::model::{Checksum, without_userinfo};
 use crate::report::{Event, Reporter};
+use crate::tools::excerpt::Excerpt;
 
 /// The longest that a server's Retry-After is obeyed.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -61,7 +63,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// one that was asked for. Only this module makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    path: PathBuf,
+    place: Local,
     size: u64,
     checksum: Checksum,
     url: String,
@@ -71,7 +73,7 @@ impl Fetched {
     /// Where the bytes were found. What lies there by now is for [`Self::read`] to say.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
     }
 
     /// The bytes, proved once more while they are read: where they lie, others may write.
@@ -83,9 +85,9 @@ impl Fetched {
     }
 
     /// The file, whatever lies there by now.
-    fn open_file(&self) -> Result<File, FetchError> {
-        let opened = local::open(&self.path).map_err(|reason| {
-            FetchError::cache("read", &self.path, io::Error::other(reason.to_string()))
+    fn open_file(&self) -> Result<Excerpt, FetchError> {
+        let opened = self.place.open().map_err(|reason| {
+            FetchError::cache("read", self.path(), io::Error::other(reason.to_string()))
         });
         opened.map(|(file, _)| file)
     }
@@ -126,6 +128,8 @@ impl Fetched {
 /// Fetches, for all threads of a run.
 pub struct Fetcher<'r> {
     options: FetchOptions,
+    /// What stands for all hosts, where that is one file.
+    members: Option<Arc<dyn Members>>,
     reporter: &'r dyn Reporter,
     cache: Cache,
     site: Option<SiteCache>,
@@ -143,13 +147,21 @@ impl<'r> Fetcher<'r> {
         let cache = Cache::open(options.cache_dir.clone(), options.owners.clone())?;
         let site = options.site_cache.as_deref().map(SiteCache::new);
         let http = Http::new(&options, reporter);
-        Ok(Self { options, reporter, cache, site, http, silent: Mutex::default() })
+        let (members, silent) = (None, Mutex::default());
+        Ok(Self { options, members, reporter, cache, site, http, silent })
+    }
+
+    /// The same, but that everything at `https://HOST/PATH` is read from the member `HOST/PATH`, where there
+    /// are `members`.
+    #[must_use]
+    pub(crate) fn within(self, members: Option<Arc<dyn Members>>) -> Self {
+        Self { members, ..self }
     }
 
     /// Whether `--mirror` replaces every host.
     #[must_use]
     pub fn has_mirror(&self) -> bool {
-        self.options.mirror.is_some()
+        self.members.is_some() || self.options.mirror.is_some()
     }
 
     /// Refuses to begin where nothing is asked of the network and some of these files, each with its places,
@@ -178,7 +190,8 @@ impl<'r> Fetcher<'r> {
     /// Names the way to all hosts: `direct`, or which mirror stands for them.
     #[must_use]
     pub(crate) fn way(&self) -> String {
-        match &self.options.mirror {
+        let members = self.members.as_ref().map(|members| members.identity());
+        match members.as_ref().or(self.options.mirror.as_ref()) {
             None => "direct".to_owned(),
             Some(base) => {
                 let digest = Checksum::of(base.as_bytes());
@@ -234,6 +247,11 @@ impl<'r> Fetcher<'r> {
 
     /// Where `url` is read. The name and password in it, or in the mirror's, are no part of that.
     fn place(&self, url: &str) -> Result<Place, Reason> {
+        if let Some(members) = &self.members
+            && let Some(name) = mirror_path(url)
+        {
+            return Ok(Place::File(Local::Member(Arc::clone(members), name)));
+        }
         Ok(match Place::of(url, self.options.mirror.as_deref())? {
             Place::Web { url, is_authentic } => {
                 Place::Web { url: self.http.logins.take(url), is_authentic }

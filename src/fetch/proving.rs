@@ -1,21 +1,21 @@
 //! Bytes that are proved while they are read: somebody may have changed a file since it was digested.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
 use crate::model::{Checksum, Digester};
+use crate::tools::excerpt::Excerpt;
 
 /// Reads a file to its end, and fails there if that was not what it should be. What was made of it before
 /// counts only after [`Proving::finish`].
 #[derive(Debug)]
 pub(crate) struct Proving {
-    file: File,
+    file: Excerpt,
     expected: Checksum,
     digester: Digester,
 }
 
 impl Proving {
-    pub(super) fn new(file: File, expected: Checksum) -> Self {
+    pub(super) fn new(file: Excerpt, expected: Checksum) -> Self {
         let digester = Digester::new(expected.algorithm());
         Self { file, expected, digester }
     }

@@ -3,10 +3,10 @@
 //! What is read was not compared with any digest yet: whoever reads must prove it, and must throw
 //! away what was made of it where the proof fails. [`Stream::wait`] then says who is to blame.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::tools::excerpt::Excerpt;
 
 /// Both ends of a file on its way. Clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    file: Option<Arc<File>>,
+    file: Option<Excerpt>,
     /// Bytes of `file` that may be read.
     length: u64,
     /// Whether what was read may be other bytes than the file has in the end.
@@ -76,10 +76,10 @@ impl Stream {
     }
 
     /// From now on it is `file`, of which `length` bytes are there.
-    pub(super) fn begin(&self, file: File, length: u64) {
+    pub(super) fn begin(&self, file: impl Into<Excerpt>, length: u64) {
         let mut state = self.lock();
         state.is_unsure |= state.file.is_some();
-        (state.file, state.length) = (Some(Arc::new(file)), length);
+        (state.file, state.length) = (Some(file.into()), length);
         self.0.changed.notify_all();
     }
 
@@ -130,7 +130,7 @@ impl Stream {
 #[derive(Debug)]
 pub struct StreamReader {
     stream: Stream,
-    file: Option<Arc<File>>,
+    file: Option<Excerpt>,
     position: u64,
     /// Bytes that were there when this reader looked last.
     known: u64,
@@ -180,7 +180,9 @@ impl Read for StreamReader {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
     use std::thread;
 
     use super::*;
