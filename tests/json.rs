@@ -63,7 +63,9 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
     assert_eq!(output.status.code(), Some(status), "{words:?}: {output:?}");
     let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair")
         || words.starts_with(&["cache", "info"])
-        || words.starts_with(&["mirror", "--verify"]);
+        || words.starts_with(&["mirror", "--verify"])
+        || words.starts_with(&["bundle", "--verify"])
+        || words.starts_with(&["bundle", "--list"]);
     let error = |last: Option<&Value>| {
         let error = last.unwrap_or_else(|| panic!("{words:?} tells nothing"));
         assert_eq!(error["event"], "error", "{words:?}: {error}");
@@ -123,6 +125,12 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["lock", "--check", "hello.lock"])["trees"][0]["packages"], 2);
     assert_eq!(told(&[&["mirror"], &basic[..], &["m"]].concat())["packages"], 2);
     assert_eq!(told(&["mirror", "--verify", "m"])["findings"], serde_json::json!([]));
+    let program = format!("x86_64={}", program::standin(&site.place("")).display());
+    let bundle = ["bundle", "-o", "h.run", "--program", &program];
+    assert_eq!(told(&[&bundle[..], &basic[..]].concat())["packages"], 2);
+    assert_eq!(told(&["bundle", "--verify", "h.run"])["findings"], serde_json::json!([]));
+    let members = told(&["bundle", "--list", "h.run"])["members"].as_array().unwrap().len();
+    assert_eq!(told(&["bundle", "--extract", "files", "h.run"])["members"], members);
     let dry = told(&[&["install", "--dry-run"], &basic[..], &["p"]].concat());
     assert_eq!(dry["tree"], plan["tree"]);
     let installed = told(&[&["install"], &basic[..], &["p"]].concat());
@@ -190,6 +198,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     }
     fails(6, &["lock", "--check", "nowhere"]);
     fails(6, &["mirror", "--verify", "nowhere"]);
+    fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");

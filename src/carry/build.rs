@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::carried::Carried;
 use super::dnf::{self, Listing};
-use super::gather::{Contents, Item, gather};
+use super::gather::{Contents, Item, Scope, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
 use super::place::{Place, Stage};
 use super::proving::{LockedPackage, ProvenPackage};
-use super::{LOCK, OLDER, text_of};
+use super::{LOCK, OLDER};
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::Fetched;
@@ -24,6 +25,7 @@ use crate::model::{Algorithm, Arch, Checksum, Plan};
 use crate::owned::open_to_read;
 use crate::planning;
 use crate::report::{Event, Phase};
+use crate::tools::excerpt::Excerpt;
 use crate::tools::{files, threads};
 
 /// Permissions of files, and of programs.
@@ -70,9 +72,10 @@ pub(crate) fn build(
     options: MirrorOptions<'_>,
 ) -> Result<Built, Error> {
     let place = Place::of(options.directory)?;
-    let old = Manifest::of(&place.directory).unwrap_or_default();
-    let older = older(context, keys, &place.directory, plan, options.keep_old);
-    let contents = gather(context, keys, plan, &older, options.program)?;
+    let mirror = Carried::Mirror(place.directory.clone());
+    let old = mirror.manifest().unwrap_or_default();
+    let older = older(context, keys, &mirror, plan, options.keep_old);
+    let contents = gather(context, keys, plan, &older, Scope::Mirror(options.program))?;
     let stage = place.stage()?;
     let filling =
         Filling { context, keys, stage: &stage, old: &place.directory, kept: Mutex::default() };
@@ -100,7 +103,7 @@ pub(crate) fn build(
 fn older(
     context: Context<'_>,
     keys: &Keys<'_>,
-    directory: &Path,
+    mirror: &Carried,
     plan: &Plan,
     count: usize,
 ) -> Vec<Plan> {
@@ -111,7 +114,7 @@ fn older(
         std::iter::once(LOCK.to_owned()).chain((1..=count).map(|it| format!("{OLDER}/{it}.lock")));
     let mut found: Vec<Plan> = Vec::new();
     for name in names {
-        let Ok(text) = text_of(&directory.join(&name)) else { continue };
+        let Ok(text) = mirror.text(&name) else { continue };
         let held = Plan::from_lock(&text).map_err(Error::from).and_then(|older| {
             keys.know_copies(&older.certificates);
             planning::held(context, keys, &older)
@@ -244,20 +247,19 @@ impl Filling<'_> {
     fn package(&self, path: &str, wanted: &LockedPackage) -> Result<ProvenPackage, Error> {
         let reporter = self.context.reporter;
         if let Some(old) = self.old_file(path)
-            && let Ok(proven) = wanted.prove(self.keys, reporter, &old)
+            && let Ok(bytes) = old.try_clone().map(Excerpt::from)
+            && let Ok(proven) = wanted.prove(self.keys, reporter, &bytes)
             && self.share(path, &old, USUAL)?.is_some()
         {
             reporter.event(Event::Cached { phase: Phase::Download, by: wanted.package.size });
             reporter.advanced(Phase::Download, wanted.package.size);
             return Ok(proven);
         }
-        let size = Some(wanted.package.size).filter(|&size| size > 0);
-        let (checksum, phase) = (&wanted.package.checksum, Some(Phase::Download));
-        let fetched = self.context.fetcher.content(&wanted.urls, checksum, size, phase)?;
+        let fetched = wanted.bring(self.context)?;
         let mut file = self.create(path)?;
         let copied = fetched.read(|from| io::copy(from, &mut file).map(drop));
         copied.map_err(|source| self.error(path, source))?;
-        wanted.prove(self.keys, reporter, &file)
+        wanted.prove(self.keys, reporter, &file.into())
     }
 
     /// The file of the old mirror.
@@ -303,13 +305,7 @@ impl Filling<'_> {
     }
 
     fn create(&self, path: &str) -> Result<File, Error> {
-        let create = || {
-            let name = self.stage.name(path)?;
-            let file = File::options().read(true).write(true).create_new(true).open(name)?;
-            files::set_mode(&file, USUAL)?;
-            Ok(file)
-        };
-        create().map_err(|source| self.error(path, source))
+        self.stage.create(path, USUAL).map_err(|source| self.error(path, source))
     }
 
     fn error(&self, path: &str, source: io::Error) -> Error {

@@ -1,4 +1,4 @@
-//! What a mirror is to hold: all that an install by its lock files needs, each at its place.
+//! What a mirror or a bundle is to hold: all that an install by its lock files needs, each at its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,19 +41,28 @@ pub(super) struct Contents {
     pub(super) repositories: BTreeMap<(String, Arch), (u64, BTreeSet<String>)>,
 }
 
+/// What is gathered for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scope<'a> {
+    /// A mirror, with the metadata of repositories, and this program if there is one, with its architecture.
+    Mirror(Option<(Arch, &'a Path)>),
+    /// A bundle: as much as an install by the lock file needs.
+    Bundle,
+}
+
 /// A dist's repositories for an architecture, as they were read for the mirror: each id with its base URL.
 type Bases = BTreeMap<(String, Arch), BTreeMap<String, String>>;
 
-/// What a mirror for `plan` holds, which its lock file may have replaced `older` ones in, the last one first.
+/// What one for `plan` holds, which its lock file may have replaced `older` ones in, the last one first.
 ///
 /// # Errors
-/// When metadata, or a key that may be needed, cannot be had; or something cannot stand in a mirror.
+/// When metadata, or a key that may be needed, cannot be had; or something cannot be carried.
 pub(super) fn gather(
     context: Context<'_>,
     keys: &Keys<'_>,
     plan: &Plan,
     older: &[Plan],
-    program: Option<(Arch, &Path)>,
+    scope: Scope<'_>,
 ) -> Result<Contents, Error> {
     let mut contents = Contents::default();
     // A key may be published at several places.
@@ -71,7 +80,10 @@ pub(super) fn gather(
         let dist = catalog.dist(dist)?;
         let its = dist.enabled_for(part.arch).flat_map(|repository| &repository.keys);
         pins.extend(its.map(named));
-        let its = contents.add_metadata(context, keys, dist, part.arch)?;
+        let its = match scope {
+            Scope::Mirror(_) => contents.add_metadata(context, keys, dist, part.arch)?,
+            Scope::Bundle => own_bases(dist, part.arch),
+        };
         bases.insert(place, its);
     }
     let mut locks = Vec::new();
@@ -91,8 +103,16 @@ pub(super) fn gather(
         contents.add_key(keys, pin)?;
     }
     contents.add_definitions(context, &locks)?;
-    contents.add_program(program)?;
+    if let Scope::Mirror(program) = scope {
+        contents.add_program(program)?;
+    }
     Ok(contents)
+}
+
+/// The base URLs that a definition names itself.
+fn own_bases(dist: &Dist, arch: Arch) -> BTreeMap<String, String> {
+    let repositories = dist.repositories_for(arch);
+    repositories.filter_map(|it| Some((it.id.clone(), it.bases(arch).next()?))).collect()
 }
 
 /// Every tree, and those within them.
@@ -219,7 +239,7 @@ fn definition(value: &impl serde::Serialize) -> Result<Item, Error> {
 fn path_of(url: &str) -> Result<String, Error> {
     let cannot = |why: &str| {
         let url = without_userinfo(url);
-        Error::Usage(format!("{} cannot stand in a mirror: {why}", escape(&url)))
+        Error::Usage(format!("{} cannot be carried: {why}", escape(&url)))
     };
     let path = mirror_path(url).ok_or_else(|| cannot("it is at no http or https URL"))?;
     let text = path.to_str().filter(|text| !text.contains(char::is_control));

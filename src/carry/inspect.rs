@@ -1,4 +1,4 @@
-//! Proves a mirror where it lies, without a network: every file is as it was written, every package and list of
+//! Proves a mirror or a bundle where it lies, without a network: every file is as it was written, every package and list of
 //! packages comes from whom it must come, and nothing else is there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,12 +6,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::OLDER;
 use super::build::repositories;
+use super::carried::Carried;
+use super::finding::CarriedFinding;
 use super::gather::{Contents, Item, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
-use super::{OLDER, lock_of, text_of};
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
@@ -24,50 +24,23 @@ use crate::tools::threads;
 /// Files that are read at the same time.
 const AT_ONCE: usize = 4;
 
-/// What is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct MirrorFinding {
-    /// Its path in the mirror.
-    pub path: String,
-    /// `changed`, `missing`, `foreign` or `unproved`.
-    pub problem: &'static str,
-    /// More about it, where there is more.
-    pub detail: Option<String>,
-}
-
-impl MirrorFinding {
-    fn new(path: &str, problem: &'static str) -> Self {
-        Self { path: path.to_owned(), problem, detail: None }
-    }
-
-    fn unproved(path: &str, why: &impl ToString) -> Self {
-        Self { detail: Some(why.to_string()), ..Self::new(path, "unproved") }
-    }
-}
-
-/// What is wrong with the mirror at `directory`, by path. `context` must read from there, and `keys` too.
+/// What is wrong with what was carried, by path. `context` must read from there, and `keys` too.
 ///
 /// # Errors
-/// When it cannot be read, is no mirror, or something in it is believed by nobody here.
+/// When it cannot be read, is none, or something in it is believed by nobody here.
 pub(crate) fn inspect(
     context: Context<'_>,
     keys: &Keys<'_>,
-    directory: &Path,
-) -> Result<Vec<MirrorFinding>, Error> {
-    let error = |source| Error::File { path: directory.to_owned(), source };
-    let mut there = BTreeMap::new();
-    walk(directory, "", &mut there).map_err(error)?;
-    if there.remove(MANIFEST) != Some(true) {
-        return Err(Error::File {
-            path: directory.join(MANIFEST),
-            source: io::ErrorKind::NotFound.into(),
-        });
-    }
-    let Some(manifest) = Manifest::of(directory) else {
-        return Ok(vec![MirrorFinding::new(MANIFEST, "changed")]);
+    carried: &Carried,
+) -> Result<Vec<CarriedFinding>, Error> {
+    let mut findings = match carried {
+        Carried::Bundle(bundle) => bundle.damage(context.reporter)?,
+        Carried::Mirror(directory) => match mirror_damage(context, carried, directory)? {
+            Some(findings) => findings,
+            None => return Ok(vec![CarriedFinding::new(MANIFEST, "changed")]),
+        },
     };
-    let mut findings = damage(context, directory, &manifest, &there)?;
-    match proof(context, keys, directory) {
+    match proof(context, keys, carried) {
         Ok(unproved) => {
             let known: BTreeSet<String> = findings.iter().map(|it| it.path.clone()).collect();
             findings.extend(unproved.into_iter().filter(|it| !known.contains(&it.path)));
@@ -78,6 +51,25 @@ pub(crate) fn inspect(
     }
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(findings)
+}
+
+/// What of a mirror is not as its manifest says; none where that is damaged itself.
+fn mirror_damage(
+    context: Context<'_>,
+    mirror: &Carried,
+    directory: &Path,
+) -> Result<Option<Vec<CarriedFinding>>, Error> {
+    let error = |source| Error::File { path: directory.to_owned(), source };
+    let mut there = BTreeMap::new();
+    walk(directory, "", &mut there).map_err(error)?;
+    if there.remove(MANIFEST) != Some(true) {
+        return Err(Error::File {
+            path: directory.join(MANIFEST),
+            source: io::ErrorKind::NotFound.into(),
+        });
+    }
+    let manifest = mirror.manifest();
+    manifest.map(|manifest| damage(context, directory, &manifest, &there)).transpose()
 }
 
 /// Every file below `directory`, by its path there; false for what is no file.
@@ -105,11 +97,11 @@ fn damage(
     directory: &Path,
     manifest: &Manifest,
     there: &BTreeMap<String, bool>,
-) -> Result<Vec<MirrorFinding>, Error> {
+) -> Result<Vec<CarriedFinding>, Error> {
     let size = crate::model::total(manifest.0.values().map(|entry| entry.size));
     context.reporter.event(Event::Started { phase: Phase::Verify, total: Some(size) });
     let listed: Vec<(&String, &Entry)> = manifest.0.iter().collect();
-    let look = |(path, entry): &(&String, &Entry)| -> Result<Option<MirrorFinding>, Error> {
+    let look = |(path, entry): &(&String, &Entry)| -> Result<Option<CarriedFinding>, Error> {
         if context.reporter.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -119,14 +111,14 @@ fn damage(
             Ok(digest == (entry.checksum.clone(), entry.size))
         };
         let finding = match there.get(*path) {
-            None => Some(MirrorFinding::new(path, "missing")),
-            Some(false) => Some(MirrorFinding::new(path, "changed")),
+            None => Some(CarriedFinding::new(path, "missing")),
+            Some(false) => Some(CarriedFinding::new(path, "changed")),
             Some(true) => match read() {
                 Ok(true) => None,
-                Ok(false) => Some(MirrorFinding::new(path, "changed")),
-                Err(error) => Some(MirrorFinding {
+                Ok(false) => Some(CarriedFinding::new(path, "changed")),
+                Err(error) => Some(CarriedFinding {
                     detail: Some(error.to_string()),
-                    ..MirrorFinding::new(path, "changed")
+                    ..CarriedFinding::new(path, "changed")
                 }),
             },
         };
@@ -136,7 +128,7 @@ fn damage(
     let found = threads::each(AT_ONCE, &listed, look)?;
     context.reporter.event(Event::Finished { phase: Phase::Verify });
     let foreign = there.keys().filter(|path| !manifest.0.contains_key(*path));
-    let foreign = foreign.map(|path| MirrorFinding::new(path, "foreign"));
+    let foreign = foreign.map(|path| CarriedFinding::new(path, "foreign"));
     Ok(found.into_iter().flatten().chain(foreign).collect())
 }
 
@@ -144,28 +136,29 @@ fn damage(
 fn proof(
     context: Context<'_>,
     keys: &Keys<'_>,
-    directory: &Path,
-) -> Result<Vec<MirrorFinding>, Error> {
+    carried: &Carried,
+) -> Result<Vec<CarriedFinding>, Error> {
     let held = |plan: Plan| {
         keys.know_copies(&plan.certificates);
         planning::held(context, keys, &plan)
     };
-    let plan = held(lock_of(directory, &[])?)?;
+    let plan = held(carried.plan(&[])?)?;
     let mut older = Vec::new();
-    while let Ok(text) = text_of(&directory.join(format!("{OLDER}/{}.lock", older.len() + 1))) {
+    while let Ok(text) = carried.text(&format!("{OLDER}/{}.lock", older.len() + 1)) {
         older.push(held(Plan::from_lock(&text)?)?);
     }
     // Metadata are proved as they are read.
-    let contents = gather(context, keys, &plan, &older, None)?;
+    let contents = gather(context, keys, &plan, &older, carried.scope())?;
     let wanted: Vec<(&String, &Item)> = contents.items.iter().collect();
     let prove = |(path, item): &(&String, &Item)| {
         let Item::Package(wanted) = item else { return Ok::<_, Error>(None) };
         if context.reporter.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let opened = open_to_read(&directory.join(path));
-        let opened = opened.map_err(|source| Error::File { path: directory.join(path), source });
-        Ok(Some(opened.and_then(|file| wanted.prove(keys, context.reporter, &file))))
+        let opened = carried.file(path);
+        let opened =
+            opened.map_err(|source| Error::File { path: carried.path().join(path), source });
+        Ok(Some(opened.and_then(|bytes| wanted.prove(keys, context.reporter, &bytes))))
     };
     let proved = threads::each(AT_ONCE, &wanted, prove)?;
     let (mut findings, mut packages) = (Vec::new(), BTreeMap::new());
@@ -173,11 +166,13 @@ fn proof(
         match outcome {
             None => {}
             Some(Ok(package)) => drop(packages.insert(path.clone(), package)),
-            Some(Err(error)) => findings.push(MirrorFinding::unproved(path, &error)),
+            Some(Err(error)) => findings.push(CarriedFinding::unproved(path, &error)),
         }
     }
     // Without all packages nobody knows what the lists should say.
-    if findings.is_empty() {
+    if let Carried::Mirror(directory) = carried
+        && findings.is_empty()
+    {
         findings = listings(directory, &contents, &packages);
     }
     Ok(findings)
@@ -188,13 +183,13 @@ fn listings(
     directory: &Path,
     contents: &Contents,
     packages: &BTreeMap<String, super::proving::ProvenPackage>,
-) -> Vec<MirrorFinding> {
+) -> Vec<CarriedFinding> {
     let differs = |(path, bytes): &(String, Vec<u8>)| {
         let digest = |file| Checksum::of_reader(Algorithm::Sha256, file);
         let there = open_to_read(&directory.join(path)).and_then(digest);
         there.is_ok_and(|(there, _)| there != Checksum::of(bytes))
     };
     let all = repositories(contents, packages).into_iter().filter(differs);
-    all.map(|(path, _)| MirrorFinding::unproved(&path, &"it does not say what the packages do"))
+    all.map(|(path, _)| CarriedFinding::unproved(&path, &"it does not say what the packages do"))
         .collect()
 }

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Component, Path};
 
-use super::text_of;
+use super::is_within;
 use crate::model::Checksum;
 
 /// Its name in a mirror.
@@ -41,12 +40,8 @@ impl Manifest {
         text
     }
 
-    /// The one in the mirror `directory`; none where it cannot be read, or is not as it was written.
-    pub(super) fn of(directory: &Path) -> Option<Self> {
-        Self::read(&text_of(&directory.join(MANIFEST)).ok()?)
-    }
-
-    fn read(text: &str) -> Option<Self> {
+    /// What a text says; none where it is not as it was written.
+    pub(super) fn read(text: &str) -> Option<Self> {
         let before = text.trim_end_matches('\n').rfind('\n')? + 1;
         let (lines, end) = text.split_at_checked(before)?;
         if end.strip_prefix(END)?.strip_suffix('\n')? != Checksum::of(lines.as_bytes()).hex() {
@@ -55,11 +50,9 @@ impl Manifest {
         let entry = |line: &str| {
             let (digest, rest) = line.split_once(' ')?;
             let (size, path) = rest.split_once(' ')?;
-            let is_within =
-                Path::new(path).components().all(|it| matches!(it, Component::Normal(_)));
             let checksum = Checksum::new("sha256", digest).ok()?;
             let entry = Entry { checksum, size: size.parse().ok()? };
-            (is_within && !path.is_empty()).then(|| (path.to_owned(), entry))
+            is_within(path).then(|| (path.to_owned(), entry))
         };
         let entries = lines.strip_prefix(HEADING)?.strip_prefix('\n')?.lines().map(entry);
         Some(Self(entries.collect::<Option<_>>()?))

@@ -1,4 +1,4 @@
-//! Where a mirror is, and where the next one is made: beside it, so that it takes its place by one rename.
+//! Where a mirror is, and where the next one is made, or a bundle: beside it, so that it takes its place by one rename.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ pub(super) struct Place {
     last: PathBuf,
 }
 
-/// A mirror being made. It is removed where it does not take its place.
+/// A directory in which something is being made. It is removed where it does not take its place.
 pub(super) struct Stage {
     /// Where it is.
     pub(super) path: PathBuf,
@@ -50,13 +50,8 @@ impl Place {
                 fs::canonicalize(parent).map_err(error)?.join(name)
             }
         };
-        let beside = |what: &str| {
-            let mut name = OsString::from(".");
-            name.push(directory.file_name()?);
-            name.push(format!(".mirror-{what}"));
-            Some(directory.with_file_name(name))
-        };
-        let (Some(new), Some(last)) = (beside("new"), beside("last")) else {
+        let places = (beside(&directory, "mirror-new"), beside(&directory, "mirror-last"));
+        let (Some(new), Some(last)) = places else {
             return Err(Error::Usage("a mirror needs a directory of its own".to_owned()));
         };
         let place = Self { directory, new, last };
@@ -88,25 +83,7 @@ impl Place {
     /// # Errors
     /// When another run is at it, or it cannot be made.
     pub(super) fn stage(&self) -> Result<Stage, Error> {
-        let error = |source| Error::File { path: self.new.clone(), source };
-        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let there = rustix::fs::open(&self.new, directory, Mode::empty());
-        if let Ok(there) = &there
-            && flock(there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
-        {
-            return Err(Error::Busy { path: self.directory.clone() });
-        }
-        // A dead run's, or nothing that is made here.
-        files::remove_tree(&self.new).map_err(error)?;
-        fs::create_dir(&self.new).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => Error::Busy { path: self.directory.clone() },
-            _ => error(source),
-        })?;
-        files::set_directory_mode(&self.new, 0o755).map_err(error)?;
-        let lock = File::open(&self.new).map_err(error)?;
-        // Where there are no locks, nobody is told.
-        let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
-        Ok(Stage { path: self.new.clone(), handle: lock })
+        Stage::at(&self.new, &self.directory)
     }
 
     /// Puts the new mirror into the old one's place, and removes that.
@@ -152,11 +129,75 @@ impl Place {
     }
 }
 
+/// The hidden name beside `path` for what `what` says.
+fn beside(path: &Path, what: &str) -> Option<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name()?);
+    name.push(format!(".{what}"));
+    Some(path.with_file_name(name))
+}
+
 fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ResourceBusy
 }
 
 impl Stage {
+    /// An empty directory beside `target`, in a directory that is made, for what will take its place. `what` says
+    /// what that is.
+    ///
+    /// # Errors
+    /// When another run is at it, or it cannot be made.
+    pub(super) fn beside(target: &Path, what: &str) -> Result<Self, Error> {
+        let error = |source| Error::File { path: target.to_owned(), source };
+        let new = beside(target, &format!("{what}-new"))
+            .ok_or_else(|| Error::Usage(format!("a name is needed for what is {what}")))?;
+        fs::create_dir_all(target.parent().unwrap_or(target)).map_err(error)?;
+        Self::at(&new, target)
+    }
+
+    fn at(new: &Path, target: &Path) -> Result<Self, Error> {
+        let error = |source| Error::File { path: new.to_owned(), source };
+        let busy = || Error::Busy { path: target.to_owned() };
+        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let there = rustix::fs::open(new, directory, Mode::empty());
+        if let Ok(there) = &there
+            && flock(there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        {
+            return Err(busy());
+        }
+        // A dead run's, or nothing that is made here.
+        files::remove_tree(new).map_err(error)?;
+        fs::create_dir(new).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => busy(),
+            _ => error(source),
+        })?;
+        files::set_directory_mode(new, 0o755).map_err(error)?;
+        let lock = File::open(new).map_err(error)?;
+        // Where there are no locks, nobody is told.
+        let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        Ok(Self { path: new.to_owned(), handle: lock })
+    }
+
+    /// A new file `path`, for reading and writing, with these permissions, in directories that are made.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn create(&self, path: &str, mode: u32) -> io::Result<File> {
+        let file = File::create_new(self.name(path)?)?;
+        files::set_mode(&file, mode)?;
+        Ok(file)
+    }
+
+    /// Takes the place of the directory `target`, which is empty if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be renamed so.
+    pub(super) fn become_directory(self, target: &Path) -> io::Result<()> {
+        // One that does not do that makes it durable in its own time.
+        let _ = syncfs(&self.handle);
+        fs::rename(&self.path, target)
+    }
+
     /// Where the file `path` goes, in directories that are made.
     ///
     /// # Errors

@@ -1,15 +1,17 @@
 //! Packages of a mirror: a file counts that a key which may sign it has signed, and that has the digest that a
 //! lock file names.
 
-use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::BufReader;
 
 use super::manifest::Entry;
+use crate::context::Context;
 use crate::error::Error;
+use crate::fetch::Fetched;
 use crate::metadata::Keys;
 use crate::model::{KeyPin, PlannedPackage, TreePlan};
-use crate::report::Reporter;
-use crate::trust::{self, LocalPackage, Policy, TrustError};
+use crate::report::{Phase, Reporter};
+use crate::tools::excerpt::Excerpt;
+use crate::trust::{self, LocalPackage, Policy};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 17;
@@ -44,7 +46,17 @@ impl LockedPackage {
         Self { package: package.clone(), dist: part.dist.clone(), pins, urls }
     }
 
-    /// Proves that an open file is this package.
+    /// The file, from wherever it is nearest.
+    ///
+    /// # Errors
+    /// When no place has it.
+    pub(super) fn bring(&self, context: Context<'_>) -> Result<Fetched, Error> {
+        let size = Some(self.package.size).filter(|&size| size > 0);
+        let (checksum, phase) = (&self.package.checksum, Some(Phase::Download));
+        Ok(context.fetcher.content(&self.urls, checksum, size, phase)?)
+    }
+
+    /// Proves that these bytes are this package.
     ///
     /// # Errors
     /// When it is not.
@@ -52,21 +64,16 @@ impl LockedPackage {
         &self,
         keys: &Keys<'_>,
         reporter: &dyn Reporter,
-        file: &File,
+        bytes: &Excerpt,
     ) -> Result<ProvenPackage, Error> {
         let place = (self.dist.as_str(), self.package.source.as_str());
         let untrusted = |source| Error::untrusted(source, place, keys.failures(&self.pins));
         let allowed = keys.allowed(place, &self.pins);
-        let reader = || {
-            let read = |source| TrustError::unreadable(&self.package, source);
-            let mut file = file;
-            file.rewind().map_err(read)?;
-            Ok(BufReader::with_capacity(CHUNK, file))
-        };
+        let reader = || BufReader::with_capacity(CHUNK, bytes.anew());
         let proof = keys.with_keyring(|keyring| {
             let allow_unsigned = keys.lets_in_unsigned(place);
             let policy = Policy { keyring, allowed: &allowed, allow_unsigned };
-            let verified = trust::open(reader()?, &self.package, &policy)?;
+            let verified = trust::open(reader(), &self.package, &policy)?;
             if let Some(warning) = verified.warning() {
                 reporter.warning(warning.to_owned());
             }
@@ -74,8 +81,7 @@ impl LockedPackage {
         });
         proof.map_err(untrusted)?;
         let name = self.package.nevra.to_string();
-        let said = reader().and_then(|reader| trust::read_local(reader, &name));
-        let said = said.map_err(untrusted)?;
+        let said = trust::read_local(reader(), &name).map_err(untrusted)?;
         let entry = Entry { checksum: said.checksum.clone(), size: said.size };
         Ok(ProvenPackage { entry, said })
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::options::{Output, Sources, StoreArgs, Turn, WantedArgs};
+use super::options::{LegacyArgs, Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
 use super::session::Session;
 use super::{doctor, plan, repositories};
-use crate::carry;
+use crate::carry::Carried;
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
@@ -37,13 +37,15 @@ Examples:
 pub(super) struct Install {
     #[command(flatten)]
     wanted: WantedArgs,
+    #[command(flatten)]
+    legacy: LegacyArgs,
     /// Install exactly the plan in this file, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
-    /// Take all from this directory, which `elsewhere mirror` made, and ask no network: its lock file is installed
-    /// or, where something is asked for (-r, -v, -d), that is, of the repositories that it has. Without -a
-    /// this machine's architecture alone is taken of the lock file
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["lock", "mirror"])]
+    /// Take all from this directory, which `elsewhere mirror` made, or this file of `elsewhere bundle`, and ask no
+    /// network: its lock file is installed or, where something is asked for of a directory (-r, -v, -d), that is,
+    /// of the repositories that it has. Without -a this machine's architecture alone is taken of the lock file
+    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = ["lock", "mirror"])]
     from: Option<PathBuf>,
     /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
@@ -69,12 +71,36 @@ pub(super) struct Install {
 }
 
 impl Install {
+    /// The install of what is bundled in the file `from`, into `prefix`.
+    pub(super) fn bundled(
+        from: &Path,
+        wanted: &WantedArgs,
+        sources: &Sources,
+        prefix: &Path,
+    ) -> Self {
+        Self {
+            wanted: wanted.clone(),
+            legacy: LegacyArgs::default(),
+            lock: None,
+            from: Some(from.to_owned()),
+            adopt: false,
+            dry_run: false,
+            no_doctor: false,
+            turn: Turn::default(),
+            sources: sources.clone(),
+            store: StoreArgs { no_store: true },
+            output: Output::default(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let from = self.from.as_deref().map(|from| host.absolute(from));
+        let from = self.from.as_deref().map(|from| Carried::open(&host.absolute(from)));
+        let from = from.transpose()?;
         let sources = match &from {
-            Some(from) => self.sources.of_mirror(from, None),
+            Some(from) => self.sources.of_carried(from, None),
             None => self.sources.clone(),
         };
         let settings = sources.settings(host)?;
@@ -83,11 +109,20 @@ impl Install {
             (None, Some(from)) if self.wanted.leaves_all_open() => {
                 let own = host.facts().arch.filter(|_| self.wanted.arches().is_empty());
                 let arches: Vec<Arch> = self.wanted.arches().iter().copied().chain(own).collect();
-                Some(carry::lock_of(from, &arches)?)
+                from.check(&arches, terminal)?;
+                Some(from.plan(&arches)?)
+            }
+            (None, Some(Carried::Bundle(_))) => {
+                return Err(Error::Usage(
+                    "a bundle has no lists of packages to choose from, and installs its lock file: leave -r, -v, \
+                     -d and --container-dist out"
+                        .to_owned(),
+                ));
             }
             _ => None,
         };
-        let request = self.wanted.request(host, &settings, locked.as_ref(), terminal)?;
+        let request = self.wanted.request(host, &settings, locked.as_ref())?;
+        self.legacy.tell(terminal);
         let owners = owners::of(host, &settings.config)?;
         if self.adopt {
             for arch in Prefix::adopt(&path, &owners, self.turn.waits(), terminal)? {

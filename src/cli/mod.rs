@@ -1,7 +1,9 @@
 //! The command line: arguments → [`crate::model::Request`]; results → output and exit status.
 //! One file per command.
 
+mod bundle;
 mod cache;
+mod carrying;
 mod completions;
 mod doctor;
 mod document;
@@ -12,6 +14,7 @@ mod list;
 mod lock;
 mod man;
 mod mirror;
+mod opened;
 mod options;
 mod owners;
 mod parts;
@@ -31,6 +34,7 @@ mod trust;
 mod update;
 mod verify;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +46,7 @@ use crate::decoding;
 use crate::error::{EXIT_STATUSES, Error, UPDATE_AVAILABLE};
 use crate::host::Host;
 use crate::terminal::{self, Form, Terminal};
+use opened::Typed;
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -68,6 +73,7 @@ enum Command {
     List(list::List),
     Lock(lock::Lock),
     Mirror(mirror::Mirror),
+    Bundle(bundle::BundleCommand),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -125,17 +131,29 @@ pub fn run() -> ExitCode {
         doctor::run_probe(probe, &host);
         return ExitCode::SUCCESS;
     }
-    let cli = match Cli::try_parse_from(host.arguments()) {
+    let typed = Typed::of(&host);
+    let status = run_words(&host, &typed);
+    typed.clean();
+    status
+}
+
+/// Runs what was typed.
+fn run_words(host: &Host, typed: &Typed) -> ExitCode {
+    let words = &typed.words;
+    let mut cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(tell(&error, &host)),
+        Err(error) => return ExitCode::from(tell(&error, host, words)),
     };
+    if let Command::Bundle(command) = &mut cli.command {
+        command.unpacked.clone_from(&typed.unpacked);
+    }
     let cancelled = Arc::new(AtomicBool::new(false));
-    let form = json_form(&host);
-    let terminal = cli.command.output().terminal(&host, Arc::clone(&cancelled), form);
+    let form = json_form(words);
+    let terminal = cli.command.output().terminal(host, Arc::clone(&cancelled), form);
     let execute = || {
         session::catch_signals(&cancelled)?;
         session::tell_limits(&terminal);
-        cli.command.execute(&host, &terminal)
+        cli.command.execute(host, &terminal)
     };
     // What the panic said stands above.
     let outcome = catch_unwind(AssertUnwindSafe(execute)).unwrap_or(Err(Error::Panicked));
@@ -155,10 +173,10 @@ pub fn run() -> ExitCode {
 
 /// Shows what ends a run before it begins: help, the version, a command line that makes no sense.
 /// Returns the exit status.
-fn tell(told: &clap::Error, host: &Host) -> u8 {
+fn tell(told: &clap::Error, host: &Host, words: &[OsString]) -> u8 {
     // clap's own statuses: 0 for --help and --version, 2 for usage.
     let status = u8::try_from(told.exit_code()).unwrap_or(2);
-    let wants_json = host.arguments().any(|word| word == "--json");
+    let wants_json = words.iter().any(|word| word == "--json");
     if status == 0 || !wants_json {
         let _ = told.print();
         return status;
@@ -166,9 +184,9 @@ fn tell(told: &clap::Error, host: &Host) -> u8 {
     let text = told.render().to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or_default();
     let text = text.split("\n\nFor more information").next().unwrap_or_default();
-    let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
-    let error = Error::Usage(words.join(" "));
-    let terminal = options::Output::json().terminal(host, Arc::default(), json_form(host));
+    let text: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
+    let error = Error::Usage(text.join(" "));
+    let terminal = options::Output::json().terminal(host, Arc::default(), json_form(words));
     terminal.error(&error, error.hint().as_deref(), status);
     status
 }
@@ -191,15 +209,17 @@ const DOCUMENTS: [&str; 12] = [
 
 /// What programs are told: a document alone where the command only looks, events where it changes
 /// something. Also of a command line that makes no sense otherwise.
-fn json_form(host: &Host) -> Form {
-    let words = host.arguments().skip(1).map(|word| word.to_string_lossy().into_owned());
+fn json_form(words: &[OsString]) -> Form {
+    let words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
     let words: Vec<String> = words.take_while(|word| word != "--").collect();
     let Some(name) = words.iter().find(|word| !word.starts_with('-')) else {
         return Form::Document;
     };
     let has = |option: &str| words.iter().any(|word| word == option);
     let repairs = name == "verify" && has("--repair");
-    let looks = name == "cache" && has("info") || name == "mirror" && has("--verify");
+    let looks = name == "cache" && has("info")
+        || name == "mirror" && has("--verify")
+        || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
         true if !repairs => Form::Document,
@@ -215,6 +235,7 @@ impl Command {
             Self::List(command) => &command.output,
             Self::Lock(command) => &command.output,
             Self::Mirror(command) => &command.output,
+            Self::Bundle(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -243,6 +264,7 @@ impl Command {
             Self::List(command) => command.execute(host, terminal),
             Self::Lock(command) => command.execute(host, terminal),
             Self::Mirror(command) => command.execute(host, terminal),
+            Self::Bundle(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::repositories::Repositories;
 use super::trust::TrustArgs;
+use crate::carry::Carried;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, ConfigFile, Whose};
 use crate::context::Context;
@@ -19,7 +20,7 @@ use crate::model::{Arch, Dist, LOCAL, Plan, Request, RuntimeRequest, UserTrust, 
 use crate::terminal::{Form, Terminal, Verbosity};
 
 /// What is wanted.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct WantedArgs {
     /// Runtime to install; several may share a prefix (see `elsewhere list`)
     #[arg(short, long = "runtime", value_name = "NAME", value_delimiter = ',')]
@@ -43,13 +44,27 @@ pub(super) struct WantedArgs {
     /// ubuntu22.04; the oldest counts, and processors of x86-64-v2 are taken for granted
     #[arg(long = "for", value_name = "HOST", value_delimiter = ',')]
     pub(super) hosts: Vec<String>,
-    /// Accepted for the sake of old scripts: EL packages serve SUSE too
-    #[arg(short = 'o')]
-    opensuse: bool,
     #[command(flatten)]
     pub(super) age: AgeArgs,
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// What scripts may say that were written for another installer.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct LegacyArgs {
+    /// Accepted for the sake of old scripts: EL packages serve SUSE too
+    #[arg(short = 'o')]
+    opensuse: bool,
+}
+
+impl LegacyArgs {
+    /// Says what is to be said of it.
+    pub(super) fn tell(self, terminal: &Terminal) {
+        if self.opensuse {
+            terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
+        }
+    }
 }
 
 /// How old things may be.
@@ -69,7 +84,7 @@ impl AgeArgs {
 }
 
 /// What to do while another run works on the prefix.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Turn {
     /// Fail, rather than wait, when another run works on the prefix
     #[arg(long)]
@@ -109,6 +124,9 @@ pub(super) struct Sources {
     /// [also: ELSEWHERE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// What everything is read from in place of all that.
+    #[arg(skip)]
+    pub(super) carried: Option<Carried>,
 }
 
 /// What is kept of packages that are unpacked.
@@ -163,7 +181,6 @@ impl WantedArgs {
         host: &Host,
         settings: &Settings,
         locked: Option<&Plan>,
-        terminal: &Terminal,
     ) -> Result<Request, Error> {
         let config = &settings.config;
         let trust = self.trust.user_trust(config, &settings.catalog)?;
@@ -174,9 +191,6 @@ impl WantedArgs {
         let names_file = self.version.as_ref().is_some_and(|text| is_package(text));
         if !names_file && !locked.is_some_and(is_file) {
             self.trust.check_without_file()?;
-        }
-        if self.opensuse {
-            terminal.line("-o: EL packages are used on openSUSE and SLES too; nothing to choose");
         }
         let mut arches = self.arches.clone();
         if arches.is_empty() {

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::document;
-use super::options::{Output, Sources, WantedArgs};
+use super::options::{LegacyArgs, Output, Sources, WantedArgs};
 use super::repositories;
 use super::session::Session;
 use crate::error::Error;
@@ -24,6 +24,8 @@ use crate::terminal::{Page, Terminal};
 pub(super) struct PlanCommand {
     #[command(flatten)]
     wanted: WantedArgs,
+    #[command(flatten)]
+    legacy: LegacyArgs,
     /// Write the plan to this file (docs/lock-file.md describes the format)
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
@@ -42,7 +44,8 @@ impl PlanCommand {
             return Err(Error::Usage(both.to_owned()));
         }
         let settings = self.sources.settings(host)?;
-        let request = self.wanted.request(host, &settings, None, terminal)?;
+        let request = self.wanted.request(host, &settings, None)?;
+        self.legacy.tell(terminal);
         self.sources.check_mirror(host, &settings.config)?;
         let session =
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;

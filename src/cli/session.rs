@@ -13,6 +13,7 @@ use signal_hook::flag;
 use super::options::{Settings, Sources, StoreArgs};
 use super::owners;
 use super::trust::TrustArgs;
+use crate::carry::Carried;
 use crate::catalog::Catalog;
 use crate::config::{Config, Network};
 use crate::context::Context;
@@ -134,14 +135,18 @@ impl<'a> Session<'a> {
         let site_cache = sources.site_cache.as_deref().map(|path| host.absolute(path));
         options.site_cache = site_cache.or(config.site_cache.clone());
         options.owners = owners::of(host, &config)?;
-        options.mirror = sources.mirror(host, &config)?;
+        let members = sources.carried.as_ref().and_then(Carried::members);
+        options.mirror = match members {
+            Some(_) => None,
+            None => sources.mirror(host, &config)?,
+        };
         options.offline = sources.offline;
         options.netrc = host.netrc();
         options.logins = catalog.logins().to_vec();
         options.variables = host.network_variables();
         set_network(&mut options, config.network);
         limits::allow_files();
-        let fetcher = Fetcher::new(options, terminal)?;
+        let fetcher = Fetcher::new(options, terminal)?.within(members);
         let (program, today) = (host.executable(), host.today());
         Ok(Self {
             host,

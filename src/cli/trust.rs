@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{LOCAL, TrustedFile, UserTrust};
 
 /// Whom to trust beside the keys that definitions pin.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct TrustArgs {
     /// Let packages in that carry no signature, for this run: the file that -v names or, with REPO, those of
     /// these repositories (ids, or as el9/epel of one dist); their digests are still checked

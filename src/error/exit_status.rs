@@ -22,8 +22,8 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
     (5, "resolution: no set of packages fits"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (HOST, "this host: what was installed does not run here, or a limit is too low"),
-    (8, "damage: an installed tree or launcher is not as it was made"),
-    (9, "busy: another run works on the prefix, or on the mirror"),
+    (8, "damage: an installed tree or launcher, or a bundle, is not as it was made"),
+    (9, "busy: another run works on the prefix, or on the mirror or bundle"),
     (UPDATE_AVAILABLE, "update --check, lock --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
@@ -94,7 +94,7 @@ impl Error {
             | Self::Smoke(SmokeError::Io { .. })
             | Self::Audit(_) => 6,
             Self::Verify(_) => 6,
-            Self::Damaged { .. } | Self::DamagedGeneration { .. } => 8,
+            Self::Damaged { .. } | Self::DamagedBundle { .. } | Self::DamagedGeneration { .. } => 8,
             Self::Unproved { .. } => UNPROVED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }

@@ -1,5 +1,7 @@
 //! What to do next, for every failure where there is something useful to say.
 
+use std::path::Path;
+
 use super::{Error, shown};
 use crate::audit::Gap;
 use crate::metadata::KeyFileError;
@@ -53,6 +55,7 @@ impl Error {
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
             Self::Damaged { hint, .. } | Self::Unproved { hint, .. } => Some(hint.clone()),
+            Self::DamagedBundle { path, .. } => Some(damaged_bundle(path)),
             Self::DamagedGeneration { path, .. } => Some(format!(
                 "to put it right: elsewhere verify --repair --all {}; to go there as it is: \
                  --no-verify",
@@ -104,4 +107,12 @@ fn gaps_hint(gaps: &[Gap]) -> String {
         "the packages, or what elsewhere made of them, do not fit together: please report it"
     };
     format!("{helps}; what was live before still is")
+}
+
+/// What helps against a bundle that is not what was written.
+fn damaged_bundle(path: &Path) -> String {
+    format!(
+        "copy it again, as binary, with all its parts; to see all of it: elsewhere bundle --verify {}",
+        shell_word(&shown(path))
+    )
 }

@@ -213,6 +213,14 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// A bundle is not what was written.
+    #[error("{} is damaged: {what}", shown(path))]
+    DamagedBundle {
+        /// Its file.
+        path: PathBuf,
+        /// What of it.
+        what: String,
+    },
     /// Nothing of what is installed is damaged, and not all of it can be proved.
     #[error("{} is not proved: {count} {}", shown(path), findings(*count))]
     Unproved {

@@ -218,6 +218,11 @@ pub(crate) fn between(
     }
 }
 
+/// Becomes `command`: this process goes on as that program. Returns only where it cannot.
+pub(crate) fn become_program(mut command: Command) -> io::Error {
+    command.exec()
+}
+
 /// Starts `command`; where it cannot be for a moment, a little later: where no more processes may run, or
 /// another thread's new child still has the program's file open for writing.
 fn spawn(mut command: Command, patience: Patience<'_>) -> io::Result<Child> {

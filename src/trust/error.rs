@@ -1,8 +1,6 @@
 //! What can be wrong with a key, a signature or a package.
 
-use std::io;
-
-use crate::model::{Checksum, Fingerprint, PlannedPackage};
+use crate::model::{Checksum, Fingerprint};
 
 use super::{Malformed, SignatureProblem};
 
@@ -92,11 +90,6 @@ pub enum TrustError {
 }
 
 impl TrustError {
-    /// That the file of `package` cannot be read.
-    pub(crate) fn unreadable(package: &PlannedPackage, source: io::Error) -> Self {
-        Self::Malformed { package: package.nevra.to_string(), source: Malformed::Read(source) }
-    }
-
     /// What to do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
