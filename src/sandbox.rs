@@ -20,6 +20,7 @@ use landlock::{
     make_bitflags,
 };
 
+pub use calls::{ARCHITECTURES, CALLS_LEFT, CALLS_LEFT_FOR_DATA, CallNumbers};
 pub use process::{Walls, wall_in};
 
 /// How far a thread is confined.

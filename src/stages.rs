@@ -85,7 +85,10 @@ pub mod resolve {
 }
 /// The confinement of threads that unpack, and of processes that decode.
 pub mod sandbox {
-    pub use crate::sandbox::{Confinement, Walls, confine, wall_in};
+    pub use crate::sandbox::{
+        ARCHITECTURES, CALLS_LEFT, CALLS_LEFT_FOR_DATA, CallNumbers, Confinement, Walls, confine,
+        wall_in,
+    };
 }
 /// Trees, tried out.
 pub mod smoke {

@@ -10,11 +10,14 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
-use elsewhere::stages::sandbox::{Confinement, confine};
+use elsewhere::stages::sandbox::{
+    ARCHITECTURES, CALLS_LEFT, CALLS_LEFT_FOR_DATA, Confinement, confine,
+};
 use support::scratch::Scratch;
-use support::tools::missing;
+use support::tools::{find, missing, run};
 
 /// Runs `work` in a thread that may write below `writable` only.
 fn confined<T: Send>(writable: &Path, work: impl FnOnce() -> T + Send) -> Option<T> {
@@ -100,4 +103,28 @@ fn a_directory_that_is_not_there_confines_nothing_and_says_so() {
     let absent = Path::new("/nonexistent/elsewhere");
     let confinement = thread::spawn(move || confine(&[absent])).join().unwrap();
     assert!(matches!(&confinement, Confinement::Unavailable(reason) if !reason.is_empty()));
+}
+
+/// The filter of system calls is made of numbers, which are others on each architecture: those of the kernel's
+/// headers, as its compiler sees them.
+#[test]
+fn the_numbers_of_system_calls_are_those_of_each_architecture() {
+    let scratch = Scratch::new("sandbox-numbers");
+    let columns = [("x86_64", "X86_64"), ("aarch64", "AARCH64"), ("powerpc64le", "PPC64LE")];
+    for (column, (triple, audit)) in columns.into_iter().enumerate() {
+        let name = format!("{triple}-linux-gnu-gcc");
+        let Some(compiler) = find(&name) else {
+            missing(&format!("numbers of system calls: {name}"));
+            continue;
+        };
+        let mut source = "#include <asm/unistd.h>\n#include <linux/audit.h>\n".to_owned();
+        for (call, numbers) in CALLS_LEFT.iter().chain(&CALLS_LEFT_FOR_DATA) {
+            let number = numbers[column];
+            source += &format!("_Static_assert(__NR_{call} == {number}, \"{call}\");\n");
+        }
+        let number = ARCHITECTURES[column];
+        source += &format!("_Static_assert(AUDIT_ARCH_{audit} == {number}u, \"audit\");\n");
+        let file = scratch.write(&format!("{triple}.c"), source);
+        run(Command::new(compiler).arg("-fsyntax-only").arg(file));
+    }
 }

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use elsewhere::stages::model::Checksum;
+use support::program;
 use support::server::Server;
+use support::session::is_root;
 use support::site::{Outcome, Site};
-use support::tools::run;
+use support::tools::{need, run};
 
 /// A site with a filled cache of its own, for users who have nothing yet.
 struct Shared {
@@ -40,6 +42,16 @@ impl Shared {
             let _ = fs::remove_dir_all(gone);
         }
         self.site.install(&["--verbose", "--site-cache", self.cache.to_str().unwrap()])
+    }
+
+    /// Runs `program` as somebody who reads what the permissions let him read: root may read all.
+    fn as_anybody(&self, program: &str, words: &[&str]) -> Outcome {
+        let mut command = Command::new(need("setpriv", "util-linux"));
+        if is_root() {
+            command.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+        }
+        self.site.enter(&mut command);
+        Outcome::of(command.arg(program).args(words).output().unwrap())
     }
 
     fn package(&self) -> PathBuf {
@@ -135,18 +147,39 @@ fn whatever_lies_there_does_no_harm() {
     // A link to the right bytes is as good as they are.
     symlink(shared.site.scratch.write("elsewhere.rpm", &good), &place).unwrap();
     shared.install().ok();
-    // Nobody may read there; nothing is there; it is no directory.
-    for directory in [shared.cache.clone(), shared.cache.join("objects")] {
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
-        shared.install().ok();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    // Nothing is there; it is no directory.
     fs::remove_dir_all(&shared.cache).unwrap();
     shared.install().ok();
     assert!(!shared.cache.exists());
     fs::write(&shared.cache, "").unwrap();
     shared.install().ok();
     is_installed(&shared);
+}
+
+/// What the user may not read is as good as not there: that is told, and fetched.
+#[test]
+fn what_may_not_be_read_there_is_fetched() {
+    let shared = Shared::new("shared-shut");
+    let file = shared.object();
+    let shut = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for place in [shared.cache.clone(), shared.cache.join("objects"), file] {
+        let mode = fs::metadata(&place).unwrap().permissions().mode() & 0o7777;
+        shut(&place, 0o000);
+        let place_is_shut = shared.as_anybody("cat", &[place.to_str().unwrap()]);
+        assert!(place_is_shut.err.contains("Permission denied"), "{}", place_is_shut.err);
+        for gone in [shared.site.cache(), shared.site.prefix()] {
+            let _ = fs::remove_dir_all(gone);
+        }
+        let (mirror, cache) = (shared.site.mirror(), shared.cache.to_str().unwrap());
+        let words = ["-d", "lab", "-r", "hello", "-a", "x86_64", "--site-cache", cache];
+        let install = shared.site.command(mirror.to_str().unwrap(), "install", &words);
+        let words: Vec<&str> = install.get_args().map(|word| word.to_str().unwrap()).collect();
+        shared.as_anybody(program::path().to_str().unwrap(), &words).ok();
+        is_installed(&shared);
+        shut(&place, mode);
+    }
 }
 
 /// The keys that it has are asked for last, and are what is pinned or nothing.

@@ -1,6 +1,35 @@
 //! The system calls that are left to a process that only decodes: it reads and writes what is open, has
 //! memory, and ends. By a seccomp filter, where the kernel has them (Linux 3.17, EL7's too).
 
+/// What the kernel calls x86_64, aarch64 and ppc64le (`AUDIT_ARCH_*` of linux/audit.h).
+pub const ARCHITECTURES: [u32; 3] = [0xc000_003e, 0xc000_00b7, 0xc000_0015];
+
+/// A system call's name, and its number on these (`asm/unistd.h`).
+pub type CallNumbers = (&'static str, [u32; 3]);
+
+/// The calls that are left.
+pub const CALLS_LEFT: [CallNumbers; 14] = [
+    ("read", [0, 63, 3]),
+    ("write", [1, 64, 4]),
+    ("munmap", [11, 215, 91]),
+    ("mremap", [25, 216, 163]),
+    ("brk", [12, 214, 45]),
+    ("madvise", [28, 233, 205]),
+    ("futex", [202, 98, 221]),
+    // How a process ends that is told to.
+    ("rt_sigaction", [13, 134, 173]),
+    ("rt_sigprocmask", [14, 135, 174]),
+    ("rt_sigreturn", [15, 139, 172]),
+    ("sigaltstack", [131, 132, 185]),
+    ("exit", [60, 93, 1]),
+    ("exit_group", [231, 94, 234]),
+    ("clock_gettime", [228, 113, 246]),
+];
+
+/// Those that are left where they ask for no memory that can be run.
+pub const CALLS_LEFT_FOR_DATA: [CallNumbers; 2] =
+    [("mmap", [9, 222, 90]), ("mprotect", [10, 226, 125])];
+
 #[cfg(all(
     target_endian = "little",
     any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")
@@ -23,22 +52,21 @@ pub(super) fn keep_few() -> Result<(), String> {
 mod filter {
     use seccompiler::{apply_filter, sock_filter};
 
-    /// What the kernel calls this architecture (`AUDIT_ARCH_*`), the numbers of the calls that are left,
-    /// and of those that are left where they ask for no memory that can be run: read, write, munmap,
-    /// mremap, brk, madvise, futex, the four about signals that end a process, exit, exit_group,
-    /// clock_gettime; mmap, mprotect.
-    #[cfg(target_arch = "x86_64")]
-    const CALLS: (u32, [u32; 14], [u32; 2]) =
-        (0xc000_003e, [0, 1, 11, 25, 12, 28, 202, 13, 14, 15, 131, 60, 231, 228], [9, 10]);
-    #[cfg(target_arch = "aarch64")]
-    const CALLS: (u32, [u32; 14], [u32; 2]) = (
-        0xc000_00b7,
-        [63, 64, 215, 216, 214, 233, 98, 134, 135, 139, 132, 93, 94, 113],
-        [222, 226],
-    );
-    #[cfg(target_arch = "powerpc64")]
-    const CALLS: (u32, [u32; 14], [u32; 2]) =
-        (0xc000_0015, [3, 4, 91, 163, 45, 205, 221, 173, 174, 172, 185, 1, 234, 246], [90, 125]);
+    use super::{ARCHITECTURES, CALLS_LEFT, CALLS_LEFT_FOR_DATA, CallNumbers};
+
+    /// The column of this architecture.
+    const COLUMN: usize = if cfg!(target_arch = "x86_64") {
+        0
+    } else if cfg!(target_arch = "aarch64") {
+        1
+    } else {
+        2
+    };
+
+    /// The numbers here of calls in a table.
+    fn numbers<const N: usize>(calls: &[CallNumbers; N]) -> [u32; N] {
+        calls.each_ref().map(|(_, numbers)| numbers[COLUMN])
+    }
 
     // Of linux/filter.h and linux/seccomp.h.
     const LOAD: u16 = 0x20;
@@ -59,7 +87,8 @@ mod filter {
 
     /// The filter, as a program of the kernel's.
     fn program() -> Vec<sock_filter> {
-        let (architecture, plain, about_memory) = CALLS;
+        let (architecture, plain, about_memory) =
+            (ARCHITECTURES[COLUMN], numbers(&CALLS_LEFT), numbers(&CALLS_LEFT_FOR_DATA));
         let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
         let mut steps = vec![
             step(LOAD, 0, 0, ARCHITECTURE),
@@ -123,7 +152,8 @@ mod filter {
 
         #[test]
         fn the_filter_lets_through_what_it_lists_and_nothing_else() {
-            let (own, plain, about_memory) = CALLS;
+            let (own, plain, about_memory) =
+                (ARCHITECTURES[COLUMN], numbers(&CALLS_LEFT), numbers(&CALLS_LEFT_FOR_DATA));
             for number in 0..600 {
                 let expected = match number {
                     _ if plain.contains(&number) => [ALLOW, ALLOW],
