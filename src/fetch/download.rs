@@ -1,6 +1,6 @@
 //! Content: files of any size whose digest is known, streamed into the cache.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
@@ -11,9 +11,9 @@ use super::cache::Partial;
 use super::error::Failure;
 use super::local::Local;
 use super::location::Place;
-use super::ranges::Watch;
-use super::{FetchError, Fetched, Fetcher, Reason, Stream};
-use crate::model::{Checksum, escape};
+use super::ranges::{Brought, Watch, Whereabouts};
+use super::{FetchError, Fetched, Fetcher, Reason, Stream, http};
+use crate::model::{Checksum, escape, without_userinfo};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::excerpt::Excerpt;
 
@@ -70,7 +70,7 @@ impl Fetcher<'_> {
         progress: Option<Phase>,
     ) -> Result<Fetched, FetchError> {
         let urls = whence.urls;
-        let wanted = Asked { checksum, size, may_split: Cell::new(true) };
+        let wanted = Asked::new(checksum, size, urls);
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach_cached(size);
@@ -111,7 +111,7 @@ impl Fetcher<'_> {
         if size == 0 {
             return self.feed_proven(whence, checksum, size, progress, stream);
         }
-        let wanted = Asked { checksum, size: Some(size), may_split: Cell::new(true) };
+        let wanted = Asked::new(checksum, Some(size), whence.urls);
         let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
         let in_site = || self.site.as_ref()?.open_unproven(checksum, size);
         let fed = match self.cache.open_unproven(checksum, size).or_else(in_site) {
@@ -231,23 +231,63 @@ impl Fetcher<'_> {
                 partial
             }
         };
-        let (resumed_at, could_split) = (partial.length, wanted.may_split.get());
+        let (resumed_at, splitting) = (partial.length, wanted.splitting.get());
         if wanted.size != Some(resumed_at) || resumed_at == 0 {
             self.receive(url, wanted, partial, meter)?;
         }
         let got = partial.digest();
         if got == *wanted.checksum {
             let length = partial.length;
+            self.name_liars(wanted, partial)?;
             let finished = slot.take().ok_or_else(|| Reason::Broken("lost".into()))?;
             return Ok((self.cache.commit(finished, wanted.checksum)?, length));
         }
+        wanted.was_wrong.set(true);
         partial.restart()?;
-        if resumed_at > 0 || (could_split && !wanted.may_split.get()) {
+        if resumed_at > 0 || splitting != wanted.splitting.get() {
             // The fault may lie in what an earlier try, or another mirror, had brought; or in parts
             // of different files.
             return self.download(url, wanted, slot, meter, stream);
         }
         Err(Reason::Digest { expected: wanted.checksum.clone(), got }.into())
+    }
+
+    /// Where a file is that was found at `found` when `asked` was asked for; and at which other hosts of
+    /// `urls` it should be.
+    fn whereabouts(&self, found: Url, asked: &Url, urls: &[String]) -> Vec<Whereabouts> {
+        let mut hosts = vec![http::host(&found), http::host(asked)];
+        let mut all = vec![Whereabouts { url: found, asked: asked.clone() }];
+        for url in urls {
+            let Ok(place @ Place::Web { .. }) = self.place(url) else { continue };
+            if self.is_silent(&place) {
+                continue;
+            }
+            if let Place::Web { url, .. } = place
+                && !hosts.contains(&http::host(&url))
+            {
+                hosts.push(http::host(&url));
+                all.push(Whereabouts { url: url.clone(), asked: url });
+            }
+        }
+        all
+    }
+
+    /// Now that the file is there: says who brought other bytes of it before, and asks them last from now on.
+    fn name_liars(&self, wanted: &Asked<'_>, finished: &Partial) -> Result<(), FetchError> {
+        let brought = wanted.brought.take();
+        if brought.is_empty() || !wanted.was_wrong.get() {
+            return Ok(());
+        }
+        let file = finished.handle()?;
+        for Brought { place, .. } in brought.iter().filter(|part| part.differs(&file)) {
+            if self.silent().insert(http::host(place)) {
+                let shown = without_userinfo(place.as_str());
+                let told =
+                    format!("{shown} sent other bytes than the file has, and is asked last now");
+                self.reporter.warning(told);
+            }
+        }
+        Ok(())
     }
 
     /// Adds to `partial` what `url` has beyond it.
@@ -280,19 +320,32 @@ impl Fetcher<'_> {
             if partial.is_abandoned() {
                 return Err(FetchError::Cancelled.into());
             }
-            let Some(size) = wanted.size.filter(|_| wanted.may_split.get()) else { continue };
+            let splitting = wanted.splitting.get();
+            let may_split = splitting != Splitting::Not;
+            let Some(size) = wanted.size.filter(|_| may_split) else { continue };
             if watch.is_slow(&answer, partial.length, size) {
                 let found = plain(answer.url.clone());
                 drop(answer);
-                // Where parts fail, whatever the reason, the next try is one connection's.
-                wanted.may_split.set(false);
+                let mut places = self.whereabouts(found, url, wanted.urls);
+                if splitting == Splitting::OverConnections {
+                    places.truncate(1);
+                }
+                // Where parts fail, whatever the reason, the next try is one place's, and then one
+                // connection's.
+                wanted.splitting.set(match places.len() {
+                    1 => Splitting::Not,
+                    _ => Splitting::OverConnections,
+                });
                 let grown = |length| meter.reach(length);
-                return self.receive_pieces((&found, url), size, partial, grown).map_err(
-                    |failure| match failure {
-                        Failure::Here(reason) => Reason::Broken(reason.to_string()).into(),
-                        fatal @ Failure::Fatal(_) => fatal,
-                    },
-                );
+                let brought = self.receive_pieces(&places, size, partial, grown);
+                return match brought {
+                    Ok(brought) => {
+                        wanted.brought.borrow_mut().extend(brought);
+                        Ok(())
+                    }
+                    Err(Failure::Here(reason)) => Err(Reason::Broken(reason.to_string()).into()),
+                    Err(fatal @ Failure::Fatal(_)) => Err(fatal),
+                };
             }
         }
         // A body that breaks off was an error above: this one is whole, and another file.
@@ -311,15 +364,38 @@ impl Fetcher<'_> {
     }
 }
 
+/// How a big file may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Splitting {
+    /// In parts, from several places.
+    OverPlaces,
+    /// In parts from one.
+    OverConnections,
+    /// In one piece.
+    Not,
+}
+
 /// What a file must be.
 struct Asked<'a> {
     checksum: &'a Checksum,
     size: Option<u64>,
-    /// Whether it may be asked for in parts, over several connections.
-    may_split: Cell<bool>,
+    /// Where it may be had.
+    urls: &'a [String],
+    /// Whether it may be asked for in parts.
+    splitting: Cell<Splitting>,
+    /// Its parts, where several places brought them.
+    brought: RefCell<Vec<Brought>>,
+    /// Whether what came was once something else.
+    was_wrong: Cell<bool>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(checksum: &'a Checksum, size: Option<u64>, urls: &'a [String]) -> Self {
+        let splitting = Cell::new(Splitting::OverPlaces);
+        let (brought, was_wrong) = (RefCell::default(), Cell::default());
+        Self { checksum, size, urls, splitting, brought, was_wrong }
+    }
+
     /// Checks a file that is read where it lies, and returns its size.
     fn check_file(&self, local: &Local) -> Result<u64, Reason> {
         let (file, size) = self.open_file(local)?;

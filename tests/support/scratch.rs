@@ -63,15 +63,6 @@ impl Log {
         self.events().into_iter().filter_map(retry).collect()
     }
 
-    /// Units of work reported so far.
-    pub fn advanced(&self) -> u64 {
-        let by = |event| match event {
-            Event::Advanced { by, .. } => by,
-            _ => 0,
-        };
-        self.events().into_iter().map(by).sum()
-    }
-
     /// The warnings so far.
     pub fn warnings(&self) -> Vec<String> {
         let warning = |event| match event {
@@ -79,6 +70,15 @@ impl Log {
             _ => None,
         };
         self.events().into_iter().filter_map(warning).collect()
+    }
+
+    /// Units of work reported so far.
+    pub fn advanced(&self) -> u64 {
+        let by = |event| match event {
+            Event::Advanced { by, .. } => by,
+            _ => 0,
+        };
+        self.events().into_iter().map(by).sum()
     }
 
     /// What `--verbose` would show so far.
