@@ -35,8 +35,14 @@ fn main() {
 }
 
 static MIRROR: LazyLock<Mirror> = LazyLock::new(|| {
-    let shape =
-        Shape { packages: 20, largest: 16 << 20, other: 100 << 10, metadata: 60, arches: 1 };
+    let shape = Shape {
+        packages: 20,
+        largest: 16 << 20,
+        other: 100 << 10,
+        metadata: 60,
+        arches: 1,
+        compressor: "xz",
+    };
     Mirror::build(&scratch("mirror"), shape)
 });
 

@@ -5,6 +5,7 @@
 
 mod page;
 mod secret;
+mod trace;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -19,9 +20,11 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use serde::Serialize;
 
 use crate::model::{escape_document, escape_json, escape_lines};
-use crate::report::{Event, Phase, Reporter};
+use crate::report::{Event, Phase, Reporter, Span};
 
 pub(crate) use page::Page;
+
+use trace::Trace;
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +77,8 @@ pub(crate) struct Terminal {
     /// Columns of standard output.
     width: usize,
     bars: MultiProgress,
+    /// What took how long, where that is recorded.
+    trace: Option<Trace>,
     state: Mutex<State>,
     cancelled: Arc<AtomicBool>,
 }
@@ -130,8 +135,19 @@ impl Terminal {
             _ => ProgressDrawTarget::hidden(),
         };
         let bars = MultiProgress::with_draw_target(target);
-        let (width, state) = (USUAL_WIDTH, Mutex::default());
-        Self { verbosity, form, show_retries, colour, width, bars, state, cancelled }
+        let (width, trace, state) = (USUAL_WIDTH, None, Mutex::default());
+        Self { verbosity, form, show_retries, colour, width, bars, trace, state, cancelled }
+    }
+
+    /// The same, recording what takes how long, if `records`.
+    #[must_use]
+    pub(crate) fn recording(self, records: bool) -> Self {
+        Self { trace: records.then(Trace::new), ..self }
+    }
+
+    /// What took how long so far, as a document (`docs/performance.md`), if that is recorded. Once.
+    pub(crate) fn trace(&self) -> Option<String> {
+        Some(self.trace.as_ref()?.document().to_string())
     }
 
     /// The same with the columns that standard output has, or else so many, within what can be
@@ -379,6 +395,9 @@ impl Terminal {
 
 impl Reporter for Terminal {
     fn event(&self, event: Event) {
+        if let Some(trace) = &self.trace {
+            trace.tell(&event);
+        }
         match self.form {
             Form::Document | Form::Events => self.tell(&event),
             Form::Bars | Form::Lines => self.draw(event),
@@ -387,6 +406,16 @@ impl Reporter for Terminal {
 
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn is_recording(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    fn span(&self, span: Span) {
+        if let Some(trace) = &self.trace {
+            trace.add(span);
+        }
     }
 }
 

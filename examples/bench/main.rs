@@ -22,6 +22,7 @@
     reason = "a benchmark prints, and stops at what goes wrong"
 )]
 
+mod install;
 mod measure;
 mod plot;
 mod synthetic;
@@ -35,6 +36,8 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use liblzma::stream::{IGNORE_CHECK, Stream};
@@ -44,11 +47,16 @@ use support::server::Server;
 use synthetic::{Mirror, Shape};
 
 /// EL8's shape, as Apptainer's script sees it: 23 packages, one of them large, 33 MB of metadata.
-const EL8: Shape =
-    Shape { packages: 23, largest: 120 << 20, other: 600 << 10, metadata: 33, arches: 1 };
-
-/// Connections that a host gets at most: the floor of a link that limits each.
-const CONNECTIONS: f64 = 4.0;
+pub(crate) const EL8: Shape = Shape {
+    packages: 23,
+    largest: 120 << 20,
+    other: 600 << 10,
+    metadata: 33,
+    arches: 1,
+    compressor: "xz",
+};
+/// Where a file system in memory usually is.
+const MEMORY: &str = "/dev/shm";
 
 fn main() {
     let mut words = std::env::args().skip(1);
@@ -116,72 +124,6 @@ impl Bench {
         let _ = fs::rename(path, aside.join(number.to_string()));
     }
 
-    /// The table of whole installs.
-    fn install(&self, options: &HashMap<String, String>) {
-        let (source, payload) = match options.get("mirror") {
-            Some(mirror) => {
-                let source = Source {
-                    root: mirror.into(),
-                    repos: options["repos"].clone().into(),
-                    dist: options.get("d").map_or("el8".into(), String::clone),
-                    runtime: options.get("r").map_or("apptainer".into(), String::clone),
-                    arches: "x86_64".into(),
-                };
-                (source, PathBuf::from(&options["payload"]))
-            }
-            None => {
-                let mirror = Mirror::build(&self.work.join("el8"), EL8);
-                (Source::of(&mirror, &["x86_64"]), mirror.payload)
-            }
-        };
-        println!(
-            "| | floor, s | wall, s | of the floor | CPU, s | memory, MiB | script, s | faster |"
-        );
-        println!("|---|---|---|---|---|---|---|---|");
-        let cases = [
-            ("cold, no latency", 0, 0, 0),
-            ("cold, 20 ms a request, 40 ms a connection", 20, 40, 0),
-            ("cold, 60 ms a request, 120 ms a connection", 60, 120, 0),
-            ("cold, 10 MB/s a connection", 0, 0, 10_000_000),
-        ];
-        for (name, latency, connect, rate) in cases {
-            let server = Server::start(&source.root);
-            server.latency(Duration::from_millis(latency));
-            server.connect_cost(Duration::from_millis(connect));
-            server.rate(rate);
-            let mut bytes = 0;
-            let mut floor = || self.decode(&payload);
-            let mut cold = || {
-                let before = server.bytes();
-                let run = self.cold(&source, &server);
-                bytes = server.bytes() - before;
-                run
-            };
-            let mut script = || self.script(&options["peer"], &server);
-            let runs = match options.contains_key("peer") {
-                true => side_by_side(self.runs, &mut [&mut floor, &mut cold, &mut script]),
-                false => side_by_side(self.runs, &mut [&mut floor, &mut cold]),
-            };
-            let link = if rate > 0 { bytes as f64 / (CONNECTIONS * rate as f64) } else { 0.0 };
-            row(name, runs[0].wall.max(link), runs[1], runs.get(2));
-        }
-        let server = Server::start(&source.root);
-        let _ = self.cold(&source, &server);
-        let mut floor = || self.decode(&payload);
-        let mut warm = || self.warm(&source, &server);
-        let mut nothing = || run(&mut self.command(&source, &server.url()));
-        let root = source.root.display().to_string();
-        let mut local = || run(&mut self.command(&source, &root));
-        let mut status = || run(Command::new(&self.program).arg("status").arg(self.prefix()));
-        let runs = side_by_side(self.runs, &mut [&mut floor, &mut warm]);
-        row("warm cache, second prefix", runs[0].wall, runs[1], None);
-        let floor = runs[0].wall;
-        let runs = side_by_side(5 * self.runs, &mut [&mut nothing, &mut local, &mut status]);
-        row("nothing to do, revalidated", floor, runs[0], None);
-        row("nothing to do, from a directory", floor, runs[1], None);
-        row("status", floor, runs[2], None);
-    }
-
     /// The table of this build against an earlier one.
     fn compare(&self, before: &Path) {
         let (work, runs) = (self.work.join("before"), self.runs);
@@ -246,8 +188,7 @@ impl Bench {
 
     /// The curves.
     fn growth(&self, out: &Path) {
-        let small =
-            Shape { packages: 20, largest: 4 << 20, other: 200 << 10, metadata: 3, arches: 1 };
+        let small = Shape { packages: 20, largest: 4 << 20, other: 200 << 10, metadata: 3, ..EL8 };
         let mut points = Vec::new();
         for packages in [20, 50, 100, 200, 400] {
             points.push((packages as f64, self.shaped(Shape { packages, ..small }, 0)));
@@ -309,8 +250,7 @@ impl Bench {
     /// An install into a new prefix.
     fn warm(&self, source: &Source, server: &Server) -> Run {
         self.put_aside(&self.prefix());
-        // What earlier runs wrote is not this one's to wait for.
-        let _ = Command::new("sync").status();
+        sync();
         run(&mut self.command(source, &server.url()))
     }
 
@@ -336,39 +276,51 @@ impl Bench {
         run(Command::new("bash").arg(&turned).args(["-d", "el8"]).arg(prefix))
     }
 
-    /// Decodes an xz payload as fast as can be, on one processor.
-    fn decode(&self, payload: &Path) -> Run {
+    /// Decodes so many copies of a payload as fast as can be, on as many processors as there are.
+    fn decode(&self, payload: &Path, copies: usize) -> Run {
         let bytes = fs::read(payload).unwrap();
+        let is_zstd = payload.extension().is_some_and(|it| it == "zstd");
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let left = AtomicUsize::new(copies);
         let start = Instant::now();
-        let stream = Stream::new_stream_decoder(100 << 20, IGNORE_CHECK).unwrap();
-        let mut decoder = liblzma::bufread::XzDecoder::new_stream(bytes.as_slice(), stream);
-        let mut buffer = vec![0; 1 << 20];
-        while decoder.read(&mut buffer).unwrap() > 0 {}
+        std::thread::scope(|scope| {
+            for _ in 0..processors.min(copies) {
+                scope.spawn(|| {
+                    while left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+                        if is_zstd { open_zstd(&bytes) } else { open_xz(&bytes) }
+                    }
+                });
+            }
+        });
         let wall = start.elapsed().as_secs_f64();
         Run { wall, cpu: wall, others: 0.0, memory: 0.0 }
     }
 }
 
+fn open_xz(bytes: &[u8]) {
+    let stream = Stream::new_stream_decoder(100 << 20, IGNORE_CHECK).unwrap();
+    drain(liblzma::bufread::XzDecoder::new_stream(bytes, stream));
+}
+
+fn open_zstd(bytes: &[u8]) {
+    drain(zstd::Decoder::with_buffer(bytes).unwrap());
+}
+
+fn drain(mut open: impl Read) {
+    let mut buffer = vec![0; 1 << 20];
+    while open.read(&mut buffer).unwrap() > 0 {}
+}
+
+/// What earlier runs wrote is not the next one's to wait for.
+fn sync() {
+    let _ = Command::new("sync").status();
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(self.work.join("aside"));
-    }
-}
-
-/// Prints a line of the table.
-fn row(name: &str, floor: f64, run: Run, script: Option<&Run>) {
-    let (script, faster) = match script {
-        Some(script) => (format!("{:.2}", script.wall), format!("{:.1} ×", script.wall / run.wall)),
-        None => (String::new(), String::new()),
-    };
-    println!(
-        "| {name} | {floor:.2} | {:.3} | {:.2} × | {:.2} | {:.0} | {script} | {faster} |",
-        run.wall,
-        run.wall / floor,
-        run.cpu,
-        run.memory
-    );
-    if run.others > 0.1 * run.wall {
-        eprintln!("  others used {:.0} % of a processor meanwhile", 100.0 * run.others / run.wall);
+        if self.work.starts_with(MEMORY) {
+            let _ = fs::remove_dir_all(&self.work);
+        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) metadata: usize,
     /// How many architectures.
     pub(crate) arches: usize,
+    /// By what payloads are packed.
+    pub(crate) compressor: &'static str,
 }
 
 /// A mirror on disk.
@@ -50,7 +52,7 @@ impl Mirror {
         let arches = &Arch::ALL[..shape.arches];
         write(&repos.join("dists/bench.toml"), dist(&key, arches).as_bytes());
         write(&repos.join("runtimes/bench-runtime.toml"), RUNTIME.as_bytes());
-        let payload = directory.join("payload.xz");
+        let payload = directory.join(format!("payload.{}", shape.compressor));
         let mut source = Programs::new();
         let made: Vec<(Package, Vec<u8>)> = (0..shape.packages)
             .map(|number| {
@@ -64,7 +66,7 @@ impl Mirror {
             let mut texts = REPOSITORIES.map(|_| String::new());
             for (number, (package, payload)) in made.iter().enumerate() {
                 let repository = number.min(1) + usize::from(number > 1 && number % 2 == 0);
-                let bytes = signed(package, payload, *arch, &key);
+                let bytes = signed(package, payload, *arch, &key, shape.compressor);
                 let location = format!("Packages/{}-1.0-1.{arch}.rpm", package.name);
                 let base = root.join(format!("bench.example/{}/{arch}", REPOSITORIES[repository]));
                 write(&base.join(&location), &bytes);
@@ -142,7 +144,7 @@ fn package(number: usize, shape: Shape, source: &mut Programs) -> Package {
             File::program("/usr/bin/bench-runtime", b"#!/bin/sh\necho bench-runtime 1.0\n"),
         );
     }
-    let package = Package::new(listed).named(&name).compressor("xz");
+    let package = Package::new(listed).named(&name).compressor(shape.compressor);
     Package { release: "1".into(), ..package }
 }
 
@@ -150,13 +152,19 @@ fn name(number: usize) -> String {
     if number == 0 { "bench-runtime".into() } else { format!("bench-part-{number}") }
 }
 
-fn signed(package: &Package, payload: &[u8], arch: Arch, key: &TestKey) -> Vec<u8> {
+fn signed(
+    package: &Package,
+    payload: &[u8],
+    arch: Arch,
+    key: &TestKey,
+    compressor: &str,
+) -> Vec<u8> {
     let mut package = package.clone();
     package.arch = arch.as_str().into();
     // The signature does not cover the payload: signed with an empty one, which then gives way.
     package.archive = Some(Vec::new());
     let mut bytes = package.signed(key);
-    let empty = compress("xz", &[]).len();
+    let empty = compress(compressor, &[]).len();
     bytes.truncate(bytes.len() - empty);
     bytes.extend_from_slice(payload);
     bytes

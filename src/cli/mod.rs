@@ -45,6 +45,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::decoding;
 use crate::error::{EXIT_STATUSES, Error, UPDATE_AVAILABLE};
 use crate::host::Host;
+use crate::report::Reporter;
 use crate::terminal::{self, Form, Terminal};
 use opened::Typed;
 
@@ -153,13 +154,17 @@ fn run_words(host: &Host, typed: &Typed) -> ExitCode {
     let execute = || {
         session::catch_signals(&cancelled)?;
         session::tell_limits(&terminal);
+        let reporter: &dyn Reporter = &terminal;
+        let _whole = reporter.measure("run");
         cli.command.execute(host, &terminal)
     };
     // What the panic said stands above.
     let outcome = catch_unwind(AssertUnwindSafe(execute)).unwrap_or(Err(Error::Panicked));
     terminal.finish();
+    // Of a run that fails, too.
+    let traced = cli.command.output().write_trace(&terminal);
     let unwritten = terminal.take_output_error().map(|source| Error::Output { source });
-    match outcome.and_then(|()| unwritten.map_or(Ok(()), Err)) {
+    match outcome.and(traced).and_then(|()| unwritten.map_or(Ok(()), Err)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
         Err(error) => {

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::document;
 use super::repositories::Repositories;
 use super::trust::TrustArgs;
 use crate::carry::Carried;
@@ -160,6 +161,9 @@ pub(super) struct Output {
     /// Show download errors and retries as they happen
     #[arg(short = 'e')]
     show_retries: bool,
+    /// Write down what took how long, for a viewer of Chrome's traces (docs/performance.md)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 /// What configuration files say, and the definitions that they lead to.
@@ -424,6 +428,18 @@ impl Output {
         let colour = tty && !host.no_colour();
         Terminal::new(verbosity, form, self.show_retries, colour, cancelled)
             .with_columns(host.columns())
+            .recording(self.trace.is_some())
+    }
+
+    /// Writes what `terminal` recorded, where that was asked for.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write_trace(&self, terminal: &Terminal) -> Result<(), Error> {
+        match (&self.trace, terminal.trace()) {
+            (Some(path), Some(trace)) => document::write(path, &format!("{trace}\n"), terminal),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -127,6 +127,8 @@ impl<'a> Session<'a> {
         settings: Settings,
         terminal: &'a Terminal,
     ) -> Result<Self, Error> {
+        let reporter: &dyn Reporter = terminal;
+        let _measuring = reporter.measure("open cache");
         let Settings { config, catalog } = settings;
         sources.repositories.check(&config, &catalog)?;
         let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());

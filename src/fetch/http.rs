@@ -24,7 +24,7 @@ use super::netrc::Netrc;
 use super::wording::{innermost, limit};
 use super::{FetchError, FetchOptions, Reason};
 use crate::model::without_userinfo;
-use crate::report::Reporter;
+use crate::report::{Measuring, Reporter};
 use crate::tools::network::{Unusable, Way};
 use crate::tools::threads;
 
@@ -115,6 +115,7 @@ impl Http {
         let proxy = self.way.check(url).map_err(FetchError::Variable)?;
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
+        let mut measuring = reporter.measure_on("request", shown(url));
         let request = client.get(url.clone()).headers(headers);
         let is_asked = url.origin() == asked.origin();
         let request = match self.credentials(asked).filter(|_| is_asked) {
@@ -140,8 +141,9 @@ impl Http {
             Message::Head(status, url, headers) => {
                 // Over https the proxy lets through, and answers nothing itself.
                 let through = body.through.clone().filter(|_| url.scheme() == "http");
+                measuring.add("status", status);
                 check_status(status, &headers).map_err(|reason| reason.met(through))?;
-                Ok(Answer { status, url, headers, body, _permit: permit })
+                Ok(Answer { status, url, headers, body, received: 0, measuring, _permit: permit })
             }
             Message::Chunk(_) | Message::End => {
                 Err(Reason::Broken("an answer without a head".into()).into())
@@ -221,6 +223,9 @@ pub(super) struct Answer<'a> {
     pub(super) url: Url,
     headers: HeaderMap,
     body: Body<'a>,
+    /// Bytes of the body so far.
+    received: u64,
+    measuring: Measuring<'a>,
     _permit: Permit<'a>,
 }
 
@@ -241,12 +246,27 @@ impl Answer<'_> {
     /// The next piece of the body; `None` at its end.
     pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self.body.receive()? {
-            Message::Chunk(chunk) => Ok(Some(chunk)),
+            Message::Chunk(chunk) => {
+                self.received += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
             Message::End => Ok(None),
             Message::Failed(failure) => Err(failure),
             Message::Head(..) => Err(Reason::Broken("a second head".into()).into()),
         }
     }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        self.measuring.add("bytes", self.received);
+    }
+}
+
+/// What is shown of a URL: no name, no password, and nothing behind the path, where there may be a token.
+fn shown(url: &Url) -> String {
+    let text = without_userinfo(url.as_str());
+    text.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// Where messages come from.

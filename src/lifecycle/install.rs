@@ -233,6 +233,7 @@ fn make<'l>(
     keep: bool,
 ) -> Result<Made<'l>, Error> {
     let mut stagings = Vec::new();
+    let measuring = context.reporter.measure("take over what stays the same");
     for tree in wanted {
         let mut staging = prefix.stage(tree.arch)?;
         if let Some(live) = prefix.live(tree.arch)?.filter(|_| keep)
@@ -250,6 +251,7 @@ fn make<'l>(
         needed = making.needed_space().saturating_add(needed);
         makings.push(making);
     }
+    drop(measuring);
     prefix.check_space(needed)?;
     if !makings.is_empty() {
         making::fill(context, keys, &makings)?;
@@ -277,6 +279,7 @@ fn finish(
     scratch: &Path,
 ) -> Result<Receipt, Error> {
     let receipt = making.finish(context, keys, now, (judge, scratch))?;
+    let _measuring = context.reporter.measure("write receipt");
     let digest = workshop.write_receipt(&receipt)?;
     earlier::note(context, &digest);
     Ok(receipt)
@@ -292,6 +295,7 @@ fn go_live(
     receipts: &[Receipt],
     trees: &mut Vec<InstalledTree>,
 ) -> Result<Vec<String>, Error> {
+    let _measuring = context.reporter.measure("go live");
     let mut generations = Vec::new();
     for staging in stagings {
         generations.push(staging.commit()?);
@@ -364,6 +368,7 @@ fn try_launchers(
     for runtime in &receipt.runtimes {
         runtimes.push((context.catalog.runtime(&runtime.name)?, runtime.version.as_str()));
     }
+    let _measuring = context.reporter.measure("try launchers");
     let scratch = prefix.scratch(receipt.arch)?;
     let trial = Trial {
         tree: &generation.path,

@@ -85,7 +85,10 @@ pub(crate) fn fill(
     if let Some(package) = trees.iter().flat_map(Making::parts).find_map(Making::lacking) {
         return Err(Error::NotUnpacked(package.nevra.clone()));
     }
-    if let Some(Err(error)) = context.store.map(Store::settle) {
+    let measuring = context.reporter.measure("bound what is kept unpacked");
+    let settled = context.store.map(Store::settle);
+    drop(measuring);
+    if let Some(Err(error)) = settled {
         context.reporter.detail(format!("what was unpacked before cannot be looked at: {error}"));
     }
     for phase in [Phase::Download, Phase::Unpack] {
@@ -260,6 +263,7 @@ impl<'a> Crew<'a> {
     fn feed(&self, job: &Job<'_>) -> Result<(), FetchError> {
         let Job { wanted, stream } = job;
         let (tree, package) = (wanted.tree.plan(), wanted.package);
+        let _measuring = self.context.reporter.measure_on("fetch", &package.nevra);
         let urls = wanted.places();
         let further = || self.mirrors.places(self.context, tree, package);
         let feed = match self.way {
@@ -315,6 +319,8 @@ impl<'a> Crew<'a> {
 
     /// Puts one package into its tree.
     fn put(&self, job: &Job<'_>, decoder: &mut Decoder) -> Result<Outcome, Error> {
+        let reporter = self.context.reporter;
+        let _measuring = reporter.measure_on("unpack", &job.wanted.package.nevra);
         match self.bring(job, decoder) {
             Ok(unpacked) => {
                 job.stream.release();

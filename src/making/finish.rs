@@ -36,14 +36,19 @@ impl Making<'_> {
         self.relocate(context, &mut contents)?;
         // The disk works while the tree is tried out: nothing changes it any more.
         let (synced, proven) = thread::scope(|scope| {
-            let sync = threads::spawn(scope, || self.workshop.sync().map_err(Error::from));
+            let sync = threads::spawn(scope, || {
+                let _measuring = context.reporter.measure("sync");
+                self.workshop.sync().map_err(Error::from)
+            });
             let proven = self.prove(context, &mut contents, (judge, scratch));
             (sync.join().unwrap_or(Err(Error::Panicked)), proven)
         });
         // A disk that is full explains whatever else failed.
         synced?;
         proven?;
+        let measuring = context.reporter.measure("sync what was written meanwhile");
         self.workshop.sync_again()?;
+        drop(measuring);
         Ok(self.receipt(context, now, contents))
     }
 
@@ -56,7 +61,9 @@ impl Making<'_> {
         context: Context<'_>,
         contents: &mut Contents,
     ) -> Result<(), Error> {
+        let measuring = context.reporter.measure("relocate");
         self.relocate_part(context, contents, true)?;
+        drop(measuring);
         tell_launched(context, &contents.all_loading());
         Ok(())
     }
@@ -97,7 +104,9 @@ impl Making<'_> {
     ) -> Result<(), Error> {
         let arch = self.plan.arch;
         let target = context.target(arch).and_then(|target| target.glibc());
+        let measuring = context.reporter.measure("audit");
         let audit = self.audit(context, contents, target)?;
+        drop(measuring);
         tell_needs(context, &audit);
         if !audit.gaps.is_empty() {
             return Err(Error::Gaps { arch, gaps: audit.gaps });
@@ -117,6 +126,7 @@ impl Making<'_> {
         };
         // That nothing can be run from there is told already.
         if judge.can_run || !native {
+            let _measuring = context.reporter.measure("try out");
             smoke::run(&trial, native, context.reporter)?;
         }
         Ok(())

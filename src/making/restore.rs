@@ -98,6 +98,7 @@ impl Restoring<'_> {
 
     fn one(self, wanted: &DuePackage<'_>) -> Result<Found, Error> {
         let package = wanted.package;
+        let _measuring = self.context.reporter.measure_on("take from store", &package.nevra);
         let useless = |reason, is_spoilt| Ok(Found::Useless { reason, is_spoilt });
         let mut entry = match self.store.find(&wanted.key()) {
             Ok(entry) => entry,

@@ -96,6 +96,7 @@ pub(super) struct Reading<'a, 'r> {
 impl Reading<'_, '_> {
     /// Finds the repository, and what is in it now.
     pub(super) fn find(&self) -> Result<Found, RepositoryError> {
+        let _measuring = self.means.reporter.measure_on("find repository", &self.repository.id);
         let (mut bases, is_promised, (accepted, repomd)) = thread::scope(|scope| {
             let guess = self.guess(scope);
             let mut lists = Vec::new();
@@ -118,6 +119,7 @@ impl Reading<'_, '_> {
 
     /// Reads what was found, the packages and the modules side by side.
     pub(super) fn read(&self, found: &Found) -> Result<Index, RepositoryError> {
+        let _measuring = self.means.reporter.measure_on("read repository", &self.repository.id);
         let Found { source, repomd } = found;
         thread::scope(|scope| {
             let modules = threads::spawn(scope, || self.modules(&source.base, repomd));

@@ -125,7 +125,9 @@ pub(super) fn resolve_loaded(
     }
     let sources = loaded.sources.clone();
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources };
+    let measuring = context.reporter.measure_on("resolve", &dist.name);
     let tree = resolve::resolve(&loaded.index, &target)?;
+    drop(measuring);
     check_tree(context, &tree)?;
     warn_of_newer(context, &loaded.index, &wanted, &tree);
     Ok(tree)

@@ -92,6 +92,7 @@ fn plan_tree(
     arch: Arch,
     present: &Present,
 ) -> Result<TreePlan, Error> {
+    let _measuring = context.reporter.measure_on("plan", arch);
     if context.target(arch).is_some_and(|target| target.libc == Libc::Musl) {
         return Err(Error::Musl);
     }
