@@ -51,7 +51,8 @@ impl Packed {
     fn command(&self, program: &mut Command, words: &[&str]) {
         let named = format!("x86_64={}", self.site.place("standin").display());
         program.args(["bundle", "--program", &named]).args(words);
-        if !words.contains(&"--from") {
+        // The mirror that a test makes, and which has all.
+        if !words.iter().any(|word| word.ends_with("/m")) {
             program.arg("--mirror").arg(self.site.mirror());
         }
         program.arg("--repos").arg(self.site.repos()).arg("--cache-dir").arg(self.site.cache());
@@ -162,6 +163,9 @@ fn what_is_bundled_is_installed_without_a_network_by_an_ordinary_user_and_any_sh
         std::os::unix::fs::symlink(&busybox, tools.join(tool)).unwrap();
     }
     let (dash, bash) = (need("dash", "dash"), need("bash", "bash"));
+    let others = [("mksh", "mksh"), ("ksh93", "ksh93u+m"), ("yash", "yash"), ("zsh", "zsh")];
+    let others =
+        others.map(|(shell, package)| format!("{} hello.run", need(shell, package).display()));
     let shells = [
         format!("{} hello.run", dash.display()),
         format!("{} --posix ./hello.run", bash.display()),
@@ -173,7 +177,7 @@ fn what_is_bundled_is_installed_without_a_network_by_an_ordinary_user_and_any_sh
     ];
     fs::create_dir(site.place("mirror-of-none")).unwrap();
     fs::hard_link(&packed.bundle, site.place("it is $HOME`x` \"here\".run")).unwrap();
-    for shell in shells {
+    for shell in shells.into_iter().chain(others) {
         let root = site.place("");
         let root = root.display();
         let script =
@@ -181,6 +185,8 @@ fn what_is_bundled_is_installed_without_a_network_by_an_ordinary_user_and_any_sh
         Outcome::of(without_network(site, &script)).ok();
         packed.works("1.0");
         fs::remove_dir_all(site.prefix()).unwrap();
+        let copied = files_below(&site.place("new-cache/objects"));
+        assert_eq!(copied, Vec::<PathBuf>::new(), "packages are read where they lie");
     }
     packed.sh("-a aarch64 prefix").refused(2, "has nothing for aarch64: it has x86_64");
     packed.sh("-r hello -d lab prefix").refused(2, "installs its lock file");
@@ -456,9 +462,38 @@ fn two_bundles_of_the_same_are_the_same() {
     fs::remove_dir_all(site.cache()).unwrap();
     let told = packed.make_in(&other, &["--from", mirror.to_str().unwrap(), "--json"]).ok();
     assert!(fs::read(&other).unwrap() == good);
+    let words = ["--from", mirror.to_str().unwrap(), "--mirror", "x"];
+    packed.make_in(&other, &words).refused(2, "all is in the mirror that --from names");
     let told: Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
     assert_eq!((&told["packages"], &told["size"]), (&2.into(), &good.len().into()), "{told}");
     assert!(told["digest"].as_str().unwrap().starts_with("sha256:"), "{told}");
+}
+
+#[test]
+fn what_is_installed_is_bundled_in_the_versions_that_it_has() {
+    let packed = Packed::new("bundle-prefix");
+    let site = &packed.site;
+    packed.make_in(&site.place("new.run"), &["--from", "nowhere"]).refused(6, "nowhere");
+    site.install(&[]).ok();
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    let from = site.prefix();
+    packed.make(&["--from", from.to_str().unwrap()]).ok();
+    let tree = site.in_tree("");
+    packed.make_in(&site.place("tree.run"), &["--from", tree.to_str().unwrap()]).ok();
+    let bytes = |name: &str| fs::read(site.place(name)).unwrap();
+    assert!(bytes("hello.run") == bytes("tree.run"));
+    packed.verify().ok();
+    packed.install().ok();
+    packed.works("1.0");
+    packed
+        .make(&["--from", from.to_str().unwrap(), "-a", "aarch64"])
+        .refused(2, "nothing of what is asked for is installed in");
+    // What nobody has any more is named.
+    fs::remove_file(site.file("base/Packages/hello-1.0-1.el9.x86_64.rpm")).unwrap();
+    fs::remove_dir_all(site.cache()).unwrap();
+    let told = packed.make(&["--from", from.to_str().unwrap()]).refused(3, "hello-1.0");
+    assert!(told.err.contains("hello-1.0-1.el9.x86_64.rpm"), "{}", told.err);
+    packed.verify().ok();
 }
 
 #[test]

@@ -52,6 +52,11 @@ impl Carried {
         }
     }
 
+    /// Whether it has a lock file, and so installs something.
+    pub(crate) fn has_lock(&self) -> bool {
+        self.file(LOCK).is_ok()
+    }
+
     /// What it installs; of this only the trees for `arches`, where some are named.
     ///
     /// # Errors

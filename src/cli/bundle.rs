@@ -13,13 +13,14 @@ use serde_json::json;
 
 use super::carrying::{Carrying, tell_trees};
 use super::install::{Install, read_lock};
+use super::installation::Installation;
 use super::opened::remove_unpacked;
 use super::options::{Output, Settings, Sources, WantedArgs};
 use super::owners;
 use crate::carry::{self, Bundle, BundleMember, BundleOptions, Bundled, Carried};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, ByteSize, Plan, escape, shell_word};
+use crate::model::{Arch, ByteSize, Plan, Receipt, TreePlan, escape, shell_word};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::programs;
@@ -38,6 +39,7 @@ Examples:
   elsewhere bundle -o apptainer.run -a x86_64,aarch64 --program aarch64=./elsewhere-0.1.0-aarch64
   elsewhere bundle -o apptainer.run --lock apptainer.lock --split 2GiB
   elsewhere bundle -o apptainer.run --from /srv/elsewhere
+  elsewhere bundle -o apptainer.run --from ~/apptainer
   elsewhere bundle --verify apptainer.run
   elsewhere bundle --run apptainer.run -- exec image.sif hostname
   sh apptainer.run ~/apptainer
@@ -51,8 +53,9 @@ pub(super) struct BundleCommand {
     /// Bundle what the plan in this file names, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", requires = "file", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
-    /// Bundle what the mirror in this directory installs, and ask no network
-    #[arg(long, value_name = "DIR", requires = "file", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
+    /// Bundle what the mirror in this directory installs, and ask no network; or what is live in this prefix, in
+    /// just these versions, from the cache or wherever they may still be had
+    #[arg(long, value_name = "DIR|PREFIX", requires = "file", conflicts_with_all = ["lock", "runtimes", "version", "dists", "container_dist"])]
     from: Option<PathBuf>,
     /// The program for an architecture, linked statically as those of releases are; this one is the program for
     /// its own unless another one is named
@@ -140,20 +143,7 @@ impl BundleCommand {
     }
 
     fn make(&self, host: &Host, file: &Path, terminal: &Terminal) -> Result<(), Error> {
-        let mirror = self.from.as_deref().map(|from| Carried::open(&host.absolute(from)));
-        let mirror = mirror.transpose()?;
-        if let Some(Carried::Bundle(_)) = mirror {
-            return Err(Error::Usage("--from: a bundle is made from a mirror's directory".into()));
-        }
-        let locked = match (&self.lock, &mirror) {
-            (Some(lock), _) => Some(read_lock(lock)?),
-            (None, Some(mirror)) => Some(mirror.plan(self.wanted.arches())?),
-            (None, None) => None,
-        };
-        let sources = match &mirror {
-            Some(mirror) => self.sources.of_carried(mirror, None),
-            None => self.sources.clone(),
-        };
+        let (locked, sources) = self.origin(host)?;
         let programs = self.programs(host);
         let split = self.split.map(|size| size.0);
         let options = BundleOptions { output: file, split, programs: &programs };
@@ -171,6 +161,29 @@ impl BundleCommand {
         let (bundled, plan) = made?;
         self.tell(&bundled, &plan, terminal);
         Ok(())
+    }
+
+    /// The plan, where it is written down, and where its packages are.
+    fn origin(&self, host: &Host) -> Result<(Option<Plan>, Sources), Error> {
+        if let Some(lock) = &self.lock {
+            return Ok((Some(read_lock(lock)?), self.sources.clone()));
+        }
+        let Some(from) = &self.from else { return Ok((None, self.sources.clone())) };
+        let from = host.absolute(from);
+        let arches = self.wanted.arches();
+        match Carried::open(&from)? {
+            Carried::Bundle(_) => Err(Error::Usage(
+                "--from: a bundle is made from a mirror's directory or a prefix".to_owned(),
+            )),
+            mirror if mirror.has_lock() => {
+                if self.sources.mirror.is_some() {
+                    let why = "--mirror: all is in the mirror that --from names";
+                    return Err(Error::Usage(why.to_owned()));
+                }
+                Ok((Some(mirror.plan(arches)?), self.sources.of_carried(&mirror, None)))
+            }
+            _ => Ok((Some(installed(&from, arches)?), self.sources.clone())),
+        }
     }
 
     /// This program, and those that were named, which count in its place.
@@ -258,6 +271,26 @@ impl BundleCommand {
         command.args(&self.words);
         let source = programs::become_program(command);
         Err(Error::File { path: program, source })
+    }
+}
+
+/// The plan by which what is live in a prefix was made; of this only the trees for `arches`, where some are named.
+fn installed(prefix: &Path, arches: &[Arch]) -> Result<Plan, Error> {
+    let receipts = match Installation::at(prefix)? {
+        Installation::Prefix(whole) => {
+            whole.trees(None)?.into_iter().map(|(_, receipt)| receipt).collect()
+        }
+        Installation::Tree(tree) => vec![tree.receipt],
+    };
+    let mut trees: Vec<TreePlan> = receipts.iter().map(Receipt::plan).collect();
+    trees.retain(|tree| arches.is_empty() || arches.contains(&tree.arch));
+    trees.sort_by(|one, other| (one.arch, &one.dist).cmp(&(other.arch, &other.dist)));
+    match trees.is_empty() {
+        true => Err(Error::Usage(format!(
+            "nothing of what is asked for is installed in {}",
+            escape(&prefix.to_string_lossy())
+        ))),
+        false => Ok(Plan::of(trees)),
     }
 }
 
