@@ -619,12 +619,42 @@ fn what_is_bundled_runs_from_a_cache_that_many_starts_make_once() {
     assert_eq!(left(&site.place("")), Vec::<PathBuf>::new());
 }
 
+#[test]
+fn a_start_that_is_killed_is_made_good_by_the_next() {
+    let packed = Packed::made("bundle-start");
+    let site = &packed.site;
+    let calls = "?rename,?renameat,?renameat2,?mkdir,?mkdirat,?linkat,?symlinkat,?fchmod,?unlinkat";
+    let (mut number, mut tries) = (1, 0);
+    loop {
+        let kept = site.place("user-cache/elsewhere/bundles");
+        let _ = fs::remove_dir_all(&kept);
+        let mut strace = Command::new(need("strace", "strace"));
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]);
+        strace.arg(format!("inject={calls}:signal=KILL:when={number}"));
+        strace.args(["sh", "hello.run", "--run", "--repos", "repos"]);
+        strace.current_dir(site.place(""));
+        site.enter(&mut strace).env("XDG_CACHE_HOME", site.place("user-cache"));
+        let first = strace.output().unwrap();
+        let told = run_it(site, "").ok();
+        assert_eq!(told.out, "hello 1.0\n", "call {number}: {}", told.err);
+        let entries = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().file_name());
+        let made: Vec<_> = entries.filter(|it| !it.to_str().unwrap().contains(".lock")).collect();
+        assert_eq!(made.len(), 1, "call {number}: {made:?}");
+        if first.status.success() {
+            break;
+        }
+        (number, tries) = (number * 4 / 3 + 1, tries + 1);
+        left(&site.place("")).iter().for_each(|left| fs::remove_dir_all(left).unwrap());
+    }
+    assert!(tries > 5, "{tries} tries");
+}
+
 /// A script as root of a user namespace, so that it may mount, without a network.
 fn with_mounts(site: &Site, script: &str) -> Outcome {
     let mut command = Command::new(need("unshare", "util-linux"));
     command.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c", script]);
     command.current_dir(site.place(""));
-    Outcome::of(site.enter(&mut command).output().unwrap())
+    Outcome::of(site.enter(&mut command).env("E", program::path()).output().unwrap())
 }
 
 #[test]
@@ -656,6 +686,22 @@ fn a_medium_that_is_read_only_or_noexec_does_not_matter_and_places_that_were_tri
         assert!(told.err.contains(&named), "{named}: {}", told.err);
     }
     assert!(!told.err.contains("/nowhere"), "{}", told.err);
+    // The prefix's own file system runs programs, or nothing can be installed there.
+    let script = format!(
+        "{medium} && {nowhere} && cd medium && mkdir home && HOME=$PWD/home TMPDIR=$PWD/home \
+         sh hello.run --repos ../repos --cache-dir ../new-cache ../prefix"
+    );
+    with_mounts(site, &script).ok();
+    packed.works("1.0");
+    fs::remove_dir_all(site.prefix()).unwrap();
+    // Where there is no room for it, nothing is left.
+    let named = "bundle -o full/x.run -d lab -r hello -a x86_64 --program x86_64=standin";
+    let script = format!(
+        "mkdir full && mount -t tmpfs -o size=300k none full && ! \"$E\" {named} --mirror mirror \
+         --repos repos --cache-dir cache && ls -A full"
+    );
+    let told = with_mounts(site, &script).ok();
+    assert!(told.out.is_empty() && told.err.contains("No space left"), "{told:?}");
     // A full one is passed over for the next.
     let full = "mount -t tmpfs -o size=64k none medium && cd medium";
     let script = format!(

@@ -147,4 +147,43 @@ mod tests {
         assert!(BundleIndex::read(&newer, HEAD_SIZE).unwrap_err().contains("newer elsewhere"));
         assert!(BundleIndex::read("{}", HEAD_SIZE).is_err());
     }
+
+    /// Numbers without a pattern, the same in every run (SplitMix64).
+    fn next(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    #[test]
+    fn whatever_an_index_says_members_are_in_the_file_and_apart() {
+        let members = [member("a", 16384, 1), member("b", 20480, 4096), member("c", 24576, 9000)];
+        let good = BundleIndex::new(Checksum::of(b""), Vec::new(), members.to_vec());
+        let (good, index_at) = (good.text().unwrap(), 36864);
+        let numbers = ["0", "1", "4096", "20480", "24576", "18446744073709551615", "-1", "1e9"];
+        let (mut state, mut taken) = (1, 0);
+        for _ in 0..20_000 {
+            let mut text = good.clone().into_bytes();
+            for _ in 0..=next(&mut state) % 3 {
+                let at = usize::try_from(next(&mut state)).unwrap() % text.len();
+                let number = numbers[usize::try_from(next(&mut state)).unwrap() % numbers.len()];
+                match next(&mut state) % 3 {
+                    0 => text[at] = u8::try_from(next(&mut state) % 128).unwrap(),
+                    1 => drop(text.splice(at..at, number.bytes())),
+                    _ => text.truncate(at.max(1)),
+                }
+            }
+            let Ok(text) = String::from_utf8(text) else { continue };
+            let Ok(index) = BundleIndex::read(&text, index_at) else { continue };
+            taken += 1;
+            let mut free = HEAD_SIZE;
+            for member in index.all() {
+                assert!(member.offset >= free && is_within(&member.name), "{text}");
+                free = member.offset.checked_add(member.size).unwrap();
+            }
+            assert!(free <= index_at, "{text}");
+        }
+        assert!(taken > 100, "{taken}");
+    }
 }
