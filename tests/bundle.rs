@@ -587,6 +587,7 @@ fn what_is_bundled_runs_from_a_cache_that_many_starts_make_once() {
         let (place, rest) = told.out.split_once(' ').unwrap();
         assert_eq!(rest, format!("from outside 4: a b --list -- {number}\n"), "{}", told.err);
         assert!(place.starts_with(kept.to_str().unwrap()) && !place.contains(".new"), "{place}");
+        assert!(!told.err.contains(".new"), "a path that is gone: {}", told.err);
     };
     let children: Vec<_> = (0..6).map(start).collect();
     for (number, child) in children.into_iter().enumerate() {

@@ -65,13 +65,16 @@ pub(super) struct Install {
     store: StoreArgs,
     #[command(flatten)]
     pub(super) output: Output,
+    /// Whether the prefix will have another path, so that nobody is told this one.
+    #[arg(skip)]
+    is_passing: bool,
     /// Directory to install into; made if it does not exist
     #[arg(value_name = "PREFIX")]
     prefix: PathBuf,
 }
 
 impl Install {
-    /// The install of what is bundled in the file `from`, into `prefix`.
+    /// The install of what is bundled in the file `from`, into `prefix`, which gets another path then.
     pub(super) fn bundled(
         from: &Path,
         wanted: &WantedArgs,
@@ -85,11 +88,12 @@ impl Install {
             from: Some(from.to_owned()),
             adopt: false,
             dry_run: false,
-            no_doctor: false,
+            no_doctor: true,
             turn: Turn::default(),
             sources: sources.clone(),
             store: StoreArgs { no_store: true },
             output: Output::default(),
+            is_passing: true,
             prefix: prefix.to_owned(),
         }
     }
@@ -154,7 +158,7 @@ impl Install {
             if !self.no_doctor && !self.dry_run && context.aim.is_none() {
                 doctor::warn(host, context, &path, &request);
             }
-            if !self.dry_run {
+            if !self.dry_run && !self.is_passing {
                 warn_of_path(context, plan, whole.prefix());
             }
             Ok(())
@@ -186,7 +190,7 @@ impl Install {
         for tree in &installed.trees {
             terminal.line(sentence(tree));
         }
-        if let Some(suggestion) = &installed.suggestion {
+        if let Some(suggestion) = installed.suggestion.as_ref().filter(|_| !self.is_passing) {
             let bin = path.join("bin");
             terminal.line(format_args!("try: {}/{suggestion}", shell_word(&bin.to_string_lossy())));
         }
