@@ -158,7 +158,7 @@ fn what_is_bundled_is_installed_without_a_network_by_an_ordinary_user_and_any_sh
     fs::rename(site.mirror(), site.place("away")).unwrap();
     let tools = site.place("few");
     fs::create_dir(&tools).unwrap();
-    let busybox = need("busybox", "busybox-static");
+    let busybox = need("busybox", "busybox");
     for tool in ["dd", "uname", "chmod", "mkdir", "rm"] {
         std::os::unix::fs::symlink(&busybox, tools.join(tool)).unwrap();
     }
