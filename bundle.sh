@@ -94,8 +94,9 @@ is_this_file() {
     [ "$first $second" = '#!/bin/sh # elsewhere bundle 1' ]
 }
 
-# Whether the file ends as it must. Of one in parts, the program looks.
+# Whether the file ends as it must. Of one in parts, which a symlink may lead to, the program looks.
 check_end() {
+    if [ -h "$file" ]; then return; fi
     case $file in
     *.001) return ;;
     *) ;;
@@ -129,11 +130,13 @@ unpack_program() {
     *) place=$PWD/$1 ;;
     esac
     [ -d "$place" ] || return 1
-    directory=$place/elsewhere-bundle.$$
-    if ! (umask 077 && mkdir "$directory") 2>/dev/null; then
+    new=$place/elsewhere-bundle.$$
+    # One that is there is another run's.
+    if ! (umask 077 && mkdir "$new") 2>/dev/null; then
         note 'cannot be written'
         return 1
     fi
+    directory=$new
     program=$directory/elsewhere
     if ! { copy_program >"$program" && chmod 700 "$program"; } 2>/dev/null; then
         note 'no room?'
@@ -172,7 +175,8 @@ is_whole() {
 }
 
 remove_directory() {
-    rm -rf "$directory"
+    [ -z "$directory" ] || rm -rf "$directory"
+    directory=
 }
 
 # shellcheck disable=SC2317 # traps say it

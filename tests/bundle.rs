@@ -384,6 +384,11 @@ fn parts_that_lie_beside_each_other_are_one_bundle() {
     };
     install().ok();
     packed.works("1.0");
+    std::os::unix::fs::symlink("hello.run.001", site.place("latest")).unwrap();
+    fs::remove_dir_all(site.prefix()).unwrap();
+    let script = "sh latest --repos repos --cache-dir new-cache prefix";
+    Outcome::of(without_network(site, script)).ok();
+    packed.works("1.0");
     fs::rename(part(2), site.place("away")).unwrap();
     install().refused(8, "hello.run.002 is not beside it");
     fs::write(part(2), "").unwrap();
@@ -687,6 +692,15 @@ fn a_medium_that_is_read_only_or_noexec_does_not_matter_and_places_that_were_tri
         assert!(told.err.contains(&named), "{named}: {}", told.err);
     }
     assert!(!told.err.contains("/nowhere"), "{}", told.err);
+    // What is there under the name of its directory is another run's. `exec` keeps the number.
+    let there =
+        "mkdir -p tmp/elsewhere-bundle.$$ && echo theirs > tmp/elsewhere-bundle.$$/elsewhere";
+    let script = format!("{there} && TMPDIR=$PWD/tmp exec sh hello.run {words}");
+    with_mounts(site, &script).ok();
+    let theirs = left(&site.place("tmp"));
+    assert_eq!(fs::read_to_string(theirs[0].join("elsewhere")).unwrap(), "theirs\n");
+    packed.works("1.0");
+    fs::remove_dir_all(site.prefix()).unwrap();
     // The prefix's own file system runs programs, or nothing can be installed there.
     let script = format!(
         "{medium} && {nowhere} && cd medium && mkdir home && HOME=$PWD/home TMPDIR=$PWD/home \
