@@ -48,13 +48,13 @@ pub mod minisig {
 /// The types that cross rooms.
 pub mod model {
     pub use crate::model::{
-        Aided, Algorithm, Arch, Artifact, Checksum, Comparison, Day, DecidedBy, DefaultStream,
-        Digester, Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion, HostGives, Index,
-        KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Linking, Loading, ModuleStream, Modules,
-        NameHash, Nevra, Origin, Package, PackageReason, Pins, Plan, PlannedPackage, Provide,
-        RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Relation, Repository,
-        RepositoryCost, RepositoryPriority, Runtime, SIGNATURE_NAME, Sighting, Sightings, Source,
-        Taken, TreePlan, TrustedFile, Weak,
+        Aided, Algorithm, Arch, Artifact, Builds, Checksum, Comparison, Day, DecidedBy,
+        DefaultStream, Digester, Dist, Edit, Evr, Extra, FileKind, Fingerprint, GlibcVersion,
+        HostGives, Index, KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Linking, Loading,
+        ModuleStream, Modules, NameHash, Nevra, Origin, Package, PackageReason, Pins, Plan,
+        PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptFile, RelPath,
+        Relation, Repository, RepositoryCost, RepositoryPriority, Runtime, SIGNATURE_NAME,
+        Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -130,6 +130,7 @@ fn dist() -> Dist {
         cost: RepositoryCost::default(),
         module_hotfixes: false,
         only: Vec::new(),
+        archive: false,
         enabled: true,
         decided_by: DecidedBy::default(),
         origin: Origin::default(),
@@ -141,6 +142,7 @@ fn dist() -> Dist {
         maintained_until: "2029-05-31".to_owned(),
         x86_64_level: 1,
         repositories: vec![repository],
+        builds: Vec::new(),
     }
 }
 

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    CHECKS, Dist, Fingerprint, HostGives, Remedies, Repository, Runtime, TomlProblem, read_toml,
-    without_userinfo,
+    Builds, CHECKS, Dist, Fingerprint, HostGives, Remedies, Repository, Runtime, TomlProblem,
+    read_toml, without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -163,6 +163,8 @@ fn build(
         if let Some(file_name) = relative.strip_prefix("dists/") {
             let mut dist: Dist = parse(definition)?;
             origins::note(&mut dist, &definition.file, &definition.text);
+            let archives = dist.repositories.iter_mut().filter(|repository| repository.archive);
+            archives.for_each(|archive| archive.enabled = false);
             let problem = named_as_file(&dist.name, file_name);
             check(definition, problem.or_else(|| dist_problem(&dist)))?;
             catalog.dists.insert(dist.name.clone(), dist);
@@ -263,8 +265,28 @@ fn dist_problem(dist: &Dist) -> Option<String> {
             return Some(format!("repository {:?} {problem}", repository.id));
         }
     }
-    None
+    dist.builds.iter().find_map(|builds| {
+        let problem = builds_problem(builds, dist)?;
+        Some(format!("builds {:?} {problem}", builds.id))
+    })
 }
+
+fn builds_problem(builds: &Builds, dist: &Dist) -> Option<String> {
+    if !is_plain_name(&builds.id) {
+        return Some("have no plain `id`".to_owned());
+    }
+    if !is_plain_name(&builds.release) {
+        return Some("have no plain `release`".to_owned());
+    }
+    if !dist.repositories.iter().any(|repository| repository.id == builds.of) {
+        return Some(format!("are `of` {:?}, and there is no such repository", builds.of));
+    }
+    let is_url = URL_SCHEMES.iter().any(|scheme| builds.base.starts_with(scheme));
+    (!is_url).then(|| "have a `base` that is not https, http or file".to_owned())
+}
+
+/// What URLs begin with.
+const URL_SCHEMES: [&str; 3] = ["https://", "http://", "file:"];
 
 fn repository_problem(repository: &Repository) -> Option<String> {
     let lists = repository.metalink.iter().chain(&repository.mirrorlist);
@@ -282,11 +304,10 @@ fn repository_problem(repository: &Repository) -> Option<String> {
         return Some("has no `key`: without one, no package of it can be accepted".to_owned());
     }
     let keys = repository.keys.iter().flat_map(|key| key.alternates.iter().chain([&key.url]));
-    let schemes = ["https://", "http://", "file:"];
     sources
         .into_iter()
         .chain(keys)
-        .find(|url| !schemes.iter().any(|scheme| url.starts_with(scheme)))
+        .find(|url| !URL_SCHEMES.iter().any(|scheme| url.starts_with(scheme)))
         .map(|url| {
             format!("has a URL that is not https, http or file: {:?}", without_userinfo(url))
         })

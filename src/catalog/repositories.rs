@@ -92,6 +92,13 @@ impl Catalog {
                 }
             }
         });
+        let dists = self.dists.values_mut();
+        for builds in dists.flat_map(|dist| &mut dist.builds) {
+            let whole = builds.base.clone();
+            if strip_userinfo(&mut builds.base) && !logins.contains(&whole) {
+                logins.push(whole);
+            }
+        }
         self.logins = logins;
     }
 

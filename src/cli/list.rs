@@ -15,7 +15,7 @@ use crate::error::{Error, NETWORK};
 use crate::host::Host;
 use crate::metadata::{self, CheckedSource, SourceState, SourcesError};
 use crate::model::{Arch, Dist, escape};
-use crate::planning::{self, Offer};
+use crate::planning::{self, ArchivedVersions, Offer};
 use crate::terminal::Terminal;
 
 /// List runtimes, their versions, and the dists that they come from
@@ -28,6 +28,7 @@ use crate::terminal::Terminal;
 Examples:
   elsewhere list
   elsewhere list -d el9 -a aarch64
+  elsewhere list --all-versions -d el8         older ones too, and the archives that hold them
   elsewhere list --check-sources -d el8,el9    are the repositories as they are said to be?")]
 pub(super) struct List {
     /// Show the versions that this dist's repositories hold; with --check-sources one or several
@@ -37,6 +38,9 @@ pub(super) struct List {
     /// or several [default: all]
     #[arg(short, long = "arch", value_name = "ARCH", value_delimiter = ',')]
     arches: Vec<Arch>,
+    /// Show every version, and those that only archives hold (`install -v` finds these by itself)
+    #[arg(long, conflicts_with = "check_sources")]
+    all_versions: bool,
     /// Ask every place that the definitions name (lists of mirrors, metadata and their signatures,
     /// module lists, keys), and say what is not as they claim, with file and line
     #[arg(long)]
@@ -91,7 +95,8 @@ impl List {
         if self.output.json {
             terminal.output_json(&listing);
         } else {
-            table(context.catalog, &listing).iter().for_each(|line| terminal.output(line));
+            let most = if self.all_versions { usize::MAX } else { SHOWN_VERSIONS };
+            table(context.catalog, &listing, most).iter().for_each(|line| terminal.output(line));
         }
         Ok(())
     }
@@ -100,10 +105,14 @@ impl List {
     fn offers(&self, session: &Session<'_>, dist: &Dist, arch: Arch) -> Result<Vec<Offer>, Error> {
         let context = session.context();
         let keys = session.keys(&TrustArgs::default())?;
-        match planning::offers(context, &keys, dist, arch) {
+        match planning::offers(context, &keys, dist, arch, self.all_versions) {
             Err(error) if self.dists.is_empty() && error.exit_status() == NETWORK => {
                 context.reporter.warning(format!("versions are not known: {error}"));
-                let unknown = |name: &str| Offer { runtime: name.to_owned(), versions: Vec::new() };
+                let unknown = |name: &str| Offer {
+                    runtime: name.to_owned(),
+                    versions: Vec::new(),
+                    archived: Vec::new(),
+                };
                 Ok(context.catalog.runtimes().map(|runtime| unknown(&runtime.name)).collect())
             }
             outcome => outcome,
@@ -202,18 +211,21 @@ fn dists(catalog: &Catalog) -> Vec<DistLine<'_>> {
     catalog.dists().map(line).collect()
 }
 
-/// At most this many versions of a runtime stand in the table.
+/// At most this many versions of a runtime stand in the table, unless all are asked for.
 const SHOWN_VERSIONS: usize = 4;
 
-fn table(catalog: &Catalog, listing: &Listing<'_>) -> Vec<String> {
+fn table(catalog: &Catalog, listing: &Listing<'_>, most: usize) -> Vec<String> {
     let mut lines =
         vec![format!("Runtimes, and their versions in {} for {}:", listing.dist, listing.arch)];
     for offer in &listing.runtimes {
         let title = catalog.runtime(&offer.runtime).map_or("", |runtime| &runtime.title);
-        let versions: Vec<_> =
-            offer.versions.iter().take(SHOWN_VERSIONS).map(|text| escape(text)).collect();
+        let versions: Vec<_> = offer.versions.iter().take(most).map(|text| escape(text)).collect();
         let versions = if versions.is_empty() { "-".to_owned() } else { versions.join(" ") };
         lines.push(format!("  {:<15} {versions}", offer.runtime));
+        for ArchivedVersions { repository, versions } in &offer.archived {
+            let versions: Vec<_> = versions.iter().map(|text| escape(text)).collect();
+            lines.push(format!("  {:<15} {repository}: {}", "", versions.join(" ")));
+        }
         lines.push(format!("  {:<15} {title}", "").trim_end().to_owned());
     }
     lines.push(String::new());

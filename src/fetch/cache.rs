@@ -261,7 +261,7 @@ impl Cache {
         new.put(path).map_err(|error| FetchError::cache("write", path, error))
     }
 
-    fn object(&self, checksum: &Checksum) -> PathBuf {
+    pub(super) fn object(&self, checksum: &Checksum) -> PathBuf {
         object_path(&self.root, checksum)
     }
 

@@ -207,11 +207,35 @@ impl Fetcher<'_> {
                     });
             }
         }
+        if matches!(result, Err(FetchError::Unavailable(_))) {
+            let limit = wanted.size.unwrap_or(UNDECLARED_LIMIT);
+            if let Some(bytes) = self.joined(whence.urls, wanted.checksum, limit) {
+                result = self.take(&bytes, wanted, whence.urls, stream);
+            }
+        }
         let is_useless = matches!(result, Err(FetchError::Cancelled | FetchError::Full { .. }));
         if let Some(partial) = partial.filter(|partial| is_useless || partial.length == 0) {
             partial.discard();
         }
         result
+    }
+
+    /// Keeps a file whose digest was compared, and lets `stream` have it.
+    fn take(
+        &self,
+        bytes: &[u8],
+        wanted: &Asked<'_>,
+        urls: &[String],
+        stream: Option<&Stream>,
+    ) -> Result<Fetched, FetchError> {
+        self.cache.store(wanted.checksum, bytes)?;
+        let url = urls.first().cloned().unwrap_or_default();
+        let (path, size) = (self.cache.object(wanted.checksum), bytes.len() as u64);
+        let fetched = wanted.fetched(Local::File(path), size, url);
+        if let Some(stream) = stream {
+            stream.begin(fetched.open_file()?, size);
+        }
+        Ok(fetched)
     }
 
     /// Brings one file into the cache. What came before a failure stays in `slot`.

@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod exchange;
 mod http;
+mod joined;
 mod local;
 mod location;
 mod login;

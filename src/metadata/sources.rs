@@ -155,13 +155,13 @@ enum What<'a> {
     Key(&'a KeyPin, &'a str, String),
 }
 
-/// Every repository that is read, for each of its architectures; and every place of a key once.
+/// Every repository that is read, and every archive, for each of its architectures; and every place of a key once.
 fn jobs<'a>(dists: &[&'a Dist], arches: &[Arch]) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
     for &dist in dists {
         let mut seen: Vec<(&Fingerprint, &str)> = Vec::new();
         for &arch in arches {
-            for repository in dist.enabled_for(arch) {
+            for repository in dist.enabled_for(arch).chain(dist.archives_for(arch)) {
                 jobs.push(Job { dist, repository, what: What::Repository(arch) });
                 for (position, key) in repository.keys.iter().enumerate() {
                     let alternates = key.alternates.iter().map(|url| (url, "alternates"));

@@ -26,6 +26,34 @@ pub struct Dist {
     /// Its repositories. For one architecture, each id stands once.
     #[serde(rename = "repository")]
     pub repositories: Vec<Repository>,
+    /// Where its packages are built: every version stays there.
+    #[serde(default)]
+    pub builds: Vec<Builds>,
+}
+
+/// A build system's files, in Koji's layout: `NAME/VERSION/RELEASE/` of each build, with the packages that a key signed
+/// below `data/signed/KEY/`, for a while, and for good the signatures' headers below `data/sigcache/KEY/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Builds {
+    /// Its short name.
+    pub id: String,
+    /// The repository whose keys sign what is built there, by its id.
+    pub of: String,
+    /// The URL above `NAME/`.
+    pub base: String,
+    /// What releases for this dist have in them: `el8`, as in `1.el8`.
+    pub release: String,
+}
+
+impl Builds {
+    /// Whether a package with this release is for the dist.
+    pub(crate) fn has_release(&self, release: &str) -> bool {
+        release.split('.').any(|part| {
+            let rest = part.strip_prefix(self.release.as_str());
+            rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_ascii_alphanumeric()))
+        })
+    }
 }
 
 fn baseline() -> u8 {
@@ -36,6 +64,23 @@ impl Dist {
     /// The repositories that are read for `arch`, in the order of preference.
     pub fn enabled_for(&self, arch: Arch) -> impl Iterator<Item = &Repository> {
         self.repositories_for(arch).filter(|repository| repository.enabled)
+    }
+
+    /// The archives for `arch` that are read where a version is lacking, in the order of preference: those of
+    /// which nobody said that they are read, or not.
+    pub fn archives_for(&self, arch: Arch) -> impl Iterator<Item = &Repository> {
+        self.repositories_for(arch).filter(|repository| {
+            repository.archive && repository.decided_by == DecidedBy::Definition
+        })
+    }
+
+    /// This dist with one of its archives among the repositories that are read.
+    #[must_use]
+    pub(crate) fn with_archive(&self, id: &str) -> Self {
+        let mut dist = self.clone();
+        let archives = dist.repositories.iter_mut().filter(|repository| repository.archive);
+        archives.filter(|archive| archive.id == id).for_each(|archive| archive.enabled = true);
+        dist
     }
 
     /// The repositories that hold packages for `arch`, read or not, in the order of preference.
@@ -84,6 +129,10 @@ pub struct Repository {
     /// Whether modules hide none of its packages, as dnf's `module_hotfixes`.
     #[serde(default)]
     pub module_hotfixes: bool,
+    /// Whether it keeps what others do not hold any more: it is read only for a version that is asked for and
+    /// that no other repository has.
+    #[serde(default)]
+    pub archive: bool,
     /// Whether it is read.
     #[serde(default = "yes")]
     pub enabled: bool,

@@ -43,7 +43,8 @@ pub use day::Day;
 pub(crate) use digest::InvalidChecksum;
 pub use digest::{Algorithm, Checksum, Digester};
 pub use dist::{
-    DecidedBy, Dist, Fingerprint, KeyPin, Origin, Repository, RepositoryCost, RepositoryPriority,
+    Builds, DecidedBy, Dist, Fingerprint, KeyPin, Origin, Repository, RepositoryCost,
+    RepositoryPriority,
 };
 pub(crate) use file::CONFIG_DIRECTORY;
 pub(crate) use file::with_inner;

@@ -47,7 +47,7 @@ pub(super) fn append(
 /// The whole URL of the package, and what it says about itself.
 fn read(context: Context<'_>, place: &str) -> Result<(String, LocalPackage), Error> {
     if place.contains("://") || place.starts_with("file:") {
-        let bytes = context.fetcher.document(place, URL_LIMIT)?;
+        let bytes = context.fetcher.package(place, URL_LIMIT)?;
         let plain = context.fetcher.plain(place);
         let package = trust::read_local(Cursor::new(bytes), &plain)?;
         return Ok((plain, package));

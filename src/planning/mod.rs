@@ -2,6 +2,8 @@
 //! dist, what is bound into containers, what stays, what is pinned or refused.
 
 mod answer;
+mod archives;
+mod builds;
 mod closure;
 mod containers;
 pub(crate) mod definitions;
@@ -16,6 +18,7 @@ mod standing;
 mod target;
 mod update;
 
+pub(crate) use archives::ArchivedVersions;
 pub(crate) use locked::{held, sightings};
 pub(crate) use offers::{Offer, offers};
 pub(crate) use plan::{check_pins, plan};

@@ -1,5 +1,6 @@
 //! From a request to a plan: metadata, then resolution, for each architecture side by side.
 
+use super::archives::resolve_with_archives;
 use super::closure::resolve_in;
 use super::containers::Inside;
 use super::load::side_by_side;
@@ -211,7 +212,11 @@ fn resolve_with(
         let movable = kept.iter_mut().find(|Staying { request, is_pinned }| {
             request.name == *runtime && request.version.is_some() && !is_pinned
         });
-        let Some(Staying { request, .. }) = movable else { return outcome };
+        let Some(Staying { request, .. }) = movable else {
+            let place = (dist, inside);
+            return outcome
+                .or_else(|lacks| resolve_with_archives(context, keys, &all, place, arch, lacks));
+        };
         context.reporter.note(format!(
             "{arch}: {} no longer holds {runtime} {}, which is installed: it moves to the newest",
             dist.name,

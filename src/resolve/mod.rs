@@ -30,6 +30,7 @@ use crate::model::{Evr, Index, Package, TreePlan};
 
 pub use error::ResolveError;
 pub(crate) use error::{HiddenPackage, WhyHidden};
+pub(crate) use roots::is_version;
 pub use target::{Part, Target, Wanted};
 
 /// The versions of the packages called `name`, without epoch and release, newest first.

@@ -190,7 +190,7 @@ fn own_packages(
 }
 
 /// Whether a package's version is `wanted`, or begins with it and goes on with a new component.
-fn is_version(evr: &Evr, wanted: &str) -> bool {
+pub(crate) fn is_version(evr: &Evr, wanted: &str) -> bool {
     let Some(rest) = evr.version.strip_prefix(wanted) else {
         return format!("{}-{}", evr.version, evr.release) == wanted;
     };

@@ -11,4 +11,5 @@ pub(crate) mod network;
 pub(crate) mod programs;
 pub(crate) mod replacement;
 pub(crate) mod space;
+pub(crate) mod splice;
 pub(crate) mod threads;

@@ -296,6 +296,7 @@ impl Scenario {
             cost: RepositoryCost(offers.cost),
             module_hotfixes: offers.module_hotfixes,
             only: offers.only.clone(),
+            archive: false,
             enabled: true,
             decided_by: DecidedBy::default(),
             origin: Origin::default(),
@@ -307,6 +308,7 @@ impl Scenario {
             maintained_until: "2029-05-31".to_owned(),
             x86_64_level: 1,
             repositories: self.repositories.iter().map(repository).collect(),
+            builds: Vec::new(),
         }
     }
 

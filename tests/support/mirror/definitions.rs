@@ -119,6 +119,7 @@ pub fn write_dist(
             cost: RepositoryCost::default(),
             module_hotfixes: false,
             only: Vec::new(),
+            archive: false,
             enabled: true,
             decided_by: DecidedBy::default(),
             origin: Origin::default(),
@@ -131,6 +132,7 @@ pub fn write_dist(
         maintained_until: release.maintained_until().to_owned(),
         x86_64_level: 1,
         repositories,
+        builds: Vec::new(),
     };
     let text = toml::to_string(&dist).unwrap();
     write(&directory.join(format!("dists/{}.toml", release.name())), text.as_bytes());
