@@ -287,6 +287,9 @@ fn a_changed_byte_anywhere_is_refused_and_what_it_is_of_is_named() {
                 // A head that was changed may be no script any more.
                 let told = packed.install();
                 assert!(told.status != 0 && !packed.site.prefix().exists(), "{at}: {told:?}");
+                // Nor one that cleans up.
+                let left = left(&packed.site.place("")).into_iter();
+                left.filter(|_| what == "its head").for_each(|it| fs::remove_dir_all(it).unwrap());
             });
         }
     }
