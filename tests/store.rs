@@ -122,6 +122,26 @@ fn a_second_prefix_needs_no_packages() {
     assert_eq!(files_below(&kept.unpacked()), before);
 }
 
+/// The architectures' trees have the same packages: each is decoded once.
+#[test]
+fn what_two_architectures_share_is_decoded_once() {
+    let world = World::new("kept-shared");
+    let both = ["install", "--verbose", "-r", "tool", "-a", "x86_64,aarch64"];
+    let said = world.ok(&[&both[..], &["both"]].concat());
+    assert!(said.contains(&format!("{TAKEN}2")), "{said}");
+    let trees = ["x86_64", "aarch64"].map(|arch| {
+        let root = world.place("both").join(arch).canonicalize().unwrap();
+        let data = fs::read(root.join("libexec/tool/data")).unwrap();
+        (data, fs::symlink_metadata(root.join("libexec/tool/data")).unwrap().nlink())
+    });
+    assert_eq!(trees[0], trees[1]);
+    assert_eq!(trees[0].1, 1, "they are copies");
+    assert_eq!(problems(&world.place("both")), [""; 0]);
+    // Where nothing is kept, both are unpacked.
+    let said = world.ok(&[&both[..], &["--no-store", "apart"]].concat());
+    assert!(!said.contains(TAKEN), "{said}");
+}
+
 #[test]
 fn a_repair_needs_neither_packages_nor_the_network() {
     let kept = Kept::new("store-repair");

@@ -56,6 +56,8 @@ pub(crate) fn fill(
     let keeping = Context { store: context.store.filter(has_room), ..context };
     let crew = |way, wanted| Crew::new(keeping, keys, way, trees, wanted).run();
     let (kept, absent) = restore::sort_out(context.store, wanted);
+    // What several trees have is decoded for one of them, and then there for the others.
+    let (absent, again) = restore::set_apart(keeping.store, absent);
     check_at_hand(context, &absent)?;
     // A thread takes memory: none is started where there is nothing to do beside the other.
     let (left, filled) = match kept.is_empty() || absent.is_empty() {
@@ -69,8 +71,9 @@ pub(crate) fn fill(
             (restoring.join().unwrap_or(Err(Error::Panicked)), filled)
         }),
     };
-    let (mut outcome, left) = (filled?, left?);
+    let (mut outcome, mut left) = (filled?, left?);
     if outcome == Outcome::Filled {
+        left.extend(restore::restore(context, keys, trees, again)?);
         outcome = crew(Way::WhileComing, left)?;
     }
     if outcome == Outcome::Unsure {

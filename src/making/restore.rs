@@ -2,6 +2,7 @@
 //! them. Their signatures are verified as ever, by the keys of today; and what is wrong there is taken out,
 //! and unpacked from its package.
 
+use std::collections::HashSet;
 use std::thread;
 
 use super::due::{DuePackage, places};
@@ -23,6 +24,15 @@ pub(super) fn sort_out<'a>(
 ) -> (Vec<DuePackage<'a>>, Vec<DuePackage<'a>>) {
     let is_there = |wanted: &DuePackage<'_>| store.is_some_and(|store| store.has(&wanted.key()));
     wanted.into_iter().partition(is_there)
+}
+
+/// The first of each package of `absent`, and those that are the same, where they are kept for each other.
+pub(super) fn set_apart<'a>(
+    store: Option<&Store>,
+    absent: Vec<DuePackage<'a>>,
+) -> (Vec<DuePackage<'a>>, Vec<DuePackage<'a>>) {
+    let mut first = HashSet::new();
+    absent.into_iter().partition(|wanted| store.is_none() || first.insert(wanted.key()))
 }
 
 /// Puts those of `kept` into their trees that the store has whole. The others.
