@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
-/// The first of these words. `bundle.sh` says it.
+/// The first of these words. `carry/bundle/head.sh` says it.
 const COMMAND: &str = "open-bundle";
 /// How the directory is called that the head makes.
 const DIRECTORY: &str = "elsewhere-bundle.";

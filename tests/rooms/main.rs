@@ -21,7 +21,9 @@ fn sources() -> Vec<(PathBuf, String, String)> {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => walk(&path, found),
-                false => found.push(path),
+                // A script that is written out is text.
+                false if path.extension().is_some_and(|it| it == "rs") => found.push(path),
+                false => {}
             }
         }
     }

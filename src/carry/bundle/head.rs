@@ -13,7 +13,7 @@ const MANGLED: &[u8] = b"#!/bin/sh\r\n# elsewhere bundle 1\r\n";
 const SIZE: &str = "# bytes: ";
 
 /// The script before all is filled in.
-const TEMPLATE: &str = include_str!("../../../bundle.sh");
+const TEMPLATE: &str = include_str!("head.sh");
 /// A line of what fills it up.
 const FILLING: &str = "###############################################################\n";
 
