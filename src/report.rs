@@ -23,6 +23,8 @@ pub enum Phase {
     Test,
     /// Holding a tree against its receipt: counted in bytes.
     Verify,
+    /// Giving to a registry: counted in bytes.
+    Upload,
 }
 
 /// Something that happened.

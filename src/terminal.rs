@@ -442,6 +442,7 @@ fn label(phase: Phase) -> &'static str {
         Phase::Relocate => "relocate",
         Phase::Test => "test",
         Phase::Verify => "verify",
+        Phase::Upload => "upload",
     }
 }
 
@@ -449,16 +450,16 @@ fn label(phase: Phase) -> &'static str {
 fn amount(phase: Phase, done: u64) -> String {
     match phase {
         Phase::Metadata => format!("{done} repositories"),
-        Phase::Download | Phase::Unpack | Phase::Verify => HumanBytes(done).to_string(),
         Phase::Relocate => format!("{done} files"),
         Phase::Test => format!("{done} programs"),
+        _ => HumanBytes(done).to_string(),
     }
 }
 
 /// The look of a phase's bar.
 fn style(phase: Phase) -> ProgressStyle {
     let template = match phase {
-        Phase::Download | Phase::Unpack | Phase::Verify => {
+        Phase::Download | Phase::Unpack | Phase::Verify | Phase::Upload => {
             "{msg:<10} {wide_bar} {bytes:>10}/{total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}"
         }
         Phase::Metadata | Phase::Relocate | Phase::Test => "{msg:<10} {wide_bar} {pos:>5}/{len:<5}",

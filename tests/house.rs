@@ -69,7 +69,12 @@ fn only_the_maker_makes_keys() {
 #[test]
 fn only_the_server_serves() {
     // Beside what stands between it and the program, and who needs a port.
-    let ports = ["tests/network/gateway.rs", "tests/sandbox.rs", "tests/fetch"];
+    let ports = [
+        "tests/network/gateway.rs",
+        "tests/sandbox.rs",
+        "tests/fetch",
+        "tests/support/registry.rs",
+    ];
     only(&[&["tests/support/server.rs"][..], &ports].concat(), &["TcpListener"]);
 }
 

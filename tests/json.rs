@@ -11,6 +11,7 @@ use std::process::Output;
 
 use serde_json::Value;
 use support::program;
+use support::registry::StandIn;
 use support::site::{Site, data, hello};
 
 /// Commands whose result is a document, which stands alone on standard output.
@@ -131,6 +132,9 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["bundle", "--verify", "h.run"])["findings"], serde_json::json!([]));
     let members = told(&["bundle", "--list", "h.run"])["members"].as_array().unwrap().len();
     assert_eq!(told(&["bundle", "--extract", "files", "h.run"])["members"], members);
+    let registry = StandIn::start();
+    let place = registry.reference("lab/hello:1");
+    assert_eq!(told(&[&["push", &place], &basic[..]].concat())["tag"], "1");
     let dry = told(&[&["install", "--dry-run"], &basic[..], &["p"]].concat());
     assert_eq!(dry["tree"], plan["tree"]);
     let installed = told(&[&["install"], &basic[..], &["p"]].concat());
@@ -199,6 +203,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(6, &["lock", "--check", "nowhere"]);
     fails(6, &["mirror", "--verify", "nowhere"]);
     fails(6, &["bundle", "--verify", "nowhere"]);
+    fails(2, &["push", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");

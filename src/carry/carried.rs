@@ -1,9 +1,10 @@
-//! What an install is carried in: a mirror's directory or a bundle, read in one way.
+//! What an install is carried in: a mirror's directory, a bundle or what came from a registry, read in one way.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::artifact::PulledArtifact;
 use super::bundle::Bundle;
 use super::gather::Scope;
 use super::manifest::{MANIFEST, Manifest};
@@ -15,13 +16,15 @@ use crate::owned::open_to_read;
 use crate::report::Reporter;
 use crate::tools::excerpt::Excerpt;
 
-/// A mirror, or a bundle.
+/// A mirror, a bundle or an artifact.
 #[derive(Clone, Debug)]
 pub(crate) enum Carried {
     /// The mirror in this directory.
     Mirror(PathBuf),
     /// A bundle.
     Bundle(Arc<Bundle>),
+    /// What was pulled.
+    Artifact(Arc<PulledArtifact>),
 }
 
 impl Carried {
@@ -41,6 +44,7 @@ impl Carried {
         match self {
             Self::Mirror(path) => path,
             Self::Bundle(bundle) => bundle.path(),
+            Self::Artifact(artifact) => artifact.name(),
         }
     }
 
@@ -49,12 +53,13 @@ impl Carried {
         match self {
             Self::Mirror(_) => None,
             Self::Bundle(bundle) => Some(Arc::clone(bundle) as Arc<dyn Members>),
+            Self::Artifact(artifact) => Some(Arc::clone(artifact) as Arc<dyn Members>),
         }
     }
 
     /// Whether it has a lock file, and so installs something.
     pub(crate) fn has_lock(&self) -> bool {
-        self.file(LOCK).is_ok()
+        matches!(self, Self::Artifact(_)) || self.file(LOCK).is_ok()
     }
 
     /// What it installs; of this only the trees for `arches`, where some are named.
@@ -63,7 +68,10 @@ impl Carried {
     /// When it has no lock file, its lock file is none, or it has nothing for one of the architectures.
     pub(crate) fn plan(&self, arches: &[Arch]) -> Result<Plan, Error> {
         let file = |source| Error::File { path: self.path().join(LOCK), source };
-        let mut plan = Plan::from_lock(&self.text(LOCK).map_err(file)?)?;
+        let mut plan = match self {
+            Self::Artifact(artifact) => artifact.plan().clone(),
+            _ => Plan::from_lock(&self.text(LOCK).map_err(file)?)?,
+        };
         let has = |arch: &Arch| plan.trees.iter().any(|tree| tree.arch == *arch);
         if let Some(arch) = arches.iter().find(|arch| !has(arch)) {
             let there: Vec<&str> = plan.trees.iter().map(|tree| tree.arch.as_str()).collect();
@@ -84,7 +92,7 @@ impl Carried {
     /// When there is some.
     pub(crate) fn check(&self, arches: &[Arch], reporter: &dyn Reporter) -> Result<(), Error> {
         match self {
-            Self::Mirror(_) => Ok(()),
+            Self::Mirror(_) | Self::Artifact(_) => Ok(()),
             Self::Bundle(bundle) => bundle.check(arches, reporter),
         }
     }
@@ -94,6 +102,7 @@ impl Carried {
         match self {
             Self::Mirror(_) => "mirror",
             Self::Bundle(_) => "bundle",
+            Self::Artifact(_) => "artifact",
         }
     }
 
@@ -106,7 +115,7 @@ impl Carried {
     pub(super) fn scope(&self) -> Scope<'static> {
         match self {
             Self::Mirror(_) => Scope::Mirror(None),
-            Self::Bundle(_) => Scope::Bundle,
+            Self::Bundle(_) | Self::Artifact(_) => Scope::Bundle,
         }
     }
 
@@ -119,6 +128,7 @@ impl Carried {
         match self {
             Self::Mirror(directory) => open_to_read(&directory.join(name)).map(Excerpt::from),
             Self::Bundle(bundle) => bundle.member(Path::new(name)),
+            Self::Artifact(artifact) => artifact.member(Path::new(name)),
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) enum Item {
 pub(super) struct Contents {
     /// By the paths in the mirror.
     pub(super) items: BTreeMap<String, Item>,
+    /// Which of them are metadata of repositories.
+    pub(super) lists: BTreeSet<String>,
     /// The repositories for dnf: when their metadata were made, and the paths of their packages.
     pub(super) repositories: BTreeMap<(String, Arch), (u64, BTreeSet<String>)>,
 }
@@ -46,6 +48,8 @@ pub(super) struct Contents {
 pub(super) enum Scope<'a> {
     /// A mirror, with the metadata of repositories, and this program if there is one, with its architecture.
     Mirror(Option<(Arch, &'a Path)>),
+    /// An artifact: a mirror without a program.
+    Artifact,
     /// A bundle: as much as an install by the lock file needs.
     Bundle,
 }
@@ -81,7 +85,9 @@ pub(super) fn gather(
         let its = dist.enabled_for(part.arch).flat_map(|repository| &repository.keys);
         pins.extend(its.map(named));
         let its = match scope {
-            Scope::Mirror(_) => contents.add_metadata(context, keys, dist, part.arch)?,
+            Scope::Mirror(_) | Scope::Artifact => {
+                contents.add_metadata(context, keys, dist, part.arch)?
+            }
             Scope::Bundle => own_bases(dist, part.arch),
         };
         bases.insert(place, its);
@@ -142,6 +148,11 @@ impl Contents {
         self.items.entry(path).or_insert(item);
     }
 
+    fn put_list(&mut self, path: String, item: Item) {
+        self.lists.insert(path.clone());
+        self.put(path, item);
+    }
+
     /// Adds what was read of the dist's repositories. Returns where each is.
     fn add_metadata(
         &mut self,
@@ -157,10 +168,10 @@ impl Contents {
         let mut bases = BTreeMap::new();
         for Originals { id, base, documents, files } in read {
             for (url, bytes) in documents {
-                self.put(path_of(&url)?, Item::Bytes(bytes));
+                self.put_list(path_of(&url)?, Item::Bytes(bytes));
             }
             for (url, fetched) in files {
-                self.put(path_of(&url)?, Item::Fetched(fetched));
+                self.put_list(path_of(&url)?, Item::Fetched(fetched));
             }
             bases.insert(id, base);
         }

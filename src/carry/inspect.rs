@@ -35,6 +35,8 @@ pub(crate) fn inspect(
 ) -> Result<Vec<CarriedFinding>, Error> {
     let mut findings = match carried {
         Carried::Bundle(bundle) => bundle.damage(context.reporter)?,
+        // Compared when it was pulled.
+        Carried::Artifact(_) => Vec::new(),
         Carried::Mirror(directory) => match mirror_damage(context, carried, directory)? {
             Some(findings) => findings,
             None => return Ok(vec![CarriedFinding::new(MANIFEST, "changed")]),

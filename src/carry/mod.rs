@@ -13,11 +13,12 @@
 //! ```
 //!
 //! A bundle is one file that has as much of that as an install by its lock file needs, and starts the program that
-//! does it.
+//! does it. An artifact is what a registry has of a mirror.
 //!
 //! A mirror is made beside the old one, which shares unchanged files with it, and takes its place in one step.
 //! Nothing in either gives trust: what is embedded, the configuration and the user say whom to believe.
 
+mod artifact;
 mod build;
 mod bundle;
 mod carried;
@@ -32,6 +33,7 @@ mod script;
 
 use std::path::{Component, Path};
 
+pub(crate) use artifact::{Pushed, Wish, pull, push};
 pub(crate) use build::{Built, MirrorOptions, build};
 pub(crate) use bundle::{Bundle, BundleMember, BundleOptions, Bundled, make};
 pub(crate) use carried::Carried;

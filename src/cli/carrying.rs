@@ -108,7 +108,7 @@ impl Sources {
         let mirror = match carried {
             // A path, not a URL: whatever is in it means itself.
             Carried::Mirror(path) => Some(path.to_string_lossy().into_owned()),
-            Carried::Bundle(_) => None,
+            Carried::Bundle(_) | Carried::Artifact(_) => None,
         };
         let cache_dir = cache_dir.or_else(|| self.cache_dir.clone());
         Self { mirror, offline: true, cache_dir, carried: Some(carried.clone()), ..self.clone() }

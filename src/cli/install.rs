@@ -8,9 +8,10 @@ use indicatif::HumanBytes;
 
 use super::options::{LegacyArgs, Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
+use super::registry::RegistryArgs;
 use super::session::Session;
 use super::{doctor, plan, repositories};
-use crate::carry::Carried;
+use crate::carry::{Carried, Wish};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
@@ -43,9 +44,10 @@ pub(super) struct Install {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
     /// Take all from this directory, which `elsewhere mirror` made, or this file of `elsewhere bundle`, and ask no
-    /// network: its lock file is installed or, where something is asked for of a directory (-r, -v, -d), that is,
-    /// of the repositories that it has. Without -a this machine's architecture alone is taken of the lock file
-    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = ["lock", "mirror"])]
+    /// network; or from a registry, oci://REGISTRY/REPOSITORY:TAG or @sha256:DIGEST, to which `elsewhere push` pushed
+    /// (without a tag: latest). Its lock file is installed or, where something is asked for of a directory (-r, -v, -d), that
+    /// is, of the repositories that it has. Without -a this machine's architecture alone is taken of the lock file
+    #[arg(long, value_name = "DIR|FILE|REFERENCE", conflicts_with_all = ["lock", "mirror"])]
     from: Option<PathBuf>,
     /// Take over a prefix that Apptainer's install-unprivileged.sh made: what is there stays live
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
@@ -57,6 +59,8 @@ pub(super) struct Install {
     /// Do not look whether this machine lets the runtime work (see `elsewhere doctor`)
     #[arg(long)]
     no_doctor: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
     #[command(flatten)]
     turn: Turn,
     #[command(flatten)]
@@ -89,6 +93,7 @@ impl Install {
             adopt: false,
             dry_run: false,
             no_doctor: true,
+            registry: RegistryArgs::default(),
             turn: Turn::default(),
             sources: sources.clone(),
             store: StoreArgs { no_store: true },
@@ -101,8 +106,9 @@ impl Install {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let from = self.from.as_deref().map(|from| Carried::open(&host.absolute(from)));
-        let from = from.transpose()?;
+        let own = host.facts().arch.filter(|_| self.wanted.arches().is_empty());
+        let arches: Vec<Arch> = self.wanted.arches().iter().copied().chain(own).collect();
+        let from = self.carried(&arches, host, terminal)?;
         let sources = match &from {
             Some(from) => self.sources.of_carried(from, None),
             None => self.sources.clone(),
@@ -111,14 +117,12 @@ impl Install {
         let locked = match (&self.lock, &from) {
             (Some(lock), _) => Some(read_lock(lock)?),
             (None, Some(from)) if self.wanted.leaves_all_open() => {
-                let own = host.facts().arch.filter(|_| self.wanted.arches().is_empty());
-                let arches: Vec<Arch> = self.wanted.arches().iter().copied().chain(own).collect();
                 from.check(&arches, terminal)?;
                 Some(from.plan(&arches)?)
             }
-            (None, Some(Carried::Bundle(_))) => {
+            (None, Some(Carried::Bundle(_) | Carried::Artifact(_))) => {
                 return Err(Error::Usage(
-                    "a bundle has no lists of packages to choose from, and installs its lock file: leave -r, -v, \
+                    "a bundle, or what a registry has, has no lists of packages to choose from, and installs its lock file: leave -r, -v, \
                      -d and --container-dist out"
                         .to_owned(),
                 ));
@@ -180,6 +184,18 @@ impl Install {
         let installed = whole.install(context, &keys, asked, &check, options)?;
         self.tell(&installed, &path, terminal);
         Ok(())
+    }
+
+    /// What everything is taken from, where that is named.
+    fn carried(
+        &self,
+        arches: &[Arch],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<Option<Carried>, Error> {
+        let wish = Wish { arches, lists: false };
+        let open = |from| self.registry.carried(from, wish, (host, &self.sources), terminal);
+        self.from.as_deref().map(open).transpose()
     }
 
     /// Says what is installed now, and what to type next.

@@ -8,7 +8,8 @@ use indicatif::HumanBytes;
 use super::carrying::{Carrying, tell_trees};
 use super::install::read_lock;
 use super::options::{LegacyArgs, Output, Sources, WantedArgs};
-use crate::carry::{self, Built, Carried, MirrorOptions};
+use super::registry::RegistryArgs;
+use crate::carry::{self, Built, Carried, MirrorOptions, Wish};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Plan, escape, shell_word};
@@ -28,6 +29,7 @@ Examples:
   elsewhere mirror /srv/elsewhere
   elsewhere mirror -a x86_64,aarch64 -d el8,el9 -r apptainer,crun /srv/elsewhere
   elsewhere mirror --lock apptainer.lock --keep-old 2 /srv/elsewhere
+  elsewhere mirror --from oci://registry.example.org/hpc/apptainer:1.4 /srv/elsewhere
   elsewhere mirror --verify /media/usb/elsewhere")]
 pub(super) struct Mirror {
     #[command(flatten)]
@@ -37,11 +39,17 @@ pub(super) struct Mirror {
     /// Collect what the plan in this file names, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
+    /// Collect what this artifact of a registry installs, oci://REGISTRY/REPOSITORY:TAG or @sha256:DIGEST, which
+    /// `elsewhere push` pushed (without a tag: latest), or the mirror in this directory
+    #[arg(long, value_name = "REFERENCE|DIR", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// Keep what so many earlier lock files of this mirror name, too, as older/1.lock and so on
     #[arg(long, value_name = "N", default_value_t = 0)]
     keep_old: usize,
     /// Make nothing, but prove all that is in the directory, and name what is changed, missing or foreign
-    #[arg(long, conflicts_with_all = ["lock", "keep_old", "runtimes", "version", "dists", "container_dist", "arches"])]
+    #[arg(long, conflicts_with_all = ["lock", "from", "keep_old", "runtimes", "version", "dists", "container_dist", "arches"])]
     verify: bool,
     #[command(flatten)]
     sources: Sources,
@@ -68,8 +76,8 @@ impl Mirror {
     }
 
     fn make(&self, host: &Host, directory: &Path, terminal: &Terminal) -> Result<(), Error> {
-        let locked = self.lock.as_deref().map(read_lock).transpose()?;
-        let carrying = Carrying { wanted: &self.wanted, sources: &self.sources, host, terminal };
+        let (locked, sources) = self.origin(host, terminal)?;
+        let carrying = Carrying { wanted: &self.wanted, sources: &sources, host, terminal };
         self.legacy.tell(terminal);
         let made = carrying.with_plan(locked.as_ref(), |context, keys, plan| {
             let program = host.executable();
@@ -86,6 +94,22 @@ impl Mirror {
         let (built, plan) = made?;
         self.tell(&built, &plan, directory, terminal);
         Ok(())
+    }
+
+    /// The plan, where it is written down, and where its packages are.
+    fn origin(&self, host: &Host, terminal: &Terminal) -> Result<(Option<Plan>, Sources), Error> {
+        let Some(from) = &self.from else {
+            let locked = self.lock.as_deref().map(read_lock).transpose()?;
+            return Ok((locked, self.sources.clone()));
+        };
+        let arches = self.wanted.arches();
+        let wish = Wish { arches, lists: true };
+        let carried = self.registry.carried(from, wish, (host, &self.sources), terminal)?;
+        if let Carried::Bundle(_) = carried {
+            let why = "--from: a bundle has no lists of packages, of which a mirror is made";
+            return Err(Error::Usage(why.to_owned()));
+        }
+        Ok((Some(carried.plan(arches)?), self.sources.of_carried(&carried, None)))
     }
 
     fn tell(&self, built: &Built, plan: &Plan, directory: &Path, terminal: &Terminal) {

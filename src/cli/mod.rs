@@ -22,7 +22,9 @@ mod pin;
 mod plan;
 mod profile;
 mod prune;
+mod push;
 mod receipt;
+mod registry;
 mod remove;
 mod repositories;
 mod rollback;
@@ -75,6 +77,7 @@ enum Command {
     Lock(lock::Lock),
     Mirror(mirror::Mirror),
     Bundle(bundle::BundleCommand),
+    Push(push::Push),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -241,6 +244,7 @@ impl Command {
             Self::Lock(command) => &command.output,
             Self::Mirror(command) => &command.output,
             Self::Bundle(command) => &command.output,
+            Self::Push(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -270,6 +274,7 @@ impl Command {
             Self::Lock(command) => command.execute(host, terminal),
             Self::Mirror(command) => command.execute(host, terminal),
             Self::Bundle(command) => command.execute(host, terminal),
+            Self::Push(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

@@ -131,22 +131,14 @@ impl<'a> Session<'a> {
         let _measuring = reporter.measure("open cache");
         let Settings { config, catalog } = settings;
         sources.repositories.check(&config, &catalog)?;
-        let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
-        let cache_dir = cache_dir.map_or_else(|| host.cache_dir(), Ok)?;
-        let mut options = FetchOptions::new(&cache_dir);
-        let site_cache = sources.site_cache.as_deref().map(|path| host.absolute(path));
-        options.site_cache = site_cache.or(config.site_cache.clone());
-        options.owners = owners::of(host, &config)?;
+        let mut options = fetch_options(host, sources, &config)?;
+        let cache_dir = options.cache_dir.clone();
         let members = sources.carried.as_ref().and_then(Carried::members);
         options.mirror = match members {
             Some(_) => None,
             None => sources.mirror(host, &config)?,
         };
-        options.offline = sources.offline;
-        options.netrc = host.netrc();
         options.logins = catalog.logins().to_vec();
-        options.variables = host.network_variables();
-        set_network(&mut options, config.network);
         limits::allow_files();
         let fetcher = Fetcher::new(options, terminal)?.within(members);
         let (program, today) = (host.executable(), host.today());
@@ -243,6 +235,28 @@ impl<'a> Session<'a> {
             reporter: self.terminal,
         }
     }
+}
+
+/// How to fetch what is read from its own place, and no mirror.
+///
+/// # Errors
+/// When the cache directory is unknown, or the configuration names nobody.
+pub(super) fn fetch_options(
+    host: &Host,
+    sources: &Sources,
+    config: &Config,
+) -> Result<FetchOptions, Error> {
+    let cache_dir = sources.cache_dir.clone().or(config.cache_dir.clone());
+    let mut options = FetchOptions::new(cache_dir.map_or_else(|| host.cache_dir(), Ok)?);
+    let site_cache = sources.site_cache.as_deref().map(|path| host.absolute(path));
+    options.site_cache = site_cache.or(config.site_cache.clone());
+    options.owners = owners::of(host, config)?;
+    options.offline = sources.offline;
+    options.netrc = host.netrc();
+    options.registry_logins = host.registry_logins();
+    options.variables = host.network_variables();
+    set_network(&mut options, config.network);
+    Ok(options)
 }
 
 /// Sets what the configuration says; times are within what a clock can wait for.

@@ -1,7 +1,7 @@
 //! The exit status of every failure.
 
 use super::Error;
-use crate::fetch::{FetchError, Reason};
+use crate::fetch::{FetchError, Reason, RegistryError};
 use crate::metadata::{MetadataError, is_malformed};
 use crate::model::LockError;
 use crate::prefix::PrefixError;
@@ -73,6 +73,7 @@ impl Error {
             | Self::Relocate(RelocateError::NoSuchLine { .. })
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
+            Self::Registry(error) => registry_status(error),
             Self::Metadata(error) => metadata_status(error),
             Self::Trust(_) | Self::Untrusted { .. } | Self::Older { .. } => 4,
             Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
@@ -138,6 +139,17 @@ fn fetch_status(error: &FetchError) -> u8 {
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
         }
+    }
+}
+
+/// Network, unless the fault is here.
+fn registry_status(error: &RegistryError) -> u8 {
+    match error {
+        RegistryError::Fetch(error) => fetch_status(error),
+        RegistryError::Logins { .. } => 2,
+        RegistryError::Refused { .. }
+        | RegistryError::Answer { .. }
+        | RegistryError::Helper { .. } => NETWORK,
     }
 }
 

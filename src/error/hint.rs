@@ -28,6 +28,7 @@ impl Error {
             Self::Lock(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
             Self::Untrusted { missing_keys, repository, .. } if !missing_keys.is_empty() => {
                 let named = repository.as_ref().map_or_else(String::new, |it| format!("{it}="));

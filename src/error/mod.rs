@@ -11,7 +11,7 @@ pub(crate) use exit_status::{EXIT_STATUSES, HOST, INTERRUPTED, NETWORK, UPDATE_A
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, RegistryError};
 use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError};
 use crate::minisig::SigningError;
@@ -86,6 +86,9 @@ pub enum Error {
     /// Something could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A registry did not give or take something.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Repository metadata could not be had.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -282,7 +285,9 @@ impl Error {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         match self {
-            Self::Fetch(error) => matches!(error, FetchError::Cancelled),
+            Self::Fetch(error) | Self::Registry(RegistryError::Fetch(error)) => {
+                matches!(error, FetchError::Cancelled)
+            }
             Self::Metadata(error) => matches!(error.fetch_error(), Some(FetchError::Cancelled)),
             Self::Release(error) => {
                 matches!(error, ReleaseError::Fetch(FetchError::Cancelled))

@@ -7,35 +7,31 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client, Request};
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Proxy, Url};
+use reqwest::Url;
+use reqwest::blocking::{Client, Request, RequestBuilder};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderName, RETRY_AFTER};
 
+use super::client::{CONNECTIONS_PER_HOST, Unmade, build_client};
 use super::error::{Failure, Through};
 use super::exchange::{Exchange, Message};
-use super::login::Logins;
-use super::names::Names;
+use super::login::{Logins, Tickets};
 use super::netrc::Netrc;
-use super::wording::{innermost, limit};
+use super::wording::innermost;
 use super::{FetchError, FetchOptions, Reason};
 use crate::model::without_userinfo;
 use crate::report::{Measuring, Reporter};
-use crate::tools::network::{Unusable, Way};
+use crate::tools::network::Way;
 use crate::tools::threads;
 
-/// Requests to one host at a time: mirrors are run by volunteers.
-pub(super) const CONNECTIONS_PER_HOST: usize = 4;
-/// Redirects that are followed.
-const REDIRECTS: usize = 5;
 /// Pieces that may wait for the caller.
 const CHUNKS_AHEAD: usize = 4;
-/// How much longer than any stall a request's thread waits for the network.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How many stall time-outs the answer to what was sent may take.
+const PATIENCE_AFTER_SENDING: u32 = 3;
 /// How often a waiting caller looks up.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -51,9 +47,11 @@ pub(super) struct Http {
     /// Whether nobody is asked.
     is_offline: bool,
     way: Arc<Way>,
-    netrc: Netrc,
+    pub(super) netrc: Netrc,
     /// What stood in URLs.
     pub(super) logins: Logins,
+    /// What registries gave.
+    pub(super) tickets: Tickets,
     /// The host of `--mirror`: the user vouched for it, so it may be told a password over http.
     mirror_host: Option<String>,
 }
@@ -84,6 +82,7 @@ impl Http {
             way: Arc::new(Way::new(options.variables.clone())),
             netrc,
             logins,
+            tickets: Tickets::default(),
             mirror_host: mirror.as_ref().map(host),
         }
     }
@@ -108,6 +107,32 @@ impl Http {
         headers: HeaderMap,
         reporter: &'a dyn Reporter,
     ) -> Result<Answer<'a>, Failure> {
+        let is_asked = url.origin() == asked.origin();
+        let ticket = self.tickets.find(asked).filter(|_| is_asked);
+        let login = self.credentials(asked).filter(|_| is_asked && ticket.is_none());
+        let make = |client: &Client| {
+            let request = client.get(url.clone()).headers(headers.clone());
+            match (&ticket, &login) {
+                (Some(ticket), _) => request.header(AUTHORIZATION, ticket.clone()),
+                (_, Some((name, password))) => request.basic_auth(name, Some(password)),
+                _ => request,
+            }
+        };
+        let answer = self.ask(url, &make, None, reporter)?;
+        check_status(answer.status, &answer.headers)
+            .map_err(|reason| reason.met(answer.through()))?;
+        Ok(answer)
+    }
+
+    /// Sends the request for `url` that `make` makes, and returns the head of the answer whatever its status. It
+    /// is told no name and no password but what is in it. `sent` counts the bytes of what is sent with it.
+    pub(super) fn ask<'a>(
+        &'a self,
+        url: &Url,
+        make: &dyn Fn(&Client) -> RequestBuilder,
+        sent: Option<Arc<AtomicU64>>,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Answer<'a>, Failure> {
         // The one door to the network.
         if self.is_offline {
             return Err(Reason::Offline.into());
@@ -116,33 +141,26 @@ impl Http {
         let client = self.client()?;
         let permit = self.permit(&host(url), reporter)?;
         let mut measuring = reporter.measure_on("request", shown(url));
-        let request = client.get(url.clone()).headers(headers);
-        let is_asked = url.origin() == asked.origin();
-        let request = match self.credentials(asked).filter(|_| is_asked) {
-            Some((name, password)) => request.basic_auth(name, Some(password)),
-            None => request,
-        };
-        let request = request.build().map_err(|error| Reason::Broken(innermost(&error)))?;
+        let build = || make(&client).build().map_err(|error| Reason::Broken(innermost(&error)));
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
         let work = {
-            let (client, way, request) = (client.clone(), self.way.clone(), request.try_clone());
-            move || request.into_iter().for_each(|request| serve(&client, &way, request, &sender))
+            let (client, way, request) = (client.clone(), self.way.clone(), build()?);
+            move || serve(&client, &way, request, &sender)
         };
         let source = match threads::detach("request", work) {
             Ok(()) => MessageSource::There(receiver),
             Err(_) => {
-                MessageSource::Here(Box::new(Exchange::Asking(client, self.way.clone(), request)))
+                let exchange = Exchange::Asking(client.clone(), self.way.clone(), build()?);
+                MessageSource::Here(Box::new(exchange))
             }
         };
         let through = proxy.as_ref().map(Through::of);
         let (waited, bytes) = (Duration::ZERO, 0);
-        let mut body = Body { http: self, reporter, source, through, waited, bytes };
+        let mut body =
+            Body { http: self, reporter, source, through, waited, bytes, sent, sent_before: 0 };
         match body.receive()? {
             Message::Head(status, url, headers) => {
-                // Over https the proxy lets through, and answers nothing itself.
-                let through = body.through.clone().filter(|_| url.scheme() == "http");
                 measuring.add("status", status);
-                check_status(status, &headers).map_err(|reason| reason.met(through))?;
                 Ok(Answer { status, url, headers, body, received: 0, measuring, _permit: permit })
             }
             Message::Chunk(_) | Message::End => {
@@ -221,7 +239,7 @@ pub(super) struct Answer<'a> {
     pub(super) status: u16,
     /// Where it came from, behind all redirects.
     pub(super) url: Url,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     body: Body<'a>,
     /// Bytes of the body so far.
     received: u64,
@@ -230,6 +248,11 @@ pub(super) struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// The proxy that may have given this answer itself: over https it lets through, and answers nothing.
+    fn through(&self) -> Option<Through> {
+        self.body.through.clone().filter(|_| self.url.scheme() == "http")
+    }
+
     /// A header's value, where it is plain text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -287,6 +310,9 @@ struct Body<'a> {
     waited: Duration,
     /// … and the bytes that came in it.
     bytes: u64,
+    /// The bytes that went out with the request, and how many had then.
+    sent: Option<Arc<AtomicU64>>,
+    sent_before: u64,
 }
 
 impl Body<'_> {
@@ -320,15 +346,21 @@ impl Body<'_> {
     /// Once per stall time-out: enough must have come. A server that sends a byte now and then
     /// is as good as a silent one.
     fn judge_rate(&mut self) -> Result<(), Reason> {
-        let timeout = self.http.stall_timeout;
+        let mut timeout = self.http.stall_timeout;
+        if self.sent.is_some() {
+            // Whoever was sent much may have to put it somewhere before the answer.
+            timeout = timeout.saturating_mul(PATIENCE_AFTER_SENDING);
+        }
         if self.waited < timeout {
             return Ok(());
         }
         let least = u128::from(self.http.minimum_rate).saturating_mul(timeout.as_millis()) / 1000;
-        if u128::from(self.bytes) <= least {
+        let sent = self.sent.as_ref().map_or(0, |sent| sent.load(Ordering::Relaxed));
+        let moved = self.bytes.saturating_add(sent.saturating_sub(self.sent_before));
+        if u128::from(moved) <= least {
             return Err(Reason::Stalled(timeout).met(self.through.clone()));
         }
-        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        (self.waited, self.bytes, self.sent_before) = (Duration::ZERO, 0, sent);
         Ok(())
     }
 }
@@ -345,16 +377,8 @@ fn serve(client: &Client, way: &Arc<Way>, request: Request, sender: &SyncSender<
     }
 }
 
-/// Why there is no client.
-enum Unmade {
-    /// What it says of TLS.
-    Tls(String),
-    /// The system's error number, where a limit of this machine is met.
-    System(i32),
-}
-
 /// Turns a status that brings no content into a reason.
-fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
+pub(super) fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
     match status {
         200..=299 | 304 | 416 => Ok(()),
         300..=399 => Err(Reason::Redirect(format!("HTTP status {status} leads nowhere"))),
@@ -367,62 +391,6 @@ fn check_status(status: u16, headers: &HeaderMap) -> Result<(), Reason> {
     }
 }
 
-/// A client that speaks HTTP/2 where the server does, and checks certificates by the system's.
-fn build_client(
-    way: &Arc<Way>,
-    connect_timeout: Duration,
-    stall_timeout: Duration,
-) -> Result<Client, Unmade> {
-    // Fails when another part of the process chose a provider already: then that one serves.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        let (of_request, of_redirect) = (Arc::clone(way), Arc::clone(way));
-        // Whoever asks has checked the variables; so does whoever follows a redirect.
-        let proxy = move |url: &Url| Some(of_request.proxy(url).ok()??.url);
-        Client::builder()
-            .no_proxy()
-            .proxy(Proxy::custom(proxy))
-            .user_agent(concat!("elsewhere/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(connect_timeout)
-            // Of each wait. Stalls are judged by the receiving side, and sooner, where it has a thread.
-            .timeout(stall_timeout.saturating_mul(2).saturating_add(PATIENCE))
-            .dns_resolver(Arc::new(Names))
-            .pool_max_idle_per_host(CONNECTIONS_PER_HOST)
-            // What is asked of one server is no other's business: there may be a token in it.
-            .referer(false)
-            .redirect(Policy::custom(move |attempt| {
-                let refusal = redirect_refusal(attempt.previous(), attempt.url());
-                let unusable = || of_redirect.check(attempt.url()).err().map(told);
-                match refusal.or_else(unusable) {
-                    Some(refusal) => attempt.error(refusal),
-                    None => attempt.follow(),
-                }
-            }))
-    };
-    // A machine without any CA certificate can still fetch from a plain mirror; https then fails
-    // with a message about certificates.
-    builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(|error| {
-        limit(&error).map_or_else(|| Unmade::Tls(innermost(&error)), Unmade::System)
-    })
-}
-
-fn told(unusable: Unusable) -> String {
-    unusable.to_string()
-}
-
-/// Why a redirect is not followed, if it is not.
-fn redirect_refusal(previous: &[Url], next: &Url) -> Option<String> {
-    if previous.len() > REDIRECTS {
-        return Some(format!("more than {REDIRECTS} in a row"));
-    }
-    if !matches!(next.scheme(), "http" | "https") {
-        return Some(format!("to {}, which is not on the web", without_userinfo(next.as_str())));
-    }
-    let was_secure = previous.iter().any(|url| url.scheme() == "https");
-    let is_less = was_secure && next.scheme() != "https";
-    is_less.then(|| format!("from https to {}", without_userinfo(next.as_str())))
-}
-
 /// Host and port: what connections are counted by.
 pub(super) fn host(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
@@ -432,25 +400,6 @@ pub(super) fn host(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn urls(texts: &[&str]) -> Vec<Url> {
-        texts.iter().map(|text| Url::parse(text).unwrap()).collect()
-    }
-
-    fn refused(previous: &[&str], next: &str) -> bool {
-        redirect_refusal(&urls(previous), &Url::parse(next).unwrap()).is_some()
-    }
-
-    #[test]
-    fn redirects_never_lose_security() {
-        assert!(!refused(&["https://a/"], "https://b/"));
-        assert!(!refused(&["http://a/"], "https://b/"));
-        assert!(!refused(&["http://a/"], "http://b/"));
-        assert!(refused(&["https://a/"], "http://a/"));
-        assert!(refused(&["http://a/", "https://b/"], "http://c/"));
-        assert!(refused(&["http://a/"], "file:///etc/passwd"));
-        assert!(refused(&["https://a/"; REDIRECTS + 1], "https://b/"));
-    }
 
     #[test]
     fn passwords_go_to_the_host_they_are_for() {

@@ -5,6 +5,29 @@ use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
 use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+/// What registries gave to be shown with each request for something of theirs.
+#[derive(Default)]
+pub(super) struct Tickets(RwLock<Vec<(Url, HeaderValue)>>);
+
+impl Tickets {
+    /// From now on this is for all at and below `place`, or nothing.
+    pub(super) fn set(&self, place: &Url, ticket: Option<HeaderValue>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(known, _)| known != place);
+        all.extend(ticket.map(|ticket| (place.clone(), ticket)));
+    }
+
+    /// The one for `url`: of the same scheme, host and port.
+    pub(super) fn find(&self, url: &Url) -> Option<HeaderValue> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_its = |(place, _): &&(Url, HeaderValue)| {
+            place.origin() == url.origin() && url.path().starts_with(place.path())
+        };
+        all.iter().find(is_its).map(|(_, ticket)| ticket.clone())
+    }
+}
 
 /// All that a run has met.
 #[derive(Default)]

@@ -7,6 +7,7 @@
 
 mod board;
 mod cache;
+mod client;
 mod document;
 mod download;
 mod error;
@@ -21,6 +22,7 @@ mod netrc;
 mod options;
 mod proving;
 mod ranges;
+pub(crate) mod registry;
 mod site;
 mod stream;
 mod usage;
@@ -42,6 +44,7 @@ pub(crate) use location::{mirror_path, package_places};
 pub use netrc::Netrc;
 pub use options::FetchOptions;
 pub(crate) use proving::Proving;
+pub(crate) use registry::RegistryError;
 pub use stream::{Stream, StreamEnd};
 pub(crate) use usage::{CacheUsage, clear, usage};
 
@@ -87,7 +90,10 @@ impl Fetched {
     }
 
     /// The file, whatever lies there by now.
-    fn open_file(&self) -> Result<Excerpt, FetchError> {
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub(crate) fn open_file(&self) -> Result<Excerpt, FetchError> {
         let opened = self.place.open().map_err(|reason| {
             FetchError::cache("read", self.path(), io::Error::other(reason.to_string()))
         });

@@ -34,6 +34,8 @@ pub struct FetchOptions {
     pub netrc: Option<PathBuf>,
     /// URLs with names and passwords: each for its own origin.
     pub logins: Vec<String>,
+    /// Files with names and passwords for registries, best first.
+    pub registry_logins: Vec<PathBuf>,
     /// The variables about proxies and certificates that are set.
     pub variables: Vec<(&'static str, OsString)>,
 }
@@ -55,6 +57,7 @@ impl FetchOptions {
             minimum_rate: 1024,
             netrc: None,
             logins: Vec::new(),
+            registry_logins: Vec::new(),
             variables: Vec::new(),
         }
     }

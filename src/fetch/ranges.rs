@@ -17,8 +17,9 @@ use reqwest::header::{ACCEPT_RANGES, HeaderMap, HeaderValue, RANGE};
 
 use super::board::{Board, Next, Piece};
 use super::cache::Partial;
+use super::client::CONNECTIONS_PER_HOST;
 use super::error::Failure;
-use super::http::{Answer, CONNECTIONS_PER_HOST};
+use super::http::Answer;
 use super::{FetchError, Fetcher, Reason};
 use crate::model::{Checksum, without_userinfo};
 use crate::report::{Event, Reporter, Span};

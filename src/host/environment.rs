@@ -16,6 +16,12 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("MINISIGN_CONFIG_DIR", "where minisign.key lies, to sign with (default: ~/.minisign)"),
     ("MINISIGN_PASSWORD", "the password of the key that `elsewhere receipt sign` signs with"),
     ("NETRC", "names and passwords for private mirrors (default: ~/.netrc)"),
+    ("REGISTRY_AUTH_FILE", "names and passwords for registries, as podman and skopeo write them"),
+    ("XDG_RUNTIME_DIR", "the same in containers/auth.json below it"),
+    (
+        "DOCKER_CONFIG",
+        "the same, as docker writes them, in config.json below it (default: ~/.docker)",
+    ),
     ("XDG_CACHE_HOME", "downloads are kept in elsewhere/ below it (default: ~/.cache)"),
     (
         "XDG_CONFIG_HOME",

@@ -157,6 +157,22 @@ impl Host {
         })
     }
 
+    /// Files with names and passwords for registries, whether they are there or not, best first: those of podman
+    /// and skopeo, and docker's.
+    #[must_use]
+    pub(crate) fn registry_logins(&self) -> Vec<PathBuf> {
+        let (named, docker) = ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG");
+        let below = |name, path: &str| Some(self.environment.absolute(name)?.join(path));
+        let in_home = || below("HOME", ".docker");
+        let docker = self.environment.path(docker).or_else(in_home);
+        let files = [
+            self.environment.path(named),
+            below("XDG_RUNTIME_DIR", "containers/auth.json"),
+            docker.map(|directory| directory.join("config.json")),
+        ];
+        files.into_iter().flatten().map(|path| self.absolute(&path)).collect()
+    }
+
     /// The file of names and passwords: `NETRC`, or `~/.netrc`.
     #[must_use]
     pub(crate) fn netrc(&self) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ use std::io::Cursor;
 use minisign::{ErrorKind, SecretKeyBox};
 
 use super::{PublicKey, SigningError};
+use crate::tools::base64;
 
 /// How a key begins: for Ed25519 …
 const ALGORITHM: &[u8] = b"Ed";
@@ -83,18 +84,7 @@ impl SecretKey {
 
 /// The bytes of the key in the text of minisign's file: its second line, in Base64.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let line = text.lines().nth(1)?.trim_end().trim_end_matches('=');
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for digit in line.bytes() {
-        let value = DIGITS.iter().position(|known| *known == digit)?;
-        bits = bits << 6 | u32::try_from(value).ok()?;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count).to_be_bytes()[3]);
-        }
-    }
+    let bytes = base64::decode(text.lines().nth(1)?.as_bytes())?;
     let is_key = bytes.len() == LENGTH
         && bytes.starts_with(ALGORITHM)
         && [PROTECTED, OPEN].contains(&&bytes[2..4]);

@@ -5,6 +5,8 @@
 use pgp::packet::{Packet, PacketHeader, PacketParser};
 use pgp::types::{PacketLength, Tag};
 
+use crate::tools::base64;
+
 /// What some editors put before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -100,7 +102,7 @@ struct Armored {
 
 impl Armored {
     fn open(self, left: &mut usize) -> Block {
-        let Some(bytes) = decode(&self.text) else {
+        let Some(bytes) = base64::decode(&self.text) else {
             return Block { packets: Vec::new(), damage: Some("its armor is damaged") };
         };
         let mut block = cut(&bytes, left);
@@ -131,29 +133,6 @@ fn armored_blocks(file: &[u8], label: Label) -> Vec<Armored> {
     }
     found.extend(current);
     found
-}
-
-/// The bytes that `text` stands for; `None` when it is no base64.
-fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
-    let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len() / 4 * 3), 0_u32, 0);
-    for digit in digits.take_while(|digit| *digit != b'=') {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        (bits, count) = (bits << 6 | u32::from(value), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 /// Cuts bytes into packets, up to the first that is not whole, and as many as are `left`.
@@ -192,7 +171,7 @@ mod tests {
 
     fn armored(text: &str) -> Vec<Option<Vec<u8>>> {
         let blocks = armored_blocks(text.as_bytes(), Label::Signature).into_iter();
-        blocks.map(|block| decode(&block.text).filter(|_| block.has_end)).collect()
+        blocks.map(|block| base64::decode(&block.text).filter(|_| block.has_end)).collect()
     }
 
     #[test]

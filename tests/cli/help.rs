@@ -6,12 +6,13 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "install",
     "plan",
     "list",
     "lock",
     "mirror",
+    "push",
     "status",
     "verify",
     "sbom",

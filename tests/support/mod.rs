@@ -22,6 +22,7 @@ pub mod mirror;
 pub mod opening;
 pub mod packets;
 pub mod program;
+pub mod registry;
 pub mod rpms;
 pub mod scratch;
 pub mod server;
