@@ -270,3 +270,12 @@ fn the_archives_of_the_definitions_are_their_repositories_own() {
     }
     assert!(count >= 8, "{count}");
 }
+
+/// A mirror in a directory may have archives too: no network is asked for them then.
+#[test]
+fn without_a_network_archives_are_read_where_they_lie() {
+    let site = moved_on("archived-offline");
+    site.install(&["-v", "1.0", "--offline"]).ok();
+    assert_eq!(text(&site), "text of 1.0\n");
+    site.run("verify", &["--deep", "--offline"]).ok();
+}
