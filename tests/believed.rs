@@ -54,6 +54,7 @@ fn a_lock_file_gives_no_trust_to_a_key() {
     let forged = forged.replace("forged.example/keys/key", "forged.example/keys/attacker");
     let refused = install_by(&site, &forged, &[]).refused(4, print.as_str());
     assert!(refused.err.contains("lab/base"), "{}", refused.err);
+    assert!(refused.err.contains("the definitions do not pin"), "{}", refused.err);
     assert!(refused.err.contains("--trust-key"), "{}", refused.err);
     assert!(!site.prefix().exists());
     // Nor does it where the site forbids to trust more keys; there nobody can say otherwise.

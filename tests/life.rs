@@ -791,3 +791,14 @@ fn what_stays_after_everything_was_removed_is_told_with_the_way_to_be_rid_of_it(
     world.ok(&["remove", "--all", "--force", "p"]);
     assert!(!prefix.join(".elsewhere/x86_64/1").exists());
 }
+
+/// A prefix's `bin` may have programs of the user's own, also under this program's name.
+#[test]
+fn what_the_user_has_under_this_programs_name_stays() {
+    let (world, prefix) = with_two_generations("own-program");
+    let own = prefix.join("bin/elsewhere");
+    let _ = fs::remove_file(&own);
+    fs::write(&own, "#!/bin/sh\necho my own\n").unwrap();
+    world.ok(&["remove", "--all", "--force", "p"]);
+    assert_eq!(fs::read_to_string(&own).unwrap(), "#!/bin/sh\necho my own\n");
+}

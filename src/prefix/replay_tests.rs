@@ -292,3 +292,18 @@ fn a_lost_link_comes_back_where_the_journal_says_where_it_led_and_is_not_guessed
     assert_eq!(live(&[None, activated(1)]), Live::Unknown);
     assert_eq!(live(&[]), Live::Unknown);
 }
+
+/// Whatever a journal says, what runs by the link stays.
+#[test]
+fn what_the_link_leads_to_is_never_deleted() {
+    let record = |event| Some(Record::new(event, 1, 2));
+    let leaving = record(Event::Leaving { generation: 1 });
+    let there = There { linked: Some(1), generations: BTreeMap::from([(1, true), (2, false)]) };
+    for lines in [
+        vec![record(Event::Activated { generation: 1 }), leaving.clone()],
+        vec![leaving.clone()],
+        vec![leaving, None],
+    ] {
+        assert!(!replay(&lines, &there, 2).deletable.contains(&1), "{lines:?}");
+    }
+}
