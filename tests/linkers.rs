@@ -277,6 +277,9 @@ fn what_go_links_is_rewritten() {
             .env("CGO_LDFLAGS_ALLOW", ".*")
             .env("GOCACHE", scratch.path("cache"))
             .env("GOTOOLCHAIN", "local")
+            .env_remove("GOFLAGS")
+            // What it notes of itself it notes there.
+            .env("XDG_CONFIG_HOME", scratch.path("config"))
             .env("HOME", &scratch.0)
             .output()
             .unwrap();

@@ -350,6 +350,8 @@ impl Real {
             let program = Self::prepare(directory, &free.to_string());
             let config = directory.join("config.yml");
             let mut command = Command::new(&program);
+            // It takes settings from variables, and podman's users have one of those names.
+            super::program::alone(&mut command);
             command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.env("OTEL_TRACES_EXPORTER", "none").spawn().unwrap();
             while child.try_wait().unwrap().is_none() {
