@@ -1,12 +1,12 @@
 //! Content: files of any size whose digest is known, streamed into the cache.
 
-use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue, RANGE};
 
+use super::asked::{Asked, Meter, Splitting, UNDECLARED_LIMIT};
 use super::cache::Partial;
 use super::error::Failure;
 use super::local::Local;
@@ -14,11 +14,7 @@ use super::location::Place;
 use super::ranges::{Brought, Watch, Whereabouts};
 use super::{FetchError, Fetched, Fetcher, Reason, Stream, http};
 use crate::model::{Checksum, escape, without_userinfo};
-use crate::report::{Event, Phase, Reporter};
-use crate::tools::excerpt::Excerpt;
-
-/// Most bytes of a file whose size nobody declared.
-const UNDECLARED_LIMIT: u64 = 4 << 30;
+use crate::report::Phase;
 
 /// Where a file may be had.
 #[derive(Clone, Copy)]
@@ -71,7 +67,7 @@ impl Fetcher<'_> {
     ) -> Result<Fetched, FetchError> {
         let urls = whence.urls;
         let wanted = Asked::new(checksum, size, urls);
-        let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
+        let mut meter = Meter::new(self.reporter, progress);
         if let Some((path, size)) = self.cache.find(checksum)? {
             meter.reach_cached(size);
             let url = urls.first().cloned().unwrap_or_default();
@@ -112,7 +108,7 @@ impl Fetcher<'_> {
             return self.feed_proven(whence, checksum, size, progress, stream);
         }
         let wanted = Asked::new(checksum, Some(size), whence.urls);
-        let mut meter = Meter { reporter: self.reporter, phase: progress, reported: 0 };
+        let mut meter = Meter::new(self.reporter, progress);
         let in_site = || self.site.as_ref()?.open_unproven(checksum, size);
         let fed = match self.cache.open_unproven(checksum, size).or_else(in_site) {
             Some(file) => {
@@ -384,98 +380,6 @@ impl Fetcher<'_> {
                 .into())
             }
             None => Ok(()),
-        }
-    }
-}
-
-/// How a big file may come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Splitting {
-    /// In parts, from several places.
-    OverPlaces,
-    /// In parts from one.
-    OverConnections,
-    /// In one piece.
-    Not,
-}
-
-/// What a file must be.
-struct Asked<'a> {
-    checksum: &'a Checksum,
-    size: Option<u64>,
-    /// Where it may be had.
-    urls: &'a [String],
-    /// Whether it may be asked for in parts.
-    splitting: Cell<Splitting>,
-    /// Its parts, where several places brought them.
-    brought: RefCell<Vec<Brought>>,
-    /// Whether what came was once something else.
-    was_wrong: Cell<bool>,
-}
-
-impl<'a> Asked<'a> {
-    fn new(checksum: &'a Checksum, size: Option<u64>, urls: &'a [String]) -> Self {
-        let splitting = Cell::new(Splitting::OverPlaces);
-        let (brought, was_wrong) = (RefCell::default(), Cell::default());
-        Self { checksum, size, urls, splitting, brought, was_wrong }
-    }
-
-    /// Checks a file that is read where it lies, and returns its size.
-    fn check_file(&self, local: &Local) -> Result<u64, Reason> {
-        let (file, size) = self.open_file(local)?;
-        let algorithm = self.checksum.algorithm();
-        // A file may grow while it is read.
-        let (got, _) = Checksum::of_reader(algorithm, file.take(size)).map_err(Reason::File)?;
-        if got != *self.checksum {
-            return Err(Reason::Digest { expected: self.checksum.clone(), got });
-        }
-        Ok(size)
-    }
-
-    /// Lets `stream` have a file where it lies, if its size is right.
-    fn lend_file(&self, local: &Local, stream: &Stream) -> Result<u64, Reason> {
-        let (file, size) = self.open_file(local)?;
-        stream.distrust();
-        stream.begin(file, size);
-        Ok(size)
-    }
-
-    /// Opens a file where it lies, if it is as large as it must be.
-    fn open_file(&self, local: &Local) -> Result<(Excerpt, u64), Reason> {
-        let (file, got) = local.open()?;
-        match self.size {
-            Some(expected) if expected != got => Err(Reason::Size { got, expected }),
-            None if got > UNDECLARED_LIMIT => Err(Reason::TooLong(UNDECLARED_LIMIT)),
-            _ => Ok((file, got)),
-        }
-    }
-
-    fn fetched(&self, place: Local, size: u64, url: String) -> Fetched {
-        Fetched { place, size, checksum: self.checksum.clone(), url }
-    }
-}
-
-/// Reports progress, each byte once.
-struct Meter<'r> {
-    reporter: &'r dyn Reporter,
-    phase: Option<Phase>,
-    reported: u64,
-}
-
-impl Meter<'_> {
-    /// `total` bytes are there, and were there before.
-    fn reach_cached(&mut self, total: u64) {
-        if let Some(phase) = self.phase {
-            self.reporter.event(Event::Cached { phase, by: total });
-        }
-        self.reach(total);
-    }
-
-    /// `total` bytes are there.
-    fn reach(&mut self, total: u64) {
-        if let Some(phase) = self.phase.filter(|_| total > self.reported) {
-            self.reporter.advanced(phase, total - self.reported);
-            self.reported = total;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Fetcher::document_from`] for those that the caller judges, [`Fetcher::content`] for files
 //! whose digest is known, and [`Fetcher::feed`] for those that are worked on while they come.
 
+mod asked;
 mod board;
 mod cache;
 mod client;
