@@ -5,13 +5,14 @@
 mod support;
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use elsewhere::stages::error::Error;
-use elsewhere::stages::fetch::{FetchOptions, Fetcher};
+use elsewhere::stages::fetch::{FetchError, FetchOptions, Fetcher};
 use elsewhere::stages::metadata::{Loaded, Means, MetadataError, TrustFailure, load};
 use elsewhere::stages::model::{Arch, Artifact, Checksum, Dist, Evr, Repository};
 use support::metadata::{self, Listing, Repodata};
@@ -497,6 +498,23 @@ fn a_signature_that_the_network_keeps_back_is_no_missing_one() {
     let error = Error::from(fault(|| Fault::status(403, usize::MAX)));
     assert!(error.hint().unwrap().contains("signed_metadata"), "{error}");
     assert_eq!(error.exit_status(), 4, "{error}");
+}
+
+#[test]
+fn what_keeps_from_a_key_is_told_as_it_is() {
+    let world = World::published();
+    let no_files = |_: &Repository, _: &[u8], _: &[u8]| {
+        let met = io::Error::from_raw_os_error(24);
+        Err(TrustFailure(Box::new(FetchError::System(met))))
+    };
+    let error = Error::from(world.load_with(&signed(), Arch::X86_64, no_files).unwrap_err());
+    assert_eq!(error.exit_status(), 7, "{error}");
+    assert!(error.hint().unwrap().contains("ulimit -n"), "{error}");
+    assert_eq!(world.server.count("two.example"), 0, "another place cannot help");
+    let stopped =
+        |_: &Repository, _: &[u8], _: &[u8]| Err(TrustFailure(Box::new(FetchError::Cancelled)));
+    let error = Error::from(world.load_with(&signed(), Arch::X86_64, stopped).unwrap_err());
+    assert_eq!(error.exit_status(), 130, "{error}");
 }
 
 #[test]

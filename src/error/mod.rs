@@ -5,6 +5,7 @@ mod hint;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(crate) use exit_status::{EXIT_STATUSES, HOST, INTERRUPTED, NETWORK, UPDATE_AVAILABLE};
 
@@ -110,7 +111,7 @@ pub enum Error {
         /// What is wrong.
         source: TrustError,
         /// Why pinned keys are not at hand.
-        missing_keys: Box<[String]>,
+        missing_keys: Box<[Arc<FetchError>]>,
         /// Where it comes from, `DIST/ID`; none for a file that the user named.
         repository: Option<Box<str>>,
     },
@@ -268,7 +269,11 @@ pub enum Error {
 
 impl Error {
     /// That a package of the repository `id` of `dist` is not trusted, where these keys could not be had.
-    pub(crate) fn untrusted(source: TrustError, place: (&str, &str), missing: Vec<String>) -> Self {
+    pub(crate) fn untrusted(
+        source: TrustError,
+        place: (&str, &str),
+        missing: Vec<Arc<FetchError>>,
+    ) -> Self {
         let repository = match place {
             (_, LOCAL) => None,
             (dist, id) => Some(format!("{dist}/{id}").into()),
@@ -278,7 +283,16 @@ impl Error {
 
     /// The limit of this process or machine that was met.
     fn limit(&self) -> Option<Limit> {
-        Limit::behind(self)
+        let mut keys = self.keys_wanted().iter();
+        Limit::behind(self).or_else(|| keys.find_map(|error| Limit::behind(&**error)))
+    }
+
+    /// Why keys could not be had that might have vouched for what is not trusted.
+    fn keys_wanted(&self) -> &[Arc<FetchError>] {
+        match self {
+            Self::Untrusted { source, missing_keys, .. } if source.lacks_key() => missing_keys,
+            _ => &[],
+        }
     }
 
     /// Whether the user, not a fault, ended the run.
@@ -297,6 +311,9 @@ impl Error {
             Self::Smoke(error) => matches!(error, SmokeError::Cancelled),
             Self::Prefix(error) => matches!(error, PrefixError::Cancelled),
             Self::Verify(error) => matches!(error, VerifyError::Cancelled),
+            Self::Untrusted { .. } => {
+                self.keys_wanted().iter().any(|error| matches!(**error, FetchError::Cancelled))
+            }
             error => matches!(error, Self::Cancelled),
         }
     }
@@ -321,11 +338,12 @@ fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }
 
-fn missing(reasons: &[String]) -> String {
-    match reasons {
-        [] => String::new(),
-        reasons => format!(" (keys that could not be fetched: {})", reasons.join("; ")),
+fn missing(reasons: &[Arc<FetchError>]) -> String {
+    if reasons.is_empty() {
+        return String::new();
     }
+    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    format!(" (keys that could not be fetched: {})", reasons.join("; "))
 }
 
 /// At most this many gaps are named in one message.
@@ -337,4 +355,32 @@ fn list(gaps: &[Gap]) -> String {
         lines.push(format!("and {} more", gaps.len() - SHOWN_GAPS));
     }
     lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::SignatureProblem;
+
+    fn untrusted(problem: SignatureProblem, key: FetchError) -> Error {
+        let source = TrustError::Package { package: "p".to_owned(), source: problem };
+        Error::untrusted(source, ("el9", "base"), vec![Arc::new(key)])
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_asked_for_says_nothing_of_the_package() {
+        let unknown = || SignatureProblem::UnknownKey("ab".to_owned());
+        let no_files = || FetchError::System(io::Error::from_raw_os_error(24));
+        let limited = untrusted(unknown(), no_files());
+        assert_eq!(limited.exit_status(), HOST);
+        assert!(limited.hint().is_some_and(|hint| hint.contains("ulimit -n")), "{limited}");
+        let cancelled = untrusted(unknown(), FetchError::Cancelled);
+        assert!(cancelled.is_cancelled());
+        assert_eq!(cancelled.exit_status(), INTERRUPTED);
+        let elsewhere = untrusted(unknown(), FetchError::Unavailable(Vec::new()));
+        assert_eq!(elsewhere.exit_status(), 4);
+        // What another key says of it stands, whatever kept from this one.
+        let bad = untrusted(SignatureProblem::Missing, no_files());
+        assert_eq!(bad.exit_status(), 4);
+    }
 }

@@ -249,6 +249,19 @@ impl FetchError {
         }
     }
 
+    /// The same error once more, where this machine or its user is to blame and no place that was asked: a
+    /// limit that was met, a run that was cancelled.
+    pub(crate) fn of_this_machine(&self) -> Option<Self> {
+        match self {
+            Self::System(source) => Some(Self::System(match source.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(source.kind(), source.to_string()),
+            })),
+            Self::Cancelled => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+
     /// Whether every place answered that it has no such file.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

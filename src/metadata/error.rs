@@ -235,6 +235,14 @@ pub(super) enum Distrust {
     Behind { by: String },
 }
 
+/// What a signature that is not believed is to a fetch: no other place helps where this machine kept from the key.
+pub(super) fn refused(failure: TrustFailure) -> Refusal {
+    match failure.0.downcast::<FetchError>() {
+        Ok(error) => error,
+        Err(other) => Distrust::Signature(TrustFailure(other)).into(),
+    }
+}
+
 /// Whether something was served whose signature is missing or bad.
 pub(super) fn is_about_signatures(error: &FetchError) -> bool {
     let is_it = |refusal: &Refusal| {

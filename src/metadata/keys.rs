@@ -66,7 +66,7 @@ struct State {
     /// What others than their places have of certificates.
     copies: Copies,
     /// What became of each pin that was asked for: its error, where it could not be had.
-    pins: BTreeMap<Fingerprint, Option<String>>,
+    pins: BTreeMap<Fingerprint, Option<Arc<FetchError>>>,
 }
 
 impl<'a> Keys<'a> {
@@ -139,7 +139,7 @@ impl<'a> Keys<'a> {
             if self.read().pins.contains_key(&pin.fingerprint) {
                 continue;
             }
-            let failure = self.bring(pin).err().map(|error| error.to_string());
+            let failure = self.bring(pin).err().map(Arc::new);
             if let Some(reason) = &failure {
                 self.reporter.detail(format!("key {} is not at hand: {reason}", pin.fingerprint));
             }
@@ -154,7 +154,7 @@ impl<'a> Keys<'a> {
 
     /// Why pinned keys are missing, for the error of a signature that could not be checked.
     #[must_use]
-    pub(crate) fn failures(&self, pins: &[KeyPin]) -> Vec<String> {
+    pub(crate) fn failures(&self, pins: &[KeyPin]) -> Vec<Arc<FetchError>> {
         let state = self.read();
         let reason = |pin: &KeyPin| state.pins.get(&pin.fingerprint).cloned().flatten();
         pins.iter().filter_map(reason).collect()
@@ -181,9 +181,15 @@ impl<'a> Keys<'a> {
         dist: &'v Dist,
     ) -> impl Fn(&Repository, &[u8], &[u8]) -> Result<(), TrustFailure> + Sync + 'v {
         |repository, data, signature| {
-            self.verify_detached((&dist.name, &repository.id), &repository.keys, data, signature)
-                .map(drop)
-                .map_err(|error| TrustFailure(Box::new(error)))
+            let (place, pins) = ((&*dist.name, &*repository.id), &*repository.keys);
+            self.verify_detached(place, pins, data, signature).map(drop).map_err(|error| {
+                let failures = self.failures(pins);
+                let here = failures.iter().find_map(|failure| failure.of_this_machine());
+                TrustFailure(match here.filter(|_| error.lacks_key()) {
+                    Some(here) => Box::new(here),
+                    None => Box::new(error),
+                })
+            })
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
-use super::error::{Distrust, RepositoryError, TrustFailure, is_about_signatures};
+use super::error::{Distrust, RepositoryError, TrustFailure, is_about_signatures, refused};
 use super::memory::{Memory, Seen, duration};
 use crate::decoding::Decoder;
 use crate::fetch::{FetchError, Fetched, Fetcher, Proof, Proving, Refusal, join, places};
@@ -314,7 +314,7 @@ impl Reading<'_, '_> {
     ) -> Result<Repomd, Refusal> {
         if self.repository.signed_metadata {
             let signature = signature()?;
-            (self.means.verify)(self.repository, bytes, &signature).map_err(Distrust::Signature)?;
+            (self.means.verify)(self.repository, bytes, &signature).map_err(refused)?;
             self.keep(SIGNATURE, &signature);
         }
         let repomd = repomd::parse(bytes).map_err(Distrust::Content)?;

@@ -305,8 +305,12 @@ impl Asking<'_, '_> {
         match self.keys.verify_detached(place, pins, repomd, &signature) {
             Ok(_) => Ok(()),
             Err(error) => {
-                let missing = self.keys.failures(pins).join("; ");
-                let missing = if missing.is_empty() { missing } else { format!(" ({missing})") };
+                let missing = self.keys.failures(pins);
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                let missing = match &*missing.join("; ") {
+                    "" => String::new(),
+                    missing => format!(" ({missing})"),
+                };
                 Err(Wrong::Trust(format!("{error}{missing}")))
             }
         }

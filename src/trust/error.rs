@@ -90,6 +90,13 @@ pub enum TrustError {
 }
 
 impl TrustError {
+    /// Whether a key that is not at hand might have said otherwise.
+    #[must_use]
+    pub(crate) fn lacks_key(&self) -> bool {
+        let (Self::Package { source, .. } | Self::Signature(source)) = self else { return false };
+        matches!(source, SignatureProblem::UnknownKey(_))
+    }
+
     /// What to do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
