@@ -55,6 +55,7 @@ impl Locked {
 
     /// Points the symlink to `generation`.
     pub(super) fn point_to(&self, generation: &Generation) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let text = Layout::link_text(generation.arch, generation.number);
         files::link(&self.layout.link(generation.arch), &text, &self.layout.staging())
     }

@@ -51,6 +51,7 @@ impl Locked {
     /// Puts the tree into its generation's place and the link into the tree's: in one step, where
     /// the file system can exchange two names.
     fn adopt_arch(&self, arch: Arch) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let (tree, generation) = (self.layout.link(arch), self.generation(arch, ADOPTED));
         let place = &generation.path;
         files::make_directory(&self.layout.arch(arch), 0o755)?;

@@ -60,6 +60,7 @@ impl Locked {
     /// # Errors
     /// When it is live, or the prefix cannot be written.
     pub fn discard(&self, generation: &Generation) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let Generation { arch, number, .. } = *generation;
         if self.layout.linked_number(arch)? == Some(number) {
             return Err(PrefixError::InUse { arch, number, by: "it is live".to_owned() });
@@ -79,6 +80,7 @@ impl Locked {
 
     /// Removes the directory of an architecture that has no generation, with its history.
     pub(super) fn discard_if_bare(&self, arch: Arch) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let directory = self.layout.arch(arch);
         let is_bare = directory.exists()
             && self.layout.linked_number(arch)?.is_none()

@@ -95,6 +95,12 @@ pub enum PrefixError {
         /// Bytes that are free, where known.
         available: Option<u64>,
     },
+    /// The path leads to another directory than when the run began.
+    #[error("{} is not the directory any more that it was when this run began: somebody moved it, or one above it", shown(.path))]
+    Replaced {
+        /// The prefix.
+        path: PathBuf,
+    },
     /// Another run changes the prefix.
     #[error("{} is being changed by {holder}", shown(.path))]
     Held {
@@ -197,6 +203,11 @@ impl PrefixError {
                 "try again later; this file system has no locks, so if that run is dead, delete {}",
                 shown(owner)
             )),
+            Self::Replaced { .. } => Some(
+                "nothing is written there; where it lies now, the prefix runs what ran before: see who owns the \
+                 directories above it, and run the command again"
+                    .to_owned(),
+            ),
             Self::Held { .. } => Some("try again later, or without --no-wait".to_owned()),
             Self::Damaged { .. } => Some(
                 "`elsewhere install` with the -d and every -r that was there makes the tree anew"

@@ -38,6 +38,7 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be read or written.
     pub fn keep_keys(&self, known: KnownKeys) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let before = self.known_keys()?;
         let mut keys = before.clone();
         keys.extend(known);

@@ -72,6 +72,7 @@ impl Locked {
     /// [`PrefixError::Foreign`], before anything is written, when a file of that name is not ours;
     /// or that the prefix cannot be written.
     pub fn write_launchers(&self, launchers: &BTreeMap<String, String>) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let mut wanted = Vec::new();
         for (name, text) in launchers {
             let path = self.launcher(name)?;
@@ -94,6 +95,7 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be read or written.
     pub fn remove_launchers(&self, keep: &[&str]) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let bin = self.layout.bin();
         for entry in fs::read_dir(&bin).map_err(failed("read", &bin))? {
             let entry = entry.map_err(failed("read", &bin))?;

@@ -48,6 +48,8 @@ const POLL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Locked {
     prefix: Prefix,
+    /// The prefix's directory, as it was found under its path.
+    root: File,
     /// Directories above and at the prefix that this run made, outermost first.
     made: Vec<PathBuf>,
     hold: Hold,
@@ -98,13 +100,15 @@ impl Prefix {
         let mut told = false;
         loop {
             self.make_skeleton(&mut made)?;
+            let root = File::open(&self.layout.root).map_err(failed("open", &self.layout.root))?;
             match attempt(&self.layout, &self.owners, reporter)? {
                 Attempt::Taken(hold) => {
                     let (prefix, manners) = (self.clone(), OnceLock::new());
-                    let locked = Locked { prefix, made, hold, manners };
+                    let locked = Locked { prefix, root, made, hold, manners };
                     // Another run may have removed an empty prefix just before we had the lock.
                     self.make_skeleton(&mut Vec::new())?;
                     self.check_owners()?;
+                    locked.is_in_place()?;
                     return Ok(locked);
                 }
                 Attempt::Again => continue,
@@ -121,6 +125,21 @@ impl Prefix {
                 return Err(PrefixError::Cancelled);
             }
             std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Locked {
+    /// Proves that the path still leads to the directory that was locked. Whoever owns a directory above the
+    /// prefix can put another one, or a link, in its place, so every step asks before it.
+    ///
+    /// # Errors
+    /// [`PrefixError::Replaced`]; or that it cannot be looked at.
+    pub(super) fn is_in_place(&self) -> Result<(), PrefixError> {
+        let path = &self.layout.root;
+        match is_same(&self.root, path) {
+            true => Ok(()),
+            false => Err(PrefixError::Replaced { path: path.clone() }),
         }
     }
 }
@@ -310,6 +329,7 @@ impl Holder {
 
 impl Drop for Locked {
     fn drop(&mut self) {
+        let is_in_place = self.is_in_place().is_ok();
         let mut file = match std::mem::replace(&mut self.hold, Hold::Owner) {
             Hold::Flock { file } => Some(file),
             Hold::Owner => None,
@@ -322,9 +342,10 @@ impl Drop for Locked {
             }
         };
         // Only once: the owner's file may be another run's a moment later.
-        let is_removed = remove_skeleton_if_empty(&self.prefix.layout, &self.made, &mut give_up);
+        let is_removed =
+            is_in_place && remove_skeleton_if_empty(&self.prefix.layout, &self.made, &mut give_up);
         give_up();
-        if is_owner && !is_removed {
+        if is_owner && !is_removed && is_in_place {
             let _ = fs::remove_file(self.layout.owner());
         }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::report::Silent;
 
@@ -77,4 +79,52 @@ fn the_slower_of_two_thieves_puts_back_what_it_took() {
     take_away(&place.0, &dead);
     let mut file = File::open(place.0.owner()).unwrap();
     assert_eq!(Holder::read(&mut file), Holder::this());
+}
+
+#[test]
+fn a_directory_that_was_put_in_the_prefixs_place_is_not_touched() {
+    let place = Place::new("replaced");
+    let prefix = Prefix::open(&place.0.root).unwrap();
+    fs::create_dir(place.0.arch(Arch::X86_64)).unwrap();
+    let locked = prefix.lock(false, &Silent::default()).unwrap();
+    let staged = locked.stage(Arch::X86_64).unwrap();
+    let away = place.0.root.with_extension("away");
+    fs::rename(&place.0.root, &away).unwrap();
+    // Where a link leads is no less somebody else's.
+    let other = Place::new("other");
+    fs::create_dir(other.0.arch(Arch::X86_64)).unwrap();
+    std::os::unix::fs::symlink(&other.0.root, &place.0.root).unwrap();
+    let before = names(&other.0.root);
+    let refused = |result: Result<(), PrefixError>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, PrefixError::Replaced { .. }), "{error}");
+    };
+    let generation = locked.generation(Arch::X86_64, 1);
+    refused(locked.point_to(&generation));
+    refused(locked.stage(Arch::X86_64).map(drop));
+    refused(staged.commit().map(drop));
+    refused(locked.discard(&generation));
+    refused(locked.write_launchers(&BTreeMap::from([("a".to_owned(), "b".to_owned())])));
+    refused(locked.remove_launchers(&[]));
+    refused(locked.keep_program(Arch::X86_64, Path::new("/proc/self/exe"), |_| String::new()));
+    refused(locked.set_pins(&BTreeMap::new()));
+    refused(locked.take_members());
+    drop(locked);
+    assert_eq!(names(&other.0.root), before);
+    fs::remove_file(&place.0.root).unwrap();
+    fs::rename(&away, &place.0.root).unwrap();
+}
+
+/// Every name below `directory`, in order.
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.extend(self::names(&path));
+        }
+        names.push(path);
+    }
+    names.sort();
+    names
 }

@@ -76,6 +76,7 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be written.
     pub fn take_members(&self) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         files::make_directory(&self.layout.members(), 0o755).map(drop)
     }
 

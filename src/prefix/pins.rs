@@ -38,6 +38,7 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be written.
     pub fn set_pins(&self, pins: &Pins) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let kept = kept_file(&self.layout);
         if pins.is_empty() {
             return files::remove_file(&kept.path);

@@ -104,6 +104,7 @@ impl Locked {
         program: &Path,
         launcher: impl Fn(&str) -> String,
     ) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let directory = self.layout.programs().join(arch.as_str());
         let kept = directory.join(PROGRAM_NAME);
         let bytes = files::read(program, LIMIT)?

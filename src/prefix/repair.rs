@@ -33,6 +33,7 @@ impl Locked {
         file: &ReceiptFile,
         new: Option<&Path>,
     ) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let shown = generation.path.join(&file.path);
         let restored = Dir::open_ambient_dir(&generation.path, ambient_authority())
             .and_then(|tree| self.restore_in(&tree, file, new));

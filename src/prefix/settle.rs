@@ -111,6 +111,7 @@ impl Locked {
     }
 
     fn write_down(&self, arch: Arch, event: Option<Event>) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let (journal, settled) = self.replayed(arch)?;
         let mut records = settled.missing;
         records.extend(event.map(|event| Record::new(event, machine::seconds(), settled.highest)));

@@ -38,6 +38,7 @@ impl Locked {
     /// # Errors
     /// When the prefix cannot be read or written.
     pub fn believe(&self, learnt: &Sightings, allows_downgrade: bool) -> Result<(), PrefixError> {
+        self.is_in_place()?;
         let before = self.sightings()?;
         let mut repositories = before.clone();
         for (name, sighting) in learnt {

@@ -57,6 +57,7 @@ impl Locked {
         arch: Arch,
         manners: Manners,
     ) -> Result<Staging<'_>, PrefixError> {
+        self.is_in_place()?;
         let workshop = Workshop::make(path, manners)?;
         Ok(Staging { prefix: self, arch, workshop, number: None })
     }
@@ -118,6 +119,7 @@ impl Staging<'_> {
     /// # Errors
     /// When the prefix cannot be written.
     pub fn commit(mut self) -> Result<Generation, PrefixError> {
+        self.prefix.is_in_place()?;
         let home = self.prefix.layout.arch(self.arch);
         files::make_directory(&home, 0o755)?;
         let number = self.number.map_or_else(|| self.prefix.next_number(self.arch), Ok)?;
@@ -135,7 +137,10 @@ impl Staging<'_> {
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
         // What cannot be deleted now is `Locked::clean`'s.
-        self.workshop.discard();
+        match self.prefix.is_in_place() {
+            Ok(()) => self.workshop.discard(),
+            Err(_) => self.workshop.release(),
+        }
         let _ = self.prefix.discard_if_bare(self.arch);
     }
 }
