@@ -32,6 +32,10 @@ use crate::tools::replacement::{Care, Replacement};
 const ABANDONED: Duration = Duration::from_secs(120);
 /// After this long, nobody will.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How keys of notes begin that are about one thing that a run made …
+pub(crate) const MADE: &str = "made-";
+/// … and how long they are kept: without one, what it is about is made again of packages.
+const MADE_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Most bytes of a `seen` file or a document's first line.
 const SMALL: u64 = 64 * 1024;
 
@@ -68,6 +72,15 @@ impl Cache {
     fn sweep(&self) {
         for (path, age) in self.files("partial").into_iter().chain(self.files("derived")) {
             if age > FORGOTTEN {
+                let _ = fs::remove_file(path);
+            }
+        }
+        let is_made = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(MADE.as_bytes()))
+        };
+        for (path, age) in self.files("seen") {
+            if age > MADE_KEPT && is_made(&path) {
                 let _ = fs::remove_file(path);
             }
         }

@@ -35,6 +35,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use cache::MADE;
 pub use document::Proof;
 pub use download::Whence;
 pub(crate) use error::{Attempt, Refusal};

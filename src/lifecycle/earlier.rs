@@ -7,6 +7,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fetch::MADE;
 use crate::model::Checksum;
 use crate::prefix::{Generation, Prefix, PrefixError};
 use crate::release::RUNNING;
@@ -49,5 +50,5 @@ pub(super) fn tree(
 
 /// What the cache calls the note by.
 fn key(receipt: &Checksum) -> String {
-    format!("made-{}", receipt.hex())
+    format!("{MADE}{}", receipt.hex())
 }

@@ -141,9 +141,32 @@ fn a_server_that_sends_another_part_sends_the_file_anew() {
 /// Makes the partial files of a dead run, two hours old.
 fn age(directory: &Path) {
     for entry in fs::read_dir(directory).unwrap() {
-        let file = File::options().write(true).open(entry.unwrap().path()).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
+        make_old(&entry.unwrap().path(), Duration::from_secs(7200));
     }
+}
+
+fn make_old(path: &Path, age: Duration) {
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+#[test]
+fn notes_of_what_was_made_long_ago_go_and_those_of_repositories_stay() {
+    let world = World::new();
+    let fetcher = Fetcher::new(world.options(), &world.log).unwrap();
+    let seen = world.scratch.path().join("cache/seen");
+    for name in ["made-old.json", "made-new.json", "a-repository.json"] {
+        fs::write(seen.join(name), "x").unwrap();
+    }
+    let day = Duration::from_secs(24 * 3600);
+    make_old(&seen.join("made-old.json"), 401 * day);
+    make_old(&seen.join("made-new.json"), 399 * day);
+    make_old(&seen.join("a-repository.json"), 4000 * day);
+    drop(fetcher);
+    Fetcher::new(world.options(), &world.log).unwrap();
+    assert!(!seen.join("made-old.json").exists());
+    assert!(seen.join("made-new.json").exists());
+    assert!(seen.join("a-repository.json").exists());
 }
 
 #[test]
