@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::keys::TestKey;
 use support::rpms::Package;
 use support::server::Server;
-use support::site::{Listed, Site, data, hello};
+use support::site::{Listed, Outcome, Site, data, hello};
 
 const KOJI: &str = "koji.example";
 
@@ -278,4 +278,37 @@ fn without_a_network_archives_are_read_where_they_lie() {
     site.install(&["-v", "1.0", "--offline"]).ok();
     assert_eq!(text(&site), "text of 1.0\n");
     site.run("verify", &["--deep", "--offline"]).ok();
+}
+
+#[test]
+fn checking_the_sources_asks_where_packages_are_built_too() {
+    let site = moved_on("archived-sources");
+    let server = Server::start(site.mirror());
+    let check = || {
+        let mut list = site.elsewhere();
+        list.args(["list", "--check-sources", "-d", "lab", "--json", "--repos"]);
+        list.arg(site.repos()).arg("--cache-dir").arg(site.cache()).arg("--mirror");
+        Outcome::of(list.arg(server.url()).env("ELSEWHERE_ATTEMPTS", "1").output().unwrap())
+    };
+    let entry = |outcome: &Outcome| -> Value {
+        let told: Value = serde_json::from_str(&outcome.out).unwrap();
+        let sources = told["sources"].as_array().unwrap().clone();
+        sources.into_iter().find(|it| it["what"] == "builds").unwrap()
+    };
+    let definition = fs::read_to_string(site.repos().join("dists/lab.toml")).unwrap();
+    let base = definition.lines().position(|line| line.contains(KOJI)).unwrap() + 1;
+    let page = |name: &str, text: &str| {
+        site.scratch.write(&format!("mirror/{KOJI}/packages/{name}/index.html"), text)
+    };
+    let found = check();
+    let builds = entry(&found);
+    assert_eq!((&builds["state"], &builds["line"]), (&"differs".into(), &base.into()), "{builds}");
+    assert!(builds["reason"].as_str().unwrap().contains("no builds for el9 of any of"), "{builds}");
+    found.refused(2, "not as the definitions say");
+    page("hello", "<a href=\"1.0/\">");
+    page("hello/1.0", "<a href=\"1.el8/\">");
+    assert_eq!(entry(&check())["state"], "differs");
+    page("hello/1.0", "<a href=\"1.el8/\"><a href=\"1.el9/\">");
+    let builds = entry(&check());
+    assert_eq!((&builds["state"], &builds["repository"]), (&"ok".into(), &"koji".into()));
 }

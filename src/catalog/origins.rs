@@ -6,7 +6,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::{Dist, Origin, line_at};
 
-/// Notes for every repository of `dist` where in `file`, which holds `text`, it is defined.
+/// Notes for every repository and build system of `dist` where in `file`, which holds `text`,
+/// it is defined.
 pub(super) fn note(dist: &mut Dist, file: &str, text: &str) {
     // It has been read before: this cannot fail.
     let Ok(table) = DeTable::parse(text) else { return };
@@ -18,6 +19,10 @@ pub(super) fn note(dist: &mut Dist, file: &str, text: &str) {
             note_fields(key, &format!("key.{position}."), text, &mut origin);
         }
         repository.origin = origin;
+    }
+    for (builds, table) in dist.builds.iter_mut().zip(array(table.get_ref(), "builds")) {
+        builds.origin.file = file.to_owned();
+        note_fields(table, "", text, &mut builds.origin);
     }
 }
 

@@ -136,7 +136,10 @@ impl List {
         let arches = if self.arches.is_empty() { Arch::ALL.to_vec() } else { self.arches.clone() };
         let keys = session.keys(&TrustArgs::default())?;
         let Context { fetcher, program, reporter, .. } = context;
-        let sources = metadata::check_sources(fetcher, &keys, program, &dists, &arches, reporter)?;
+        let packages = context.catalog.runtimes().map(|runtime| runtime.package.clone());
+        let packages: Vec<String> = packages.collect();
+        let asked = (&*dists, &*arches, &*packages);
+        let sources = metadata::check_sources(fetcher, &keys, program, asked, reporter)?;
         if sources.is_empty() {
             let arches: Vec<&str> = arches.iter().map(|arch| arch.as_str()).collect();
             return Err(Error::Usage(format!(

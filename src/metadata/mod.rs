@@ -5,6 +5,7 @@
 //! promise, one that came over https from a server that the dist names. Where the dist signs it,
 //! the signature must hold as well. All else follows by digest.
 
+mod builds;
 mod copies;
 mod error;
 mod keys;
@@ -16,6 +17,7 @@ mod sources;
 use std::sync::Once;
 use std::thread;
 
+pub(crate) use self::builds::directories;
 pub use self::error::{MetadataError, TrustFailure};
 pub(crate) use self::error::{RepositoryError, is_malformed};
 

@@ -8,10 +8,13 @@ use std::thread;
 use serde::Serialize;
 
 use super::Keys;
+use super::builds::directories as directories_at;
 use super::reading::{LIST_LIMIT, REPOMD, REPOMD_LIMIT, SIGNATURE_LIMIT};
 use crate::decoding::Decoder;
 use crate::fetch::{Attempt, FetchError, Fetcher, Proof, Reason, join, places};
-use crate::model::{Arch, Checksum, Dist, Fingerprint, KeyPin, Repository, without_userinfo};
+use crate::model::{
+    Arch, Builds, Checksum, Dist, Fingerprint, KeyPin, Repository, without_userinfo,
+};
 use crate::repodata::repomd::{self, Repomd, RepomdRecord};
 use crate::repodata::{RepodataError, metalink, modules};
 use crate::report::{Event, Phase, Reporter};
@@ -21,6 +24,8 @@ use crate::trust::Keyring;
 /// How many repositories and keys are asked for at the same time. Requests to one host have a limit of
 /// their own.
 const AT_ONCE: usize = 8;
+/// So many versions of a package are looked at, where packages are built.
+const VERSIONS: usize = 20;
 /// A key file of a distribution is a few kilobytes.
 const KEY_FILE_LIMIT: u64 = 1 << 20;
 
@@ -41,11 +46,11 @@ pub enum SourceState {
 pub struct CheckedSource {
     /// The dist that names it.
     pub dist: String,
-    /// The architecture; `None` for keys, which may serve several.
+    /// The architecture; `None` for keys and build systems, which may serve several.
     pub arch: Option<Arch>,
-    /// The repository that names it; of a key the first one.
+    /// The repository or build system that names it; of a key the first one.
     pub repository: String,
-    /// `metalink`, `mirrorlist`, `repomd`, `signature`, `primary`, `modules` or `key`.
+    /// `metalink`, `mirrorlist`, `repomd`, `signature`, `primary`, `modules`, `key` or `builds`.
     pub what: &'static str,
     /// Its URL, before any mirror.
     pub url: String,
@@ -103,7 +108,8 @@ impl SourcesError {
     }
 }
 
-/// What `sources` of `dists` for `arches` are like; of each dist the architectures that it has.
+/// What `sources` of `dists` for `arches` are like; of each dist the architectures that it has. One of the `packages`
+/// is looked for where packages are built.
 ///
 /// # Errors
 /// When the user stops the run, or the cache cannot be written.
@@ -111,8 +117,7 @@ pub(crate) fn check_sources(
     fetcher: &Fetcher<'_>,
     keys: &Keys<'_>,
     program: &Path,
-    dists: &[&Dist],
-    arches: &[Arch],
+    (dists, arches, packages): (&[&Dist], &[Arch], &[String]),
     reporter: &dyn Reporter,
 ) -> Result<Vec<CheckedSource>, FetchError> {
     let jobs = jobs(dists, arches);
@@ -122,7 +127,7 @@ pub(crate) fn check_sources(
     let work = || {
         let mut done = Vec::new();
         while let Some((position, job)) = queue.take(&jobs) {
-            let mut asking = Asking { fetcher, keys, program, job, found: Vec::new() };
+            let mut asking = Asking { fetcher, keys, program, packages, job, found: Vec::new() };
             asking.ask()?;
             done.push((position, asking.found));
             reporter.advanced(phase, 1);
@@ -153,6 +158,8 @@ enum What<'a> {
     Repository(Arch),
     /// A place of one of its keys, and the field that names it.
     Key(&'a KeyPin, &'a str, String),
+    /// Where packages are built that the keys of the repository sign.
+    Builds(&'a Builds),
 }
 
 /// Every repository that is read, and every archive, for each of its architectures; and every place of a key once.
@@ -175,6 +182,12 @@ fn jobs<'a>(dists: &[&'a Dist], arches: &[Arch]) -> Vec<Job<'a>> {
                 }
             }
         }
+        let ids = dist.builds.iter().map(|builds| (builds, &builds.of));
+        jobs.extend(ids.filter_map(|(builds, of)| {
+            let mut its = arches.iter().flat_map(|arch| dist.repositories_for(*arch));
+            let repository = its.find(|repository| repository.id == *of)?;
+            Some(Job { dist, repository, what: What::Builds(builds) })
+        }));
     }
     jobs
 }
@@ -184,6 +197,7 @@ struct Asking<'a, 'f> {
     fetcher: &'a Fetcher<'f>,
     keys: &'a Keys<'a>,
     program: &'a Path,
+    packages: &'a [String],
     job: &'a Job<'a>,
     found: Vec<CheckedSource>,
 }
@@ -214,7 +228,31 @@ impl Asking<'_, '_> {
                 let answer = self.key(pin, url);
                 self.note("key", url, field, answer).map(drop)
             }
+            What::Builds(builds) => {
+                let answer = self.builds(builds);
+                self.note("builds", &builds.base, "base", answer).map(drop)
+            }
         }
+    }
+
+    /// Whether builds of one of the packages, for the dist, are there.
+    fn builds(&self, builds: &Builds) -> Judged<()> {
+        let base = builds.base.trim_end_matches('/');
+        let directories = |place: &str| match directories_at(self.fetcher, place) {
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            found => found,
+        };
+        for package in self.packages {
+            let place = format!("{base}/{package}");
+            for version in directories(&place)?.iter().rev().take(VERSIONS) {
+                let releases = directories(&format!("{place}/{version}"))?;
+                if releases.iter().any(|release| builds.has_release(release)) {
+                    return Ok(());
+                }
+            }
+        }
+        let (release, packages) = (&builds.release, self.packages.join(", "));
+        Err(Wrong::Content(format!("lists no builds for {release} of any of {packages}")))
     }
 
     fn repository(&mut self, arch: Arch) -> Result<(), FetchError> {
@@ -377,14 +415,17 @@ impl Asking<'_, '_> {
             }
             Err(Wrong::Fetch(error)) => return Err(error),
         };
-        let origin = &repository.origin;
+        let (origin, named) = match job {
+            What::Builds(builds) => (&builds.origin, &builds.id),
+            _ => (&repository.origin, &repository.id),
+        };
         self.found.push(CheckedSource {
             dist: dist.name.clone(),
             arch: match job {
                 What::Repository(arch) => Some(*arch),
-                What::Key(..) => None,
+                What::Key(..) | What::Builds(_) => None,
             },
-            repository: repository.id.clone(),
+            repository: named.clone(),
             what,
             url: without_userinfo(url).into_owned(),
             state,

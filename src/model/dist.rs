@@ -44,6 +44,9 @@ pub struct Builds {
     pub base: String,
     /// What releases for this dist have in them: `el8`, as in `1.el8`.
     pub release: String,
+    /// Where this was read.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 impl Builds {

@@ -5,15 +5,11 @@ use super::closure::resolve_in;
 use super::containers::Inside;
 use crate::context::Context;
 use crate::error::Error;
-use crate::metadata::Keys;
+use crate::metadata::{self, Keys};
 use crate::model::{Arch, Builds, Dist, Evr, KeyPin, LOCAL, Repository, RuntimeRequest, TreePlan};
 use crate::resolve::is_version;
 use crate::tools::threads;
 
-/// Most bytes of a listing.
-const LISTING_LIMIT: u64 = 4 << 20;
-/// Most entries of a listing that are looked at.
-const MOST_ENTRIES: usize = 2000;
 /// Listings that are asked for at the same time; `fetch` bounds the connections to one host.
 const AT_ONCE: usize = 4;
 
@@ -58,30 +54,12 @@ pub(super) fn list(
     found
 }
 
-/// The directories in the listing at `url`, a page as web servers make it.
+/// The directories in the listing at `url`, a page as web servers make it; none where there is none.
 fn directories(context: Context<'_>, url: &str) -> Vec<String> {
-    let page = match context.fetcher.document(&format!("{url}/"), LISTING_LIMIT) {
-        Ok(page) => page,
-        Err(error) => {
-            context.reporter.detail(format!("{url}: it cannot be listed: {error}"));
-            return Vec::new();
-        }
-    };
-    named_in(&String::from_utf8_lossy(&page))
-}
-
-/// The directories that a page links to, by their names.
-fn named_in(page: &str) -> Vec<String> {
-    let is_plain = |name: &&str| {
-        let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"._~^+-".contains(&byte);
-        name.starts_with(|it: char| it.is_ascii_alphanumeric()) && name.bytes().all(may_be)
-    };
-    let links = page.split("href=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
-    let names = links.filter_map(|link| link.strip_suffix('/')).filter(is_plain);
-    let mut names: Vec<String> = names.take(MOST_ENTRIES).map(str::to_owned).collect();
-    names.sort();
-    names.dedup();
-    names
+    metadata::directories(context.fetcher, url).unwrap_or_else(|error| {
+        context.reporter.detail(format!("{url}: it cannot be listed: {error}"));
+        Vec::new()
+    })
 }
 
 /// Resolves `runtimes`, of which `lacking` in version `wanted` is in no repository, with the newest build that is meant.
@@ -152,19 +130,5 @@ impl Build {
         };
         let arches = [arch.as_str(), "noarch"];
         signer.keys.iter().flat_map(|key| arches.map(|arch| copy(key, arch))).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listing_names_directories() {
-        let page = "<a href=\"/packages/\">Parent</a> <a href=\"?C=M;O=A\">Last</a>\n\
-            <a href=\"1.3.6/\">1.3.6/</a><a href=\"1.4.0~rc.1/\">x</a> <a href=\"README\">r</a>\
-            <a href=\"../\">up</a><a href=\"https://other.example/1.9/\">o</a><a href=\"1.3.6/\">";
-        assert_eq!(named_in(page), ["1.3.6", "1.4.0~rc.1"]);
-        assert_eq!(named_in("<a href=\"1.0/"), [""; 0]);
     }
 }
