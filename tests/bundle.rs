@@ -12,14 +12,12 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use support::keys::TestKey;
+use support::killing::{CHANGES, Killed, kill_at_each};
 use support::program;
 use support::site::{Outcome, Site, data, hello};
 use support::small::World;
 use support::tools::{files_below, need, run};
 
-/// System calls that change what is on disk.
-const CALLS: &str = "?rename,?renameat,?renameat2,?unlink,?unlinkat,?rmdir,?mkdir,?mkdirat,?write,?pwrite64,\
-                     ?fchmod,?chmod,?fsync,?copy_file_range";
 /// Where parts begin.
 const BLOCK: usize = 4096;
 /// Bytes of the head.
@@ -354,6 +352,19 @@ fn one_that_was_carried_badly_says_what_happened() {
     packed.works("1.0");
 }
 
+/// What a bundle is called in the names of its parts.
+fn part_set(bundle: &[u8]) -> String {
+    let head = String::from_utf8(bundle[..HEAD].to_vec()).unwrap();
+    head.lines().find_map(|line| line.strip_prefix("# parts: ")).unwrap().to_owned()
+}
+
+fn part(site: &Site, number: usize, set: &str) -> PathBuf {
+    match number {
+        1 => site.place("hello.run.001"),
+        _ => site.place(&format!("hello.run.{number:03}-{set}")),
+    }
+}
+
 #[test]
 fn parts_that_lie_beside_each_other_are_one_bundle() {
     let packed = Packed::made("bundle-parts");
@@ -371,7 +382,8 @@ fn parts_that_lie_beside_each_other_are_one_bundle() {
         serde_json::from_str(told.out.lines().last().unwrap()).unwrap()
     };
     assert_eq!(told["files"].as_array().unwrap().len(), 3, "{told}");
-    let part = |number: usize| site.place(&format!("hello.run.00{number}"));
+    let set = part_set(&whole);
+    let part = |number: usize| part(site, number, &set);
     let joined = [fs::read(part(1)).unwrap(), fs::read(part(2)).unwrap()].concat();
     assert!(joined == whole && !packed.bundle.exists());
     let sums = |words: &[&str]| {
@@ -393,12 +405,12 @@ fn parts_that_lie_beside_each_other_are_one_bundle() {
     Outcome::of(without_network(site, script)).ok();
     packed.works("1.0");
     fs::rename(part(2), site.place("away")).unwrap();
-    install().refused(8, "hello.run.002 is not beside it");
+    install().refused(8, "is not beside it");
     fs::write(part(2), "").unwrap();
-    install().refused(8, "hello.run.002 is empty");
+    install().refused(8, &format!("hello.run.002-{set} is empty"));
     let mut second = fs::read(site.place("away")).unwrap();
     fs::write(part(2), &second[..second.len() - 1]).unwrap();
-    install().refused(8, "hello.run.003 is not beside it");
+    install().refused(8, &format!("hello.run.003-{set} is not beside it"));
     *second.last_mut().unwrap() ^= 1;
     fs::write(part(2), &second).unwrap();
     install().refused(8, "not what was written");
@@ -525,6 +537,14 @@ fn what_is_no_bundle_is_not_replaced_and_what_is_linked_dynamically_not_bundled(
     assert_eq!(left(&packed.site.place("")), Vec::<PathBuf>::new());
 }
 
+/// What makes the bundle anew.
+fn making<'a>(packed: &'a Packed, words: &'a [&'a str]) -> impl Fn(&mut Command) + 'a {
+    move |command: &mut Command| {
+        packed.command(command, &[&["-d", "lab", "-r", "hello", "-a", "x86_64"], words].concat());
+        command.arg("-o").arg(&packed.bundle);
+    }
+}
+
 #[test]
 fn a_run_that_is_killed_leaves_the_old_bundle_whole() {
     let packed = Packed::made("bundle-killed");
@@ -535,25 +555,87 @@ fn a_run_that_is_killed_leaves_the_old_bundle_whole() {
     packed.make_in(&site.place("new.run"), &[]).ok();
     let new = fs::read(site.place("new.run")).unwrap();
     assert!(old != new);
-    let (mut number, mut tries, mut kept) = (1, 0, 0);
-    loop {
-        fs::write(&packed.bundle, &old).unwrap();
-        let mut strace = Command::new(need("strace", "strace"));
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"]);
-        strace.arg(format!("inject={CALLS}:signal=KILL:when={number}")).arg(program::path());
-        packed.command(&mut strace, &["-d", "lab", "-r", "hello", "-a", "x86_64"]);
-        if strace.arg("-o").arg(&packed.bundle).output().unwrap().status.success() {
-            break;
-        }
+    let mut kept = 0;
+    let tries = kill_at_each(CHANGES, &[], &making(&packed, &[]), |killed| {
         let there = fs::read(&packed.bundle).unwrap();
-        assert!(there == old || there == new, "call {number}");
+        assert!(there == old || there == new, "{killed:?}");
         kept += u32::from(there == old);
-        (number, tries) = (number + 5, tries + 1);
-    }
-    assert!(tries > 5 && kept > 4, "{tries} tries, {kept} before the change");
+        fs::write(&packed.bundle, &old).unwrap();
+    });
+    assert!(tries > 20 && kept > 20, "{tries} tries, {kept} before the change");
+    packed.make(&[]).ok();
     assert!(fs::read(&packed.bundle).unwrap() == new);
     assert_eq!(left(&site.place("")), Vec::<PathBuf>::new());
     packed.install().ok();
+    packed.works("2.0");
+}
+
+/// Failed before: parts were renamed one after the other over those of the old bundle.
+#[test]
+fn a_run_that_is_killed_leaves_the_old_parts_or_the_new_ones_whole() {
+    let packed = Packed::made("bundle-killed-parts");
+    let site = &packed.site;
+    let first = packed.members().into_iter().find(|(name, ..)| !name.starts_with("elsewhere-"));
+    let size = first.unwrap().1 + BLOCK;
+    let split = ["--split", &size.to_string()];
+    let old = fs::read(&packed.bundle).unwrap();
+    fs::remove_file(&packed.bundle).unwrap();
+    packed.make(&split).ok();
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    packed.make_in(&site.place("new.run"), &[]).ok();
+    let new = fs::read(site.place("new.run")).unwrap();
+    let (mut kept, mut changed) = (0, 0);
+    let put_back = |bytes: &[u8]| {
+        let set = part_set(bytes);
+        for entry in fs::read_dir(site.place("")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with("hello.run.") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        for (at, bytes) in bytes.chunks(size).enumerate() {
+            fs::write(part(site, at + 1, &set), bytes).unwrap();
+        }
+    };
+    let check = |killed: &Killed| {
+        let first = fs::read(part(site, 1, "")).unwrap();
+        let is_old = first[..HEAD] == old[..HEAD];
+        let whole = if is_old { &old } else { &new };
+        let set = part_set(whole);
+        let bytes =
+            (1..=whole.len().div_ceil(size)).flat_map(|it| fs::read(part(site, it, &set)).unwrap());
+        assert!(bytes.collect::<Vec<_>>() == *whole, "{killed:?}");
+        // The sums that are there are of what is there.
+        if site.place("hello.run.sum").exists() {
+            let mut sums = Command::new(need("sha256sum", "coreutils"));
+            sums.args(["-c", "--quiet", "--ignore-missing", "hello.run.sum"]);
+            let told = sums.current_dir(site.place("")).output().unwrap();
+            assert!(told.status.success(), "{killed:?}: {told:?}");
+        }
+        match is_old {
+            true => kept += 1,
+            false => {
+                changed += 1;
+                put_back(&old);
+            }
+        }
+    };
+    // Those of the bundle's own names by themselves: other threads make more renames before.
+    let first = site.place("hello.run.001").display().to_string();
+    let sum = site.place("hello.run.sum").display().to_string();
+    let own = ["-P", &first, "-P", &sum];
+    let mut check = check;
+    let tries = kill_at_each(CHANGES, &[], &making(&packed, &split), &mut check)
+        + kill_at_each(&["rename", "unlink"], &own, &making(&packed, &split), &mut check);
+    assert!(tries > 20 && kept > 20 && changed > 1, "{tries} tries, {kept} before the change");
+    // Nothing of the other ones is left in the end.
+    packed.make(&split).ok();
+    let names = fs::read_dir(site.place("")).unwrap().map(|it| it.unwrap().file_name());
+    let parts = names.filter(|it| it.to_str().unwrap().starts_with("hello.run.")).count();
+    assert_eq!(parts, new.len().div_ceil(size) + 1);
+    let script = "sh hello.run.001 --repos repos --cache-dir new-cache prefix";
+    let _ = fs::remove_dir_all(site.prefix());
+    Outcome::of(without_network(site, script)).ok();
     packed.works("2.0");
 }
 

@@ -12,27 +12,23 @@ use serde::Serialize;
 
 use super::carried::Carried;
 use super::dnf::{self, Listing};
-use super::gather::{Contents, Item, Scope, gather};
+use super::gather::{Contents, Item, Member, Scope, gather};
 use super::manifest::{Entry, MANIFEST, Manifest};
 use super::place::{Place, Stage};
 use super::proving::{LockedPackage, ProvenPackage};
 use super::{LOCK, OLDER};
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::Fetched;
 use crate::metadata::Keys;
 use crate::model::{Algorithm, Arch, Checksum, Plan};
 use crate::owned::open_to_read;
 use crate::planning;
 use crate::report::{Event, Phase};
 use crate::tools::excerpt::Excerpt;
-use crate::tools::{files, threads};
 
 /// Permissions of files, and of programs.
 const USUAL: u32 = 0o644;
 const PROGRAM: u32 = 0o755;
-/// Packages that are brought at the same time.
-const AT_ONCE: usize = 6;
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +77,10 @@ pub(crate) fn build(
         Filling { context, keys, stage: &stage, old: &place.directory, kept: Mutex::default() };
     let (mut manifest, packages) = filling.fill(&contents)?;
     for (path, bytes) in repositories(&contents, &packages) {
-        let entry = filling.write(&path, |file| file.write_all(&bytes))?;
+        let entry = filling.write(&path, USUAL, |file| file.write_all(&bytes))?;
         manifest.0.insert(path, entry);
     }
-    filling.write(MANIFEST, |file| file.write_all(manifest.text().as_bytes()))?;
+    filling.write(MANIFEST, USUAL, |file| file.write_all(manifest.text().as_bytes()))?;
     let built = Built {
         packages: packages.len(),
         files: manifest.0.len(),
@@ -179,73 +175,48 @@ impl Filling<'_> {
         &self,
         contents: &Contents,
     ) -> Result<(Manifest, BTreeMap<String, ProvenPackage>), Error> {
-        let sizes = contents.items.values().map(|item| match item {
-            Item::Package(wanted) => wanted.package.size,
-            _ => 0,
-        });
-        let total = Some(crate::model::total(sizes));
-        self.context.reporter.event(Event::Started { phase: Phase::Download, total });
-        let items: Vec<(&String, &Item)> = contents.items.iter().collect();
-        let filled = threads::each(AT_ONCE, &items, |(path, item)| self.put(path, item))?;
-        self.context.reporter.event(Event::Finished { phase: Phase::Download });
+        let filled = contents.each((self.context, self.keys), |member| self.put(member))?;
         let (mut manifest, mut packages) = (Manifest::default(), BTreeMap::new());
-        for ((path, _), (entry, package)) in items.into_iter().zip(filled) {
-            packages.extend(package.map(|package| (path.clone(), package)));
-            manifest.0.insert(path.clone(), entry);
+        for (member, (entry, package)) in filled {
+            packages.extend(package.map(|package| (member.path.to_owned(), package)));
+            manifest.0.insert(member.path.to_owned(), entry);
         }
         Ok((manifest, packages))
     }
 
-    fn put(&self, path: &str, item: &Item) -> Result<Filled, Error> {
-        if self.context.reporter.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        match item {
-            Item::Bytes(bytes) => Ok((self.write(path, |file| file.write_all(bytes))?, None)),
-            Item::Fetched(fetched) => Ok((self.metadata(path, fetched)?, None)),
+    fn put(&self, member: &Member<'_>) -> Result<Filled, Error> {
+        match member.item {
+            Item::Bytes(_) => Ok((self.copied(member, USUAL)?, None)),
+            Item::Fetched(fetched) => Ok((self.known(member, fetched.checksum(), USUAL)?, None)),
             Item::Package(wanted) => {
-                let package = self.package(path, wanted)?;
+                let package = self.package(member, wanted)?;
                 Ok((package.entry.clone(), Some(package)))
             }
-            Item::Program(program, checksum) => {
-                let from = |source| Error::File { path: program.clone(), source };
-                let mut opened = File::open(program).map_err(from)?;
-                let copy = |file: &mut File| {
-                    io::copy(&mut opened, file)?;
-                    files::set_mode(file, PROGRAM)
-                };
-                Ok((self.known(path, checksum, PROGRAM, copy)?, None))
-            }
+            Item::Program(_, checksum) => Ok((self.known(member, checksum, PROGRAM)?, None)),
         }
     }
 
-    /// A list of packages or modules.
-    fn metadata(&self, path: &str, fetched: &Fetched) -> Result<Entry, Error> {
-        let copy = |file: &mut File| fetched.read(|from| io::copy(from, file).map(drop));
-        self.known(path, fetched.checksum(), USUAL, copy)
-    }
-
-    /// A file whose digest is known: the old mirror's, where that has it, or what `fill` writes.
-    fn known(
-        &self,
-        path: &str,
-        checksum: &Checksum,
-        mode: u32,
-        fill: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<Entry, Error> {
-        if let Some(old) = self.old_file(path)
+    /// A file whose digest is known: the old mirror's, where that has it, or a new one.
+    fn known(&self, member: &Member<'_>, checksum: &Checksum, mode: u32) -> Result<Entry, Error> {
+        if let Some(old) = self.old_file(member.path)
             && let Ok((found, _)) = Checksum::of_reader(checksum.algorithm(), &old)
             && found == *checksum
-            && let Some(entry) = self.share(path, &old, mode)?
+            && let Some(entry) = self.share(member.path, &old, mode)?
         {
             return Ok(entry);
         }
-        self.write(path, fill)
+        self.copied(member, mode)
+    }
+
+    /// A new file.
+    fn copied(&self, member: &Member<'_>, mode: u32) -> Result<Entry, Error> {
+        let origin = member.bring()?;
+        self.write(member.path, mode, |file| origin.copy(file))
     }
 
     /// A package, from the old mirror or from its places. Either is proved by the bytes that lie here.
-    fn package(&self, path: &str, wanted: &LockedPackage) -> Result<ProvenPackage, Error> {
-        let reporter = self.context.reporter;
+    fn package(&self, member: &Member<'_>, wanted: &LockedPackage) -> Result<ProvenPackage, Error> {
+        let (path, reporter) = (member.path, self.context.reporter);
         if let Some(old) = self.old_file(path)
             && let Ok(bytes) = old.try_clone().map(Excerpt::from)
             && let Ok(proven) = wanted.prove(self.keys, reporter, &bytes)
@@ -255,10 +226,9 @@ impl Filling<'_> {
             reporter.advanced(Phase::Download, wanted.package.size);
             return Ok(proven);
         }
-        let fetched = wanted.bring(self.context)?;
-        let mut file = self.create(path)?;
-        let copied = fetched.read(|from| io::copy(from, &mut file).map(drop));
-        copied.map_err(|source| self.error(path, source))?;
+        let origin = member.bring()?;
+        let mut file = self.create(path, USUAL)?;
+        origin.copy(&mut file).map_err(|source| self.error(path, source))?;
         wanted.prove(self.keys, reporter, &file.into())
     }
 
@@ -295,17 +265,18 @@ impl Filling<'_> {
     fn write(
         &self,
         path: &str,
+        mode: u32,
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Entry, Error> {
-        let mut file = self.create(path)?;
+        let mut file = self.create(path, mode)?;
         let error = |source| self.error(path, source);
         fill(&mut file).and_then(|()| file.rewind()).map_err(error)?;
         let (checksum, size) = Checksum::of_reader(Algorithm::Sha256, file).map_err(error)?;
         Ok(Entry { checksum, size })
     }
 
-    fn create(&self, path: &str) -> Result<File, Error> {
-        self.stage.create(path, USUAL).map_err(|source| self.error(path, source))
+    fn create(&self, path: &str, mode: u32) -> Result<File, Error> {
+        self.stage.create(path, mode).map_err(|source| self.error(path, source))
     }
 
     fn error(&self, path: &str, source: io::Error) -> Error {

@@ -1,11 +1,13 @@
 //! What a mirror or a bundle is to hold: all that an install by its lock files needs, each at its place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::dnf;
 use super::manifest::MANIFEST;
-use super::proving::LockedPackage;
+use super::proving::{LockedPackage, ProvenPackage};
 use super::script::{SCRIPT, program_name, script};
 use super::{LOCK, OLDER};
 use crate::context::Context;
@@ -16,9 +18,14 @@ use crate::model::{
     Algorithm, Arch, Checksum, Dist, Fingerprint, KeyPin, LockError, Plan, Source, TreePlan,
     escape, without_userinfo,
 };
+use crate::report::{Event, Phase};
+use crate::tools::excerpt::Excerpt;
+use crate::tools::threads;
 
 /// The directory of definitions in a mirror.
 const DEFINITIONS: &str = "definitions";
+/// Files that are brought and handed on at the same time.
+const AT_ONCE: usize = 6;
 
 /// A file of a mirror.
 pub(super) enum Item {
@@ -41,6 +48,26 @@ pub(super) struct Contents {
     pub(super) lists: BTreeSet<String>,
     /// The repositories for dnf: when their metadata were made, and the paths of their packages.
     pub(super) repositories: BTreeMap<(String, Arch), (u64, BTreeSet<String>)>,
+}
+
+/// One of the files, and what brings and proves it.
+pub(super) struct Member<'a> {
+    /// Its path in the mirror.
+    pub(super) path: &'a str,
+    /// What it is.
+    pub(super) item: &'a Item,
+    context: Context<'a>,
+    keys: &'a Keys<'a>,
+}
+
+/// Where the bytes of a file are.
+pub(super) enum Origin<'a> {
+    /// At hand.
+    Here(&'a [u8]),
+    /// Fetched.
+    Fetched(Fetched),
+    /// In a file of this machine.
+    File(Excerpt),
 }
 
 /// What is gathered for.
@@ -144,6 +171,32 @@ fn at_home(plan: &Plan, bases: &Bases) -> Plan {
 }
 
 impl Contents {
+    /// What `hand` makes of each file, some at a time, in the order of their paths. It brings what it hands on,
+    /// and a package counts once it has proved the bytes that it handed on.
+    ///
+    /// # Errors
+    /// That of `hand`; or when the run is cancelled.
+    pub(super) fn each<'a, T: Send>(
+        &'a self,
+        (context, keys): (Context<'a>, &'a Keys<'a>),
+        hand: impl Fn(&Member<'a>) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<(Member<'a>, T)>, Error> {
+        let reporter = context.reporter;
+        let packages = self.items.values().map(|item| match item {
+            Item::Package(wanted) => wanted.package.size,
+            _ => 0,
+        });
+        let total = Some(crate::model::total(packages));
+        reporter.event(Event::Started { phase: Phase::Download, total });
+        let members = self.items.iter().map(|(path, item)| Member { path, item, context, keys });
+        let members: Vec<Member<'a>> = members.collect();
+        let made = threads::each(AT_ONCE, &members, |member| {
+            if reporter.is_cancelled() { Err(Error::Cancelled) } else { hand(member) }
+        })?;
+        reporter.event(Event::Finished { phase: Phase::Download });
+        Ok(members.into_iter().zip(made).collect())
+    }
+
     fn put(&mut self, path: String, item: Item) {
         self.items.entry(path).or_insert(item);
     }
@@ -237,6 +290,53 @@ impl Contents {
         }
         self.put(SCRIPT.to_owned(), Item::Bytes(script(&digests).into_bytes()));
         Ok(())
+    }
+}
+
+impl<'a> Member<'a> {
+    /// Its bytes, from wherever they are nearest.
+    ///
+    /// # Errors
+    /// When no place has them.
+    pub(super) fn bring(&self) -> Result<Origin<'a>, Error> {
+        Ok(match self.item {
+            Item::Bytes(bytes) => Origin::Here(bytes),
+            Item::Fetched(fetched) => Origin::Fetched(fetched.clone()),
+            Item::Package(wanted) => Origin::Fetched(wanted.bring(self.context)?),
+            Item::Program(path, _) => {
+                let opened = File::open(path);
+                let opened = opened.map_err(|source| Error::File { path: path.clone(), source });
+                Origin::File(opened?.into())
+            }
+        })
+    }
+
+    /// Proves that `bytes` are it, if it is a package. Of everything else the bytes were proved when it was
+    /// gathered.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub(super) fn prove(&self, bytes: &Excerpt) -> Result<Option<ProvenPackage>, Error> {
+        match self.item {
+            Item::Package(wanted) => {
+                wanted.prove(self.keys, self.context.reporter, bytes).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// Writes the bytes to `to`; what was fetched is proved once more on the way.
+    ///
+    /// # Errors
+    /// When they cannot be read or written, or were changed since.
+    pub(super) fn copy(&self, mut to: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Here(bytes) => to.write_all(bytes),
+            Self::Fetched(fetched) => fetched.read(|from| io::copy(from, &mut to).map(drop)),
+            Self::File(file) => io::copy(&mut file.anew(), &mut to).map(drop),
+        }
     }
 }
 

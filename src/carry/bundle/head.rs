@@ -2,7 +2,7 @@
 
 use super::index::BundleMember;
 use super::trailer::TRAILER_SIZE;
-use super::{BLOCK, HEAD_SIZE};
+use super::{BLOCK, HEAD_SIZE, SET_DIGITS};
 use crate::model::Arch;
 
 /// How it begins.
@@ -11,6 +11,8 @@ pub(super) const OPENING: &[u8] = b"#!/bin/sh\n# elsewhere bundle 1\n";
 const MANGLED: &[u8] = b"#!/bin/sh\r\n# elsewhere bundle 1\r\n";
 /// What precedes the size of the whole.
 const SIZE: &str = "# bytes: ";
+/// What precedes the name that its parts have it by.
+const SET: &str = "# parts: ";
 
 /// The script before all is filled in.
 const TEMPLATE: &str = include_str!("head.sh");
@@ -46,8 +48,17 @@ impl Beginning {
     }
 }
 
-/// The head of a bundle of `total` bytes with these programs. `title` says what it installs.
-pub(super) fn head(total: u64, programs: &[BundleMember], title: &str) -> Vec<u8> {
+/// The name that the parts of a bundle with this head have it by.
+pub(super) fn set_of(head: &[u8]) -> Option<&str> {
+    let mut lines = head.split(|byte| *byte == b'\n').take(8);
+    let line = lines.find_map(|line| line.strip_prefix(SET.as_bytes()))?;
+    let is_name = line.len() == SET_DIGITS && line.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(line).ok().filter(|_| is_name)
+}
+
+/// The head of a bundle of `total` bytes with these programs, whose parts have it by the name `set`. `title` says
+/// what it installs.
+pub(super) fn head(total: u64, set: &str, programs: &[BundleMember], title: &str) -> Vec<u8> {
     let arches = programs.iter().filter_map(|program| program.arch).map(Arch::as_str);
     let arches = arches.collect::<Vec<_>>().join(", ");
     let plain = |letter: char| letter.is_ascii_alphanumeric() || " .,+~_-()".contains(letter);
@@ -56,6 +67,7 @@ pub(super) fn head(total: u64, programs: &[BundleMember], title: &str) -> Vec<u8
     let end = total.saturating_sub(TRAILER_SIZE as u64) / BLOCK;
     let text = TEMPLATE
         .replace("@SIZE@", &total.to_string())
+        .replace("@SET@", set)
         .replace("@END@", &end.to_string())
         .replace("@TITLE@", &title)
         .replace("@ARCHES@", if arches.is_empty() { "no architecture" } else { &arches })
@@ -93,16 +105,18 @@ mod tests {
         for count in 0..=Arch::ALL.len() {
             let programs: Vec<_> = Arch::ALL.into_iter().take(count).map(program).collect();
             let title = format!("it's \"$(rm)\" `x` {}", "long ".repeat(100));
-            let head = head(u64::MAX, &programs, &title);
+            let head = head(u64::MAX, "0123abcd", &programs, &title);
             assert_eq!(head.len() as u64, HEAD_SIZE);
             let text = String::from_utf8(head.clone()).unwrap();
             assert!(text.ends_with("#\n") && text.contains("title='its (rm) x long"), "{text}");
             assert!(text.contains("\nexit 1\n}\n"), "{text}");
-            for name in ["@SIZE@", "@END@", "@TITLE@", "@ARCHES@", "@PROGRAMS@"] {
+            for name in ["@SIZE@", "@SET@", "@END@", "@TITLE@", "@ARCHES@", "@PROGRAMS@"] {
                 assert!(TEMPLATE.contains(name) && !text.contains(name), "{name}: {text}");
             }
             assert_eq!(Beginning::of(&head), Beginning::Bundle(Some(u64::MAX)));
+            assert_eq!(set_of(&head), Some("0123abcd"));
         }
+        assert_eq!(set_of(b"#!/bin/sh\n# parts: ../../..\n"), None);
         assert_eq!(Beginning::of(b""), Beginning::Other);
         assert_eq!(Beginning::of(b"#!/bin/sh\necho\n"), Beginning::Other);
         assert_eq!(Beginning::of(OPENING), Beginning::Bundle(None));

@@ -1,6 +1,7 @@
 #!/bin/sh
 # elsewhere bundle 1
 # bytes: @SIZE@
+# parts: @SET@
 #
 # Installs itself, without a network: `sh FILE --help` says more. What follows is not text. All of this is
 # in braces, and the shell must see the one that closes before it runs any of it.

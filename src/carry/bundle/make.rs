@@ -11,21 +11,16 @@ use serde::Serialize;
 
 use super::head::{Beginning, OPENING};
 use super::program::{open_program, program_name};
-use super::write::{Parts, Writer};
-use super::{part_name, with_suffix};
-use crate::carry::gather::{Contents, Item, Scope, gather};
+use super::write::{Parts, Writer, Written};
+use super::{part_name, part_of, with_suffix};
+use crate::carry::gather::{Contents, Item, Member, Origin, Scope, gather};
 use crate::carry::place::Stage;
-use crate::carry::proving::LockedPackage;
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::Fetched;
 use crate::metadata::Keys;
 use crate::model::{Algorithm, Arch, Checksum, Plan, escape};
-use crate::report::{Event, Phase};
-use crate::tools::{files, threads};
+use crate::tools::files;
 
-/// Packages that are brought at the same time.
-const AT_ONCE: usize = 6;
 /// Permissions: it is a program. Those of the sums are a file's.
 const MODE: u32 = 0o755;
 const SUMS_MODE: u32 = 0o644;
@@ -72,7 +67,7 @@ pub(crate) fn make(
     let BundleOptions { output, split, programs } = options;
     let stem = match split {
         None => output.to_owned(),
-        Some(_) => part_name(output, 1),
+        Some(_) => part_name(output, 1, ""),
     };
     check_place(&stem)?;
     let programs: Vec<(Arch, File)> = programs
@@ -81,7 +76,8 @@ pub(crate) fn make(
         .collect::<Result<_, Error>>()?;
     let contents = gather(context, keys, plan, &[], Scope::Bundle)?;
     let stage = Stage::beside(output, "bundle")?;
-    let brought = bring(context, &contents)?;
+    // Some at a time; they are written one after the other.
+    let brought = contents.each((context, keys), Member::bring)?;
     let error = |source| Error::File { path: output.to_owned(), source };
     let staged = |number: usize| match split {
         None => "whole".to_owned(),
@@ -97,33 +93,21 @@ pub(crate) fn make(
         let why = format!("the first part has the programs: --split {least} is the least");
         return Err(Error::Usage(why));
     }
-    let filling = Filling { context, keys, output, contents: &contents, brought };
-    let members = filling.fill(&mut writer)?;
-    let (parts, digest) = writer.finish(&title(plan)).map_err(error)?;
+    let members = fill(&mut writer, (context, output), &contents, &brought)?;
+    let Written { parts, index: digest, set } = writer.finish(&title(plan)).map_err(error)?;
     if context.reporter.is_cancelled() {
         return Err(Error::Cancelled);
     }
     let size = crate::model::total(parts.files().iter().map(|(_, size)| *size));
-    let count = parts.files().len();
-    let mut moves: Vec<(String, PathBuf)> = match split {
-        None => vec![(staged(1), output.to_owned())],
-        Some(_) => (1..=count).map(|it| (staged(it), part_name(output, it))).collect(),
+    let files = match split {
+        None => {
+            let moves = [(staged(1), output.to_owned())];
+            put(&stage, &moves).map_err(error)?;
+            moves.into_iter().map(|(_, path)| path).collect()
+        }
+        Some(_) => put_parts(&stage, (&parts, output, &set), &staged).map_err(error)?,
     };
-    if split.is_some() {
-        let sums = sums(&parts, output).map_err(error)?;
-        let written = stage.create(SUMS, SUMS_MODE).and_then(|mut file| {
-            file.write_all(sums.as_bytes())?;
-            files::sync_written(&file)
-        });
-        written.map_err(error)?;
-        moves.push((SUMS.to_owned(), with_suffix(output, ".sum")));
-    }
-    put(&stage, &moves).map_err(error)?;
-    if split.is_some() {
-        drop_parts_after(output, count).map_err(error)?;
-    }
     let packages = contents.items.values().filter(|it| matches!(it, Item::Package(_))).count();
-    let files = moves.into_iter().map(|(_, path)| path).collect();
     Ok(Bundled { packages, members, size, files, digest })
 }
 
@@ -150,76 +134,31 @@ fn check_place(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Brings all packages here, some at a time.
-fn bring(context: Context<'_>, contents: &Contents) -> Result<BTreeMap<String, Fetched>, Error> {
-    let wanted: Vec<(&String, &LockedPackage)> = contents
-        .items
-        .iter()
-        .filter_map(|(name, item)| match item {
-            Item::Package(wanted) => Some((name, &**wanted)),
-            _ => None,
-        })
-        .collect();
-    let total = Some(crate::model::total(wanted.iter().map(|(_, it)| it.package.size)));
-    context.reporter.event(Event::Started { phase: Phase::Download, total });
-    let bring = |(name, wanted): &(&String, &LockedPackage)| {
+/// Writes all members; a package is proved by the bytes that were written. Returns how many members there are,
+/// programs included.
+fn fill(
+    writer: &mut Writer<'_>,
+    (context, output): (Context<'_>, &Path),
+    contents: &Contents,
+    brought: &[(Member<'_>, Origin<'_>)],
+) -> Result<usize, Error> {
+    for (member, origin) in brought {
         if context.reporter.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Ok(((*name).clone(), wanted.bring(context)?))
-    };
-    let brought = threads::each(AT_ONCE, &wanted, bring)?;
-    context.reporter.event(Event::Finished { phase: Phase::Download });
-    Ok(brought.into_iter().collect())
+        let arch = arch(contents, member.path);
+        let written = writer.member(member.path.to_owned(), arch, |to| origin.copy(to));
+        let written = written.map_err(|source| Error::File { path: output.to_owned(), source })?;
+        member.prove(&written)?;
+    }
+    Ok(writer.programs() + brought.len())
 }
 
-/// A new bundle being filled.
-struct Filling<'a> {
-    context: Context<'a>,
-    keys: &'a Keys<'a>,
-    output: &'a Path,
-    contents: &'a Contents,
-    brought: BTreeMap<String, Fetched>,
-}
-
-impl Filling<'_> {
-    /// Writes all members; a package is proved by the bytes that were written. Returns how many members there
-    /// are, programs included.
-    fn fill(&self, writer: &mut Writer<'_>) -> Result<usize, Error> {
-        let error = |source| Error::File { path: self.output.to_owned(), source };
-        let mut count = writer.programs();
-        for (name, item) in &self.contents.items {
-            if self.context.reporter.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let arch = self.arch(name);
-            let (bytes, wanted) = match item {
-                Item::Bytes(bytes) => (bytes.as_slice(), None),
-                Item::Package(wanted) => (&[][..], Some(wanted)),
-                // Lists of packages and programs are a mirror's.
-                Item::Fetched(_) | Item::Program(..) => continue,
-            };
-            let fetched = self.brought.get(name);
-            let written = writer.member(name.clone(), arch, |to| match fetched {
-                Some(fetched) => fetched.read(|from| io::copy(from, to).map(drop)),
-                None => to.write_all(bytes),
-            });
-            let written = written.map_err(error)?;
-            if let Some(wanted) = wanted {
-                wanted.prove(self.keys, self.context.reporter, &written)?;
-            }
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    /// The one architecture that a package is for, if it is one.
-    fn arch(&self, name: &str) -> Option<Arch> {
-        let lists = self.contents.repositories.iter();
-        let with_it = lists.filter(|(_, (_, paths))| paths.contains(name));
-        let arches: BTreeSet<Arch> = with_it.map(|((_, arch), _)| *arch).collect();
-        arches.first().copied().filter(|_| arches.len() == 1)
-    }
+/// The one architecture that the package at `path` is for, if it is one.
+fn arch(contents: &Contents, path: &str) -> Option<Arch> {
+    let with_it = contents.repositories.iter().filter(|(_, (_, paths))| paths.contains(path));
+    let arches: BTreeSet<Arch> = with_it.map(|((_, arch), _)| *arch).collect();
+    arches.first().copied().filter(|_| arches.len() == 1)
 }
 
 /// What a plan installs, for people.
@@ -233,13 +172,13 @@ fn title(plan: &Plan) -> String {
 }
 
 /// The SHA-256 of each part and of the whole, as `sha256sum` has them.
-fn sums(parts: &Parts<'_>, output: &Path) -> io::Result<String> {
+fn sums(parts: &Parts<'_>, output: &Path, set: &str) -> io::Result<String> {
     let (all, mut text, mut at) = (parts.written()?, String::new(), 0);
     let name =
         |path: &Path| path.file_name().unwrap_or(OsStr::new("")).to_string_lossy().into_owned();
     for (number, (_, size)) in parts.files().iter().enumerate() {
         let (digest, _) = Checksum::of_reader(Algorithm::Sha256, all.cut(at, *size))?;
-        let _ = writeln!(text, "{}  {}", digest.hex(), name(&part_name(output, number + 1)));
+        let _ = writeln!(text, "{}  {}", digest.hex(), name(&part_name(output, number + 1, set)));
         at += size;
     }
     let (digest, _) = Checksum::of_reader(Algorithm::Sha256, all)?;
@@ -247,7 +186,7 @@ fn sums(parts: &Parts<'_>, output: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Renames what was made, one after the other.
+/// Renames what was made, one after the other, for good.
 fn put(stage: &Stage, moves: &[(String, PathBuf)]) -> io::Result<()> {
     for (from, to) in moves {
         fs::rename(stage.path.join(from), to)?;
@@ -255,12 +194,42 @@ fn put(stage: &Stage, moves: &[(String, PathBuf)]) -> io::Result<()> {
     moves.first().and_then(|(_, to)| to.parent()).map_or(Ok(true), files::sync_directory).map(drop)
 }
 
-/// Removes what an older bundle of more parts has left.
-fn drop_parts_after(output: &Path, count: usize) -> io::Result<()> {
-    for number in count + 1.. {
-        match fs::remove_file(part_name(output, number)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            removed => removed?,
+/// Puts the parts of a bundle into their places: the first one last. It names the others, which have names of their
+/// own, so that with it the new bundle is there, and until then the old one is. Returns all files.
+fn put_parts(
+    stage: &Stage,
+    (parts, output, set): (&Parts<'_>, &Path, &str),
+    staged: &dyn Fn(usize) -> String,
+) -> io::Result<Vec<PathBuf>> {
+    let mut file = stage.create(SUMS, SUMS_MODE)?;
+    file.write_all(sums(parts, output, set)?.as_bytes())?;
+    files::sync_written(&file)?;
+    let place = |number: usize| (staged(number), part_name(output, number, set));
+    let others: Vec<_> = (2..=parts.files().len()).map(place).collect();
+    put(stage, &others)?;
+    // Better none for a moment than that of another bundle.
+    let sum = with_suffix(output, ".sum");
+    match fs::remove_file(&sum) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let last = [place(1), (SUMS.to_owned(), sum)];
+    put(stage, &last)?;
+    drop_other_parts(output, &others)?;
+    let [(_, first), (_, sum)] = last;
+    let others = others.into_iter().map(|(_, path)| path);
+    Ok([first].into_iter().chain(others).chain([sum]).collect())
+}
+
+/// Removes what other bundles of this name have left.
+fn drop_other_parts(output: &Path, ours: &[(String, PathBuf)]) -> io::Result<()> {
+    let Some((directory, stem)) = output.parent().zip(output.file_name()) else { return Ok(()) };
+    let stem = stem.to_string_lossy();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
+        if part_of(&name, &stem).is_some() && ours.iter().all(|(_, our)| *our != path) {
+            fs::remove_file(&path)?;
         }
     }
     Ok(())

@@ -32,6 +32,9 @@ use std::path::{Path, PathBuf};
 /// Every part begins at a multiple of so many bytes.
 const BLOCK: u64 = 4096;
 
+/// So many digits of a digest name a bundle in the names of its parts.
+const SET_DIGITS: usize = 8;
+
 /// Bytes of the head.
 const HEAD_SIZE: u64 = 16 << 10;
 
@@ -40,9 +43,21 @@ fn aligned(end: u64) -> u64 {
     end.div_ceil(BLOCK).saturating_mul(BLOCK)
 }
 
-/// The name of a part of a file that is split: the first is 1.
-fn part_name(stem: &Path, number: usize) -> PathBuf {
-    with_suffix(stem, &format!(".{number:03}"))
+/// The name of a part of a file that is split: the first is 1. All others have the name of their bundle in theirs, so
+/// that those of two lie beside each other while one takes the other's place.
+fn part_name(stem: &Path, number: usize, set: &str) -> PathBuf {
+    match number {
+        1 => with_suffix(stem, ".001"),
+        _ => with_suffix(stem, &format!(".{number:03}-{set}")),
+    }
+}
+
+/// Whether `name` is that of a part, but for the first, of the file called `stem`: its number, and of which bundle.
+fn part_of<'n>(name: &'n str, stem: &str) -> Option<(usize, &'n str)> {
+    let (number, set) = name.strip_prefix(stem)?.strip_prefix('.')?.split_once('-')?;
+    let is_set = set.len() == SET_DIGITS && set.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    Some((number.parse().ok()?, set)).filter(|_| is_set && is_number)
 }
 
 fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {

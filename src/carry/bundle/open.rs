@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::head::Beginning;
+use super::head::{Beginning, set_of};
 use super::index::{BundleIndex, BundleMember};
 use super::trailer::{TRAILER_SIZE, Trailer};
 use super::{HEAD_SIZE, part_name};
@@ -60,7 +60,7 @@ impl Bundle {
                 return Err(refused(&path, "it is no bundle of `elsewhere bundle`"));
             }
         };
-        let bytes = Excerpt::of(parts(&path, file, total)?);
+        let bytes = Excerpt::of(parts(&path, file, total, set_of(&head))?);
         let trailer = trailer(&path, &bytes, total)?;
         let index = index(&path, &bytes, &trailer)?;
         if Checksum::of(&head) != index.head {
@@ -158,16 +158,22 @@ fn refused(path: &Path, why: &str) -> Error {
 }
 
 /// Its files, each with its size: more than one where the first is called `….001` and is not all.
-fn parts(path: &Path, first: File, total: Option<u64>) -> Result<Vec<(File, u64)>, Error> {
+fn parts(
+    path: &Path,
+    first: File,
+    total: Option<u64>,
+    set: Option<&str>,
+) -> Result<Vec<(File, u64)>, Error> {
     let error = |path: &Path, source| Error::File { path: path.to_owned(), source };
     let size = first.metadata().map_err(|source| error(path, source))?.len();
     let (mut files, mut found) = (vec![(first, size)], size);
-    let Some(total) = total.filter(|_| path.extension().is_some_and(|it| it == "001")) else {
+    let is_first = path.extension().is_some_and(|it| it == "001");
+    let Some((total, set)) = total.zip(set).filter(|_| is_first) else {
         return Ok(files);
     };
     let stem = path.with_extension("");
     while found < total {
-        let part = part_name(&stem, files.len() + 1);
+        let part = part_name(&stem, files.len() + 1, set);
         let file = open_to_read(&part).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => {
                 damaged(path, &format!("its part {} is not beside it", part.display()))

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::head::head;
 use super::index::{BundleIndex, BundleMember};
 use super::trailer::{TRAILER_SIZE, Trailer};
-use super::{HEAD_SIZE, aligned};
+use super::{HEAD_SIZE, SET_DIGITS, aligned};
 use crate::model::{Algorithm, Arch, Checksum};
 use crate::tools::excerpt::Excerpt;
 use crate::tools::files;
@@ -62,6 +62,15 @@ impl Write for Parts<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A bundle that was written.
+pub(super) struct Written<'a> {
+    pub(super) parts: Parts<'a>,
+    /// The digest of its index.
+    pub(super) index: Checksum,
+    /// What its parts have it by in their names.
+    pub(super) set: String,
 }
 
 /// A bundle that is being written.
@@ -135,15 +144,17 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes what finds all that, and the head of a bundle that installs `title`. Returns the files and the
-    /// index's digest.
-    pub(super) fn finish(mut self, title: &str) -> io::Result<(Parts<'a>, Checksum)> {
+    /// Writes what finds all that, and the head of a bundle that installs `title`.
+    pub(super) fn finish(mut self, title: &str) -> io::Result<Written<'a>> {
         let index_at = self.at;
         let mut index = BundleIndex::new(Checksum::of(b""), self.programs, self.members);
         // A digest has the same length whatever it is of.
-        let index_size = index.text()?.len() as u64;
+        let blank = index.text()?;
+        let index_size = blank.len() as u64;
+        let digest = Checksum::of(blank.as_bytes());
+        let set = digest.hex().get(..SET_DIGITS).unwrap_or_default().to_owned();
         let total = aligned(index_at + index_size) + TRAILER_SIZE as u64;
-        let head = head(total, &index.programs, title);
+        let head = head(total, &set, &index.programs, title);
         index.head = Checksum::of(&head);
         let text = index.text()?;
         self.parts.write_all(text.as_bytes())?;
@@ -157,7 +168,7 @@ impl<'a> Writer<'a> {
             files::sync_written(file)?;
             file.rewind()?;
         }
-        Ok((self.parts, index))
+        Ok(Written { parts: self.parts, index, set })
     }
 }
 
