@@ -13,15 +13,12 @@ use std::process::{Command, Output};
 
 use elsewhere::stages::model::Checksum;
 use support::keys::TestKey;
+use support::killing::{CHANGES, kill_at_each};
 use support::program;
 use support::server::Server;
 use support::site::{Outcome, Site, data, hello};
 use support::small::World;
 use support::tools::{files_below, need, run};
-
-/// System calls that change what is on disk.
-const CALLS: &str = "?rename,?renameat,?renameat2,?link,?linkat,?unlink,?unlinkat,?rmdir,?mkdir,?mkdirat,\
-                     ?fchmod,?chmod,?fchmodat,?syncfs";
 
 /// A site, and the mirror that is made of it.
 struct Carried {
@@ -376,38 +373,116 @@ fn an_update_takes_over_what_stays_and_drops_what_nothing_needs() {
     carried.verify().ok();
 }
 
+/// What is in a mirror, byte for byte.
+fn content(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(root).into_iter().map(|(name, path)| (name, fs::read(path).unwrap())).collect()
+}
+
+/// A site whose mirror is old, what that has, and what the next run makes of it.
+fn outdated(name: &str) -> (Carried, [BTreeMap<String, Vec<u8>>; 2]) {
+    let carried = Carried::made(name);
+    let site = &carried.site;
+    let old = content(&carried.mirror);
+    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
+    let next = site.place("next");
+    carried.make_in(&next, &[]).ok();
+    let new = content(&next);
+    assert!(old != new);
+    (carried, [old, new])
+}
+
+/// What brings the mirror up to date.
+fn updating(carried: &Carried) -> impl Fn(&mut Command) {
+    |command: &mut Command| {
+        carried.command(command, &["-d", "lab", "-r", "hello", "-a", "x86_64"]);
+        command.arg(&carried.mirror);
+    }
+}
+
+/// What runs left beside a mirror.
+fn left_beside(carried: &Carried) -> Vec<std::ffi::OsString> {
+    let beside = fs::read_dir(carried.site.place("")).unwrap();
+    let names = beside.map(|entry| entry.unwrap().file_name());
+    names.filter(|it| it.to_string_lossy().contains(".mirror-")).collect()
+}
+
 #[test]
 fn a_run_that_is_killed_leaves_the_old_mirror_whole() {
-    let carried = Carried::made("carry-killed");
-    let site = &carried.site;
-    site.publish(2000, &[site.good(hello("2.0")), site.good(data())]);
-    let template = site.place("template");
+    let (carried, [old, new]) = outdated("carry-killed");
+    let template = carried.site.place("template");
     run(Command::new("cp").arg("-a").args([&carried.mirror, &template]));
-    let (mut number, mut tries, mut old) = (1, 0, 0);
-    loop {
+    let (mut kept, mut changed) = (0, 0);
+    let tries = kill_at_each(CHANGES, &[], &updating(&carried), |killed| {
+        let there = content(&carried.mirror);
+        assert!(there == old || there == new, "{killed:?}");
+        if there == old {
+            kept += 1;
+            return;
+        }
+        changed += 1;
+        carried.verify().ok();
         fs::remove_dir_all(&carried.mirror).unwrap();
         run(Command::new("cp").arg("-a").args([&template, &carried.mirror]));
-        let mut strace = Command::new(need("strace", "strace"));
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"]);
-        strace.arg(format!("inject={CALLS}:signal=KILL:when={number}")).arg(program::path());
-        carried.command(&mut strace, &["-d", "lab", "-r", "hello", "-a", "x86_64"]);
-        if strace.arg(&carried.mirror).output().unwrap().status.success() {
-            break;
+    });
+    assert!(tries > 50 && kept > 40 && changed > 5, "{tries} tries, {kept} before the change");
+    carried.verify().ok();
+    carried.install(&[]).ok();
+    fs::remove_dir_all(carried.site.prefix()).unwrap();
+    carried.make(&[]).ok();
+    assert!(content(&carried.mirror) == new);
+    carried.install(&[]).ok();
+    assert_eq!(left_beside(&carried), [""; 0]);
+}
+
+/// As NFS: what exchanges two names is refused (`EINVAL`).
+#[test]
+fn where_directories_cannot_be_exchanged_the_old_mirror_is_found_until_the_new_one_is_there() {
+    let (carried, [old, new]) = outdated("carry-no-exchange");
+    let template = carried.site.place("template");
+    run(Command::new("cp").arg("-a").args([&carried.mirror, &template]));
+    let last = carried.site.place(".carried.mirror-last");
+    let exchange = ["-e", "inject=?renameat2:error=EINVAL"];
+    let places = ["carried", ".carried.mirror-new", ".carried.mirror-last"];
+    let places = places.map(|name| carried.site.place(name).display().to_string());
+    let mut more = exchange.to_vec();
+    places.iter().for_each(|place| more.extend(["-P", place]));
+    let (mut kept, mut between) = (0, 0);
+    let calls = ["rename", "rmdir", "unlinkat", "mkdir"];
+    let tries = kill_at_each(&calls, &more, &updating(&carried), |killed| {
+        if carried.mirror.exists() {
+            let there = content(&carried.mirror);
+            assert!(there == old || there == new, "{killed:?}");
+            kept += usize::from(there == old);
+            if there == old {
+                return;
+            }
+        } else {
+            between += 1;
+            assert!(content(&last) == old, "{killed:?}");
+            // Who installs finds the old one, and who looks at it too.
+            carried.verify().ok();
+            carried.install(&[]).ok();
+            assert!(carried.site.in_tree("share/hello/text").exists());
+            fs::remove_dir_all(carried.site.prefix()).unwrap();
+            // The next run makes it good.
+            carried.make(&[]).ok();
+            assert!(content(&carried.mirror) == new && !last.exists());
         }
-        carried.verify().ok();
-        // It installs what it installed before, or what it installs now.
-        carried.install(&[]).ok();
-        old += u32::from(carried.package("1.0").exists());
-        fs::remove_dir_all(site.prefix()).unwrap();
-        carried.make(&[]).ok();
-        carried.verify().ok();
-        assert!(carried.package("2.0").exists() && !carried.package("1.0").exists());
-        let beside = fs::read_dir(site.place("")).unwrap().map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = beside.filter(|it| it.to_string_lossy().contains(".mirror-")).collect();
-        assert!(left.is_empty(), "{left:?}");
-        (number, tries) = (number + 3, tries + 1);
-    }
-    assert!(tries > 10 && old > 3, "{tries} tries, {old} before the change");
+        fs::remove_dir_all(&carried.mirror).unwrap();
+        run(Command::new("cp").arg("-a").args([&template, &carried.mirror]));
+    });
+    assert!(kept > 1 && between == 1, "{tries} tries, {kept} before the change, {between} between");
+    // Nobody is killed: it is changed, and nothing is left.
+    let mut strace = Command::new(need("strace", "strace"));
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2"]).args(exchange);
+    strace.arg(program::path());
+    carried.command(&mut strace, &["-d", "lab", "-r", "hello", "-a", "x86_64"]);
+    assert!(strace.arg(&carried.mirror).output().unwrap().status.success());
+    assert!(content(&carried.mirror) == new);
+    assert_eq!(left_beside(&carried), [""; 0]);
+    // Where none is at all, that is said.
+    fs::remove_dir_all(&carried.mirror).unwrap();
+    carried.install(&[]).refused(6, "carried");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::artifact::PulledArtifact;
 use super::bundle::Bundle;
 use super::gather::Scope;
 use super::manifest::{MANIFEST, Manifest};
-use super::{LOCK, TEXT_LIMIT};
+use super::{LOCK, TEXT_LIMIT, place};
 use crate::error::Error;
 use crate::fetch::Members;
 use crate::model::{Arch, Plan, escape};
@@ -35,8 +35,14 @@ impl Carried {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         match path.is_file() {
             true => Ok(Self::Bundle(Arc::new(Bundle::open(path)?))),
-            false => Ok(Self::Mirror(path.to_owned())),
+            false => Ok(Self::mirror(path)),
         }
+    }
+
+    /// The mirror in the directory `path`.
+    #[must_use]
+    pub(crate) fn mirror(path: &Path) -> Self {
+        Self::Mirror(place::found(path))
     }
 
     /// Where it is.

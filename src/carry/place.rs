@@ -13,6 +13,9 @@ use crate::error::Error;
 use crate::model::escape;
 use crate::tools::files;
 
+/// What the last mirror is called for a moment.
+const LAST: &str = "mirror-last";
+
 /// Where a mirror is, or is to be.
 pub(super) struct Place {
     /// The mirror.
@@ -50,7 +53,7 @@ impl Place {
                 fs::canonicalize(parent).map_err(error)?.join(name)
             }
         };
-        let places = (beside(&directory, "mirror-new"), beside(&directory, "mirror-last"));
+        let places = (beside(&directory, "mirror-new"), beside(&directory, LAST));
         let (Some(new), Some(last)) = places else {
             return Err(Error::Usage("a mirror needs a directory of its own".to_owned()));
         };
@@ -127,6 +130,13 @@ impl Place {
     fn error(&self, source: io::Error) -> Error {
         Error::File { path: self.directory.clone(), source }
     }
+}
+
+/// The mirror at `path`. Where a run moves it away for a moment, or was killed there, the one that it moved.
+pub(super) fn found(path: &Path) -> PathBuf {
+    let is_gone = fs::symlink_metadata(path).is_err();
+    let last = beside(path, LAST).filter(|last| is_gone && last.join(MANIFEST).is_file());
+    last.unwrap_or_else(|| path.to_owned())
 }
 
 /// The hidden name beside `path` for what `what` says.
