@@ -70,7 +70,8 @@ fn only_the_maker_makes_keys() {
 fn only_the_server_serves() {
     // Beside what stands between it and the program, and who needs a port.
     let ports = [
-        "tests/network/gateway.rs",
+        "tests/support/gateway.rs",
+        "tests/registry/readers.rs",
         "tests/sandbox.rs",
         "tests/fetch",
         "tests/support/registry.rs",

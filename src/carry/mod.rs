@@ -33,7 +33,7 @@ mod script;
 
 use std::path::{Component, Path};
 
-pub(crate) use artifact::{Pushed, Wish, pull, push};
+pub(crate) use artifact::{ArtifactSigner, Librarian, PushOptions, Pushed, Wish, pull, push};
 pub(crate) use build::{Built, MirrorOptions, build};
 pub(crate) use bundle::{Bundle, BundleMember, BundleOptions, Bundled, make};
 pub(crate) use carried::Carried;

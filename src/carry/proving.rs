@@ -11,7 +11,7 @@ use crate::metadata::Keys;
 use crate::model::{KeyPin, PlannedPackage, TreePlan};
 use crate::report::{Phase, Reporter};
 use crate::tools::excerpt::Excerpt;
-use crate::trust::{self, LocalPackage, Policy};
+use crate::trust::{self, LocalPackage, Policy, SignedBy};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 17;
@@ -36,6 +36,8 @@ pub(super) struct ProvenPackage {
     pub(super) entry: Entry,
     /// What it says about itself.
     pub(super) said: LocalPackage,
+    /// By whom it is signed; none where unsigned ones are let in.
+    pub(super) signed_by: Option<SignedBy>,
 }
 
 impl LockedPackage {
@@ -79,10 +81,10 @@ impl LockedPackage {
             }
             verified.finish()
         });
-        proof.map_err(untrusted)?;
+        let signed_by = proof.map_err(untrusted)?.signed_by;
         let name = self.package.nevra.to_string();
         let said = trust::read_local(reader(), &name).map_err(untrusted)?;
         let entry = Entry { checksum: said.checksum.clone(), size: said.size };
-        Ok(ProvenPackage { entry, said })
+        Ok(ProvenPackage { entry, said, signed_by })
     }
 }

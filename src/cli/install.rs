@@ -11,7 +11,7 @@ use super::owners;
 use super::registry::RegistryArgs;
 use super::session::Session;
 use super::{doctor, plan, repositories};
-use crate::carry::{Carried, Wish};
+use crate::carry::Carried;
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
@@ -193,8 +193,8 @@ impl Install {
         host: &Host,
         terminal: &Terminal,
     ) -> Result<Option<Carried>, Error> {
-        let wish = Wish { arches, lists: false };
-        let open = |from| self.registry.carried(from, wish, (host, &self.sources), terminal);
+        let sources = (host, &self.sources);
+        let open = |from| self.registry.carried(from, (arches, false), sources, terminal);
         self.from.as_deref().map(open).transpose()
     }
 

@@ -9,7 +9,7 @@ use super::carrying::{Carrying, tell_trees};
 use super::install::read_lock;
 use super::options::{LegacyArgs, Output, Sources, WantedArgs};
 use super::registry::RegistryArgs;
-use crate::carry::{self, Built, Carried, MirrorOptions, Wish};
+use crate::carry::{self, Built, Carried, MirrorOptions};
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Plan, escape, shell_word};
@@ -69,7 +69,7 @@ impl Mirror {
                 let hint = "make it anew with `elsewhere mirror DIR` where there is a network, or copy it again";
                 let (wanted, sources) = (&self.wanted, &self.sources);
                 let carrying = Carrying { wanted, sources, host, terminal };
-                carrying.verify(&Carried::Mirror(directory), &self.output, hint)
+                carrying.verify(&Carried::mirror(&directory), &self.output, hint)
             }
             false => self.make(host, &directory, terminal),
         }
@@ -103,8 +103,8 @@ impl Mirror {
             return Ok((locked, self.sources.clone()));
         };
         let arches = self.wanted.arches();
-        let wish = Wish { arches, lists: true };
-        let carried = self.registry.carried(from, wish, (host, &self.sources), terminal)?;
+        let sources = (host, &self.sources);
+        let carried = self.registry.carried(from, (arches, true), sources, terminal)?;
         if let Carried::Bundle(_) = carried {
             let why = "--from: a bundle has no lists of packages, of which a mirror is made";
             return Err(Error::Usage(why.to_owned()));

@@ -10,6 +10,7 @@ mod document;
 mod history;
 mod install;
 mod installation;
+mod librarian;
 mod list;
 mod lock;
 mod man;

@@ -7,13 +7,15 @@ use indicatif::HumanBytes;
 
 use super::carrying::{Carrying, tell_trees};
 use super::install::read_lock;
+use super::librarian::SecretKeyArgs;
 use super::options::{Output, Sources, WantedArgs};
 use super::registry::{self, RegistryArgs};
-use crate::carry::{self, Carried, Pushed};
+use crate::carry::{self, Carried, Librarian, PushOptions, Pushed};
 use crate::error::Error;
 use crate::fetch::registry::{Access, ManifestName, Reference, Registry};
 use crate::host::Host;
 use crate::model::{Plan, shell_word};
+use crate::sbom::Format;
 use crate::terminal::Terminal;
 
 /// Push all that an install needs to an OCI registry
@@ -31,6 +33,8 @@ Examples:
   elsewhere push -a x86_64,aarch64 -d el8,el9 oci://registry.example.org/hpc/apptainer
   elsewhere push --lock apptainer.lock oci://registry.example.org/hpc/apptainer:1.4
   elsewhere push --from /srv/elsewhere oci://registry.example.org/hpc/apptainer:latest
+  elsewhere push --sign -s librarian.key --sbom oci://registry.example.org/hpc/apptainer:1.4
+  elsewhere push --from oci://registry.example.org/test/apptainer:1.4 oci://registry.example.org/hpc/apptainer:1.4
   elsewhere install --from oci://registry.example.org/hpc/apptainer:1.4 ~/apptainer")]
 pub(super) struct Push {
     #[command(flatten)]
@@ -38,10 +42,22 @@ pub(super) struct Push {
     /// Push what the plan in this file names, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
-    /// Push what the mirror in this directory, or this bundle, installs. A bundle has no lists of packages that a
-    /// mirror could be made of
-    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
+    /// Push what the mirror in this directory, this bundle or this artifact of a registry (oci://…) installs. A bundle
+    /// has no lists of packages that a mirror could be made of
+    #[arg(long, value_name = "DIR|FILE|REFERENCE", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
     from: Option<PathBuf>,
+    /// Sign what is pushed, with a secret key of minisign's: `elsewhere install --verify-key KEY` believes none
+    /// that is not signed so
+    #[arg(long)]
+    sign: bool,
+    #[command(flatten)]
+    secret: SecretKeyArgs,
+    /// Push a bill of materials beside it, in this format
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "cyclonedx")]
+    sbom: Option<Format>,
+    /// Let the registry take what it has in this repository of its own from there, instead of sending it
+    #[arg(long, value_name = "REPOSITORY")]
+    mount_from: Option<String>,
     #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
@@ -65,16 +81,25 @@ impl Push {
             let why = "a digest is what comes of a push: name a tag".to_owned();
             return Err(Error::Usage(why));
         }
+        let signs = self.sign || self.secret.is_named();
+        let secret = signs.then(|| self.secret.key(host, terminal)).transpose()?;
+        let librarian = match &secret {
+            None => None,
+            Some((key_file, key)) => Some(Librarian { key, key_file, now: host.now()? }),
+        };
+        let from = self.from.as_deref().map(registry::reference).transpose()?.flatten();
+        let sibling = self.mount_from.clone();
+        let sibling = sibling.or_else(|| from.as_ref()?.sibling_for(&reference));
         // Whoever may not push is told so before anything is fetched.
         let fetcher = registry::fetcher(host, &self.sources, terminal)?;
         let plain = self.registry.plain_http;
-        let registry = Registry::open(&fetcher, &reference, Access::Push, plain)?;
-        let (locked, sources, has_lists) = self.origin(host)?;
+        let registry = Registry::open(&fetcher, &reference, Access::Push, plain)?.beside(sibling);
+        let (locked, sources, lists) = self.origin(host, terminal)?;
         let carrying = Carrying { wanted: &self.wanted, sources: &sources, host, terminal };
+        let target = reference.target.as_ref();
+        let options = PushOptions { target, lists, librarian, sbom: self.sbom };
         let pushed = carrying.with_plan(locked.as_ref(), |context, keys, plan| {
-            let target = reference.target.as_ref();
-            let pushed = carry::push(context, keys, plan, has_lists, &registry, target)?;
-            Ok((pushed, plan.clone()))
+            Ok((carry::push(context, keys, plan, &registry, options)?, plan.clone()))
         });
         let (pushed, plan) = pushed?;
         self.tell(&pushed, &plan, &reference, terminal);
@@ -82,28 +107,39 @@ impl Push {
     }
 
     /// The plan, where it is written down, where its packages are, and whether lists of packages are there.
-    fn origin(&self, host: &Host) -> Result<(Option<Plan>, Sources, bool), Error> {
+    fn origin(
+        &self,
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(Option<Plan>, Sources, bool), Error> {
         if let Some(lock) = &self.lock {
             return Ok((Some(read_lock(lock)?), self.sources.clone(), true));
         }
         let Some(from) = &self.from else { return Ok((None, self.sources.clone(), true)) };
-        let carried = Carried::open(&host.absolute(from))?;
-        let plan = carried.plan(self.wanted.arches())?;
-        let has_lists = matches!(carried, Carried::Mirror(_));
-        Ok((Some(plan), self.sources.of_carried(&carried, None), has_lists))
+        let (arches, sources) = (self.wanted.arches(), (host, &self.sources));
+        let carried = self.registry.carried(from, (arches, true), sources, terminal)?;
+        let lists = !matches!(carried, Carried::Bundle(_));
+        Ok((Some(carried.plan(arches)?), self.sources.of_carried(&carried, None), lists))
     }
 
     fn tell(&self, pushed: &Pushed, plan: &Plan, reference: &Reference, terminal: &Terminal) {
         if self.output.json {
             return terminal.output_json(pushed);
         }
-        let Pushed { packages, blobs, size, moved, moved_size, digest, tag } = pushed;
+        let Pushed { packages, blobs, size, moved, moved_size, mounted, digest, tag, signed_by } =
+            pushed;
         terminal.line(format_args!(
             "{packages} packages, {blobs} blobs, {}: {moved} were not there, {}",
             HumanBytes(*size),
             HumanBytes(*moved_size)
         ));
+        if *mounted > 0 {
+            terminal.line(format_args!("{mounted} came from another repository of the registry"));
+        }
         tell_trees(plan, terminal);
+        if let Some(key) = signed_by {
+            terminal.line(format_args!("signed by {key}"));
+        }
         terminal
             .line(format_args!("pushed {}", reference.to(ManifestName::Digest(digest.clone()))));
         let tagged = reference.to(ManifestName::Tag(tag.clone())).to_string();

@@ -1,24 +1,19 @@
 //! `elsewhere receipt sign`: a librarian's signature on what is installed.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::installation::Installation;
+use super::librarian::SecretKeyArgs;
 use super::options::{Definitions, Output, Turn};
 use super::owners;
 use super::parts::{self, PartOf};
 use crate::error::Error;
 use crate::host::Host;
 use crate::lifecycle::{self, SignedTree, Signing};
-use crate::minisig::SecretKey;
 use crate::terminal::Terminal;
-
-/// Most bytes of a file with a key or a password.
-const LIMIT: u64 = 64 << 10;
 
 /// Sign the receipts of what is installed
 #[derive(Debug, Args)]
@@ -47,13 +42,8 @@ Examples:
   elsewhere receipt sign -s librarian.key /srv/tree  a tree that was copied out of a prefix
   elsewhere verify --key librarian.pub /sw/apptainer")]
 struct Sign {
-    /// The file of the secret key, as minisign -G makes it [default: ~/.minisign/minisign.key]
-    #[arg(short, long, value_name = "FILE")]
-    secret_key: Option<PathBuf>,
-    /// The file with the secret key's password in its first line; - is standard input
-    /// [default: MINISIGN_PASSWORD, or what is typed at the terminal]
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret: SecretKeyArgs,
     /// Sign older generations too
     #[arg(long)]
     all: bool,
@@ -89,7 +79,7 @@ impl Sign {
         let path = host.absolute(&self.prefix);
         let (owners, catalog) = (owners::by_files(host)?, self.definitions.catalog(host)?);
         let installation = Installation::at(&path)?;
-        let (key_file, key) = self.key(host, terminal)?;
+        let (key_file, key) = self.secret.key(host, terminal)?;
         let signing =
             Signing { key: &key, key_file: &key_file, now: host.now()?, catalog: &catalog };
         let mut trees = Vec::new();
@@ -134,47 +124,6 @@ impl Sign {
             terminal.line("nothing is installed");
         }
     }
-
-    /// The secret key, and its file.
-    fn key(&self, host: &Host, terminal: &Terminal) -> Result<(PathBuf, SecretKey), Error> {
-        let named = self.secret_key.as_deref().map(|path| host.absolute(path));
-        let path = named.or_else(|| host.secret_key()).ok_or_else(|| {
-            Error::Usage("name the secret key with --secret-key: there is no home".to_owned())
-        })?;
-        let text = read(&path, File::open(&path))?;
-        let password = match SecretKey::is_protected(&text) {
-            true => self.password(host, &path, terminal)?,
-            false => None,
-        };
-        match SecretKey::read(&text, password.as_deref()) {
-            Ok(key) => Ok((path, key)),
-            Err(source) => Err(Error::SecretKey { path, source }),
-        }
-    }
-
-    /// The password of the key at `path`; `None` where nobody says it.
-    fn password(
-        &self,
-        host: &Host,
-        path: &Path,
-        terminal: &Terminal,
-    ) -> Result<Option<String>, Error> {
-        let text = match self.password_file.as_deref() {
-            Some(file) if file == Path::new("-") => read(file, Ok(io::stdin()))?,
-            Some(file) => read(file, File::open(file))?,
-            None => match host.secret_key_password() {
-                Some(password) => return Ok(Some(password)),
-                None => {
-                    let question = format!("Password of {}", path.display());
-                    return terminal.ask_secret(&question).map_err(|source| match source.kind() {
-                        io::ErrorKind::Interrupted => Error::Cancelled,
-                        _ => Error::File { path: PathBuf::from("/dev/tty"), source },
-                    });
-                }
-            },
-        };
-        Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
-    }
 }
 
 /// A receipt that was signed, as `--json` tells it.
@@ -184,12 +133,4 @@ fn entry((place, tree): &(String, SignedTree)) -> Value {
         entry["generation"] = generation.into();
     }
     entry
-}
-
-/// The text of a small file.
-fn read(path: &Path, file: io::Result<impl Read>) -> Result<String, Error> {
-    let mut text = String::new();
-    let read = file.and_then(|file| file.take(LIMIT).read_to_string(&mut text));
-    read.map_err(|source| Error::File { path: path.to_owned(), source })?;
-    Ok(text)
 }

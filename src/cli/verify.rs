@@ -1,11 +1,11 @@
 //! `elsewhere verify`: whether a prefix or a tree is still as it was made, and putting it right.
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::installation::Installation;
+use super::librarian::signers;
 use super::options::{Output, Sources, StoreArgs};
 use super::parts::{self, PartOf};
 use super::session::Session;
@@ -75,7 +75,7 @@ impl Verify {
     /// Runs the command.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let path = host.absolute(&self.prefix);
-        let signers = &self.signers(host)?;
+        let signers = &signers(host, "--key", &self.keys)?;
         let whole = match Installation::at(&path)? {
             Installation::Prefix(whole) => whole,
             Installation::Tree(tree) => return self.check_tree(&tree, signers, host, terminal),
@@ -123,25 +123,6 @@ impl Verify {
             true => self.hint(&verification),
             false => self.unproved_hint(&verification),
         })
-    }
-
-    /// The keys that receipts must be signed by.
-    fn signers(&self, host: &Host) -> Result<Vec<PublicKey>, Error> {
-        let signer = |named: &PathBuf| {
-            if let Some(key) = named.to_str().and_then(PublicKey::read) {
-                return Ok(key);
-            }
-            let path = host.absolute(named);
-            let text = match std::fs::read_to_string(&path) {
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
-                text => text.map_err(|source| Error::File { path, source })?,
-            };
-            PublicKey::read(&text).ok_or_else(|| {
-                let shown = escape(&named.to_string_lossy()).into_owned();
-                Error::Usage(format!("--key {shown}: it is no public key of minisign's"))
-            })
-        };
-        self.keys.iter().map(signer).collect()
     }
 
     /// Says what no signature proves, where one was asked for.

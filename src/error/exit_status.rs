@@ -75,7 +75,10 @@ impl Error {
             Self::Fetch(error) => fetch_status(error),
             Self::Registry(error) => registry_status(error),
             Self::Metadata(error) => metadata_status(error),
-            Self::Trust(_) | Self::Untrusted { .. } | Self::Older { .. } => 4,
+            Self::Trust(_)
+            | Self::Untrusted { .. }
+            | Self::Older { .. }
+            | Self::Unsigned { .. } => 4,
             Self::Unpack(UnpackError::Write { .. } | UnpackError::SameName { .. }) => 6,
             Self::Unpack(_) => 4,
             Self::Resolve(_) => 5,

@@ -11,6 +11,14 @@ use crate::model::shell_word;
 const DEFINITIONS: &str = "name the directory that has them with --repos (a receipt tells how a tree was made, and gives \
                            no trust)";
 
+/// Where nobody signed it who was to.
+const UNSIGNED: &str = "do not install it, unless whoever pushed it tells you another key; `elsewhere push --sign` signs what a \
+                        tag names: name it by that, or by the digest that push said";
+
+/// Where no program may be run.
+const NOEXEC: &str = "choose a directory of a file system that is not mounted noexec; with --for, trees for other machines can be \
+                      made anywhere";
+
 impl Error {
     /// What to do next, where there is something useful to say.
     #[must_use]
@@ -56,6 +64,7 @@ impl Error {
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
             Self::Damaged { hint, .. } | Self::Unproved { hint, .. } => Some(hint.clone()),
+            Self::Unsigned { .. } => Some(UNSIGNED.to_owned()),
             Self::DamagedBundle { path, .. } => Some(damaged_bundle(path)),
             Self::DamagedGeneration { path, .. } => Some(format!(
                 "to put it right: elsewhere verify --repair --all {}; to go there as it is: \
@@ -74,11 +83,7 @@ impl Error {
                  with --for, by their glibc or a distribution's name"
                     .to_owned(),
             ),
-            Self::NoExec { .. } => Some(
-                "choose a directory of a file system that is not mounted noexec; with --for, trees for \
-                 other machines can be made anywhere"
-                    .to_owned(),
-            ),
+            Self::NoExec { .. } => Some(NOEXEC.to_owned()),
             Self::Unwell(_) => Some(
                 "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),
             ),

@@ -225,6 +225,14 @@ pub enum Error {
         /// What of it.
         what: String,
     },
+    /// Nobody signed it who was to.
+    #[error("{}: no key of --verify-key signed it: {}", escape(name), escape(why))]
+    Unsigned {
+        /// What.
+        name: String,
+        /// Why it does not count.
+        why: String,
+    },
     /// Nothing of what is installed is damaged, and not all of it can be proved.
     #[error("{} is not proved: {count} {}", shown(path), findings(*count))]
     Unproved {

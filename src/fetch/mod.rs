@@ -30,7 +30,7 @@ mod usage;
 mod wording;
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -243,6 +243,34 @@ impl<'r> Fetcher<'r> {
         if let Err(error) = self.cache.keep_derived(key, bytes) {
             self.reporter.detail(error.to_string());
         }
+    }
+
+    /// The bytes with this digest, at most `limit`, where they are in the cache or in the site's.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub(crate) fn stored(
+        &self,
+        checksum: &Checksum,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, FetchError> {
+        let own = self.cache.find(checksum)?.map(|(path, _)| path);
+        let path = own.or_else(|| Some(self.site.as_ref()?.object(checksum)));
+        let Some((file, _)) = path.and_then(|path| local::open(&path).ok()) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        // Where it lies, others may write.
+        let is_read = file.take(limit).read_to_end(&mut bytes).is_ok();
+        Ok(Some(bytes).filter(|bytes| is_read && Checksum::of(bytes) == *checksum))
+    }
+
+    /// Keeps bytes that have this digest in the cache.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn store(&self, checksum: &Checksum, bytes: &[u8]) -> Result<(), FetchError> {
+        self.cache.store(checksum, bytes)
     }
 
     /// `url` without the name and password that it may have, which are remembered for its origin: what comes

@@ -199,20 +199,12 @@ fn receipt_of(
     let place = (dist, planned.source.as_str());
     let signed_by = unpacked.signed_by.as_ref();
     PackageReceipt {
-        nevra: planned.nevra.clone(),
-        url: plain_url(source, planned),
-        source: planned.source.clone(),
-        location: planned.location.clone(),
-        size: planned.size,
-        installed_size: planned.installed_size,
-        checksum: planned.checksum.clone(),
-        files: planned.files.clone(),
         signed_by: signed_by.map(|by| by.fingerprint.clone()),
         signed_at: signed_by.and_then(|by| by.signed_at),
         trusted_by_user: signed_by
             .is_some_and(|by| keys.is_trusted_by_user(place, &by.fingerprint)),
         license: unpacked.license.clone(),
         source_rpm: unpacked.source_rpm.clone(),
-        reason: planned.reason.clone(),
+        ..PackageReceipt::of(planned, plain_url(source, planned))
     }
 }

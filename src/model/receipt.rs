@@ -192,6 +192,26 @@ pub struct PackageReceipt {
 }
 
 impl PackageReceipt {
+    /// What is known of `planned`, which was asked for at `url`, before its header is read.
+    pub(crate) fn of(planned: &PlannedPackage, url: String) -> Self {
+        Self {
+            nevra: planned.nevra.clone(),
+            url,
+            source: planned.source.clone(),
+            location: planned.location.clone(),
+            size: planned.size,
+            installed_size: planned.installed_size,
+            checksum: planned.checksum.clone(),
+            files: planned.files.clone(),
+            signed_by: None,
+            signed_at: None,
+            trusted_by_user: false,
+            license: String::new(),
+            source_rpm: String::new(),
+            reason: planned.reason.clone(),
+        }
+    }
+
     /// The package as the plan had it.
     fn plan(&self) -> PlannedPackage {
         PlannedPackage {

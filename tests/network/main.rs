@@ -1,7 +1,6 @@
 //! The way to the network as users set it: passwords, proxies, certificates, time-outs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here should stop the test")]
 
-mod gateway;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -9,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gateway::Gateway;
+use support::gateway::Gateway;
 use support::metadata;
 use support::rpms::{File, Package};
 use support::server::{Fault, Server};

@@ -12,11 +12,14 @@
 
 pub mod archive;
 pub mod deb;
+pub mod gateway;
+pub mod golang;
 pub mod header;
 pub mod image;
 pub mod jail;
 pub mod judges;
 pub mod keys;
+pub mod killing;
 pub mod metadata;
 pub mod mirror;
 pub mod opening;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use elsewhere::stages::model::{Arch, Checksum};
+use serde_json::{Value, json};
 
 use super::deb::{Debs, Suite};
 
@@ -34,6 +35,13 @@ pub struct Manners {
     pub endless: bool,
     /// This status, to so many requests whose line contains this.
     pub status: Option<(&'static str, u16, usize)>,
+    /// It lists referrers itself, so many on a page.
+    pub referrers: Option<usize>,
+    /// What a tag means is replaced only where the request's condition holds.
+    pub conditions: bool,
+    /// Of so many lists that are written under a tag somebody else writes one at the same time, who saw what was
+    /// there before.
+    pub races: usize,
 }
 
 /// A registry in this process.
@@ -109,8 +117,12 @@ impl StandIn {
 
     /// Puts a manifest there.
     pub fn put(&self, name: &str, bytes: &[u8]) {
-        let kind = "application/vnd.oci.image.index.v1+json".to_owned();
-        self.shared.manifests.lock().unwrap().insert(name.to_owned(), (kind, bytes.to_vec()));
+        self.shared.put(name, bytes);
+    }
+
+    /// Puts a blob there.
+    pub fn put_blob(&self, digest: &str, bytes: &[u8]) {
+        self.shared.blobs.lock().unwrap().insert(digest.to_owned(), bytes.to_vec());
     }
 
     /// Has nothing any more.
@@ -208,6 +220,11 @@ impl Shared {
             self.blobs.lock().unwrap().insert(digest, request.body.clone());
             return send(to, 201, &[], b"");
         }
+        if let Some((repository, digest)) = rest.split_once("/referrers/")
+            && let Some(page) = manners.referrers
+        {
+            return self.referrers(to, request, (repository, digest), page);
+        }
         match rest.split_once("/manifests/") {
             Some((repository, name)) => self.manifest(to, request, (repository, name), &manners),
             None => send(to, 404, &[], b""),
@@ -291,6 +308,22 @@ impl Shared {
             let text: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
             let blobs = self.blobs.lock().unwrap();
             let layers = text["layers"].as_array().into_iter().flatten();
+            let now = self.manifests.lock().unwrap().get(&key).map(|(_, bytes)| bytes.clone());
+            let raced = name.starts_with("sha256-") && manners.races > 0;
+            if raced {
+                self.manners.lock().unwrap().races -= 1;
+                let other = with_another(now.as_deref(), manners.races);
+                // Who does not look at conditions takes both, one after the other.
+                self.put(&key, if manners.conditions { &other } else { &request.body });
+                if !manners.conditions {
+                    self.put(&key, &other);
+                    return send(to, 201, &[], b"");
+                }
+            }
+            let now = self.manifests.lock().unwrap().get(&key).map(|(_, bytes)| bytes.clone());
+            if manners.conditions && !holds(request, now.as_deref()) {
+                return send(to, 412, &[], b"");
+            }
             for layer in layers.chain(text.get("config")) {
                 let digest = layer["digest"].as_str().unwrap().trim_start_matches("sha256:");
                 if !blobs.contains_key(digest) {
@@ -304,7 +337,13 @@ impl Shared {
             for key in [key, by_digest] {
                 manifests.insert(key, (kind.clone(), request.body.clone()));
             }
-            return send(to, 201, &[format!("Docker-Content-Digest: {digest}")], b"");
+            let mut headers = vec![format!("Docker-Content-Digest: {digest}")];
+            if let (Some(subject), Some(_)) =
+                (text["subject"]["digest"].as_str(), manners.referrers)
+            {
+                headers.push(format!("OCI-Subject: {subject}"));
+            }
+            return send(to, 201, &headers, b"");
         }
         if manners.endless {
             write!(to, "HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n")?;
@@ -313,10 +352,64 @@ impl Shared {
             }
         }
         match self.manifests.lock().unwrap().get(&key) {
-            Some((kind, bytes)) => send(to, 200, &[format!("Content-Type: {kind}")], bytes),
+            Some((kind, bytes)) => {
+                let state = format!("ETag: \"sha256:{}\"", Checksum::of(bytes).hex());
+                send(to, 200, &[format!("Content-Type: {kind}"), state], bytes)
+            }
             None => send(to, 404, &[], b""),
         }
     }
+
+    fn put(&self, key: &str, bytes: &[u8]) {
+        let kind = "application/vnd.oci.image.index.v1+json".to_owned();
+        self.manifests.lock().unwrap().insert(key.to_owned(), (kind, bytes.to_vec()));
+    }
+
+    /// What is about a manifest, a page of it.
+    fn referrers(
+        &self,
+        to: &TcpStream,
+        request: &Request,
+        (repository, digest): (&str, &str),
+        page: usize,
+    ) -> std::io::Result<()> {
+        let mut found = Vec::new();
+        for (name, (kind, bytes)) in &*self.manifests.lock().unwrap() {
+            let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            let named = name.strip_prefix(&format!("{repository}:")).unwrap_or_default();
+            if value["subject"]["digest"] == digest && named.starts_with("sha256:") {
+                found.push(json!({ "mediaType": kind, "digest": named, "size": bytes.len(),
+                    "artifactType": value["artifactType"] }));
+            }
+        }
+        let from = request.target.rsplit_once("from=").map_or(0, |(_, at)| at.parse().unwrap());
+        let rest = found.len().saturating_sub(from + page);
+        let list = json!({ "schemaVersion": 2, "manifests": found.iter().skip(from).take(page)
+            .collect::<Vec<_>>() });
+        let mut headers = vec!["Content-Type: application/vnd.oci.image.index.v1+json".to_owned()];
+        if rest > 0 {
+            let path = request.target.split('?').next().unwrap();
+            headers.push(format!("Link: <{path}?from={}>; rel=\"next\"", from + page));
+        }
+        send(to, 200, &headers, list.to_string().as_bytes())
+    }
+}
+
+/// Whether a request's condition holds where a tag names `now`.
+fn holds(request: &Request, now: Option<&[u8]>) -> bool {
+    let state = now.map(|bytes| format!("\"sha256:{}\"", Checksum::of(bytes).hex()));
+    let none = request.headers.get("if-none-match").is_none_or(|_| state.is_none());
+    none && request.headers.get("if-match").is_none_or(|wanted| Some(wanted) == state.as_ref())
+}
+
+/// A list of referrers with an entry of somebody else's more.
+fn with_another(list: Option<&[u8]>, number: usize) -> Vec<u8> {
+    let nothing = json!({ "schemaVersion": 2, "manifests": [] });
+    let mut list = list.map_or(nothing, |list| serde_json::from_slice(list).unwrap());
+    let digest = format!("sha256:{number:064x}");
+    let entry = json!({ "mediaType": "x/y", "digest": digest, "size": 1, "data": "e30=" });
+    list["manifests"].as_array_mut().unwrap().push(entry);
+    list.to_string().into_bytes()
 }
 
 /// Debian's `docker-registry`, which ends with this.
@@ -326,8 +419,9 @@ pub struct Real {
 }
 
 impl Real {
-    /// Makes it ready to run in `directory`, and to listen at `address`. Returns the program.
-    pub fn prepare(directory: &Path, address: &str) -> PathBuf {
+    /// Makes it ready to run in `directory`, and to listen at `address`, with TLS where a certificate and its key
+    /// are named. Returns the program.
+    pub fn prepare(directory: &Path, address: &str, tls: Option<&Path>) -> PathBuf {
         let arch: Arch = std::env::consts::ARCH.parse().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         let debs = Debs::open(&root, Suite::default());
@@ -335,8 +429,13 @@ impl Real {
         fs::create_dir_all(directory).unwrap();
         let text = concat!(
             "version: 0.1\nlog: {level: error}\nstorage:\n  filesystem: {rootdirectory: ROOT/data}\n",
-            "http: {addr: 'ADDRESS'}\n"
+            "http: {addr: 'ADDRESS'TLS}\n"
         );
+        let tls = tls.map_or_else(String::new, |place| {
+            let file = |name: &str| place.join(name).display().to_string();
+            format!(", tls: {{certificate: {}, key: {}}}", file("server.pem"), file("server.key"))
+        });
+        let text = text.replace("TLS", &tls);
         let text = text.replace("ROOT", directory.to_str().unwrap()).replace("ADDRESS", address);
         fs::write(directory.join("config.yml"), text).unwrap();
         debs.package(arch, "docker-registry").root.join("usr/bin/docker-registry")
@@ -344,10 +443,15 @@ impl Real {
 
     /// Runs it in `directory`.
     pub fn start(directory: &Path) -> Self {
+        Self::start_with(directory, None)
+    }
+
+    /// The same, with TLS where a directory has `server.pem` and `server.key`.
+    pub fn start_with(directory: &Path, tls: Option<&Path>) -> Self {
         // Somebody else may take the port in between: then there is no answer, and another one is tried.
         for _ in 0..20 {
             let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-            let program = Self::prepare(directory, &free.to_string());
+            let program = Self::prepare(directory, &free.to_string(), tls);
             let config = directory.join("config.yml");
             let mut command = Command::new(&program);
             // It takes settings from variables, and podman's users have one of those names.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::attached::ArtifactSigner;
 use crate::fetch::{Fetched, Members};
 use crate::model::Plan;
 use crate::tools::excerpt::Excerpt;
@@ -17,12 +18,19 @@ pub(crate) struct PulledArtifact {
     pub(super) plan: Plan,
     /// Its files, but for lock files.
     pub(super) files: BTreeMap<PathBuf, Fetched>,
+    /// Who signed it, where somebody must have.
+    pub(super) signer: Option<ArtifactSigner>,
 }
 
 impl PulledArtifact {
     /// Its reference, with its digest.
     pub(crate) fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// Who signed it, where somebody must have.
+    pub(crate) fn signer(&self) -> Option<&ArtifactSigner> {
+        self.signer.as_ref()
     }
 
     /// What it installs, of those architectures that were pulled.

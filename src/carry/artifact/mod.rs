@@ -3,18 +3,22 @@
 //!
 //! Nothing that comes from a registry gives trust: what it is is proved as what a mirror or a bundle has.
 
+mod attached;
 mod had;
+mod material;
 mod pull;
 mod push;
 
+pub(crate) use attached::{ArtifactSigner, Librarian};
 pub(crate) use had::PulledArtifact;
 pub(crate) use pull::{Wish, pull};
-pub(crate) use push::{Pushed, push};
+pub(crate) use push::{PushOptions, Pushed, push};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::model::{Arch, TreePlan};
 
 /// What the whole is.
@@ -53,6 +57,11 @@ impl Configuration {
         let dists = trees.iter().map(|tree| tree.dist.clone()).collect();
         Self { format: 1, arch, dists, runtimes }
     }
+}
+
+/// A document in the bytes that are digested.
+fn written(document: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(document).map_err(|error| Error::Usage(format!("nothing to push: {error}")))
 }
 
 /// An architecture as Go calls it.

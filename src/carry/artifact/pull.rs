@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::attached::{ArtifactSigner, proved};
 use super::{
     CERTIFICATE, CONFIG, DEFINITION, LIST, LOCK_FILE, PACKAGE, SYSTEM, had::PulledArtifact,
 };
@@ -14,6 +15,7 @@ use crate::fetch::registry::{
     Descriptor, ImageIndex, ImageManifest, ManifestName, Reference, Registry,
 };
 use crate::fetch::{Fetched, mirror_path, package_places};
+use crate::minisig::PublicKey;
 use crate::model::{Arch, Checksum, Plan, TreePlan, escape};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::threads;
@@ -32,6 +34,8 @@ pub(crate) struct Wish<'a> {
     pub arches: &'a [Arch],
     /// Whether the repositories' metadata are, too.
     pub lists: bool,
+    /// Who must have signed it, one of them, where some are named.
+    pub signers: &'a [PublicKey],
 }
 
 /// What was pulled, named with its digest.
@@ -48,6 +52,7 @@ pub(crate) fn pull(
     let bytes = registry.manifest(&target)?;
     let exact = reference.to(ManifestName::Digest(Checksum::of(&bytes)));
     let pulling = Pulling { registry, name: exact.to_string(), reporter };
+    let signer = pulling.signer(&bytes, wish.signers)?;
     let manifests = pulling.manifests(&bytes, wish.arches)?;
     let mut plan = Plan::of(Vec::new());
     let mut layers: BTreeMap<String, Descriptor> = BTreeMap::new();
@@ -74,7 +79,7 @@ pub(crate) fn pull(
         );
     }
     let files = pulling.files(layers)?;
-    Ok(PulledArtifact { name: pulling.name.into(), plan, files })
+    Ok(PulledArtifact { name: pulling.name.into(), plan, files, signer })
 }
 
 /// Where a mirror has the packages of a plan.
@@ -99,6 +104,17 @@ struct Pulling<'a> {
 impl Pulling<'_> {
     fn wrong(&self, why: &str) -> Error {
         Error::Usage(format!("{}: {}", escape(&self.name), escape(why)))
+    }
+
+    /// Who of `signers`, where there are any, signed what was found.
+    fn signer(&self, bytes: &[u8], signers: &[PublicKey]) -> Result<Option<ArtifactSigner>, Error> {
+        if signers.is_empty() {
+            return Ok(None);
+        }
+        match proved(self.registry, bytes, signers)? {
+            Ok(signer) => Ok(Some(signer)),
+            Err(why) => Err(Error::Unsigned { name: self.name.clone(), why }),
+        }
     }
 
     /// The manifests for these architectures, or all.

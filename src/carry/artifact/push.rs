@@ -4,25 +4,42 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::attached::{Librarian, attach};
+use super::material::{self, Proven};
 use super::{
     CERTIFICATE, CONFIG, Configuration, DEFINITION, KIND, LIST, LOCK_FILE, PACKAGE, SYSTEM,
-    VERSION, go_name,
+    VERSION, go_name, written,
 };
 use crate::carry::LOCK;
-use crate::carry::gather::{Item, Scope, gather};
+use crate::carry::gather::{Item, Member, Origin, Scope, gather};
+use crate::carry::proving::ProvenPackage;
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::registry::{
-    Descriptor, INDEX, ImageIndex, ImageManifest, MANIFEST, ManifestName, Payload, Platform,
-    Registry, TITLE,
+    Delivery, Descriptor, INDEX, ImageIndex, ImageManifest, MANIFEST, ManifestName, Payload,
+    Platform, Registry, TITLE,
 };
 use crate::metadata::Keys;
-use crate::model::{Arch, Checksum, Plan, TreePlan};
+use crate::model::{Algorithm, Arch, Checksum, Plan, TreePlan};
 use crate::report::{Event, Phase};
+use crate::sbom::Format;
 use crate::tools::threads;
 
-/// Packages that are brought, and blobs that are pushed, at the same time.
+/// Blobs that are pushed at the same time.
 const AT_ONCE: usize = 4;
+
+/// What the caller decides.
+#[derive(Clone, Copy)]
+pub(crate) struct PushOptions<'a> {
+    /// The tag; the version of the first runtime where none is named.
+    pub target: Option<&'a ManifestName>,
+    /// Whether the repositories' metadata go along.
+    pub lists: bool,
+    /// Who signs it.
+    pub librarian: Option<Librarian<'a>>,
+    /// In which format a bill of materials goes along.
+    pub sbom: Option<Format>,
+}
 
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -37,17 +54,21 @@ pub(crate) struct Pushed {
     pub moved: usize,
     /// Their bytes.
     pub moved_size: u64,
+    /// How many of them it took from another repository of its own.
+    pub mounted: usize,
     /// The digest of the index.
     pub digest: Checksum,
     /// The tag.
     pub tag: String,
+    /// The number of the key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 /// Blobs by their digests.
 type Blobs = BTreeMap<String, (Checksum, u64, Payload)>;
 
-/// Pushes what `plan` installs, as `target`, or by the version of its first runtime. With `has_lists` the
-/// repositories' metadata go along.
+/// Pushes what `plan` installs. What is about it goes first and the tag last: whoever finds it by that finds all.
 ///
 /// # Errors
 /// When something cannot be had or proved, or the registry does not take it. What the tag names is then what it
@@ -56,18 +77,18 @@ pub(crate) fn push(
     context: Context<'_>,
     keys: &Keys<'_>,
     plan: &Plan,
-    has_lists: bool,
     registry: &Registry<'_>,
-    target: Option<&ManifestName>,
+    options: PushOptions<'_>,
 ) -> Result<Pushed, Error> {
     let version = plan.trees.iter().flat_map(|tree| &tree.runtimes).next();
     let version = version.map(|runtime| runtime.version.clone()).unwrap_or_default();
-    let target = match target {
+    let target = match options.target {
         Some(target) => target.clone(),
         None => ManifestName::of_version(&version).map_err(Error::Usage)?,
     };
-    let scope = if has_lists { Scope::Artifact } else { Scope::Bundle };
-    let mut making = Making { context, keys, scope, blobs: Blobs::new(), packages: 0 };
+    let scope = if options.lists { Scope::Artifact } else { Scope::Bundle };
+    let (blobs, proven) = (Blobs::new(), Proven::new());
+    let mut making = Making { context, keys, scope, blobs, proven, packages: 0 };
     let mut trees: BTreeMap<Arch, Vec<TreePlan>> = BTreeMap::new();
     for tree in &plan.trees {
         trees.entry(tree.arch).or_default().push(tree.clone());
@@ -80,25 +101,44 @@ pub(crate) fn push(
     let index = index(&manifests, &version)?;
     let size = crate::model::total(making.blobs.values().map(|(_, size, _)| *size));
     let (blobs, packages) = (making.blobs.len(), making.packages);
-    let (moved, moved_size) = send(context, registry, making.blobs, size)?;
+    let Sent { moved, moved_size, mounted } = send(context, registry, making.blobs, size)?;
     for (_, bytes) in &manifests {
         registry.push_manifest(&ManifestName::Digest(Checksum::of(bytes)), MANIFEST, bytes)?;
     }
+    let digest = Checksum::of(&index);
+    if options.sbom.is_some() || options.librarian.is_some() {
+        registry.push_manifest(&ManifestName::Digest(digest.clone()), INDEX, &index)?;
+    }
+    if let Some(format) = options.sbom {
+        let bill = material::bill(plan, &making.proven, keys, format);
+        let subject = Descriptor::new(INDEX, &digest, index.len() as u64);
+        attach(registry, &subject, material::kind(format), bill)?;
+    }
+    let sign = |librarian: Librarian<'_>| librarian.sign(registry, &index, plan);
+    let signed_by = options.librarian.map(sign).transpose()?;
     if context.reporter.is_cancelled() {
         return Err(Error::Cancelled);
     }
     registry.push_manifest(&target, INDEX, &index)?;
-    let (digest, tag) = (Checksum::of(&index), target.to_string());
-    Ok(Pushed { packages, blobs, size, moved, moved_size, digest, tag })
+    let tag = target.to_string();
+    Ok(Pushed { packages, blobs, size, moved, moved_size, mounted, digest, tag, signed_by })
 }
 
-/// Sends the blobs that the registry does not have. Returns how many there were, and their bytes.
+/// How much went where.
+#[derive(Default)]
+struct Sent {
+    moved: usize,
+    moved_size: u64,
+    mounted: usize,
+}
+
+/// Sends the blobs that the registry does not have.
 fn send(
     context: Context<'_>,
     registry: &Registry<'_>,
     blobs: Blobs,
     total: u64,
-) -> Result<(usize, u64), Error> {
+) -> Result<Sent, Error> {
     let reporter = context.reporter;
     reporter.event(Event::Started { phase: Phase::Upload, total: Some(total) });
     let all: Vec<(Checksum, u64, Payload)> = blobs.into_values().collect();
@@ -106,16 +146,26 @@ fn send(
         if reporter.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let is_new = registry.push_blob(checksum, payload)?;
-        if !is_new {
+        let delivery = registry.push_blob(checksum, payload)?;
+        if delivery != Delivery::Sent {
             reporter.event(Event::Cached { phase: Phase::Upload, by: *size });
         }
         reporter.advanced(Phase::Upload, *size);
-        Ok(is_new.then_some(*size))
+        Ok((delivery, *size))
     })?;
     reporter.event(Event::Finished { phase: Phase::Upload });
-    let moved: Vec<u64> = moved.into_iter().flatten().collect();
-    Ok((moved.len(), crate::model::total(moved.iter().copied())))
+    let mut sent = Sent::default();
+    for (delivery, size) in moved {
+        match delivery {
+            Delivery::There => {}
+            Delivery::Mounted => sent.mounted += 1,
+            Delivery::Sent => {
+                sent.moved += 1;
+                sent.moved_size = sent.moved_size.saturating_add(size);
+            }
+        }
+    }
+    Ok(sent)
 }
 
 /// The index of these manifests.
@@ -137,17 +187,13 @@ fn index(manifests: &[(Arch, Vec<u8>)], version: &str) -> Result<Vec<u8>, Error>
     })
 }
 
-/// A document in the bytes that are digested.
-fn written(document: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(document).map_err(|error| Error::Usage(format!("nothing to push: {error}")))
-}
-
 /// An artifact that is being made.
 struct Making<'a> {
     context: Context<'a>,
     keys: &'a Keys<'a>,
     scope: Scope<'a>,
     blobs: Blobs,
+    proven: Proven,
     packages: usize,
 }
 
@@ -155,17 +201,12 @@ impl Making<'_> {
     /// The manifest of an architecture's part. Its blobs are ready then, and its packages proved.
     fn manifest(&mut self, arch: Arch, part: &Plan, version: &str) -> Result<Vec<u8>, Error> {
         let contents = gather(self.context, self.keys, part, &[], self.scope)?;
-        let total = contents.items.values().map(|item| match item {
-            Item::Package(wanted) => wanted.package.size,
-            _ => 0,
-        });
-        let total = Some(crate::model::total(total));
-        self.context.reporter.event(Event::Started { phase: Phase::Download, total });
-        let items: Vec<(&String, &Item)> = contents.items.iter().collect();
-        let made = threads::each(AT_ONCE, &items, |(path, item)| self.blob(path, item))?;
-        self.context.reporter.event(Event::Finished { phase: Phase::Download });
+        let made = contents.each((self.context, self.keys), blob)?;
         let mut layers = Vec::new();
-        for ((path, item), (checksum, size, payload)) in items.into_iter().zip(made) {
+        for (Member { path, item, .. }, Blob { checksum, size, payload, proven }) in made {
+            if let (Item::Package(wanted), Some(proven)) = (item, proven) {
+                self.proven.insert(wanted.package.checksum.to_string(), proven);
+            }
             let media_type = match item {
                 Item::Package(_) => PACKAGE,
                 _ if path == LOCK => LOCK_FILE,
@@ -174,7 +215,7 @@ impl Making<'_> {
                 _ => CERTIFICATE,
             };
             self.packages += usize::from(media_type == PACKAGE);
-            let annotations = [(TITLE.to_owned(), path.clone())].into();
+            let annotations = [(TITLE.to_owned(), path.to_owned())].into();
             let layer = Descriptor::new(media_type, &checksum, size);
             layers.push(Descriptor { annotations, ..layer });
             self.blobs.insert(checksum.hex().to_owned(), (checksum, size, payload));
@@ -188,36 +229,38 @@ impl Making<'_> {
             artifact_type: Some(KIND.to_owned()),
             config: Descriptor::new(CONFIG, &checksum, size),
             layers,
+            subject: None,
             annotations: [(VERSION.to_owned(), version.to_owned())].into(),
         };
         self.blobs.insert(checksum.hex().to_owned(), (checksum, size, Payload::Bytes(config)));
         written(&manifest)
     }
+}
 
-    /// What is sent for a file of a mirror.
-    fn blob(&self, path: &str, item: &Item) -> Result<(Checksum, u64, Payload), Error> {
-        if self.context.reporter.is_cancelled() {
-            return Err(Error::Cancelled);
+/// What is sent for a file of a mirror, and the proof of a package.
+struct Blob {
+    checksum: Checksum,
+    size: u64,
+    payload: Payload,
+    proven: Option<ProvenPackage>,
+}
+
+/// The blob for a file, once it is proved.
+fn blob(member: &Member<'_>) -> Result<Blob, Error> {
+    let bytes = match member.bring()? {
+        Origin::Here(bytes) => {
+            let (checksum, size) = (Checksum::of(bytes), bytes.len() as u64);
+            let payload = Payload::Bytes(bytes.to_owned());
+            return Ok(Blob { checksum, size, payload, proven: None });
         }
-        match item {
-            Item::Bytes(bytes) => {
-                let (checksum, size) = (Checksum::of(bytes), bytes.len() as u64);
-                Ok((checksum, size, Payload::Bytes(bytes.clone())))
-            }
-            Item::Fetched(fetched) => {
-                let bytes = fetched.open_file()?;
-                let digest = crate::model::Algorithm::Sha256;
-                let (checksum, size) = Checksum::of_reader(digest, bytes.anew())
-                    .map_err(|source| Error::Cache { path: fetched.path().to_owned(), source })?;
-                Ok((checksum, size, Payload::File(bytes, size)))
-            }
-            Item::Package(wanted) => {
-                let bytes = wanted.bring(self.context)?.open_file()?;
-                let proven = wanted.prove(self.keys, self.context.reporter, &bytes)?;
-                let (checksum, size) = (proven.entry.checksum, proven.entry.size);
-                Ok((checksum, size, Payload::File(bytes, size)))
-            }
-            Item::Program(..) => Err(Error::Usage(format!("{path}: programs are not pushed"))),
-        }
-    }
+        Origin::Fetched(fetched) => fetched.open_file()?,
+        Origin::File(file) => file,
+    };
+    let proven = member.prove(&bytes)?;
+    let (checksum, size) = match &proven {
+        Some(proven) => (proven.entry.checksum.clone(), proven.entry.size),
+        None => Checksum::of_reader(Algorithm::Sha256, bytes.anew())
+            .map_err(|source| Error::File { path: member.path.into(), source })?,
+    };
+    Ok(Blob { checksum, size, payload: Payload::File(bytes, size), proven })
 }

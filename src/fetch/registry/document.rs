@@ -63,6 +63,9 @@ pub(crate) struct ImageManifest {
     pub config: Descriptor,
     /// The rest.
     pub layers: Vec<Descriptor>,
+    /// The manifest or index that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
     /// More.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

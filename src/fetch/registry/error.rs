@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::FetchError;
+use super::super::{FetchError, Reason};
 use crate::model::escape;
 
 /// Why something could not be had from a registry, or given to it.
@@ -66,7 +66,11 @@ impl RegistryError {
         let files = "`docker login`, `podman login` or `skopeo login` write a file that is read here, and .netrc is read \
                      too (docs/carry.md)";
         match self {
-            Self::Fetch(error) => error.hint(),
+            Self::Fetch(error) => way(error),
+            Self::Refused { status: 400, .. } => Some(
+                "one that wants TLS answers so where plain http is spoken, as it is with this machine: --plain-http=false"
+                    .to_owned(),
+            ),
             Self::Refused { status: 401, login, .. } => Some(match login {
                 None => format!("log in first: {files}"),
                 Some(file) => format!(
@@ -102,6 +106,29 @@ impl RegistryError {
             Self::Refused { .. } | Self::Logins { .. } => None,
         }
     }
+}
+
+/// What to do about the way to a registry. No mirror stands for one: another registry that has a copy does.
+fn way(error: &FetchError) -> Option<String> {
+    let first = error.attempts().first().map(|attempt| (&attempt.reason, attempt.url.as_str()));
+    let hint = match first {
+        Some((Reason::Proxied { reason, .. }, _))
+            if !matches!(**reason, Reason::Tls(_) | Reason::Status { code: 407, .. }) =>
+        {
+            "does the proxy work? no_proxy names hosts that are reached without it"
+        }
+        Some((Reason::Offline, _)) => {
+            "what is in the cache is had by its digest, oci://REGISTRY/REPOSITORY@sha256:DIGEST; `elsewhere mirror --from` where \
+             there is a network makes what `install --from DIR` needs"
+        }
+        Some((Reason::Name { .. } | Reason::Connect(_) | Reason::Stalled(_), _)) => {
+            "is there a network, and a registry at that address? behind a proxy, set https_proxy; a copy in another registry \
+             is named in its place, oci://OTHER/REPOSITORY@sha256:DIGEST, and one with TLS on this machine wants \
+             --plain-http=false"
+        }
+        _ => return error.hint(),
+    };
+    Some(hint.to_owned())
 }
 
 fn told(said: &str) -> String {

@@ -10,6 +10,7 @@ mod logins;
 mod payload;
 mod push;
 mod reference;
+mod referrers;
 mod ticket;
 
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ pub(crate) use document::{
 };
 pub(crate) use error::RegistryError;
 pub(crate) use payload::Payload;
+pub(crate) use push::Delivery;
 pub(crate) use reference::{ManifestName, Reference, SCHEME};
 
 use logins::Login;
@@ -70,6 +72,8 @@ pub(crate) struct Registry<'f> {
     base: Url,
     access: Access,
     login: Option<Login>,
+    /// Another repository of the registry, which may have what is pushed.
+    sibling: Option<String>,
 }
 
 /// A request.
@@ -108,8 +112,9 @@ impl<E: Into<RegistryError>> From<E> for Trouble {
 }
 
 impl<'f> Registry<'f> {
-    /// Asks the registry of `reference` whether it is one, and gets what it wants to be shown for `access`. Plain
-    /// http is spoken to this machine itself, and to others where `is_plain`.
+    /// The repository of `reference`. Plain http is spoken where `is_plain`; unless that says otherwise, with this
+    /// machine itself too. Who is to push is asked in now: whoever may not is told so before anything is made
+    /// ready. Who pulls asks nothing but what the cache does not have.
     ///
     /// # Errors
     /// When it does not answer as a registry, or lets nobody in.
@@ -117,11 +122,12 @@ impl<'f> Registry<'f> {
         fetcher: &'f Fetcher<'f>,
         reference: &Reference,
         access: Access,
-        is_plain: bool,
+        is_plain: Option<bool>,
     ) -> Result<Self, RegistryError> {
         let Reference { registry, repository, .. } = reference;
         let place = format!("{registry}/{repository}");
-        let scheme = if is_plain || is_loopback(registry) { "http" } else { "https" };
+        let is_plain = is_plain.unwrap_or_else(|| is_loopback(registry));
+        let scheme = if is_plain { "http" } else { "https" };
         let url = |path: &str| {
             Url::parse(&format!("{scheme}://{registry}/v2/{path}")).map_err(|_| {
                 RegistryError::Answer { place: place.clone(), what: "is no address".to_owned() }
@@ -133,25 +139,43 @@ impl<'f> Registry<'f> {
             other => netrc(fetcher, &root).or(other),
         };
         let repository = repository.clone();
-        let registry = Self { fetcher, place, repository, base, access, login };
-        registry.patiently(|| {
-            let ask = Ask::new(Method::GET, root.clone(), "enter the registry");
-            let answer = registry.once(&ask)?;
-            match answer.status {
-                // Whoever has nothing to show is told so before anything is made ready.
-                401 if registry.get_ticket(&answer)? => Ok(()),
-                200..=299 => Ok(()),
-                _ => Err(registry.refusal(answer, ask.action)),
-            }
-        })?;
+        let sibling = None;
+        let registry = Self { fetcher, place, repository, base, access, login, sibling };
+        if access == Access::Push {
+            registry.enter(&root)?;
+        }
         Ok(registry)
     }
 
-    /// The bytes of a manifest or an index: those with the digest, where it is named by that.
+    /// The same, where blobs that the repository `sibling` of the registry has need not be sent.
+    #[must_use]
+    pub(crate) fn beside(self, sibling: Option<String>) -> Self {
+        Self { sibling: sibling.filter(|sibling| *sibling != self.repository), ..self }
+    }
+
+    fn enter(&self, root: &Url) -> Result<(), RegistryError> {
+        self.patiently(|| {
+            let ask = Ask::new(Method::GET, root.clone(), "enter the registry");
+            let answer = self.once(&ask)?;
+            match answer.status {
+                401 if self.get_ticket(&answer)? => Ok(()),
+                200..=299 => Ok(()),
+                _ => Err(self.refusal(answer, ask.action)),
+            }
+        })
+    }
+
+    /// The bytes of a manifest or an index: those with the digest, where it is named by that. Then the registry
+    /// is asked only where the cache does not have them.
     ///
     /// # Errors
     /// When it cannot be had, is too large, or has another digest.
     pub(crate) fn manifest(&self, target: &ManifestName) -> Result<Vec<u8>, RegistryError> {
+        if let ManifestName::Digest(digest) = target
+            && let Some(found) = self.fetcher.stored(digest, DOCUMENT_LIMIT)?
+        {
+            return Ok(found);
+        }
         let action = format!("read {}", self.called(target));
         let found = self.patiently(|| {
             let answer = self.send(&self.asking_manifest(Method::GET, target, &action)?)?;
@@ -160,14 +184,17 @@ impl<'f> Registry<'f> {
                 _ => Err(self.refusal(answer, &action)),
             }
         })?;
-        if let ManifestName::Digest(expected) = target {
-            let got = Checksum::of(&found);
-            if got != *expected {
+        let got = Checksum::of(&found);
+        match target {
+            ManifestName::Digest(expected) if got != *expected => {
                 let reason = Reason::Digest { expected: expected.clone(), got };
-                return Err(self.failed(&self.manifest_url(target)?, reason));
+                Err(self.failed(&self.manifest_url(target)?, reason))
+            }
+            _ => {
+                self.fetcher.store(&got, &found)?;
+                Ok(found)
             }
         }
-        Ok(found)
     }
 
     /// The blob with this SHA-256 and size, through the cache.

@@ -121,6 +121,13 @@ impl FromStr for Reference {
 }
 
 impl Reference {
+    /// Its repository, where that is another one of the registry of `other`.
+    #[must_use]
+    pub(crate) fn sibling_for(&self, other: &Self) -> Option<String> {
+        let is_one = self.registry == other.registry && self.repository != other.repository;
+        is_one.then(|| self.repository.clone())
+    }
+
     /// The same, of another thing there.
     #[must_use]
     pub(crate) fn to(&self, target: ManifestName) -> Self {

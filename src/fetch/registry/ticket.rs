@@ -65,7 +65,10 @@ impl Registry<'_> {
         let url = self.realm(realm)?;
         let own = format!("repository:{}:{}", self.repository, self.access.actions());
         let mut scopes = vec![own];
-        scopes.extend(asked.map(str::to_owned).filter(|it| *it != scopes[0] && !it.is_empty()));
+        // Who gives tokens leaves out what may not be.
+        scopes.extend(self.sibling.iter().map(|it| format!("repository:{it}:pull")));
+        let asked = asked.map(str::to_owned).filter(|it| !it.is_empty() && !scopes.contains(it));
+        scopes.extend(asked);
         let action = "get a token";
         let login = self.login.as_ref();
         let make = |client: &Client| -> RequestBuilder {

@@ -3,7 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attached;
+mod readers;
+mod shop;
+#[path = "../support/mod.rs"]
 mod support;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,147 +16,20 @@ use std::process::Command;
 
 use elsewhere::stages::model::Checksum;
 use serde_json::{Value, json};
+use shop::{PLAN, Shop, count, digest};
+use support::killing::kill_at_each;
 use support::program;
 use support::registry::{Manners, Real, StandIn};
-use support::site::{Outcome, Site, data, hello};
+use support::site::Outcome;
 use support::tools::{files_below, need};
 
+/// A file of `tests`.
+fn file(name: &str) -> String {
+    format!("{}/tests/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// System calls that send something, or change what is on disk.
-const CALLS: &str = "?connect,?sendto,?sendmsg,?write,?writev,?rename,?renameat2";
-/// What is planned.
-const PLAN: [&str; 6] = ["-d", "lab", "-r", "hello", "-a", "x86_64"];
-
-/// A site, and a registry.
-struct Shop {
-    site: Site,
-    registry: StandIn,
-}
-
-impl Shop {
-    fn new(name: &str) -> Self {
-        Self { site: Site::new(name), registry: StandIn::start() }
-    }
-
-    /// One that version 1.0 was pushed to, as `lab/hello:1.0`.
-    fn stocked(name: &str) -> Self {
-        let shop = Self::new(name);
-        shop.push(&[]).ok();
-        shop.registry.log();
-        shop
-    }
-
-    fn hello(&self) -> String {
-        self.registry.reference("lab/hello:1.0")
-    }
-
-    /// `elsewhere WORDS`, with this site's definitions and cache.
-    fn command(&self, program: &mut Command, words: &[&str]) {
-        program.args(words).arg("--repos").arg(self.site.repos());
-        program.arg("--cache-dir").arg(self.site.cache());
-        self.site.enter(program).env("ELSEWHERE_ATTEMPTS", "2");
-    }
-
-    fn run(&self, words: &[&str]) -> Outcome {
-        let mut command = program::elsewhere();
-        self.command(&mut command, words);
-        Outcome::of(command.output().unwrap())
-    }
-
-    fn push_to(&self, reference: &str, words: &[&str]) -> Outcome {
-        let mirror = self.site.mirror();
-        let mut all = vec!["push", reference];
-        if !words.contains(&"--from") {
-            all.extend(["--mirror", mirror.to_str().unwrap()]);
-            all.extend(PLAN);
-        }
-        all.extend(words);
-        self.run(&all)
-    }
-
-    fn push(&self, words: &[&str]) -> Outcome {
-        self.push_to(&self.hello(), words)
-    }
-
-    /// Installs from the registry, with a new cache, where nothing is.
-    fn install_of(&self, reference: &str, words: &[&str]) -> Outcome {
-        let _ = fs::remove_dir_all(self.site.prefix());
-        let _ = fs::remove_dir_all(self.site.cache());
-        let prefix = self.site.prefix();
-        let basic = ["install", "--from", reference, "-a", "x86_64", prefix.to_str().unwrap()];
-        self.run(&[&basic, words].concat())
-    }
-
-    fn install(&self, words: &[&str]) -> Outcome {
-        self.install_of(&self.hello(), words)
-    }
-
-    #[track_caller]
-    fn works(&self, version: &str) {
-        let told = Command::new(self.site.prefix().join("bin/hello")).output().unwrap();
-        assert_eq!(Outcome::of(told).ok().out, format!("hello {version}\n"));
-    }
-
-    /// Writes a file of names and passwords where docker has it.
-    fn log_in(&self, entry: Value) {
-        let text = json!({ "auths": { self.registry.address.to_string(): entry } }).to_string();
-        self.site.scratch.write("home/.docker/config.json", text);
-    }
-
-    /// Publishes `hello` 2.0 instead of 1.0.
-    fn renew(&self) {
-        self.site.publish(2000, &[self.site.good(hello("2.0")), self.site.good(data())]);
-    }
-}
-
-/// How many requests of a log contain this.
-fn count(log: &[String], text: &str) -> usize {
-    log.iter().filter(|line| line.contains(text)).count()
-}
-
-/// What was pushed, as the last lines say.
-fn digest(pushed: &Outcome) -> String {
-    let text = pushed.err.lines().chain(pushed.out.lines());
-    let line = text.filter_map(|line| line.trim().strip_prefix("pushed ")).next();
-    line.unwrap_or_else(|| panic!("{pushed:?}")).to_owned()
-}
-
-#[test]
-fn what_is_pushed_is_installed_and_only_what_changed_moves() {
-    let shop = Shop::new("registry-push");
-    let first = shop.push(&[]).ok();
-    shop.install(&[]).ok();
-    shop.works("1.0");
-    let (blobs, manifests) = shop.registry.content();
-    shop.registry.log();
-    // The same from another cache.
-    fs::remove_dir_all(shop.site.cache()).unwrap();
-    let again = shop.push(&[]).ok();
-    assert_eq!(digest(&first), digest(&again));
-    let log = shop.registry.log();
-    assert_eq!(count(&log, "POST") + count(&log, "PUT"), 0, "{log:#?}");
-    assert!(shop.registry.content() == (blobs.clone(), manifests));
-    // A newer one: its package, lists, lock file and configuration. What stayed, stays.
-    shop.renew();
-    let newer = shop.push_to(&shop.registry.reference("lab/hello"), &[]).ok();
-    let log = shop.registry.log();
-    let (now, _) = shop.registry.content();
-    let package = shop.site.good(hello("2.0")).bytes;
-    assert!(now.contains_key(Checksum::of(&package).hex()));
-    let moved = now.len() - blobs.len();
-    assert_eq!(count(&log, "POST"), moved, "{log:#?}");
-    assert!(moved < blobs.len(), "{moved} of {}", now.len());
-    shop.install(&[]).ok();
-    shop.works("1.0");
-    shop.install_of(&shop.registry.reference("lab/hello:2.0"), &[]).ok();
-    shop.works("2.0");
-    // A digest goes on meaning what it meant.
-    shop.install_of(&digest(&first), &[]).ok();
-    shop.works("1.0");
-    shop.install_of(&digest(&newer), &["--dry-run"]).ok();
-    let nothing = shop.registry.reference("lab/hello");
-    shop.install_of(&nothing, &[])
-        .refused(3, "lab/hello: cannot read the tag latest: HTTP status 404");
-}
+const CALLS: [&str; 7] = ["connect", "sendto", "sendmsg", "write", "writev", "rename", "renameat2"];
 
 #[test]
 fn a_mirror_goes_into_a_registry_and_comes_out_of_it() {
@@ -383,18 +261,16 @@ fn what_no_push_makes_is_refused() {
 #[test]
 fn a_push_that_is_killed_leaves_the_old_tag_or_the_new_one_whole() {
     let shop = Shop::stocked("registry-kill");
-    let (_, before) = shop.registry.content();
+    let (before_blobs, before) = shop.registry.content();
     let old = before["lab/hello:1.0"].clone();
     shop.renew();
-    let (mut number, mut tries, mut kept) = (1, 0, 0);
-    loop {
-        let mut strace = Command::new(need("strace", "strace"));
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"]);
-        strace.arg(format!("inject={CALLS}:signal=KILL:when={number}")).arg(program::path());
+    let pushing = |command: &mut Command| {
         let (hello, mirror) = (shop.hello(), shop.site.mirror());
         let words = [&["push", &hello, "--mirror", mirror.to_str().unwrap()], &PLAN[..]].concat();
-        shop.command(&mut strace, &words);
-        let is_done = strace.output().unwrap().status.success();
+        shop.command(command, &[&words[..], &["-s", &file("minisign/librarian.key")]].concat());
+    };
+    let mut kept = 0;
+    let tries = kill_at_each(&CALLS, &[], &pushing, |killed| {
         let (blobs, manifests) = shop.registry.content();
         let now = &manifests["lab/hello:1.0"];
         let index: Value = serde_json::from_slice(now).unwrap();
@@ -403,18 +279,25 @@ fn a_push_that_is_killed_leaves_the_old_tag_or_the_new_one_whole() {
             let part: Value = serde_json::from_slice(part).unwrap();
             for layer in part["layers"].as_array().unwrap() {
                 let digest = layer["digest"].as_str().unwrap().trim_start_matches("sha256:");
-                assert!(blobs.contains_key(digest), "call {number}");
+                assert!(blobs.contains_key(digest), "{killed:?}");
             }
         }
         kept += u32::from(*now == old);
-        if is_done {
-            assert!(*now != old);
-            break;
+        // Whoever finds it by the tag finds the signature beside it.
+        let list = format!("lab/hello:sha256-{}", Checksum::of(now).hex());
+        assert!(*now == old || manifests.contains_key(&list), "{killed:?}");
+        if *now != old {
+            // Once more from the old one, which this registry has whole.
+            shop.registry.forget();
+            let bytes = before_blobs.iter();
+            bytes.for_each(|(digest, bytes)| shop.registry.put_blob(digest, bytes));
+            before.iter().for_each(|(name, bytes)| shop.registry.put(name, bytes));
         }
-        (number, tries) = (number + 2, tries + 1);
-    }
-    assert!(tries > 5 && kept > 4, "{tries} tries, {kept} before the change");
-    shop.install(&[]).ok();
+    });
+    assert!(tries > 30 && kept > 25, "{tries} tries, {kept} before the change");
+    shop.push(&["-s", &file("minisign/librarian.key")]).ok();
+    let key = file("minisign/librarian.pub");
+    shop.install(&["--verify-key", &key]).ok();
     shop.works("2.0");
 }
 
@@ -443,7 +326,7 @@ fn offline_no_registry_is_asked() {
 fn from_a_registry_of_this_machine_an_ordinary_user_installs_without_any_other_network() {
     let shop = Shop::new("registry-network");
     let directory = shop.site.place("real");
-    let program = Real::prepare(&directory, "127.0.0.1:5000");
+    let program = Real::prepare(&directory, "127.0.0.1:5000", None);
     // Loopback is all that there is, and up since this user made it so.
     let script = "$BUSYBOX ip link set lo up || exit 90\n\
         \"$REGISTRY\" serve real/config.yml > /dev/null 2>&1 &\n\

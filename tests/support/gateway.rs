@@ -11,20 +11,20 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A gateway that runs as long as the tests do.
-pub(crate) struct Gateway {
-    pub(crate) port: u16,
+pub struct Gateway {
+    pub port: u16,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gateway {
     /// Hands requests on to the server at `upstream`, as they are.
-    pub(crate) fn plain(upstream: &str) -> Self {
+    pub fn plain(upstream: &str) -> Self {
         let upstream = upstream.to_owned();
         Self::start(move |stream, heads| serve(stream, &upstream, heads))
     }
 
     /// The same, and takes TLS away.
-    pub(crate) fn tls(upstream: &str) -> Self {
+    pub fn tls(upstream: &str) -> Self {
         let (upstream, config) = (upstream.to_owned(), configuration());
         Self::start(move |stream, heads| {
             let connection = ServerConnection::new(config.clone()).unwrap();
@@ -34,13 +34,13 @@ impl Gateway {
 
     /// A proxy, which takes `upstream` for whatever host is asked for by http, and lets https
     /// through to the port that is named, on loopback.
-    pub(crate) fn proxy(upstream: &str) -> Self {
+    pub fn proxy(upstream: &str) -> Self {
         let upstream = upstream.to_owned();
         Self::start(move |mut stream, heads| {
             let head = head(&mut stream)?;
             heads.lock().unwrap().push(head.clone());
             let Some(rest) = head.strip_prefix("CONNECT ") else {
-                return relay(stream, &upstream, &head);
+                return relay(&mut stream, &upstream, &head);
             };
             let port = rest.split(' ').next().and_then(|place| place.rsplit(':').next()).unwrap();
             let there = TcpStream::connect(format!("127.0.0.1:{port}"))?;
@@ -53,7 +53,7 @@ impl Gateway {
     }
 
     /// A proxy that answers everything with this status.
-    pub(crate) fn refusing(status: &str) -> Self {
+    pub fn refusing(status: &str) -> Self {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         Self::start(move |mut stream, heads| {
             let head = head(&mut stream)?;
@@ -64,7 +64,7 @@ impl Gateway {
 
     /// A SOCKS proxy of both versions, which takes `upstream` for whatever is asked for. Its heads say
     /// what that was: the version, whether by name or address, and who asked.
-    pub(crate) fn socks(upstream: &str) -> Self {
+    pub fn socks(upstream: &str) -> Self {
         let upstream = upstream.to_owned();
         Self::start(move |mut stream, heads| {
             let asked = socks_head(&mut stream)?;
@@ -78,7 +78,7 @@ impl Gateway {
     }
 
     /// The heads of all requests so far, in small letters.
-    pub(crate) fn heads(&self) -> Vec<String> {
+    pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().iter().map(|head| head.to_lowercase()).collect()
     }
 
@@ -107,7 +107,7 @@ fn serve(
 ) -> io::Result<()> {
     let head = head(&mut stream)?;
     heads.lock().unwrap().push(head.clone());
-    relay(stream, upstream, &head)
+    relay(&mut stream, upstream, &head)
 }
 
 /// Reads a request's head, byte by byte: what follows belongs to someone else.
@@ -187,8 +187,8 @@ fn address(bytes: &[u8]) -> String {
     bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(".")
 }
 
-/// Sends a head on, the path alone in its first line, and brings the answer.
-fn relay(mut stream: impl Write, upstream: &str, head: &str) -> io::Result<()> {
+/// Sends a request on, the path alone in its first line, and brings the answer.
+fn relay(stream: &mut (impl Read + Write), upstream: &str, head: &str) -> io::Result<()> {
     let (line, headers) = head.split_once("\r\n").unwrap();
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
@@ -198,12 +198,16 @@ fn relay(mut stream: impl Write, upstream: &str, head: &str) -> io::Result<()> {
     };
     let mut there = TcpStream::connect(upstream)?;
     write!(there, "{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}")?;
+    let names = headers.lines().filter_map(|line| line.split_once(':'));
+    let mut lengths = names.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = lengths.next().map_or(0, |(_, length)| length.trim().parse().unwrap());
+    io::copy(&mut stream.take(length), &mut there)?;
     let mut answer = BufReader::new(there);
     let mut line = String::new();
     answer.read_line(&mut line)?;
     write!(stream, "{line}Connection: close\r\n")?;
     // As it comes: how fast it does is seen behind the gateway too.
-    io::copy(&mut answer, &mut stream)?;
+    io::copy(&mut answer, stream)?;
     stream.flush()
 }
 
