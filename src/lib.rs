@@ -51,7 +51,7 @@
 //! 7. A [`context::Context`] is what all of the following are given.
 //! 8. [`planning`] makes the plan.
 //! 9. [`making`] makes the trees, and [`carry`] what brings an install to where there is no network.
-//! 10. [`lifecycle`] does with both what is asked of a prefix.
+//! 10. [`lifecycle`] does with both what is asked of a prefix, and [`publish`] writes to repositories of CernVM-FS.
 //! 11. [`cli`] is above them all.
 
 mod audit;
@@ -75,6 +75,7 @@ mod model;
 mod owned;
 mod planning;
 mod prefix;
+mod publish;
 mod release;
 mod relocate;
 mod repodata;

@@ -20,7 +20,7 @@ pub mod decoding {
 }
 /// What goes wrong.
 pub mod error {
-    pub use crate::error::Error;
+    pub use crate::error::{CvmfsError, Error};
 }
 /// Bytes, with the digest that was asked for.
 pub mod fetch {
@@ -60,6 +60,13 @@ pub mod model {
 /// Generations of trees.
 pub mod prefix {
     pub use crate::prefix::{ConfigReport, Generation, Locked, LostLink, Prefix, PrefixError};
+}
+/// Repositories of CernVM-FS.
+pub mod publish {
+    pub use crate::publish::{
+        Collecting, CvmfsOptions, CvmfsRepository, Expected, Ingest, OpenTransaction, Revision,
+        Words,
+    };
 }
 /// Newer versions of this program.
 pub mod release {

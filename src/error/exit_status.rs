@@ -1,6 +1,6 @@
 //! The exit status of every failure.
 
-use super::Error;
+use super::{CvmfsError, Error};
 use crate::fetch::{FetchError, Reason, RegistryError};
 use crate::metadata::{MetadataError, is_malformed};
 use crate::model::LockError;
@@ -13,7 +13,7 @@ use crate::unpack::UnpackError;
 use crate::workshop::WorkshopError;
 
 /// Exit statuses and their meaning. `--help` and `docs/exit-statuses.md` list the same.
-pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
+pub(crate) const EXIT_STATUSES: [(u8, &str); 15] = [
     (0, "done"),
     (1, "internal error: a bug of this program"),
     (2, "usage: the command line or a definition is wrong"),
@@ -23,10 +23,17 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 14] = [
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (HOST, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher, or a bundle, is not as it was made"),
-    (9, "busy: another run works on the prefix, or on the mirror or bundle"),
+    (
+        9,
+        "busy: another run works on the prefix, or on the mirror or bundle, or a repository is busy",
+    ),
     (UPDATE_AVAILABLE, "update --check, lock --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
+    (
+        REFUSED,
+        "publishing: a repository's server refused, or what it published is not as it should be",
+    ),
     (INTERRUPTED, "interrupted"),
 ];
 
@@ -38,6 +45,9 @@ const UNDEFINED: u8 = 11;
 
 /// Exit status where an installed tree is neither proved nor damaged.
 const UNPROVED: u8 = 12;
+
+/// Exit status where a repository of CernVM-FS was not published, or not as it should be.
+const REFUSED: u8 = 13;
 
 /// The exit status of a network that did not give what was asked for.
 pub(crate) const NETWORK: u8 = 3;
@@ -108,6 +118,7 @@ impl Error {
             | Self::NoExec { .. }
             | Self::Unwell(_) => HOST,
             Self::Release(error) => release_status(error),
+            Self::Cvmfs(error) => cvmfs_status(error),
             Self::Cancelled => INTERRUPTED,
         }
     }
@@ -142,6 +153,16 @@ fn fetch_status(error: &FetchError) -> u8 {
         FetchError::Unavailable(attempts) => {
             if attempts.iter().any(|attempt| is_wrong(&attempt.reason)) { 4 } else { NETWORK }
         }
+    }
+}
+
+/// Publishing, unless others were in the way, or the fault is here.
+fn cvmfs_status(error: &CvmfsError) -> u8 {
+    match error {
+        error if error.is_busy() => 9,
+        error if error.is_usage() => 2,
+        error if error.is_disk() => 6,
+        _ => REFUSED,
     }
 }
 

@@ -15,6 +15,10 @@ const DEFINITIONS: &str = "name the directory that has them with --repos (a rece
 const UNSIGNED: &str = "do not install it, unless whoever pushed it tells you another key; `elsewhere push --sign` signs what a \
                         tag names: name it by that, or by the digest that push said";
 
+/// Where there is no glibc.
+const MUSL: &str = "install your distribution's own package, or name the machines that the tree is for with --for, by their \
+                    glibc or a distribution's name";
+
 /// Where no program may be run.
 const NOEXEC: &str = "choose a directory of a file system that is not mounted noexec; with --for, trees for other machines can be \
                       made anywhere";
@@ -46,8 +50,9 @@ impl Error {
                 ))
             }
             Self::Untrusted { source, repository, .. } => source.hint_for(repository.as_deref()),
-            Self::Trust(error)
-            | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => error.hint(),
+            Self::Trust(error) | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => {
+                error.hint()
+            }
             Self::SecretKey { source, .. } => source.hint(),
             Self::Older { .. } => Some(
                 "--allow-downgrade takes it all the same, if you know why it is older".to_owned(),
@@ -60,6 +65,7 @@ impl Error {
             Self::Prefix(error) => error.hint(),
             Self::Workshop(error) => error.hint(),
             Self::Release(error) => error.hint(),
+            Self::Cvmfs(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
@@ -78,11 +84,7 @@ impl Error {
                 ),
                 None => "no dist fits: name the machines that it is for with --for".to_owned(),
             }),
-            Self::Musl => Some(
-                "install your distribution's own package, or name the machines that the tree is for \
-                 with --for, by their glibc or a distribution's name"
-                    .to_owned(),
-            ),
+            Self::Musl => Some(MUSL.to_owned()),
             Self::NoExec { .. } => Some(NOEXEC.to_owned()),
             Self::Unwell(_) => Some(
                 "elsewhere doctor --fix-commands prints what an administrator can type".to_owned(),

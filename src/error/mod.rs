@@ -1,5 +1,6 @@
 //! Every failure of a run: its exit status, and what to do next.
 
+mod cvmfs;
 mod exit_status;
 mod hint;
 
@@ -7,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use cvmfs::CvmfsError;
 pub(crate) use exit_status::{EXIT_STATUSES, HOST, INTERRUPTED, NETWORK, UPDATE_AVAILABLE};
 
 use crate::audit::{AuditError, Gap};
@@ -261,6 +263,9 @@ pub enum Error {
         /// The damaged files.
         paths: Vec<String>,
     },
+    /// A repository of CernVM-FS was not published.
+    #[error(transparent)]
+    Cvmfs(#[from] CvmfsError),
     /// No failure: the answer of `update --check`, which goes into the exit status alone.
     #[error("there is an update")]
     UpdateAvailable,
@@ -322,6 +327,7 @@ impl Error {
             Self::Untrusted { .. } => {
                 self.keys_wanted().iter().any(|error| matches!(**error, FetchError::Cancelled))
             }
+            Self::Cvmfs(error) => matches!(error, CvmfsError::Cancelled),
             error => matches!(error, Self::Cancelled),
         }
     }

@@ -3,11 +3,14 @@
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use super::threads;
 use crate::model::escape;
 
 /// How much output is kept, in bytes: the end of it.
@@ -83,12 +86,56 @@ pub(crate) fn run(
     listen: Listen,
     patience: Patience<'_>,
 ) -> io::Result<Finished> {
-    let mut running = Running::start(command, listen, Stdio::null(), patience)?;
-    let end = running.watch(patience, |_| false);
-    let status = running.end()?;
-    drain(&mut running.reader, &mut running.output)?;
-    let output = String::from_utf8_lossy(&running.output).into_owned();
-    Ok(Finished { end: end?.unwrap_or(End::Exited(status)), output })
+    Running::start(command, listen, Stdio::null(), patience)?.finish(patience, Duration::ZERO)
+}
+
+/// The same for a program that leaves a mess when it is killed: where it must end it is asked to (SIGTERM), and
+/// killed only where it has not ended `grace` later.
+///
+/// # Errors
+/// When the program cannot be started or watched.
+pub(crate) fn run_gently(
+    command: Command,
+    listen: Listen,
+    patience: Patience<'_>,
+    grace: Duration,
+) -> io::Result<Finished> {
+    Running::start(command, listen, Stdio::null(), patience)?.finish(patience, grace)
+}
+
+/// The same for a program whose input is what `fill` writes. Where that fails the program is ended before it could take
+/// what there is for all.
+///
+/// # Errors
+/// When the program cannot be started or watched, or there is no thread to write its input.
+pub(crate) fn feed<E: Send>(
+    command: Command,
+    listen: Listen,
+    patience: Patience<'_>,
+    grace: Duration,
+    fill: impl FnOnce(&mut ChildStdin) -> Result<(), E> + Send,
+) -> io::Result<(Finished, Result<(), E>)> {
+    let mut running = Running::start(command, listen, Stdio::piped(), patience)?;
+    let input = running.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let is_spoilt = AtomicBool::new(false);
+    let is_cancelled = || is_spoilt.load(Ordering::Relaxed) || (patience.is_cancelled)();
+    thread::scope(|scope| {
+        let write = |mut input: ChildStdin| match fill(&mut input) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                is_spoilt.store(true, Ordering::Relaxed);
+                // It goes with the error: until the program has ended, its input has not.
+                Err((error, input))
+            }
+        };
+        let Ok(writing) = threads::hand(scope, input, write) else {
+            return Err(io::Error::other("there is no thread to write its input"));
+        };
+        let patience = Patience { time: patience.time, is_cancelled: &is_cancelled };
+        let finished = running.finish(patience, grace)?;
+        let written = writing.join().map_err(|_| io::Error::other("writing its input failed"))?;
+        Ok((finished, written.map_err(|(error, _)| error)))
+    })
 }
 
 /// A program that runs. It ends, with all that it started, when this is dropped.
@@ -129,6 +176,21 @@ impl Running {
         // With the command goes our copy of the pipe's writing end.
         let child = spawn(command, patience)?;
         Ok(Self { child, reader, output: Vec::new(), is_over: false })
+    }
+
+    /// Waits for its end, and sees to that where it must be ended.
+    fn finish(mut self, patience: Patience<'_>, grace: Duration) -> io::Result<Finished> {
+        let end = self.watch(patience, |_| false);
+        if !grace.is_zero() && !matches!(end, Ok(None)) {
+            if let Ok(group) = pid_of(&self.child) {
+                let _ = rustix::process::kill_process_group(group, Signal::TERM);
+            }
+            self.watch(Patience::of(grace), |_| false)?;
+        }
+        let status = self.end()?;
+        drain(&mut self.reader, &mut self.output)?;
+        let output = String::from_utf8_lossy(&self.output).into_owned();
+        Ok(Finished { end: end?.unwrap_or(End::Exited(status)), output })
     }
 
     /// The program's process.
@@ -274,6 +336,9 @@ pub(crate) fn tail(output: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::path::Path;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(30);
@@ -315,6 +380,48 @@ mod tests {
         let patience = Patience { time: LONG, is_cancelled: &|| true };
         assert_eq!(run(shell("sleep 600"), Listen::Both, patience).unwrap().end, End::Cancelled);
         assert!(started.elapsed() < LONG);
+    }
+
+    #[test]
+    fn who_makes_a_mess_is_asked_first() {
+        // Cancelled as soon as it listens.
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp/asked");
+        std::fs::create_dir_all(&place).unwrap();
+        let sign = place.join(std::process::id().to_string());
+        let patience = Patience { time: LONG, is_cancelled: &|| sign.exists() };
+        let wait = format!("mkdir {}; while :; do sleep 0.01; done", sign.display());
+        let tidy = format!("trap 'echo tidied; exit 3' TERM; {wait}");
+        let finished = run_gently(shell(&tidy), Listen::Output, patience, LONG).unwrap();
+        assert_eq!((finished.end, finished.output.as_str()), (End::Cancelled, "tidied\n"));
+        std::fs::remove_dir(&sign).unwrap();
+        let deaf = format!("trap '' TERM; {wait}");
+        let started = Instant::now();
+        let grace = Duration::from_millis(100);
+        let finished = run_gently(shell(&deaf), Listen::Output, patience, grace).unwrap();
+        std::fs::remove_dir(&sign).unwrap();
+        assert_eq!(finished.end, End::Cancelled);
+        assert!(started.elapsed() < LONG);
+    }
+
+    #[test]
+    fn input_that_cannot_be_written_to_its_end_does_not_end() {
+        let patience = Patience::of(LONG);
+        let fed = |script: &str, fill: fn(&mut ChildStdin) -> io::Result<()>| {
+            let (finished, filled) =
+                feed(shell(script), Listen::Output, patience, LONG, fill).unwrap();
+            (finished.output, finished.end.is_success(), filled.is_ok())
+        };
+        let script = "cat; echo end";
+        let whole = |input: &mut ChildStdin| input.write_all(b"all\n");
+        assert_eq!(fed(script, whole), ("all\nend\n".to_owned(), true, true));
+        let broken = |input: &mut ChildStdin| {
+            input.write_all(b"half\n")?;
+            Err(io::ErrorKind::NotFound.into())
+        };
+        let (output, is_well, is_filled) = fed(script, broken);
+        assert!(!output.contains("end") && !is_well && !is_filled, "{output}");
+        let much = |input: &mut ChildStdin| input.write_all(&[0; 1 << 20]);
+        assert_eq!(fed("exit 1", much), (String::new(), false, false), "nobody reads it");
     }
 
     #[test]

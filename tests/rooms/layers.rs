@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 14] = [
     &["context"],
     &["planning"],
     &["making", "carry"],
-    &["lifecycle"],
+    &["lifecycle", "publish"],
     &["cli"],
     &["main", "stages"],
     // The map, which holds no code.

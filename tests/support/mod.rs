@@ -11,6 +11,7 @@
 )]
 
 pub mod archive;
+pub mod cvmfs;
 pub mod deb;
 pub mod gateway;
 pub mod golang;

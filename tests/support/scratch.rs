@@ -20,6 +20,11 @@ impl Scratch {
         Self(path)
     }
 
+    /// One that another test made, and that goes with that.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
@@ -70,6 +75,15 @@ impl Log {
             _ => None,
         };
         self.events().into_iter().filter_map(warning).collect()
+    }
+
+    /// The notes so far.
+    pub fn notes(&self) -> Vec<String> {
+        let note = |event| match event {
+            Event::Note { message } => Some(message),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(note).collect()
     }
 
     /// Units of work reported so far.
