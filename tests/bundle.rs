@@ -699,6 +699,19 @@ fn what_is_bundled_runs_from_a_cache_that_many_starts_make_once() {
     fs::rename(&prefix, site.place("moved")).unwrap();
     told(start(9).wait_with_output().unwrap(), 9);
     assert!(!dead.exists() && prefix.exists());
+    // It is a prefix as others are, and proved as such.
+    let look = || {
+        let mut verify = site.elsewhere();
+        verify.args(["verify", "--repos"]).arg(site.repos()).arg(&prefix);
+        Outcome::of(verify.output().unwrap())
+    };
+    look().ok();
+    let text = prefix.join("x86_64/bin/hello");
+    let good = fs::read(&text).unwrap();
+    fs::write(&text, [&good[..], b"#\n"].concat()).unwrap();
+    look().refused(8, "is damaged");
+    fs::write(&text, good).unwrap();
+    look().ok();
     let script = "sh hello.run --run=bye --repos repos -- x";
     let mut other = command_without_network(site, script);
     let other = other.env("XDG_CACHE_HOME", site.place("user-cache")).output().unwrap();

@@ -26,19 +26,7 @@ const CONNECTIONS: f64 = 4.0;
 impl Bench {
     /// The table of whole installs.
     pub(crate) fn install(&self, options: &HashMap<String, String>) {
-        let (source, payload) = match options.get("mirror") {
-            Some(mirror) => {
-                let source = Source {
-                    root: mirror.into(),
-                    repos: options["repos"].clone().into(),
-                    dist: options.get("d").map_or("el8".into(), String::clone),
-                    runtime: options.get("r").map_or("apptainer".into(), String::clone),
-                    arches: "x86_64".into(),
-                };
-                (source, PathBuf::from(&options["payload"]))
-            }
-            None => self.shaped_mirror("el8", EL8),
-        };
+        let (source, payload) = self.source(options);
         println!(
             "| | floor, s | wall, s | of the floor | requests in a row | connections | CPU, s | memory, MiB | \
              script, s | faster |"
@@ -65,6 +53,19 @@ impl Bench {
         self.cold_row("cold, zstd", (&source, &payload), Link::default(), None);
         let (source, payload) = self.shaped_mirror("fat", FAT);
         self.cold_row("cold, four architectures", (&source, &payload), Link::default(), None);
+    }
+
+    /// The mirror that is named, or one of EL8's shape, and the payload of its largest package.
+    pub(crate) fn source(&self, options: &HashMap<String, String>) -> (Source, PathBuf) {
+        let Some(mirror) = options.get("mirror") else { return self.shaped_mirror("el8", EL8) };
+        let source = Source {
+            root: mirror.into(),
+            repos: options["repos"].clone().into(),
+            dist: options.get("d").map_or("el8".into(), String::clone),
+            runtime: options.get("r").map_or("apptainer".into(), String::clone),
+            arches: "x86_64".into(),
+        };
+        (source, options.get("payload").map_or_else(PathBuf::new, PathBuf::from))
     }
 
     /// A mirror of this shape, and the payload of its largest package.

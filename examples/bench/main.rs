@@ -7,6 +7,7 @@
 //! cargo run --release --example bench -- install --mirror DIR --repos DIR -d el8 -r apptainer \
 //!     --payload FILE.xz [--peer SCRIPT]                 # another mirror, and the script
 //! cargo run --release --example bench -- compare --before FILE    # two builds, in turn
+//! cargo run --release --example bench -- carry          # from a mirror, a bundle, a registry; with --peer too
 //! ```
 //!
 //! `compare` ends with 1 where the later build is slower, or takes more memory, by more than a tenth.
@@ -22,6 +23,7 @@
     reason = "a benchmark prints, and stops at what goes wrong"
 )]
 
+mod carry;
 mod install;
 mod measure;
 mod plot;
@@ -70,7 +72,8 @@ fn main() {
         "install" => bench.install(&options),
         "growth" => bench.growth(Path::new(options.get("out").map_or("docs", String::as_str))),
         "compare" => bench.compare(Path::new(&options["before"])),
-        other => panic!("neither `install`, `growth` nor `compare`: {other}"),
+        "carry" => bench.carry(&options),
+        other => panic!("neither `install`, `growth`, `compare` nor `carry`: {other}"),
     }
 }
 

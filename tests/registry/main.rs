@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attached;
+mod everywhere;
 mod readers;
 mod shop;
 #[path = "../support/mod.rs"]

@@ -31,8 +31,14 @@ pub fn path() -> &'static Path {
 
 /// A program that is linked statically and runs the one that is tested, made in `directory`: what a bundle takes.
 pub fn standin(directory: &Path) -> PathBuf {
+    standin_of(directory, path())
+}
+
+/// The same, that runs `program`.
+pub fn standin_of(directory: &Path, program: &Path) -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/standin.c");
-    let (made, define) = (directory.join("standin"), format!("-DPROGRAM=\"{}\"", path().display()));
+    let (made, define) =
+        (directory.join("standin"), format!("-DPROGRAM=\"{}\"", program.display()));
     let mut cc = Command::new(tools::need("cc", "gcc"));
     tools::run(cc.args(["-static", "-O1", &define, "-o"]).arg(&made).arg(source));
     made
