@@ -51,7 +51,8 @@
 //! 7. A [`context::Context`] is what all of the following are given.
 //! 8. [`planning`] makes the plan.
 //! 9. [`making`] makes the trees, and [`carry`] what brings an install to where there is no network.
-//! 10. [`lifecycle`] does with both what is asked of a prefix, and [`publish`] writes to repositories of CernVM-FS.
+//! 10. [`lifecycle`] does with both what is asked of a prefix, and [`publish`] what is asked of a directory of
+//!     versions that many read, on CernVM-FS too.
 //! 11. [`cli`] is above them all.
 
 mod audit;

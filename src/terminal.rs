@@ -31,6 +31,8 @@ use trace::Trace;
 pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
+    /// And warnings.
+    Terse,
     /// What happens.
     Normal,
     /// And every decision.
@@ -131,7 +133,7 @@ impl Terminal {
         cancelled: Arc<AtomicBool>,
     ) -> Self {
         let target = match form {
-            Form::Bars if verbosity > Verbosity::Quiet => ProgressDrawTarget::stderr(),
+            Form::Bars if verbosity >= Verbosity::Normal => ProgressDrawTarget::stderr(),
             _ => ProgressDrawTarget::hidden(),
         };
         let bars = MultiProgress::with_draw_target(target);
@@ -216,7 +218,7 @@ impl Terminal {
 
     /// Writes a line for people to standard error, unless quiet or JSON was asked for.
     pub(crate) fn line(&self, text: impl Display) {
-        if self.verbosity > Verbosity::Quiet && !self.form.is_json() {
+        if self.verbosity >= Verbosity::Normal && !self.form.is_json() {
             self.write_line(&escape_lines(&text.to_string()));
         }
     }
@@ -485,13 +487,7 @@ mod tests {
 
     #[test]
     fn warnings_are_kept_once() {
-        let terminal = Terminal::new(
-            Verbosity::Quiet,
-            Form::Lines,
-            false,
-            false,
-            Arc::new(AtomicBool::new(false)),
-        );
+        let terminal = Terminal::new(Verbosity::Quiet, Form::Lines, false, false, Arc::default());
         terminal.warning("twice".into());
         terminal.warning("twice".into());
         assert_eq!(terminal.state().warnings, ["twice"]);

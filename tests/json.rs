@@ -65,6 +65,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
     let is_document = DOCUMENTS.contains(&words[0]) && !words.contains(&"--repair")
         || words.starts_with(&["cache", "info"])
         || words.starts_with(&["mirror", "--verify"])
+        || words.starts_with(&["sync", "--dry-run"])
         || words.starts_with(&["bundle", "--verify"])
         || words.starts_with(&["bundle", "--list"]);
     let error = |last: Option<&Value>| {
@@ -162,6 +163,26 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["module", "p"])["runtimes"][0], "hello 1.0");
     assert!(told(&["completions", "bash"])["script"].as_str().unwrap().contains("complete"));
     assert_eq!(told(&["man", "pages"])["directory"], "pages");
+    let list = "directory = \"grid\"\n[[runtime]]\nname = \"hello\"\ndists = [\"lab\"]\narches = [\"x86_64\"]\n";
+    site.scratch.write("list.toml", list);
+    let wished = told(&["sync", "--dry-run", "list.toml"]);
+    assert_eq!(wished["bases"][0]["added"][0]["name"], "2.0");
+    let published = told(&["sync", "list.toml"]);
+    assert_eq!(published["bases"][0]["switched"]["to"], "2.0");
+    assert!(published["bases"][0]["added"][0]["account"]["new_bytes"].as_u64().unwrap() > 0);
+    let again = told(&[
+        "install",
+        "--layout",
+        "versioned",
+        "-d",
+        "lab",
+        "-r",
+        "hello",
+        "-a",
+        "x86_64",
+        "grid/hello",
+    ]);
+    assert_eq!(again["wanted"][0], "2.0");
     assert_eq!(told(&["cache", "info"])["unpacked"]["packages"], 3);
     assert_eq!(told(&["cache", "prune"])["unpacked"]["packages"], 0);
     assert_eq!(told(&["cache", "clear"])["unpacked"]["packages"], 3);
@@ -201,6 +222,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
         fails(2, &[name, if name == "list" { "-d" } else { "-r" }, "nothing"]);
     }
     fails(6, &["lock", "--check", "nowhere"]);
+    fails(6, &["sync", "nowhere"]);
     fails(6, &["mirror", "--verify", "nowhere"]);
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, renameat_with, syncfs};
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use rustix::io::Errno;
 
 use super::manifest::MANIFEST;
 use crate::error::Error;
 use crate::model::escape;
+use crate::tools::claim::claim;
 use crate::tools::files;
 
 /// What the last mirror is called for a moment.
@@ -166,25 +167,10 @@ impl Stage {
     }
 
     fn at(new: &Path, target: &Path) -> Result<Self, Error> {
-        let error = |source| Error::File { path: new.to_owned(), source };
-        let busy = || Error::Busy { path: target.to_owned() };
-        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let there = rustix::fs::open(new, directory, Mode::empty());
-        if let Ok(there) = &there
-            && flock(there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
-        {
-            return Err(busy());
-        }
-        // A dead run's, or nothing that is made here.
-        files::remove_tree(new).map_err(error)?;
-        fs::create_dir(new).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => busy(),
-            _ => error(source),
+        let lock = claim(new).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => Error::Busy { path: target.to_owned() },
+            _ => Error::File { path: new.to_owned(), source },
         })?;
-        files::set_directory_mode(new, 0o755).map_err(error)?;
-        let lock = File::open(new).map_err(error)?;
-        // Where there are no locks, nobody is told.
-        let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
         Ok(Self { path: new.to_owned(), handle: lock })
     }
 

@@ -281,6 +281,9 @@ fn installed(prefix: &Path, arches: &[Arch]) -> Result<Plan, Error> {
             whole.trees(None)?.into_iter().map(|(_, receipt)| receipt).collect()
         }
         Installation::Tree(tree) => vec![tree.receipt],
+        Installation::Version(version) => {
+            version.trees()?.into_iter().map(|(_, tree)| tree.receipt).collect()
+        }
     };
     let mut trees: Vec<TreePlan> = receipts.iter().map(Receipt::plan).collect();
     trees.retain(|tree| arches.is_empty() || arches.contains(&tree.arch));

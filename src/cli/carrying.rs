@@ -11,7 +11,6 @@ use crate::carry::{self, Carried, CarriedFinding};
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle;
 use crate::metadata::Keys;
 use crate::model::{Plan, escape};
 use crate::planning;
@@ -49,7 +48,7 @@ impl Carrying<'_> {
                 keys.know_copies(&plan.certificates);
                 planning::held(context, &keys, plan)?
             }
-            None => lifecycle::plan_for(context, &keys, &request, &wanted.dists(context)?)?,
+            None => planning::plan_for(context, &keys, &request, &wanted.dists(context)?)?,
         };
         session.check_policy(&plan)?;
         if locked.is_none() {

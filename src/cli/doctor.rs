@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::installation::Installation;
 use super::options::{Definitions, Output};
 use super::parts;
 use crate::catalog::Catalog;
@@ -176,13 +177,22 @@ impl<'a> Patient<'a> {
         path: Option<&Path>,
         names: &[String],
     ) -> Result<Self, Error> {
-        let tree = path.map(MadeTree::open).transpose()?.flatten();
-        let prefix = path.filter(|_| tree.is_none()).map(Whole::create).transpose()?;
-        let live = match (tree, &prefix, host.facts().arch) {
-            (Some(tree), _, arch) => Some(tree)
+        let arch = host.facts().arch;
+        // A prefix, unless something else is there; there may be nothing yet.
+        let at = path.map(Installation::at);
+        let is_other =
+            at.as_ref().is_some_and(|it| !matches!(it, Ok(Installation::Prefix(_)) | Err(_)));
+        let prefix = path.filter(|_| !is_other).map(Whole::create).transpose()?;
+        let live = match (at, &prefix, arch) {
+            (Some(Ok(Installation::Tree(tree))), ..) => Some(tree)
                 .filter(|it| arch == Some(it.receipt.arch))
                 .map(|it| (it.path, it.receipt)),
-            (None, Some(whole), Some(arch)) => whole.launched(catalog, arch, host.facts())?,
+            (Some(Ok(Installation::Version(version))), _, Some(arch)) => {
+                let trees = version.trees()?.into_iter().map(|(_, it)| (it.path, it.receipt));
+                let trees = trees.filter(|(_, receipt)| receipt.arch == arch);
+                lifecycle::fittest(catalog, trees.collect(), host.facts())
+            }
+            (_, Some(whole), Some(arch)) => whole.launched(catalog, arch, host.facts())?,
             _ => None,
         };
         let (mut names, mut undefined) = (names.to_vec(), Vec::new());

@@ -10,6 +10,7 @@ use super::options::{LegacyArgs, Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
 use super::registry::RegistryArgs;
 use super::session::Session;
+use super::versioned::{Layout, Publishing};
 use super::{doctor, plan, repositories};
 use crate::carry::Carried;
 use crate::context::Context;
@@ -33,6 +34,7 @@ Examples:
   elsewhere install ~/apptainer
   elsewhere install -v 1.4 -d el9 -a x86_64,aarch64 ~/apptainer
   elsewhere install -d el7,el8,el9 /sw/apptainer   one prefix for every node
+  elsewhere install --layout versioned -d el8 -a x86_64,aarch64 /srv/apptainer
   elsewhere install -r charliecloud --mirror https://mirror.example.org/el ~/ch
   elsewhere install -v ./apptainer-1.4.5-1.x86_64.rpm --allow-unsigned ~/apptainer")]
 pub(super) struct Install {
@@ -53,6 +55,21 @@ pub(super) struct Install {
     /// until the new tree is whole, its etc/ is carried over, and `elsewhere rollback` goes back to it
     #[arg(long, conflicts_with = "dry_run")]
     adopt: bool,
+    /// What to make of PREFIX: `prefix` has generations, one of which is live; `versioned` has complete versions
+    /// beside each other, PREFIX/1.4.5/{bin,x86_64,aarch64}, of which PREFIX/current and PREFIX/bin lead to the one
+    /// that was installed last, for CVMFS and other places that many read (docs/cvmfs.md)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "LAYOUT",
+        hide_possible_values = true,
+        conflicts_with = "adopt"
+    )]
+    layout: Layout,
+    /// With --layout versioned: what the version is called, if not by the runtime's version
+    #[arg(long, value_name = "NAME", requires = "layout")]
+    name: Option<String>,
     /// Print the plan and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -91,6 +108,8 @@ impl Install {
             lock: None,
             from: Some(from.to_owned()),
             adopt: false,
+            layout: Layout::Prefix,
+            name: None,
             dry_run: false,
             no_doctor: true,
             registry: RegistryArgs::default(),
@@ -114,23 +133,13 @@ impl Install {
             None => self.sources.clone(),
         };
         let settings = sources.settings(host)?;
-        let locked = match (&self.lock, &from) {
-            (Some(lock), _) => Some(read_lock(lock)?),
-            (None, Some(from)) if self.wanted.leaves_all_open() => {
-                from.check(&arches, terminal)?;
-                Some(from.plan(&arches)?)
-            }
-            (None, Some(Carried::Bundle(_) | Carried::Artifact(_))) => {
-                return Err(Error::Usage(
-                    "a bundle, or what a registry has, has no lists of packages to choose from, and installs its lock file: leave -r, -v, \
-                     -d and --container-dist out"
-                        .to_owned(),
-                ));
-            }
-            _ => None,
-        };
-        let request = self.wanted.request(host, &settings, locked.as_ref())?;
+        let locked = self.locked(from.as_ref(), &arches, terminal)?;
         self.legacy.tell(terminal);
+        if self.layout == Layout::Versioned {
+            let publishing = self.publishing(&sources, &path);
+            return publishing.execute(settings, locked.as_ref(), host, terminal);
+        }
+        let request = self.wanted.request(host, &settings, locked.as_ref())?;
         let owners = owners::of(host, &settings.config)?;
         if self.adopt {
             for arch in Prefix::adopt(&path, &owners, self.turn.waits(), terminal)? {
@@ -184,6 +193,41 @@ impl Install {
         let installed = whole.install(context, &keys, asked, &check, options)?;
         self.tell(&installed, &path, terminal);
         Ok(())
+    }
+
+    /// What is published, where versions are.
+    fn publishing<'a>(&'a self, sources: &'a Sources, base: &'a Path) -> Publishing<'a> {
+        Publishing {
+            wanted: &self.wanted,
+            sources,
+            store: self.store,
+            output: &self.output,
+            name: self.name.as_deref(),
+            is_dry: self.dry_run,
+            base,
+        }
+    }
+
+    /// The plan that is carried out, where there is one already.
+    fn locked(
+        &self,
+        from: Option<&Carried>,
+        arches: &[Arch],
+        terminal: &Terminal,
+    ) -> Result<Option<Plan>, Error> {
+        match (&self.lock, from) {
+            (Some(lock), _) => Ok(Some(read_lock(lock)?)),
+            (None, Some(from)) if self.wanted.leaves_all_open() => {
+                from.check(arches, terminal)?;
+                Ok(Some(from.plan(arches)?))
+            }
+            (None, Some(Carried::Bundle(_) | Carried::Artifact(_))) => Err(Error::Usage(
+                "a bundle, or what a registry has, has no lists of packages to choose from, and installs its lock file: leave -r, -v, \
+                 -d and --container-dist out"
+                    .to_owned(),
+            )),
+            _ => Ok(None),
+        }
     }
 
     /// What everything is taken from, where that is named.

@@ -17,6 +17,7 @@ mod man;
 mod mirror;
 mod opened;
 mod options;
+mod output;
 mod owners;
 mod parts;
 mod pin;
@@ -33,9 +34,11 @@ mod sbom;
 mod self_command;
 mod session;
 mod status;
+mod sync;
 mod trust;
 mod update;
 mod verify;
+mod versioned;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -79,6 +82,7 @@ enum Command {
     Mirror(mirror::Mirror),
     Bundle(bundle::BundleCommand),
     Push(push::Push),
+    Sync(sync::Sync),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -154,7 +158,11 @@ fn run_words(host: &Host, typed: &Typed) -> ExitCode {
     }
     let cancelled = Arc::new(AtomicBool::new(false));
     let form = json_form(words);
-    let terminal = cli.command.output().terminal(host, Arc::clone(&cancelled), form);
+    let output = cli.command.output();
+    let terminal = match cli.command.is_for_cron() {
+        true => output.terminal_for_cron(host, Arc::clone(&cancelled), form),
+        false => output.terminal(host, Arc::clone(&cancelled), form),
+    };
     let execute = || {
         session::catch_signals(&cancelled)?;
         session::tell_limits(&terminal);
@@ -228,6 +236,7 @@ fn json_form(words: &[OsString]) -> Form {
     let repairs = name == "verify" && has("--repair");
     let looks = name == "cache" && has("info")
         || name == "mirror" && has("--verify")
+        || name == "sync" && has("--dry-run")
         || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
@@ -237,6 +246,11 @@ fn json_form(words: &[OsString]) -> Form {
 }
 
 impl Command {
+    /// Whether it is made to be run by nobody, who reads no more than has to be said.
+    fn is_for_cron(&self) -> bool {
+        matches!(self, Self::Sync(_))
+    }
+
     fn output(&self) -> &options::Output {
         match self {
             Self::Install(command) => &command.output,
@@ -246,6 +260,7 @@ impl Command {
             Self::Mirror(command) => &command.output,
             Self::Bundle(command) => &command.output,
             Self::Push(command) => &command.output,
+            Self::Sync(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -276,6 +291,7 @@ impl Command {
             Self::Mirror(command) => command.execute(host, terminal),
             Self::Bundle(command) => command.execute(host, terminal),
             Self::Push(command) => command.execute(host, terminal),
+            Self::Sync(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

@@ -1,14 +1,11 @@
 //! Options that several commands share.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
-use super::document;
+pub(super) use super::output::Output;
 use super::repositories::Repositories;
 use super::trust::TrustArgs;
 use crate::carry::Carried;
@@ -18,7 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
 use crate::model::{Arch, Dist, LOCAL, Plan, Request, RuntimeRequest, UserTrust, escape};
-use crate::terminal::{Form, Terminal, Verbosity};
+use crate::terminal::Terminal;
 
 /// What is wanted.
 #[derive(Clone, Debug, Args)]
@@ -144,26 +141,6 @@ pub(super) struct Definitions {
     /// More definitions of dists and runtimes [also: $XDG_CONFIG_HOME/elsewhere/repos]
     #[arg(long, value_name = "DIR")]
     pub(super) repos: Vec<PathBuf>,
-}
-
-/// How much is shown, and in which form.
-#[derive(Debug, Default, Args)]
-pub(super) struct Output {
-    /// Tell every decision
-    #[arg(long, conflicts_with = "quiet")]
-    verbose: bool,
-    /// Tell errors only
-    #[arg(short, long)]
-    quiet: bool,
-    /// Tell as JSON, for programs
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Show download errors and retries as they happen
-    #[arg(short = 'e')]
-    show_retries: bool,
-    /// Write down what took how long, for a viewer of Chrome's traces (docs/performance.md)
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
 }
 
 /// What configuration files say, and the definitions that they lead to.
@@ -404,43 +381,6 @@ fn catalog(host: &Host, repos: &[PathBuf], config: &Config) -> Result<Catalog, E
     let own = host.config_dir().map(|path| path.join("repos")).filter(|path| path.is_dir());
     let directories: Vec<PathBuf> = repos.iter().chain(&config.repos).cloned().chain(own).collect();
     Ok(Catalog::load(&directories)?)
-}
-
-impl Output {
-    /// What `--json` alone asks for.
-    pub(super) fn json() -> Self {
-        Self { json: true, ..Self::default() }
-    }
-
-    /// The terminal that these options ask for. For programs it has the form `json`.
-    pub(super) fn terminal(&self, host: &Host, cancelled: Arc<AtomicBool>, json: Form) -> Terminal {
-        let verbosity = match (self.quiet, self.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        };
-        let tty = std::io::stderr().is_terminal() && !host.is_dumb_terminal();
-        let form = match (self.json, tty) {
-            (true, _) => json,
-            (_, true) => Form::Bars,
-            _ => Form::Lines,
-        };
-        let colour = tty && !host.no_colour();
-        Terminal::new(verbosity, form, self.show_retries, colour, cancelled)
-            .with_columns(host.columns())
-            .recording(self.trace.is_some())
-    }
-
-    /// Writes what `terminal` recorded, where that was asked for.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub(super) fn write_trace(&self, terminal: &Terminal) -> Result<(), Error> {
-        match (&self.trace, terminal.trace()) {
-            (Some(path), Some(trace)) => document::write(path, &format!("{trace}\n"), terminal),
-            _ => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use super::repositories;
 use super::session::Session;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle;
 use crate::model::{Plan, PlannedPackage, PlannedRuntime, TreePlan, escape};
+use crate::planning;
 use crate::terminal::{Page, Terminal};
 
 /// Print what an install would do: every package, and why it is in
@@ -51,7 +51,7 @@ impl PlanCommand {
             Session::with(host, &self.sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
         let context = self.wanted.age.apply(session.context());
         let keys = session.keys_of(&request.trust)?;
-        let plan = lifecycle::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
+        let plan = planning::plan_for(context, &keys, &request, &self.wanted.dists(context)?)?;
         session.check_policy(&plan)?;
         self.sources.repositories.check_for(context.catalog, repositories::dists(&plan))?;
         if let Some(path) = &self.lock {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::installation::Installation;
+use super::installation::{Installation, trees_of};
 use super::librarian::SecretKeyArgs;
 use super::options::{Definitions, Output, Turn};
 use super::owners;
@@ -102,6 +102,12 @@ impl Sign {
                 self.part.check(&tree.receipt)?;
                 let signed = lifecycle::sign_tree(signing, &path, &owners, terminal)?;
                 trees.push((signed.arch.to_string(), signed));
+            }
+            Installation::Version(version) => {
+                for (place, tree) in trees_of(&version, &self.part)? {
+                    let signed = lifecycle::sign_tree(signing, &tree.path, &owners, terminal)?;
+                    trees.push((place.to_string(), signed));
+                }
             }
         }
         self.tell(&trees, terminal);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::document;
-use super::installation::Installation;
+use super::installation::{Installation, trees_of};
 use super::options::Output;
 use super::parts::PartOf;
 use crate::error::Error;
@@ -50,6 +50,10 @@ impl Sbom {
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;
                 receipts.push(tree.receipt);
+            }
+            Installation::Version(version) => {
+                let trees = trees_of(&version, &self.part)?.into_iter();
+                receipts.extend(trees.map(|(_, tree)| tree.receipt));
             }
         }
         let made = receipts.iter().map(|receipt| receipt.installed_at).max().unwrap_or(0);

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::installation::Installation;
+use super::installation::{Installation, trees_of};
 use super::options::Output;
 use super::parts::PartOf;
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::model::{Fingerprint, Receipt, escape};
 use crate::prefix::Generation;
 use crate::terminal::Terminal;
 
-/// Show what is installed in a prefix, or in a tree that was copied out of one
+/// Show what is installed in a prefix, in a published version, or in a tree that was copied out of one
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
@@ -62,6 +62,11 @@ impl Status {
             Installation::Tree(tree) => {
                 self.part.check(&tree.receipt)?;
                 trees.push(ShownTree::new(None, tree.receipt, &KeyAges::new()));
+            }
+            Installation::Version(version) => {
+                let all = trees_of(&version, &self.part)?.into_iter();
+                let ages = KeyAges::new();
+                trees.extend(all.map(|(_, tree)| ShownTree::new(None, tree.receipt, &ages)));
             }
         }
         if self.output.json {

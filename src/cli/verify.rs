@@ -1,10 +1,10 @@
 //! `elsewhere verify`: whether a prefix or a tree is still as it was made, and putting it right.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::installation::Installation;
+use super::installation::{Installation, trees_of};
 use super::librarian::signers;
 use super::options::{Output, Sources, StoreArgs};
 use super::parts::{self, PartOf};
@@ -12,9 +12,10 @@ use super::session::Session;
 use super::trust::TrustArgs;
 use crate::error::Error;
 use crate::host::Host;
-use crate::lifecycle::{self, Extent, Look, Verification};
+use crate::lifecycle::{self, CheckedTree, Extent, Look, Verification};
 use crate::minisig::PublicKey;
 use crate::model::{RECEIPT_NAME, escape};
+use crate::publish::{self, Standing};
 use crate::terminal::Terminal;
 use crate::verify::{Finding, Problem};
 use crate::workshop::MadeTree;
@@ -26,7 +27,8 @@ use crate::workshop::MadeTree;
 /// launchers in PREFIX/bin. Configuration that you edited and files that you added to etc/ are
 /// named, and are no damage. Exit status 8 says that something is damaged, 12 that something can be
 /// proved only by the version of elsewhere that made it. A tree that was copied
-/// out of a prefix (the directory with .elsewhere.json) can be checked by itself.
+/// out of a prefix (the directory with .elsewhere.json) can be checked by itself, and so can a published
+/// version, or the one that counts in a directory of them.
 ///
 /// Who can change a tree can change its receipt. With --key a receipt counts only where the owner of
 /// the key signed it (`elsewhere receipt sign`); one that is not signed so is damage, and what was
@@ -79,6 +81,9 @@ impl Verify {
         let whole = match Installation::at(&path)? {
             Installation::Prefix(whole) => whole,
             Installation::Tree(tree) => return self.check_tree(&tree, signers, host, terminal),
+            Installation::Version(version) => {
+                return self.check_version(&version, signers, host, terminal);
+            }
         };
         let (running, program) = (host.executable(), host.program());
         let program = program.filter(|_| host.program_is_portable());
@@ -144,37 +149,95 @@ impl Verify {
         terminal: &Terminal,
     ) -> Result<(), Error> {
         self.part.check(&tree.receipt)?;
-        if self.repair {
-            return Err(Error::Usage(format!(
-                "{} is a tree by itself and no prefix: copy it anew instead of repairing it",
-                escape(&tree.path.to_string_lossy())
-            )));
-        }
-        let verification = if self.deep {
-            let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-            let context = session.context();
-            let keys = session.keys(&self.trust)?;
-            let mut verification =
-                lifecycle::verify_tree(context.catalog, tree, signers, terminal)?;
-            let temporary = host.temporary_dir();
-            lifecycle::verify_tree_origin(context, &keys, tree, &temporary, &mut verification)?;
-            verification
-        } else {
-            let catalog = self.sources.settings(host)?.catalog;
-            lifecycle::verify_tree(&catalog, tree, signers, terminal)?
-        };
+        self.refuse_to_repair(&tree.path, "is a tree by itself and no prefix: copy it anew")?;
+        let verification = self.look(&[tree], signers, host, terminal)?.pop().unwrap_or_default();
         match self.output.json {
             true => terminal.output_json(&verification),
             false => tell(&verification, "", terminal),
         }
+        self.settle_trees(tree.path.clone(), &verification, terminal)
+    }
+
+    /// Checks a published version: each of its trees, and its launchers.
+    fn check_version(
+        &self,
+        version: &Standing,
+        signers: &[PublicKey],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        self.refuse_to_repair(&version.path, "was published, and never changes: publish it anew")?;
+        let trees = trees_of(version, &self.part)?;
+        let alone: Vec<&MadeTree> = trees.iter().map(|(_, tree)| tree).collect();
+        let found = self.look(&alone, signers, host, terminal)?;
+        let mut verification = Verification::default();
+        for ((path, _), found) in trees.iter().zip(found) {
+            verification.add(found, &publish::directory_of(path));
+        }
+        if self.part.dist().is_none() {
+            let receipts: Vec<_> =
+                trees.into_iter().map(|(path, tree)| (path, tree.receipt)).collect();
+            let catalog = self.sources.settings(host)?.catalog;
+            let wrong = publish::wrong_launchers(&catalog, version, &receipts)?;
+            verification.launchers.extend(wrong);
+        }
+        match self.output.json {
+            true => terminal.output_json(&verification),
+            false => tell_version(&verification, terminal),
+        }
+        self.settle_trees(version.path.clone(), &verification, terminal)
+    }
+
+    fn refuse_to_repair(&self, path: &Path, why: &str) -> Result<(), Error> {
+        match self.repair {
+            false => Ok(()),
+            true => Err(Error::Usage(format!(
+                "{} {why} instead of repairing it",
+                escape(&path.to_string_lossy())
+            ))),
+        }
+    }
+
+    /// What is found in each of `trees`, which lie anywhere.
+    fn look(
+        &self,
+        trees: &[&MadeTree],
+        signers: &[PublicKey],
+        host: &Host,
+        terminal: &Terminal,
+    ) -> Result<Vec<Verification>, Error> {
+        if !self.deep {
+            let catalog = self.sources.settings(host)?.catalog;
+            let look = |tree: &&MadeTree| lifecycle::verify_tree(&catalog, tree, signers, terminal);
+            return trees.iter().map(look).collect();
+        }
+        let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+        let context = session.context();
+        let keys = session.keys(&self.trust)?;
+        let temporary = host.temporary_dir();
+        let look = |tree: &&MadeTree| {
+            let mut found = lifecycle::verify_tree(context.catalog, tree, signers, terminal)?;
+            lifecycle::verify_tree_origin(context, &keys, tree, &temporary, &mut found)?;
+            Ok(found)
+        };
+        trees.iter().map(look).collect()
+    }
+
+    /// Says what no signature proves, and ends with what was found in trees of which none is a prefix's.
+    fn settle_trees(
+        &self,
+        path: PathBuf,
+        verification: &Verification,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
         self.tell_limits(terminal);
-        let hint = |damaged| match (damaged, has_origin(&verification)) {
-            (false, _) if !signers.is_empty() => UNSIGNED_EDITS,
+        let hint = |damaged| match (damaged, has_origin(verification)) {
+            (false, _) if !self.keys.is_empty() => UNSIGNED_EDITS,
             (false, _) => "prove it with the version of elsewhere that made it",
             (true, true) => "do not use this tree: get another one from where it was made",
             (true, false) => "copy it anew from where it was made",
         };
-        settle(tree.path.clone(), &verification, |damaged| hint(damaged).to_owned())
+        settle(path, verification, |damaged| hint(damaged).to_owned())
     }
 
     /// What to type next.
@@ -277,34 +340,46 @@ fn tell(verification: &Verification, part: &str, terminal: &Terminal) {
         };
         // In a tree by itself paths begin at its root.
         let above = if tree.generation.is_some() { place.as_str() } else { "" };
-        tree.findings.iter().for_each(|finding| tell_finding(above, finding, terminal));
-        let is_doubtful =
-            |finding: &Finding| finding.problem.is_damage() || finding.problem.is_unproved();
-        let state = match tree.findings.iter().any(is_doubtful) {
-            true => "compared",
-            false => "as they were made",
-        };
-        terminal.line(format_args!(
-            "{place}: {} files of {} packages {state}",
-            tree.files, tree.packages
-        ));
-        if let Some(signature) = &tree.signature {
-            let comment = parts::comment(&signature.comment);
-            terminal.line(format_args!("{place}: signed by {}: {comment}", signature.key));
-        }
-        if !tree.shares_damage_with.is_empty() {
-            let numbers: Vec<String> =
-                tree.shares_damage_with.iter().map(ToString::to_string).collect();
-            terminal.line(format_args!(
-                "{place}: generation {} shares damaged files, and is damaged too",
-                numbers.join(", ")
-            ));
-        }
+        tell_tree(tree, &place, above, terminal);
     }
     let bin = format!("{part}bin");
     verification.launchers.iter().for_each(|finding| tell_finding(&bin, finding, terminal));
     let place = part.trim_end_matches('/');
     verification.programs.iter().for_each(|finding| tell_finding(place, finding, terminal));
+}
+
+/// The same of a published version, at which all paths begin.
+fn tell_version(verification: &Verification, terminal: &Terminal) {
+    for tree in &verification.trees {
+        let place = format!("{}{}", tree.part, tree.arch);
+        tell_tree(tree, &place, &place, terminal);
+    }
+    verification.launchers.iter().for_each(|finding| tell_finding("", finding, terminal));
+}
+
+/// The tree at `place`, whose findings are told below `above`.
+fn tell_tree(tree: &CheckedTree, place: &str, above: &str, terminal: &Terminal) {
+    tree.findings.iter().for_each(|finding| tell_finding(above, finding, terminal));
+    let is_doubtful =
+        |finding: &Finding| finding.problem.is_damage() || finding.problem.is_unproved();
+    let state = match tree.findings.iter().any(is_doubtful) {
+        true => "compared",
+        false => "as they were made",
+    };
+    terminal
+        .line(format_args!("{place}: {} files of {} packages {state}", tree.files, tree.packages));
+    if let Some(signature) = &tree.signature {
+        let comment = parts::comment(&signature.comment);
+        terminal.line(format_args!("{place}: signed by {}: {comment}", signature.key));
+    }
+    if !tree.shares_damage_with.is_empty() {
+        let numbers: Vec<String> =
+            tree.shares_damage_with.iter().map(ToString::to_string).collect();
+        terminal.line(format_args!(
+            "{place}: generation {} shares damaged files, and is damaged too",
+            numbers.join(", ")
+        ));
+    }
 }
 
 fn tell_finding(place: &str, finding: &Finding, terminal: &Terminal) {

@@ -32,7 +32,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 15] = [
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
     (
         REFUSED,
-        "publishing: a repository's server refused, or what it published is not as it should be",
+        "publishing: refused by lint, a hook or a repository's server; or not all there that was published",
     ),
     (INTERRUPTED, "interrupted"),
 ];
@@ -46,7 +46,7 @@ const UNDEFINED: u8 = 11;
 /// Exit status where an installed tree is neither proved nor damaged.
 const UNPROVED: u8 = 12;
 
-/// Exit status where a repository of CernVM-FS was not published, or not as it should be.
+/// Exit status where what is wanted was not published, must not be, or is not as it should be.
 const REFUSED: u8 = 13;
 
 /// The exit status of a network that did not give what was asked for.
@@ -110,6 +110,7 @@ impl Error {
             Self::Verify(_) => 6,
             Self::Damaged { .. } | Self::DamagedBundle { .. } | Self::DamagedGeneration { .. } => 8,
             Self::Unproved { .. } => UNPROVED,
+            Self::Hook { .. } => REFUSED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }
             | Self::Musl

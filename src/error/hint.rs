@@ -23,6 +23,10 @@ const MUSL: &str = "install your distribution's own package, or name the machine
 const NOEXEC: &str = "choose a directory of a file system that is not mounted noexec; with --for, trees for other machines can be \
                       made anywhere";
 
+/// Where a hook of a wishlist failed.
+const HOOK: &str = "nothing is published where one fails that is run before; what is published stays where one fails that \
+                    is run after: run that by hand";
+
 impl Error {
     /// What to do next, where there is something useful to say.
     #[must_use]
@@ -33,6 +37,7 @@ impl Error {
         match self {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
             Self::Busy { .. } => Some("try again when it is over".to_owned()),
+            Self::Hook { .. } => Some(HOOK.to_owned()),
             Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
             Self::Host(error) => error.hint(),
             Self::NoHome(error) => error.hint(),
@@ -77,13 +82,7 @@ impl Error {
                  --no-verify",
                 shell_word(&shown(path))
             )),
-            Self::TooNew { fits, .. } => Some(match fits {
-                Some(dist) => format!(
-                    "-d {dist} fits, and -d auto chooses; name other machines with --for \
-                     (--for x86-64-v3 where all processors are new)"
-                ),
-                None => "no dist fits: name the machines that it is for with --for".to_owned(),
-            }),
+            Self::TooNew { fits, .. } => Some(too_new(fits.as_deref())),
             Self::Musl => Some(MUSL.to_owned()),
             Self::NoExec { .. } => Some(NOEXEC.to_owned()),
             Self::Unwell(_) => Some(
@@ -102,6 +101,17 @@ impl Error {
             | Self::Panicked
             | Self::NotUnpacked(_) => None,
         }
+    }
+}
+
+/// What helps where no tree of the dist that was chosen runs on the target; `fits` names one that does.
+fn too_new(fits: Option<&str>) -> String {
+    match fits {
+        Some(dist) => format!(
+            "-d {dist} fits, and -d auto chooses; name other machines with --for \
+             (--for x86-64-v3 where all processors are new)"
+        ),
+        None => "no dist fits: name the machines that it is for with --for".to_owned(),
     }
 }
 

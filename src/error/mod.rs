@@ -245,6 +245,14 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// A program that was to run before or after does not do what it should.
+    #[error("the hook {} failed: {how}", escape(program))]
+    Hook {
+        /// The program.
+        program: String,
+        /// How it ended.
+        how: String,
+    },
     /// Another run makes the same.
     #[error("another run is at {}", shown(path))]
     Busy {

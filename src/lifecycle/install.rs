@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::launcher;
 use crate::making::{self, Judge, Making};
 use crate::metadata::Keys;
-use crate::model::{Arch, GlibcVersion, MadeWith, Plan, Receipt, Runtime, TreePlan, UnfitPath};
+use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan, UnfitPath};
 use crate::planning::{Present, definitions};
 use crate::prefix::{ConfigReport, Generation, Locked, Prefix, PrefixError, Staging};
 use crate::relocate::RelocateError;
@@ -410,31 +410,13 @@ pub(super) fn unchanged(
     let Some(receipt) = prefix.whole_receipt(&generation)? else { return Ok(None) };
     let same = receipt.elsewhere == env!("CARGO_PKG_VERSION")
         && receipt.runtimes == tree.runtimes
-        && is_planned(&receipt, tree)
+        && receipt.is_of(tree)
         // Such as a launcher that a definition has got since.
-        && receipt.made_with.as_ref().is_none_or(|with| Some(with) == made_with(context, tree).as_ref());
+        && receipt
+            .made_with
+            .as_ref()
+            .is_none_or(|with| Some(with) == definitions::planned_with(context.catalog, tree).as_ref());
     Ok(same.then_some((generation, receipt)))
-}
-
-/// Whether the tree with `receipt` has what `tree` asks for, and so does the one within it.
-fn is_planned(receipt: &Receipt, tree: &TreePlan) -> bool {
-    let packages = receipt.packages.iter().map(|package| (&package.nevra, &package.checksum));
-    let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
-    receipt.dist == tree.dist
-        && receipt.disabled_repositories == tree.disabled_repositories
-        && receipt.enabled_repositories == tree.enabled_repositories
-        && packages.eq(planned)
-        && match (&receipt.container, &tree.container) {
-            (Some(receipt), Some(tree)) => is_planned(receipt, tree),
-            (receipt, tree) => receipt.is_none() && tree.is_none(),
-        }
-}
-
-/// What `tree` would be made with.
-fn made_with(context: Context<'_>, tree: &TreePlan) -> Option<MadeWith> {
-    let names = tree.runtimes.iter().map(|runtime| context.catalog.runtime(&runtime.name));
-    let runtimes: Vec<&Runtime> = names.collect::<Result<_, _>>().ok()?;
-    Some(definitions::of_definitions(context.catalog, &tree.dist, &runtimes))
 }
 
 fn summary(

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::launcher::{self, Candidate};
-use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
-use crate::planning::definitions::made_with;
+use crate::making::{self, DistTrees, MadeWithReceipt};
+use crate::model::Receipt;
 use crate::prefix::{Generation, Locked, Prefix, PrefixError};
 use crate::report::Reporter;
 
@@ -29,32 +28,6 @@ fn has_unknown(prefix: &Prefix) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The trees of one dist, for several architectures.
-struct DistTrees {
-    directory: String,
-    trees: Vec<Made>,
-}
-
-/// A tree, and what it was made with.
-struct Made {
-    receipt: Receipt,
-    with: MadeWith,
-}
-
-impl Made {
-    fn new(catalog: &Catalog, receipt: Receipt) -> Result<Self, Error> {
-        let with = made_with(catalog, &receipt)?;
-        Ok(Self { receipt, with })
-    }
-
-    /// The glibc that a machine must have for it: its dist's own, which its packages may ask for after
-    /// an update, or what it asks for where that is more.
-    fn glibc(&self) -> GlibcVersion {
-        let oldest = GlibcVersion { major: 2, minor: 0 };
-        self.with.glibc.max(self.receipt.glibc_needed).unwrap_or(oldest)
-    }
-}
-
 /// Names and texts of the launchers of every program in `receipts`, by name; in a prefix of several
 /// dists also of those in its members.
 fn texts<'a>(
@@ -72,38 +45,18 @@ pub(super) fn texts_by<'a>(
     receipts: impl Iterator<Item = &'a Receipt>,
     read: &dyn Fn(&Prefix, &Generation) -> Result<Receipt, Error>,
 ) -> Result<BTreeMap<String, String>, Error> {
-    let own = receipts.map(|receipt| Made::new(catalog, receipt.clone()));
-    let own = own.collect::<Result<Vec<Made>, Error>>()?;
+    let own = receipts.map(|receipt| MadeWithReceipt::new(catalog, receipt.clone()));
+    let own = own.collect::<Result<Vec<_>, Error>>()?;
     let mut parts = vec![DistTrees { directory: String::new(), trees: own }];
-    let members = prefix.members()?;
-    for (_, member) in &members {
+    for (_, member) in prefix.members()? {
         let mut trees = Vec::new();
         for generation in member.live_generations()? {
             // Not without it: its launchers would go.
-            trees.push(Made::new(catalog, read(member, &generation)?)?);
+            trees.push(MadeWithReceipt::new(catalog, read(&member, &generation)?)?);
         }
         parts.push(DistTrees { directory: member.place(), trees });
     }
-    // What was made last counts where definitions changed.
-    let mut made: Vec<&Made> = parts.iter().flat_map(|part| &part.trees).collect();
-    made.sort_by_key(|tree| tree.receipt.installed_at);
-    let mut launchers = BTreeMap::new();
-    for tree in made {
-        for runtime in &tree.with.runtimes {
-            let commands = runtime.commands.iter();
-            for command in commands.filter(|command| tree.receipt.has(&command.path)) {
-                let text = match members.is_empty() {
-                    true => launcher::text(&runtime.name, command),
-                    false => {
-                        let trees = trees(&parts, &runtime.name, command);
-                        launcher::choosing(&runtime.name, command, &trees)
-                    }
-                };
-                launchers.insert(command.name.clone(), text);
-            }
-        }
-    }
-    Ok(launchers)
+    Ok(making::launchers(&parts))
 }
 
 /// Writes the launchers of every program in `receipts`. Those that are there stay as they are, which is
@@ -129,25 +82,6 @@ fn unless_damaged<T>(texts: Result<T, Error>, reporter: &dyn Reporter) -> Result
         }
         texts => texts.map(Some),
     }
-}
-
-/// The trees that have `command`, and what they need.
-fn trees(parts: &[DistTrees], runtime: &str, command: &Command) -> Vec<Candidate> {
-    let tree = |part: &DistTrees| {
-        let has = |tree: &&Made| {
-            let is_installed = tree.with.runtimes.iter().any(|it| it.name == runtime);
-            is_installed && tree.receipt.has(&command.path)
-        };
-        let having: Vec<&Made> = part.trees.iter().filter(has).collect();
-        let levels = having.iter().filter(|tree| tree.receipt.arch == Arch::X86_64);
-        Some(Candidate {
-            directory: part.directory.clone(),
-            dist: having.first()?.receipt.dist.clone(),
-            glibc: having.iter().map(|tree| tree.glibc()).max()?,
-            x86_64_level: levels.map(|tree| tree.with.x86_64_level).max().unwrap_or(1),
-        })
-    };
-    parts.iter().filter_map(tree).collect()
 }
 
 /// Removes the launchers of programs that nothing live has any more. Called last, when no launcher

@@ -25,8 +25,8 @@ pub(crate) use install::{InstallOptions, Installed, InstalledTree};
 pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
 pub(crate) use sign::{SignedTree, Signing, sign_tree};
-pub(crate) use verify::{Extent, Verification, verify_tree};
+pub(crate) use verify::{CheckedTree, Extent, Verification, verify_tree};
 pub(crate) use whole::{
     Asked, Gone, HistoryEntry, KeyAges, Look, Makers, Member, Removal, Steps, WayBack, What, Whole,
-    nothing_of, plan_for,
+    fittest, nothing_of,
 };

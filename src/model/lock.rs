@@ -109,9 +109,18 @@ impl Plan {
             }
             _ => return Err(LockError::Format(format)),
         };
-        match plan.trees.iter().enumerate().find_map(|(at, tree)| plan.contradiction(at, tree)) {
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Refuses a plan that contradicts itself.
+    ///
+    /// # Errors
+    /// [`LockError::Inconsistent`].
+    pub(crate) fn check(&self) -> Result<(), LockError> {
+        match self.trees.iter().enumerate().find_map(|(at, tree)| self.contradiction(at, tree)) {
             Some(contradiction) => Err(LockError::Inconsistent(contradiction)),
-            None => Ok(plan),
+            None => Ok(()),
         }
     }
 

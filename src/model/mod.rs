@@ -64,6 +64,7 @@ pub use package::{Comparison, Index, Package, Provide, Relation, Weak};
 pub(crate) use plan::{PLAN_FORMAT, PlannedRuntime};
 pub use plan::{PackageReason, Plan, PlannedPackage, Source, TreePlan};
 pub(crate) use receipt::PackageReceipt;
+pub(crate) use receipt::{PUBLISHED_NAME, VERSION_NAME};
 pub use receipt::{RECEIPT_FORMAT, RECEIPT_NAME, Receipt, SIGNATURE_NAME};
 pub(crate) use receipt_text::ReceiptError;
 pub(crate) use relpath::CONTAINER_DIRECTORY;
@@ -83,7 +84,7 @@ pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
 pub use user_trust::TrustedFile;
 pub(crate) use user_trust::{LOCAL, UserTrust};
 pub(crate) use userinfo::{strip as strip_userinfo, without_userinfo};
-pub(crate) use wishes::{RepositoryClaims, Wishes, means_repository};
+pub(crate) use wishes::{RepositoryClaims, Wishes, is_like, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a
 /// number holds; then it is the largest one, which no disk has.

@@ -15,6 +15,12 @@ pub const RECEIPT_FORMAT: u32 = 2;
 /// The receipt's name in the root of a tree.
 pub const RECEIPT_NAME: &str = ".elsewhere.json";
 
+/// The name of the file in a directory of published versions that says when each was published.
+pub(crate) const PUBLISHED_NAME: &str = ".elsewhere-versions.json";
+
+/// The name of the file in each published version that says what it is.
+pub(crate) const VERSION_NAME: &str = ".elsewhere-version.json";
+
 /// The name of the signature over it, beside it: the one that minisign looks for.
 pub const SIGNATURE_NAME: &str = ".elsewhere.json.minisig";
 
@@ -133,6 +139,21 @@ impl Receipt {
     #[must_use]
     pub fn container_dist(&self) -> Option<&str> {
         self.container.as_ref().map(|part| part.dist.as_str())
+    }
+
+    /// Whether it has the packages that `tree` asks for, and so has the one within it.
+    #[must_use]
+    pub fn is_of(&self, tree: &TreePlan) -> bool {
+        let packages = self.packages.iter().map(|package| (&package.nevra, &package.checksum));
+        let planned = tree.packages.iter().map(|package| (&package.nevra, &package.checksum));
+        self.dist == tree.dist
+            && self.disabled_repositories == tree.disabled_repositories
+            && self.enabled_repositories == tree.enabled_repositories
+            && packages.eq(planned)
+            && match (&self.container, &tree.container) {
+                (Some(receipt), Some(tree)) => receipt.is_of(tree),
+                (receipt, tree) => receipt.is_none() && tree.is_none(),
+            }
     }
 
     /// The plan that this tree was made by: carried out again, it makes the same tree.

@@ -53,7 +53,8 @@ pub(crate) fn means_repository(pattern: &str, dist: &str, id: &str) -> bool {
 }
 
 /// Whether `text` is of the form `pattern`, a shell's.
-fn is_like(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut place) = (0, 0);

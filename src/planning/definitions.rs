@@ -26,6 +26,14 @@ pub(crate) fn of_definitions(catalog: &Catalog, dist: &str, runtimes: &[&Runtime
     MadeWith::of(catalog.dist(dist).ok(), runtimes, &catalog.host_gives(runtimes))
 }
 
+/// What `tree` would be made with now; `None` where a runtime has no definition.
+#[must_use]
+pub(crate) fn planned_with(catalog: &Catalog, tree: &TreePlan) -> Option<MadeWith> {
+    let names = tree.runtimes.iter().map(|runtime| catalog.runtime(&runtime.name));
+    let runtimes: Vec<&Runtime> = names.collect::<Result<_, _>>().ok()?;
+    Some(of_definitions(catalog, &tree.dist, &runtimes))
+}
+
 /// Refuses to go on where one of these runtimes, which are installed, has no definition.
 ///
 /// # Errors

@@ -193,7 +193,9 @@ impl PrefixError {
                 Some(format!("to take it over: elsewhere install --adopt {}", typed(path)))
             }
             Self::Inside { outer, .. } => Some(format!("did you mean {}?", typed(outer))),
-            Self::Published { .. } => Some("publish a new version beside it".to_owned()),
+            Self::Published { .. } => Some(
+                "publish a new version beside it: elsewhere install --layout versioned, or sync".to_owned(),
+            ),
             Self::Foreign { .. } => Some("move it away, or choose another directory".to_owned()),
             Self::NoSpace { .. } => Some(
                 "free some space or choose a directory with more; what was installed is untouched"

@@ -68,7 +68,7 @@ pub(crate) use prune::Pruned;
 pub use settle::LostLink;
 pub(crate) use staging::Staging;
 
-use crate::model::{Arch, RECEIPT_NAME, RelPath};
+use crate::model::{Arch, PUBLISHED_NAME, RECEIPT_NAME, RelPath, VERSION_NAME};
 use crate::owned::Owners;
 use crate::tools::space;
 use error::failed;
@@ -233,8 +233,12 @@ fn check_path(path: &Path) -> Result<(), PrefixError> {
     }
 }
 
-/// Refuses a prefix whose architectures are directories, or links to somewhere else.
+/// Refuses what was published, and a prefix whose architectures are directories, or links to somewhere else.
 fn check_owner(layout: &Layout) -> Result<(), PrefixError> {
+    let published = [PUBLISHED_NAME, VERSION_NAME];
+    if published.iter().any(|name| fs::symlink_metadata(layout.root.join(name)).is_ok()) {
+        return Err(PrefixError::Published { path: layout.root.clone() });
+    }
     let mut directories = Vec::new();
     for arch in Arch::ALL {
         let link = layout.link(arch);

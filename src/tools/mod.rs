@@ -1,6 +1,7 @@
 //! What is needed everywhere and is nobody's own.
 
 pub(crate) mod base64;
+pub(crate) mod claim;
 pub(crate) mod copying;
 pub(crate) mod excerpt;
 pub(crate) mod files;

@@ -6,13 +6,14 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "install",
     "plan",
     "list",
     "lock",
     "mirror",
     "push",
+    "sync",
     "status",
     "verify",
     "sbom",

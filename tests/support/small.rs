@@ -157,11 +157,13 @@ impl World {
         let path = |name: &str| self.prefix(name);
         command.args(words);
         let is_repair = words.contains(&"--repair");
-        if ["install", "update", "plan", "rollback", "remove", "verify", "list"].contains(&words[0])
+        if ["install", "update", "plan", "rollback", "remove", "verify", "list", "sync"]
+            .contains(&words[0])
         {
             command.arg("--repos").arg(path("repos"));
         }
-        let fetches = ["install", "update", "plan", "list"].contains(&words[0]) || is_repair;
+        let fetches =
+            ["install", "update", "plan", "list", "sync"].contains(&words[0]) || is_repair;
         if fetches || words.contains(&"-r") {
             if !words.contains(&"--mirror") {
                 command.arg("--mirror").arg(path("mirror"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Member, Whole, for_dist, replanned};
+use super::{Member, Whole, replanned};
 use crate::context::Context;
 use crate::error::Error;
 use crate::launcher;
@@ -12,7 +12,7 @@ use crate::lifecycle::install::{InstallOptions, Installed, install};
 use crate::lifecycle::present::present;
 use crate::metadata::{Keys, Memory};
 use crate::model::{Arch, Dist, Plan, Request, Sightings, TreePlan};
-use crate::planning::{self, Present};
+use crate::planning::{self, Present, for_dist};
 
 /// What is asked of an install.
 #[derive(Clone, Copy)]
@@ -65,29 +65,6 @@ impl Steps<'_> {
         }
         Ok(all)
     }
-}
-
-/// A plan for no prefix that there is; of several dists, each for the machines that run it.
-///
-/// # Errors
-/// As [`planning::plan`].
-pub(crate) fn plan_for(
-    context: Context<'_>,
-    keys: &Keys<'_>,
-    request: &Request,
-    dists: &[&Dist],
-) -> Result<Plan, Error> {
-    let present = Present::default();
-    if dists.len() < 2 {
-        return planning::plan(context, keys, request, &present);
-    }
-    let mut trees = Vec::new();
-    for dist in dists {
-        let request = Request { dist: Some(dist.name.clone()), ..request.clone() };
-        trees.extend(planning::plan(for_dist(context, dist), keys, &request, &present)?.trees);
-    }
-    trees.sort_by_key(|tree| tree.arch);
-    Ok(Plan::of(trees))
 }
 
 impl Whole {

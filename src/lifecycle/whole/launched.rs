@@ -20,18 +20,8 @@ impl Whole {
         host: &HostFacts,
     ) -> Result<Option<(PathBuf, Receipt)>, Error> {
         let live = self.trees(None)?.into_iter().filter(|(it, _)| it.arch == arch);
-        let mut trees: Vec<(PathBuf, Receipt)> =
-            live.map(|(generation, receipt)| (generation.path, receipt)).collect();
-        let needs = |receipt: &Receipt| {
-            let made_with = receipt.made_with.as_ref().and_then(MadeWith::needs);
-            made_with.or_else(|| catalog.dist(&receipt.dist).ok().map(Dist::needs))
-        };
-        trees.sort_by_key(|(_, receipt)| needs(receipt));
-        let fits = |(_, receipt): &(PathBuf, Receipt)| {
-            needs(receipt).is_some_and(|needs| host.runs(needs))
-        };
-        let best = trees.iter().rposition(fits).unwrap_or(0);
-        Ok((!trees.is_empty()).then(|| trees.swap_remove(best)))
+        let trees = live.map(|(generation, receipt)| (generation.path, receipt)).collect();
+        Ok(fittest(catalog, trees, host))
     }
 
     /// Patterns for the files at `paths` in every generation of every member, as [`Prefix::everywhere`]
@@ -47,4 +37,23 @@ impl Whole {
         };
         members.into_iter().flat_map(of_member).collect()
     }
+}
+
+/// The one of `trees`, of one architecture, that launchers run on this machine: the newest that it runs; where it
+/// runs none, the oldest.
+#[must_use]
+pub(crate) fn fittest(
+    catalog: &Catalog,
+    mut trees: Vec<(PathBuf, Receipt)>,
+    host: &HostFacts,
+) -> Option<(PathBuf, Receipt)> {
+    let needs = |receipt: &Receipt| {
+        let made_with = receipt.made_with.as_ref().and_then(MadeWith::needs);
+        made_with.or_else(|| catalog.dist(&receipt.dist).ok().map(Dist::needs))
+    };
+    trees.sort_by_key(|(_, receipt)| needs(receipt));
+    let fits =
+        |(_, receipt): &(PathBuf, Receipt)| needs(receipt).is_some_and(|needs| host.runs(needs));
+    let best = trees.iter().rposition(fits).unwrap_or(0);
+    (!trees.is_empty()).then(|| trees.swap_remove(best))
 }

@@ -15,8 +15,9 @@ use std::ops::Deref;
 use std::path::Path;
 
 pub(crate) use history::HistoryEntry;
-pub(crate) use install::{Asked, Steps, plan_for};
+pub(crate) use install::{Asked, Steps};
 pub(crate) use keys::KeyAges;
+pub(crate) use launched::fittest;
 pub(crate) use remove::{Gone, Makers, Removal, What};
 
 use super::life::{self, WentBack};
@@ -26,8 +27,9 @@ use crate::catalog::Catalog;
 use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
-use crate::model::{Aim, Arch, Dist, Receipt, escape};
+use crate::model::{Arch, Receipt, escape};
 use crate::owned::Owners;
+use crate::planning::for_dist;
 use crate::prefix::{Generation, Prefix, PrefixError, Pruned};
 use crate::report::Reporter;
 
@@ -125,13 +127,6 @@ impl Member {
 pub(crate) fn nothing_of(wanted: &str, there: &str) -> Error {
     let (wanted, there) = (escape(wanted), escape(there));
     Error::Usage(format!("nothing of {wanted} is installed here: there is {there}"))
-}
-
-/// `context` for trees that run wherever `dist` does.
-fn for_dist<'a>(context: Context<'a>, dist: &Dist) -> Context<'a> {
-    // What its packages ask of glibc is the launchers' business, and nobody's reason to refuse them.
-    let aim = Aim { glibc: None, x86_64_level: dist.x86_64_level };
-    Context { aim: Some(aim), ..context }
 }
 
 /// Does `work`, and again where another run changed the prefix between its plan and its turn.
