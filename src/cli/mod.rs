@@ -29,6 +29,7 @@ mod receipt;
 mod registry;
 mod remove;
 mod repositories;
+mod repository;
 mod rollback;
 mod sbom;
 mod self_command;

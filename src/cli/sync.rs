@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{AgeArgs, Output, Sources, StoreArgs};
+use super::repository::{self, OpenRepository, ViaArg};
 use super::session::Session;
 use super::trust::TrustArgs;
 use super::versioned;
@@ -43,11 +44,14 @@ A wishlist (docs/cvmfs.md tells all of it):
   keep = { versions = 3, days = 90 }
   [runtime.etc.\"apptainer/apptainer.conf\"]
   set = { \"mount hostfs\" = \"no\" }
+  [cvmfs]                       # where the directory is in a repository of CVMFS
+  repository = \"repo.example.org\"
   [hooks]
   after = [[\"/usr/local/bin/tell-the-grid\", \"published\"]]
 
 Exit statuses that matter to cron: 0 done, or nothing to do; 2 the list is wrong; 3 a repository could not be
-reached; 5 no packages fit; 9 another run is at it; 13 a hook failed, or something must not be published.")]
+reached; 5 no packages fit; 9 another run is at it; 13 a hook failed, something must not be published,
+or a repository's server refused.")]
 pub(super) struct Sync {
     /// Say what would be added, switched and dropped, and change nothing
     #[arg(long)]
@@ -55,6 +59,10 @@ pub(super) struct Sync {
     /// Make exactly what FILE.lock says, and read no metadata
     #[arg(long)]
     locked: bool,
+    /// How a CVMFS repository is published: in a transaction, or by streaming archives to its server [default: what the
+    /// list says, else transaction]
+    #[arg(long, value_name = "WAY")]
+    via: Option<ViaArg>,
     #[command(flatten)]
     age: AgeArgs,
     #[command(flatten)]
@@ -77,6 +85,15 @@ impl Sync {
         let list = Wishlist::read(&path)?;
         let lock_path = lock_of(&path);
         let earlier = SyncLock::read(&lock_path)?;
+        let repository = match &list.cvmfs {
+            Some(wish) => Some(OpenRepository::open(wish, self.via, host)?),
+            None => None,
+        };
+        if self.via.is_some() && repository.is_none() {
+            return Err(Error::Usage(
+                "--via is for wishlists that name a repository: cvmfs = ...".to_owned(),
+            ));
+        }
         if self.locked && earlier.is_none() {
             return Err(Error::Usage(format!(
                 "there is no {}: run without --locked once",
@@ -108,21 +125,36 @@ impl Sync {
                 self.sources.repositories.check_for(context.catalog, dists)?;
             }
         }
+        let cvmfs = repository
+            .as_ref()
+            .map(|it| it.destination(host, &self.sources, terminal, self.dry_run))
+            .transpose()?;
         let options = SyncOptions {
             now: host.now()?,
             is_dry: self.dry_run,
             subject: subject.as_ref(),
             hooks: &list.hooks,
         };
-        let target = (&PlainDirectory as &dyn publish::Publisher, earlier.as_ref());
+        let destination: &dyn publish::Publisher = match &cvmfs {
+            Some(destination) => destination,
+            None => &PlainDirectory,
+        };
+        let target = (destination, earlier.as_ref());
         let synced = publish::publish(context, &keys, &goals, target, options)?;
         if !self.dry_run && earlier.as_ref() != Some(&synced.lock) {
             document::write(&lock_path, &synced.lock.text()?, terminal)?;
         }
+        let dropped = synced.reports.iter().any(|report| !report.dropped.is_empty());
+        let told = cvmfs.as_ref().map(|it| repository::told(it, dropped && !self.dry_run));
         if self.output.json {
-            terminal.output_json(&json!({ "bases": synced.reports }));
+            let mut document = json!({ "bases": synced.reports });
+            if let Some(told) = told {
+                document["cvmfs"] = told.json();
+            }
+            terminal.output_json(&document);
         } else {
             versioned::tell(&synced.reports, self.dry_run, terminal);
+            told.into_iter().for_each(|told| told.tell(terminal));
         }
         Ok(())
     }

@@ -27,7 +27,11 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "XDG_CONFIG_HOME",
         "elsewhere/config.toml and elsewhere/repos/ lie below it (default: ~/.config)",
     ),
-    ("HOME", "where the defaults of the two above lie (default: the home in /etc/passwd)"),
+    (
+        "XDG_STATE_HOME",
+        "journals of what is published to CVMFS lie in elsewhere/ below it (default: ~/.local/state)",
+    ),
+    ("HOME", "where the defaults of the three above lie (default: the home in /etc/passwd)"),
     ("TMPDIR", "where smoke tests have their scratch directory (default: /tmp)"),
     ("SOURCE_DATE_EPOCH", "the time, in seconds since 1970, that receipts say a tree was made at"),
     ("NO_COLOR", "no colours, when it is set to anything"),

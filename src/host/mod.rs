@@ -109,6 +109,16 @@ impl Host {
         self.environment.below("XDG_CONFIG_HOME", ".config")
     }
 
+    /// Where this user's runs keep what they must know of each other; with the cache, where there is no home.
+    ///
+    /// # Errors
+    /// As [`Host::cache_dir`].
+    pub(crate) fn state_dir(&self) -> Result<PathBuf, NoHome> {
+        self.environment
+            .below("XDG_STATE_HOME", ".local/state")
+            .map_or_else(|| self.cache_dir(), Ok)
+    }
+
     /// Where scratch directories are made.
     #[must_use]
     pub(crate) fn temporary_dir(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::about::Record;
 use super::base::STAGE;
 use super::changes::Changes;
-use super::put::converge;
+use super::put::{Stays, converge};
 use crate::error::Error;
 use crate::tools::claim::claim;
 use crate::tools::files;
@@ -30,8 +30,8 @@ impl Work {
     ///
     /// # Errors
     /// When something cannot be written.
-    pub(crate) fn carry_out(&self, root: &Path) -> Result<(), Error> {
-        converge(root, &self.stage.path, &self.changes, &self.record)
+    pub(crate) fn carry_out(&self, root: &Path, stays: Stays) -> Result<(), Error> {
+        converge(root, (&self.stage.path, stays), &self.changes, &self.record)
             .map_err(|source| Error::File { path: root.to_owned(), source })
     }
 }
@@ -98,6 +98,6 @@ impl Publisher for PlainDirectory {
     }
 
     fn publish(&self, works: &[Work]) -> Result<(), Error> {
-        works.iter().try_for_each(|work| work.carry_out(&work.root))
+        works.iter().try_for_each(|work| work.carry_out(&work.root, Stays::Nowhere))
     }
 }

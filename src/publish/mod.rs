@@ -42,6 +42,7 @@ pub(crate) use check::{directory_of, wrong_launchers};
 pub use cvmfs::{
     Collecting, CvmfsOptions, CvmfsRepository, Expected, Ingest, OpenTransaction, Revision, Words,
 };
+pub(crate) use cvmfs::{CvmfsPublisher, CvmfsWish, Via};
 pub(crate) use destination::{PlainDirectory, Publisher};
 pub(crate) use edition::Edition;
 pub(crate) use goal::Goal;

@@ -12,6 +12,15 @@ use crate::model::PUBLISHED_NAME;
 use crate::tools::files;
 use crate::tools::replacement::{Care, Replacement};
 
+/// What becomes of what was staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// It goes into its place.
+    Nowhere,
+    /// It stays, too: for when all is done again.
+    Staged,
+}
+
 /// Brings the base at `root` to be as `changes` say. What is added lies in `stage`, each by its name: on the same
 /// file system, else it is copied. New versions come first, then the links, then the others go.
 ///
@@ -20,7 +29,7 @@ use crate::tools::replacement::{Care, Replacement};
 /// lead to one.
 pub(crate) fn converge(
     root: &Path,
-    stage: &Path,
+    (stage, stays): (&Path, Stays),
     changes: &Changes,
     record: &Record,
 ) -> io::Result<()> {
@@ -28,7 +37,7 @@ pub(crate) fn converge(
     let own = root.join(STAGE);
     files::make_directory(&own, 0o755)?;
     for addition in &changes.added {
-        put(&stage.join(&addition.name), &own, &root.join(&addition.name))?;
+        put((&stage.join(&addition.name), stays), &own, &root.join(&addition.name))?;
     }
     files::sync_directory(root)?;
     if let Some(switch) = &changes.switched {
@@ -52,8 +61,12 @@ pub(crate) fn converge(
 }
 
 /// Puts the directory `from` where `to` is: in one step, by way of `own`.
-fn put(from: &Path, own: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
+fn put((from, stays): (&Path, Stays), own: &Path, to: &Path) -> io::Result<()> {
+    let moved = match stays {
+        Stays::Nowhere => fs::rename(from, to),
+        Stays::Staged => Err(io::ErrorKind::CrossesDevices.into()),
+    };
+    match moved {
         Err(error) if files::cannot_move(&error) => {
             let near = files::unique(own, "copy");
             copy_tree(from, &near)?;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::changes::{Current, Keeping};
 use super::configure::{Override, place};
+use super::cvmfs::CvmfsWish;
 use super::edition::Edition;
 use super::goal::Goal;
 use super::lock::SyncLock;
@@ -30,6 +31,8 @@ const LIMIT: u64 = 16 << 20;
 pub(crate) struct Wishlist {
     /// The directory below which the bases are: an absolute path, or one that begins where the file is.
     pub(crate) directory: PathBuf,
+    /// The repository of CernVM-FS that the directory is in, where it is in one.
+    pub(crate) cvmfs: Option<CvmfsWish>,
     /// What is published.
     #[serde(rename = "runtime", default)]
     runtimes: Vec<RuntimeWish>,

@@ -117,7 +117,7 @@ fn whoever_is_killed_leaves_the_old_tree_whole_and_the_next_run_succeeds() {
 }
 
 /// Kills what runs of a stand-in.
-fn end_servers(publisher: &Publisher) {
+pub(crate) fn end_servers(publisher: &Publisher) {
     let bin = publisher.path("bin").to_string_lossy().into_owned();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

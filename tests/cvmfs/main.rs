@@ -17,4 +17,5 @@ mod gateway;
 mod ingested;
 mod others;
 mod server;
+mod synced;
 mod work;

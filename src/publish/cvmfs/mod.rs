@@ -4,6 +4,7 @@
 
 mod collecting;
 mod configuration;
+mod destination;
 mod expected;
 mod ingest;
 mod journal;
@@ -15,16 +16,19 @@ mod tags;
 mod tar;
 mod transact;
 mod waiting;
+mod wish;
 mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use collecting::Collecting;
+pub(crate) use destination::{CvmfsPublisher, Via};
 pub use expected::Expected;
 pub use ingest::Ingest;
 pub use revision::Revision;
 pub use transact::OpenTransaction;
+pub(crate) use wish::CvmfsWish;
 pub use words::Words;
 
 use configuration::Configuration;
@@ -32,6 +36,7 @@ use server::{Said, Server};
 
 use crate::error::CvmfsError;
 use crate::model::RelPath;
+use crate::report::Reporter;
 
 /// The program that a repository is written with.
 const PROGRAM: &str = "cvmfs_server";
@@ -64,20 +69,26 @@ impl CvmfsOptions {
     /// # Errors
     /// When there is no `cvmfs_server`.
     pub fn found(search_path: &[PathBuf], state: PathBuf) -> Result<Self, CvmfsError> {
-        let find = |name: &str| {
-            let places = search_path.iter().map(|place| place.join(name));
-            places.into_iter().find(|path| path.is_file())
-        };
-        Ok(Self {
-            server: find(PROGRAM).ok_or(CvmfsError::NoServer)?,
-            tether: find(TETHER),
+        let server = find(PROGRAM, search_path).ok_or(CvmfsError::NoServer)?;
+        Ok(Self::with(server, search_path, state))
+    }
+
+    /// The same with this `cvmfs_server`.
+    pub(super) fn with(server: PathBuf, search_path: &[PathBuf], state: PathBuf) -> Self {
+        Self {
+            server,
+            tether: find(TETHER, search_path),
             configuration: PathBuf::from("/etc/cvmfs"),
             state,
             wait: Duration::from_secs(3600),
             pause: Duration::from_secs(1),
             lease: None,
-        })
+        }
     }
+}
+
+fn find(name: &str, search_path: &[PathBuf]) -> Option<PathBuf> {
+    search_path.iter().map(|place| place.join(name)).find(|path| path.is_file())
 }
 
 /// A repository that this machine publishes.
@@ -112,6 +123,14 @@ impl CvmfsRepository {
     #[must_use]
     pub fn root(&self) -> &std::path::Path {
         &self.configuration.union
+    }
+
+    /// Clears what a run of ours left that was killed, so that what is mounted is what is published.
+    ///
+    /// # Errors
+    /// When it cannot be cleared, or another run works on it for too long.
+    pub fn settle(&self, reporter: &dyn Reporter) -> Result<(), CvmfsError> {
+        self.begin(reporter).map(drop)
     }
 
     /// Refuses what lies outside of the lease: a gateway drops it without a word.
