@@ -15,11 +15,12 @@ use support::registry::StandIn;
 use support::site::{Site, data, hello};
 
 /// Commands whose result is a document, which stands alone on standard output.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "completions",
     "doctor",
     "env",
     "history",
+    "lint",
     "list",
     "lock",
     "man",
@@ -183,6 +184,7 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
         "grid/hello",
     ]);
     assert_eq!(again["wanted"][0], "2.0");
+    assert_eq!(told(&["lint", "grid"])["findings"][0]["rule"], "catalog");
     assert_eq!(told(&["cache", "info"])["unpacked"]["packages"], 3);
     assert_eq!(told(&["cache", "prune"])["unpacked"]["packages"], 0);
     assert_eq!(told(&["cache", "clear"])["unpacked"]["packages"], 3);
@@ -223,6 +225,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     }
     fails(6, &["lock", "--check", "nowhere"]);
     fails(6, &["sync", "nowhere"]);
+    fails(6, &["lint", "nowhere"]);
     fails(6, &["mirror", "--verify", "nowhere"]);
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);

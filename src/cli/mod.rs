@@ -11,6 +11,7 @@ mod history;
 mod install;
 mod installation;
 mod librarian;
+mod lint;
 mod list;
 mod lock;
 mod man;
@@ -84,6 +85,7 @@ enum Command {
     Bundle(bundle::BundleCommand),
     Push(push::Push),
     Sync(sync::Sync),
+    Lint(lint::LintCommand),
     Status(status::Status),
     Verify(verify::Verify),
     Sbom(sbom::Sbom),
@@ -210,11 +212,12 @@ fn tell(told: &clap::Error, host: &Host, words: &[OsString]) -> u8 {
 }
 
 /// Commands whose result is a document: they only look.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "completions",
     "doctor",
     "env",
     "history",
+    "lint",
     "list",
     "lock",
     "man",
@@ -262,6 +265,7 @@ impl Command {
             Self::Bundle(command) => &command.output,
             Self::Push(command) => &command.output,
             Self::Sync(command) => &command.output,
+            Self::Lint(command) => &command.output,
             Self::Status(command) => &command.output,
             Self::Verify(command) => &command.output,
             Self::Sbom(command) => &command.output,
@@ -293,6 +297,7 @@ impl Command {
             Self::Bundle(command) => command.execute(host, terminal),
             Self::Push(command) => command.execute(host, terminal),
             Self::Sync(command) => command.execute(host, terminal),
+            Self::Lint(command) => command.execute(host, terminal),
             Self::Status(command) => command.execute(terminal),
             Self::Verify(command) => command.execute(host, terminal),
             Self::Sbom(command) => command.execute(terminal),

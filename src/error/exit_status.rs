@@ -110,7 +110,7 @@ impl Error {
             Self::Verify(_) => 6,
             Self::Damaged { .. } | Self::DamagedBundle { .. } | Self::DamagedGeneration { .. } => 8,
             Self::Unproved { .. } => UNPROVED,
-            Self::Hook { .. } => REFUSED,
+            Self::Hook { .. } | Self::Unpublishable { .. } => REFUSED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::TooNew { .. }
             | Self::Musl

@@ -37,6 +37,7 @@ impl Error {
         match self {
             Self::Usage(_) => Some("see elsewhere --help".to_owned()),
             Self::Busy { .. } => Some("try again when it is over".to_owned()),
+            Self::Unpublishable { help, .. } => Some((*help).to_owned()),
             Self::Hook { .. } => Some(HOOK.to_owned()),
             Self::Stale { .. } => Some("try again when the other runs are over".to_owned()),
             Self::Host(error) => error.hint(),

@@ -245,6 +245,18 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
+    /// Something must not be published as it is.
+    #[error("{} must not be published: {first}{}", shown(path), others(*count))]
+    Unpublishable {
+        /// The directory.
+        path: PathBuf,
+        /// How many findings.
+        count: usize,
+        /// The first of them.
+        first: String,
+        /// What to do about that.
+        help: &'static str,
+    },
     /// A program that was to run before or after does not do what it should.
     #[error("the hook {} failed: {how}", escape(program))]
     Hook {
@@ -347,6 +359,14 @@ fn first(paths: &[String]) -> String {
         [] => String::new(),
         [path] => escape(path).into_owned(),
         [path, more @ ..] => format!("{} and {} more", escape(path), more.len()),
+    }
+}
+
+/// How many more there are than one.
+fn others(count: usize) -> String {
+    match count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
     }
 }
 

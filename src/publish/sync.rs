@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::destination::{Publisher, Work};
 use super::edition::Edition;
 use super::goal::Goal;
+use super::lint::{LintProfile, lint};
 use super::lock::SyncLock;
 use super::make::{MakeOptions, make};
 use super::report::{AddedTree, AddedVersion, BaseReport, Known};
@@ -129,6 +130,7 @@ fn prepare(
         let version = stage.path.join(&addition.name);
         let made = MakeOptions { subject: options.subject };
         make(context, keys, (edition, addition), &version, made)?;
+        lint(&version, LintProfile::Tree)?.check(&version)?;
         if let Some(known) = &mut known {
             let error = |source| Error::File { path: version.clone(), source };
             added.account = Some(known.add(&version).map_err(error)?);

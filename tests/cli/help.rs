@@ -6,7 +6,7 @@ use crate::support::program;
 use crate::support::tiny::{TOOL, Tiny, text};
 use crate::{ends, fails};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "install",
     "plan",
     "list",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 24] = [
     "mirror",
     "push",
     "sync",
+    "lint",
     "status",
     "verify",
     "sbom",

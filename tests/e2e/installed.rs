@@ -17,7 +17,7 @@ pub(crate) fn mirror() -> &'static Mirror {
 }
 
 /// Serves the shared mirror: an ordinary user may not read it where root's own clone lies.
-fn server() -> &'static Server {
+pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start(&mirror().root))
 }

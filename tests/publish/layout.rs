@@ -65,8 +65,15 @@ fn a_published_version_never_changes() {
     let told = published(&world, "pub");
     assert!(told.contains("added 2 (") && told.contains("current -> 2 (was 1)"), "{told}");
     world.publish(&mended("2"), 3);
-    let told = published(&world, "pub");
-    assert!(told.contains("added 2-2 (") && told.contains("current -> 2-2 (was 2)"), "{told}");
+    let told = world.ok(&[&PUBLISH[..], &["--json", "pub"]].concat());
+    let told: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(told["added"][0]["name"], "2-2");
+    assert_eq!(told["switched"], serde_json::json!({ "from": "2", "to": "2-2" }));
+    // What changed, two receipts, and what the version says of itself.
+    let account = &told["added"][0]["account"];
+    let number = |name: &str| account[name].as_u64().unwrap();
+    assert!(number("new_files") <= 5 && number("files") > 12, "{account}");
+    assert!(number("new_bytes") < number("bytes") && number("entries") > 30, "{account}");
     assert_eq!(launch(&base, "tool").unwrap(), "tool 2 part 2");
     assert_eq!(launch(&base.join("2"), "tool").unwrap(), "tool 2 part 1");
     assert_eq!(names(&base), [".elsewhere-versions.json", "1", "2", "2-2", "bin", "current"]);

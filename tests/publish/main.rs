@@ -7,6 +7,7 @@
 mod support;
 
 mod layout;
+mod lint;
 mod wishes;
 
 use std::collections::BTreeMap;
