@@ -42,8 +42,8 @@ pub(super) struct Push {
     /// Push what the plan in this file names, made by `elsewhere plan --lock FILE`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
-    /// Push what the mirror in this directory, this bundle or this artifact of a registry (oci://…) installs. A bundle
-    /// has no lists of packages that a mirror could be made of
+    /// Push what the mirror in this directory, this bundle or this artifact of a registry
+    /// (oci://REGISTRY/REPOSITORY:TAG) installs. A bundle has no lists of packages that a mirror could be made of
     #[arg(long, value_name = "DIR|FILE|REFERENCE", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
     from: Option<PathBuf>,
     /// Sign what is pushed, with a secret key of minisign's: `elsewhere install --verify-key KEY` believes none
