@@ -135,9 +135,10 @@ impl Sync {
             subject: subject.as_ref(),
             hooks: &list.hooks,
         };
+        let plain = PlainDirectory { owners: session.owners()? };
         let destination: &dyn publish::Publisher = match &cvmfs {
             Some(destination) => destination,
-            None => &PlainDirectory,
+            None => &plain,
         };
         let target = (destination, earlier.as_ref());
         let synced = publish::publish(context, &keys, &goals, target, options)?;

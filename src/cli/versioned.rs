@@ -97,7 +97,8 @@ impl Publishing<'_> {
             subject: subject.as_ref(),
             hooks: &Hooks::default(),
         };
-        let target = (&PlainDirectory as &dyn publish::Publisher, None);
+        let plain = PlainDirectory { owners: session.owners()? };
+        let target = (&plain as &dyn publish::Publisher, None);
         let reports = publish::publish(context, &keys, &[goal], target, options)?.reports;
         if self.output.json {
             reports.iter().for_each(|report| terminal.output_json(report));

@@ -100,6 +100,7 @@ impl Error {
             Self::Workshop(WorkshopError::Damaged { .. }) => 8,
             Self::Prefix(_)
             | Self::Workshop(_)
+            | Self::Owned(_)
             | Self::Staging { .. }
             | Self::Cache { .. }
             | Self::File { .. }

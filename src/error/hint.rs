@@ -70,6 +70,7 @@ impl Error {
             Self::Smoke(error) => error.hint(),
             Self::Prefix(error) => error.hint(),
             Self::Workshop(error) => error.hint(),
+            Self::Owned(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::Cvmfs(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),

@@ -19,6 +19,7 @@ use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError};
 use crate::minisig::SigningError;
 use crate::model::{Arch, LOCAL, LockError, Nevra, escape};
+use crate::owned::OwnedError;
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
@@ -295,6 +296,9 @@ pub enum Error {
     /// A thread panicked: a bug.
     #[error("internal error: a thread panicked; please report this")]
     Panicked,
+    /// Somebody else can change what is written.
+    #[error(transparent)]
+    Owned(#[from] OwnedError),
     /// A package was passed over, and nobody told why: a bug.
     #[error("internal error: {0} was not unpacked; please report this")]
     NotUnpacked(Nevra),

@@ -9,6 +9,7 @@ use super::base::STAGE;
 use super::changes::Changes;
 use super::put::{Stays, converge};
 use crate::error::Error;
+use crate::owned::Owners;
 use crate::tools::claim::claim;
 use crate::tools::files;
 
@@ -83,8 +84,27 @@ pub(crate) trait Publisher {
 }
 
 /// A directory of a file system as any other: versions are made in the base, and renamed there.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlainDirectory;
+#[derive(Clone, Debug)]
+pub(crate) struct PlainDirectory {
+    /// Who else may own a base, and write there.
+    pub(crate) owners: Owners,
+}
+
+impl PlainDirectory {
+    /// Proves that nobody else can change what is published in the base at `root`, or put links there.
+    fn check(&self, root: &Path) -> Result<(), Error> {
+        self.owners.check_root(root)?;
+        let error = |source| Error::File { path: root.to_owned(), source };
+        self.owners.check_directory(&root.join(STAGE))?;
+        for entry in fs::read_dir(root).map_err(error)? {
+            let entry = entry.map_err(error)?;
+            if entry.file_type().map_err(error)?.is_dir() {
+                self.owners.check_directory(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Publisher for PlainDirectory {
     fn stage(&self, root: &Path) -> Result<Stage, Error> {
@@ -94,6 +114,7 @@ impl Publisher for PlainDirectory {
             fs::create_dir_all(parent).map_err(error)?;
             files::make_directory(root, 0o755).map_err(error)?;
         }
+        self.check(root)?;
         Stage::at(root.join(STAGE), root)
     }
 

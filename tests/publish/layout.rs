@@ -187,6 +187,42 @@ fn a_base_is_of_one_runtime_and_nothing_else_is_in_its_place() {
     assert!(told.contains("is no link"), "{told}");
 }
 
+/// What is published there from now on is refused, with these words, and nothing changes.
+fn refused(world: &World, base: &Path, words: &str) {
+    let before = contents(base);
+    world.publish(&mended("1"), 2);
+    let told = world.fails(6, &[&PUBLISH[..], &[&base.to_string_lossy()]].concat());
+    assert!(told.contains(words), "{told}");
+    assert_eq!(contents(base), before);
+}
+
+#[test]
+fn where_others_may_write_nothing_is_published() {
+    let world = World::new("publish-owned");
+    for (name, spoil, words) in [
+        ("all", "chmod 0777 .", "can be written by others"),
+        ("version", "chmod 0777 1", "can be written by others"),
+        (
+            "stage",
+            "mkdir ../away && touch ../away/kept && ln -s ../away .elsewhere-new",
+            "is a symlink",
+        ),
+        ("foreign", "chown -h 54321:54321 .", "belongs to somebody else"),
+        ("foreign-version", "chown -h 54321:54321 1", "belongs to somebody else"),
+    ] {
+        if spoil.starts_with("chown") && !rustix::process::geteuid().is_root() {
+            continue;
+        }
+        let base = world.prefix(name);
+        world.publish(&packages("1"), 1);
+        published(&world, name);
+        let mut shell = Command::new("sh");
+        assert!(shell.args(["-c", spoil]).current_dir(&base).status().unwrap().success());
+        refused(&world, &base, words);
+    }
+    assert!(world.prefix("away/kept").exists());
+}
+
 #[test]
 fn whatever_is_killed_the_links_lead_to_a_whole_version() {
     let world = World::new("publish-killed");
