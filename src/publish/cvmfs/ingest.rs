@@ -152,6 +152,11 @@ impl CvmfsRepository {
         let is_open = said.says(&[HOOK]) || !said.says(&[UNOPENED]);
         let is_left = |flag: &Flag| flag.is_since(entry.time) && is_open;
         let left = flag.filter(is_left);
+        // Before it is undone: that takes the repository away from whoever is in it.
+        let holders = match said.says(&HELD) {
+            true => state::holders(&self.configuration.union),
+            false => Vec::new(),
+        };
         let undone = left.map_or(Ok(()), |flag| self.abort(flag));
         let now = self.tags();
         if let Ok(now) = &now
@@ -172,7 +177,6 @@ impl CvmfsRepository {
             _ => {}
         }
         if said.says(&HELD) {
-            let holders = state::holders(&self.configuration.union);
             return Ok(Handed::Later(match holders.is_empty() {
                 true => said.shown(),
                 false => holders.join("; "),
