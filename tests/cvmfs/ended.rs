@@ -116,6 +116,32 @@ fn whoever_is_killed_leaves_the_old_tree_whole_and_the_next_run_succeeds() {
     println!("{table}");
 }
 
+#[test]
+fn what_the_server_started_and_outlives_it_is_waited_for() {
+    let publisher = with_version_1(Way::Ingest);
+    if publisher.is_real() {
+        return tools::missing("runs killed at points that only the stand-in has");
+    }
+    publisher.fault("ingest.tree", "pause");
+    let mut run = Command::new(std::env::current_exe().unwrap());
+    run.args(["--exact", "ended::as_a_process_of_its_own", "--ignored", "--nocapture"]);
+    run.env("CVMFS_ROOT", publisher.scratch.path()).env("CVMFS_WAY", "Ingest");
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    publisher.wait_for_the_point();
+    // With it goes the server, and what unpacks the archive stays.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(3));
+            publisher.scratch.write("go", "");
+        });
+        publish(&publisher, Way::Ingest, 3, &Log::default()).unwrap();
+        assert!(publisher.path("go").exists(), "it did not wait");
+    });
+    assert_counts(&publisher, 3);
+}
+
 /// Kills what runs of a stand-in.
 pub(crate) fn end_servers(publisher: &Publisher) {
     let bin = publisher.path("bin").to_string_lossy().into_owned();

@@ -103,14 +103,23 @@ pub(super) fn is_inside(union: &Path) -> bool {
     fs::read_link("/proc/self/cwd").is_ok_and(|path| path.starts_with(union))
 }
 
-/// Whether the server works on the repository `name`, whoever started it: one outlives a run of ours that is killed.
+/// What the names of the server's programs begin with: those that it starts for a part of its work outlive it.
+const PROGRAMS: &str = "cvmfs_";
+
+/// Whether the server, or a program of its own that it started, works on the repository `name`, whoever began it: they
+/// outlive a run of ours that is killed. Those of a server elsewhere are none of this `program`'s.
 pub(super) fn is_served(program: &Path, name: &str) -> bool {
-    let program = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = program.parent().unwrap_or(Path::new(""));
     processes().any(|process| {
         let text = fs::read(process.join("cmdline")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         let words: Vec<&str> = text.split('\0').collect();
-        let runs = |word: &&str| Path::new(word).file_name().is_some_and(|it| *it == *program);
+        let runs = |word: &&str| {
+            let (word, directory) = (Path::new(word), Path::new(word).parent());
+            let called = word.file_name().unwrap_or_default().as_encoded_bytes();
+            let is_here = |it: &Path| it == beside || it.as_os_str().is_empty();
+            called.starts_with(PROGRAMS.as_bytes()) && directory.is_some_and(is_here)
+        };
         let is_named = |word: &&str| word.split('/').next() == Some(name);
         // As a script it is its interpreter's first or second word.
         let at = words.iter().take(3).position(runs);
