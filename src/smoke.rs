@@ -4,7 +4,7 @@
 //! The host's glibc loader lists the libraries of every program and library of the tree, which finds
 //! what is missing or too new without running it. Beside that the tests of the runtimes' files run, one
 //! after another, each in an empty directory, with an empty environment but for `PATH`, `HOME`, `TMPDIR`
-//! and `USER`.
+//! and `USER`, and for what the runtime's launchers set.
 
 mod error;
 mod judge;
@@ -23,7 +23,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::model::{RelPath, Runtime, SmokeTest, escape};
+use crate::model::{RelPath, Runtime, SmokeTest, Variable, escape};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::programs::{self, End, Finished};
 use crate::tools::threads;
@@ -83,7 +83,8 @@ fn run_tests(trial: &Trial<'_>, reporter: &dyn Reporter) -> Result<SmokeReport, 
     for (runtime, version) in trial.runtimes {
         for test in &runtime.smoke_tests {
             let program = trial.tree.join(&test.path);
-            try_test(trial, (runtime, version), test, &program, &mut report, reporter)?;
+            let program = Started { path: &program, environment: &runtime.environment };
+            try_test(trial, (runtime, version), test, program, &mut report, reporter)?;
             reporter.advanced(Phase::Test, 1);
         }
     }
@@ -106,11 +107,22 @@ pub fn run_launchers(
             let test = runtime.smoke_tests.iter().find(|test| test.path == command.path);
             if let Some(test) = test {
                 let launcher = bin.join(&command.name);
-                try_test(trial, (runtime, version), test, &launcher, &mut report, reporter)?;
+                // It sets the rest itself.
+                let launcher = Started { path: &launcher, environment: &[] };
+                try_test(trial, (runtime, version), test, launcher, &mut report, reporter)?;
             }
         }
     }
     Ok(report)
+}
+
+/// What a test starts.
+#[derive(Clone, Copy)]
+struct Started<'a> {
+    /// The tree's own program, or a launcher.
+    path: &'a Path,
+    /// What it must be told that no launcher tells it.
+    environment: &'a [Variable],
 }
 
 /// A command of the host that a test needs and that is missing.
@@ -126,7 +138,7 @@ fn try_test(
     trial: &Trial<'_>,
     (runtime, version): (&Runtime, &str),
     test: &SmokeTest,
-    program: &Path,
+    program: Started<'_>,
     report: &mut SmokeReport,
     reporter: &dyn Reporter,
 ) -> Result<(), SmokeError> {
@@ -151,12 +163,12 @@ fn run_test(
     trial: &Trial<'_>,
     version: &str,
     test: &SmokeTest,
-    program: &Path,
+    program: Started<'_>,
     (shown, limit): (&str, Duration),
     reporter: &dyn Reporter,
 ) -> Result<(), SmokeError> {
     let places = Places::make(trial.scratch)?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(program.path);
     for argument in &test.arguments {
         command.arg(places.expand(argument, version, trial.tree));
     }
@@ -170,6 +182,10 @@ fn run_test(
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", &places.home);
     // Some programs do not start without a USER, whoever it is.
     command.env("TMPDIR", &places.home).env("USER", "nobody").current_dir(&places.home);
+    for variable in program.environment {
+        let before = (variable.name == "PATH").then_some(OsStr::new(SYSTEM_PATH));
+        command.env(&variable.name, variable.value(trial.tree.as_os_str(), before));
+    }
     let finished = start(command, shown, limit, reporter)?;
     let expected = test.expect.replace("{version}", version);
     judge_end(finished, shown.to_owned(), expected)

@@ -81,6 +81,54 @@ fn no_launcher_sets_a_library_path() {
 }
 
 #[test]
+fn what_a_launcher_sets() {
+    let _serial = launching::serial();
+    launching::what_it_sets(Path::new(SH));
+    let text = launching::text_that_sets(Path::new("/host"));
+    let (_, after) = text.split_once("[ -x \"$elsewhere_program\" ]; then\n").unwrap();
+    let (set, _) = after.split_once("    exec").unwrap();
+    assert_eq!(
+        set,
+        r#"    elsewhere_tree=$elsewhere_bin/../$elsewhere_arch
+    case $elsewhere_tree in
+    /*) ;;
+    *) elsewhere_tree=$PWD/$elsewhere_tree ;;
+    esac
+    if [ -z "${SET+set}" ]; then
+        SET=${elsewhere_tree}'/etc/it'\''s a $file:'${elsewhere_tree}
+        export SET
+    fi
+    if [ -z "${PLAIN+set}" ]; then
+        PLAIN='~ $HOME'
+        export PLAIN
+    fi
+    if [ -z "${EMPTY+set}" ]; then
+        EMPTY=''
+        export EMPTY
+    fi
+    if [ -z "${UNLESS+set}" ] && [ ! -e '/host/a file' ] && [ ! -e "${XDG_CONFIG_HOME:-${HOME-}/.config}"/tool/file ] && [ ! -e "${HOME-}"/.file ]; then
+        UNLESS=ours
+        export UNLESS
+    fi
+    elsewhere_value=${elsewhere_tree}'/libexec/a b'
+    case ${PATH-}: in
+    "$elsewhere_value":*) ;;
+    *) PATH=$elsewhere_value${PATH:+:$PATH} ;;
+    esac
+    export PATH
+    if [ ! -e '/host/a file' ]; then
+        elsewhere_value=x
+        case ${LIST-}: in
+        "$elsewhere_value":*) ;;
+        *) LIST=$elsewhere_value${LIST:+:$LIST} ;;
+        esac
+        export LIST
+    fi
+"#
+    );
+}
+
+#[test]
 fn it_starts_in_every_way() {
     let _serial = launching::serial();
     launching::every_way_of_starting(Path::new(SH));

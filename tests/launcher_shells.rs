@@ -87,6 +87,12 @@ fn sh_given_a_bare_name_finds_it_in_path() {
     });
 }
 
+#[test]
+fn every_shell_sets_what_the_runtimes_file_says() {
+    let _serial = launching::serial();
+    for_each_shell(|_, shell| launching::what_it_sets(shell));
+}
+
 /// What each shell changes by itself, as the documentation of [`elsewhere::stages::launcher`] says.
 #[test]
 fn what_shells_do_to_the_environment() {
@@ -147,6 +153,9 @@ fn the_usual_path_forks_nothing() {
             launching::choosing(&[("el9", "2.34", 2), ("el8", "2.28", 1), ("own", "2.17", 1)]);
         launching::write_launcher(&scratch.join("p/bin/apptainer"), &of_several, shell);
         assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
+        let sets = launching::text_that_sets(&scratch.0);
+        launching::write_launcher(&scratch.join("p/bin/apptainer"), &sets, shell);
+        assert_eq!(forks("p/bin/apptainer"), 0, "{shown}");
         assert!(forks("link") >= 1, "{shown}: strace saw nothing");
     });
 }
@@ -160,13 +169,15 @@ fn shellcheck_has_no_complaint() {
     let mut texts: Vec<(&str, String)> =
         ["apptainer", "run-singularity", "crun"].map(|name| (name, text(name))).to_vec();
     texts.push(("of-several", of_several));
+    texts.push(("setting", launching::text_that_sets(&scratch.0)));
     for (name, text) in texts {
         let file = scratch.join(name);
         fs::write(&file, text).unwrap();
-        // SC2016: an argument of ours holds `$HOME`, and must not expand.
+        // SC2016: an argument of ours holds `$HOME`, and must not expand. SC2089 and SC2090: a value of
+        // ours has a quote in it, which it is to keep.
         for dialect in ["sh", "dash", "bash", "ksh"] {
             let output = Command::new(&shellcheck)
-                .args(["-o", "all", "-e", "SC2016,SC2250,SC2292", "-s", dialect])
+                .args(["-o", "all", "-e", "SC2016,SC2089,SC2090,SC2250,SC2292", "-s", dialect])
                 .arg(&file)
                 .output()
                 .unwrap();

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::model::{Arch, GlibcVersion, escape};
+use crate::model::{Arch, GlibcVersion, RelPath, escape};
 
 /// Why a definition cannot be read or found.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,20 @@ pub enum CatalogError {
     CommandTaken {
         /// The command.
         command: String,
+        /// The file of the runtime that comes first, or is there already.
+        first: String,
+        /// The file of the other.
+        second: String,
+    },
+    /// Two runtimes that would be in one prefix want different files in one place.
+    #[error(
+        "one prefix cannot have both: {} and {} have different texts for {path}",
+        escape(first),
+        escape(second)
+    )]
+    FileTaken {
+        /// The place in the tree.
+        path: RelPath,
         /// The file of the runtime that comes first, or is there already.
         first: String,
         /// The file of the other.
@@ -161,7 +175,9 @@ impl CatalogError {
                  then each can be installed into a prefix of its own"
                     .to_owned(),
             ),
-            Self::CommandTaken { .. } => Some("install one of them into another prefix".to_owned()),
+            Self::CommandTaken { .. } | Self::FileTaken { .. } => {
+                Some("install one of them into another prefix".to_owned())
+            }
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(
                 "name a dist with `-d` to make a tree for other machines than this one".to_owned(),
             ),

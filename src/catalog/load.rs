@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    Builds, CHECKS, Dist, Fingerprint, HostGives, Remedies, Repository, Runtime, TomlProblem,
-    read_toml, without_userinfo,
+    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, Fingerprint, HostGives, RelPath, Remedies,
+    Repository, Runtime, TomlProblem, read_toml, without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -332,8 +332,30 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
     if let Some(name) = unknown_check(runtime) {
         return Some(format!("there is no check {name:?}: there are {}", CHECKS.join(", ")));
     }
+    if let Some(problem) = files_problem(runtime) {
+        return Some(problem);
+    }
+    let mut variables: Vec<_> = runtime.environment.iter().map(|it| &it.name).collect();
+    variables.sort();
+    if let Some([name, _]) = variables.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Some(format!("the variable {name} stands twice"));
+    }
     let mut named = runtime.extras.iter().flat_map(|extra| &extra.dists);
     named.find(|dist| !dists.contains_key(*dist)).map(|dist| format!("there is no dist {dist:?}"))
+}
+
+/// What is wrong with the files that the runtime wants beside those of packages.
+fn files_problem(runtime: &Runtime) -> Option<String> {
+    let mut places: Vec<&RelPath> = runtime.files.iter().map(|file| &file.path).collect();
+    places.sort();
+    if let Some([path, _]) = places.windows(2).find(|pair| pair.first() == pair.last()) {
+        return Some(format!("the file {path} stands twice"));
+    }
+    let is_own = |path: &&&RelPath| {
+        path.as_str().starts_with('.') || path.as_path().starts_with(CONTAINER_DIRECTORY)
+    };
+    let own = places.iter().find(is_own)?;
+    Some(format!("the file {own} would lie where elsewhere has its own"))
 }
 
 /// A check that the runtime's abilities or tests name, and that there is none of.

@@ -138,16 +138,24 @@ impl Catalog {
         Ok((!hosts.is_empty()).then_some(aim))
     }
 
-    /// Refuses runtimes for one prefix that have commands of the same name.
+    /// Refuses runtimes for one prefix that have commands of the same name, or want different files in one
+    /// place.
     ///
     /// # Errors
-    /// [`CatalogError::CommandTaken`], which names the files of two of them.
+    /// [`CatalogError::CommandTaken`] or [`CatalogError::FileTaken`], which name the files of two of them.
     pub fn check_together(&self, runtimes: &[&Runtime]) -> Result<(), CatalogError> {
         for (number, one) in runtimes.iter().enumerate() {
             for other in runtimes.iter().skip(number + 1) {
                 if let Some(command) = one.shares_command(other) {
                     return Err(CatalogError::CommandTaken {
                         command: command.to_owned(),
+                        first: one.file.clone(),
+                        second: other.file.clone(),
+                    });
+                }
+                if let Some(path) = one.disputed_file(other) {
+                    return Err(CatalogError::FileTaken {
+                        path: path.clone(),
                         first: one.file.clone(),
                         second: other.file.clone(),
                     });

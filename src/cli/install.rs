@@ -173,6 +173,7 @@ impl Install {
             }
             if !self.dry_run && !self.is_passing {
                 warn_of_path(context, plan, whole.prefix());
+                warn_of_defects(context, plan);
             }
             Ok(())
         };
@@ -285,6 +286,24 @@ fn warn_of_path(context: Context<'_>, plan: &Plan, prefix: &Prefix) {
             ));
         }
     }
+}
+
+/// Names what is known not to work in the versions that the plan has.
+fn warn_of_defects(context: Context<'_>, plan: &Plan) {
+    let mut told = BTreeSet::new();
+    for tree in &plan.trees {
+        let named = tree.runtimes.iter().map(|runtime| context.catalog.runtime(&runtime.name));
+        for runtime in named.filter_map(Result::ok) {
+            for package in tree.all_packages().map(|package| &package.nevra) {
+                let (name, version) = (&package.name, &package.evr.version);
+                for defect in runtime.defects_of(name, version) {
+                    let breaks = defect.breaks.join("; ");
+                    told.insert(format!("{name} {version} of {}: {breaks}", tree.dist));
+                }
+            }
+        }
+    }
+    told.into_iter().for_each(|text| context.reporter.warning(text));
 }
 
 /// One line about a tree.

@@ -12,8 +12,8 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::{FIND_SELF, explain_closed, find_arch};
-use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, escape, shell_word};
+use super::{FIND_SELF, environment, explain_closed, find_arch};
+use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, Variable, escape, shell_word};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,14 @@ const LEVELS: [(u8, &str); 3] = [
 ];
 
 /// The launcher of `command`, one of the commands of the runtime of this name, in a prefix with `trees` of several dists.
+/// It sets what `environment` says.
 #[must_use]
-pub fn choosing(runtime: &str, command: &Command, trees: &[Candidate]) -> String {
+pub fn choosing(
+    runtime: &str,
+    command: &Command,
+    environment: &[Variable],
+    trees: &[Candidate],
+) -> String {
     let program = shell_word(command.path.as_str());
     let mut trees = trees.to_vec();
     trees.sort_by_key(|tree| Reverse((tree.glibc, tree.x86_64_level, tree.directory.clone())));
@@ -70,7 +76,10 @@ pub fn choosing(runtime: &str, command: &Command, trees: &[Candidate]) -> String
         text.push_str(&find_level());
     }
     text.push_str("    elsewhere_chosen=$elsewhere_program\n    break\ndone\n");
-    text.push_str("if [ -n \"$elsewhere_chosen\" ]; then\n    exec \"$elsewhere_chosen\"");
+    text.push_str("if [ -n \"$elsewhere_chosen\" ]; then\n");
+    let tree = "$elsewhere_bin/../$elsewhere_directory$elsewhere_arch";
+    text.push_str(&environment::setting(environment, tree));
+    text.push_str("    exec \"$elsewhere_chosen\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }

@@ -14,8 +14,10 @@
 //!
 //! # Environment
 //!
-//! The launcher sets nothing. (The programs that a runtime's file names in `library_path` have a
-//! launcher of their own inside the tree, made by relocation.) Its shell variables begin with `elsewhere_` and are not exported. What shells
+//! The launcher sets nothing but what the runtime's file declares (Apptainer's declares nothing): where
+//! the user set a variable, or a file of the host or the user's says it all, it stays as it is. (The
+//! programs that a runtime's file names in `library_path` have a launcher of their own inside the tree,
+//! made by relocation.) Its shell variables begin with `elsewhere_` and are not exported. What shells
 //! change by themselves cannot be helped, and `tests/launcher_shells.rs` holds them to this list:
 //!
 //! | shell | changes, beside setting `PWD` where it was unset or wrong |
@@ -34,18 +36,19 @@
 //! the launcher cannot be read, or the program cannot be started, as on a file system that is mounted
 //! noexec: then the launcher itself runs only as `sh LAUNCHER`.
 
+mod environment;
 mod fat;
 
 use std::fmt::Write as _;
 
 pub use fat::{Candidate, choosing};
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, escape, shell_word};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, Variable, escape, shell_word};
 
 /// The launcher of `command`, one of the commands of the runtime of this name: POSIX sh, the same for every architecture, every
-/// prefix and every generation.
+/// prefix and every generation. It sets what `environment` says.
 #[must_use]
-pub fn text(runtime: &str, command: &Command) -> String {
+pub fn text(runtime: &str, command: &Command, environment: &[Variable]) -> String {
     let program = shell_word(command.path.as_str());
     let mut text = String::with_capacity(2048);
     text.push_str("#!/bin/sh -\n");
@@ -56,6 +59,7 @@ pub fn text(runtime: &str, command: &Command) -> String {
     let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
+    text.push_str(&environment::setting(environment, "$elsewhere_bin/../$elsewhere_arch"));
     text.push_str("    exec \"$elsewhere_program\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));

@@ -56,10 +56,10 @@ pub(crate) fn launchers(parts: &[DistTrees]) -> BTreeMap<String, String> {
             let commands = runtime.commands.iter();
             for command in commands.filter(|command| tree.receipt.has(&command.path)) {
                 let text = match is_choosing {
-                    false => launcher::text(&runtime.name, command),
+                    false => launcher::text(&runtime.name, command, &runtime.environment),
                     true => {
                         let trees = trees(parts, &runtime.name, command);
-                        launcher::choosing(&runtime.name, command, &trees)
+                        launcher::choosing(&runtime.name, command, &runtime.environment, &trees)
                     }
                 };
                 launchers.insert(command.name.clone(), text);

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Dist, GlibcVersion, HostGives, RelPath, Runtime};
+use super::{Command, Dist, GeneratedFile, GlibcVersion, HostGives, RelPath, Runtime, Variable};
 
 /// What a tree was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct RuntimeMade {
     pub name: String,
     /// The launchers that it has where the tree holds their programs.
     pub commands: Vec<Command>,
+    /// What these set in the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Variable>,
+    /// Files that it asks for beside those of packages: a change of them makes another tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<GeneratedFile>,
     /// Directories in which users may put files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin_directories: Vec<RelPath>,
@@ -38,6 +44,8 @@ impl MadeWith {
         let runtime = |runtime: &&Runtime| RuntimeMade {
             name: runtime.name.clone(),
             commands: runtime.commands.clone(),
+            environment: runtime.environment.clone(),
+            files: runtime.files.clone(),
             plugin_directories: runtime.plugin_directories.clone(),
         };
         Self {

@@ -32,6 +32,7 @@ mod text;
 mod toml_text;
 mod user_trust;
 mod userinfo;
+mod variable;
 mod version_order;
 mod wishes;
 
@@ -74,7 +75,7 @@ pub use request::Pins;
 pub(crate) use request::{Request, RuntimeRequest};
 pub use reuse::{Linking, Taken};
 pub(crate) use reuse::{Reusable, Reuse};
-pub(crate) use runtime::{Command, SmokeTest, UnfitPath};
+pub(crate) use runtime::{Command, GeneratedFile, SmokeTest, UnfitPath};
 pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};
 pub use sighting::{Sighting, Sightings};
 pub use strings::NameHash;
@@ -84,6 +85,7 @@ pub(crate) use toml_text::{TomlProblem, line_at, read_toml};
 pub use user_trust::TrustedFile;
 pub(crate) use user_trust::{LOCAL, UserTrust};
 pub(crate) use userinfo::{strip as strip_userinfo, without_userinfo};
+pub(crate) use variable::{Effect, TREE, Variable};
 pub(crate) use wishes::{RepositoryClaims, Wishes, is_like, means_repository};
 
 /// The sum of `sizes` in bytes. What packages and lock files declare may add up to more than a

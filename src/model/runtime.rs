@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, RelPath, version_order};
+use super::{Ability, RelPath, Variable, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +35,15 @@ pub struct Runtime {
     /// Links that the packages' scriptlets would make, or that upstream's installer makes.
     #[serde(rename = "link", default)]
     pub links: Vec<Link>,
+    /// What launchers set in the environment of the programs.
+    #[serde(default)]
+    pub environment: Vec<Variable>,
+    /// Files that no package has.
+    #[serde(rename = "file", default)]
+    pub files: Vec<GeneratedFile>,
+    /// What is known not to work in some versions of its packages.
+    #[serde(rename = "defect", default)]
+    pub defects: Vec<Defect>,
     /// Directories that must exist, empty if no package fills them.
     #[serde(default)]
     pub directories: Vec<RelPath>,
@@ -212,6 +221,30 @@ pub struct Link {
     pub target: RelPath,
 }
 
+/// A file that no package has, the same in every tree. Where a package has something in its place, that
+/// stays, and the file is not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratedFile {
+    /// Where it lies.
+    pub path: RelPath,
+    /// What it holds, as it stands.
+    pub text: String,
+}
+
+/// What does not work in some versions of a package, whose upstream knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defect {
+    /// The package; the runtime's own where none is named.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// The versions of which that is so.
+    pub when: VersionBound,
+    /// What fails.
+    pub breaks: Vec<String>,
+}
+
 /// A change to a line of a text file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +295,24 @@ impl Runtime {
     #[must_use]
     pub fn faces_containers(&self, extra: &Extra) -> bool {
         self.container_facing.contains(&extra.package)
+    }
+
+    /// Where this runtime and `other` want different files.
+    #[must_use]
+    pub fn disputed_file(&self, other: &Self) -> Option<&RelPath> {
+        let is_disputed = |file: &&GeneratedFile| {
+            other.files.iter().any(|its| its.path == file.path && its.text != file.text)
+        };
+        self.files.iter().find(is_disputed).map(|file| &file.path)
+    }
+
+    /// What of its known defects `package` at `version` (without epoch and release) has.
+    pub fn defects_of(&self, package: &str, version: &str) -> impl Iterator<Item = &Defect> {
+        let is_meant = move |defect: &&Defect| {
+            defect.package.as_ref().unwrap_or(&self.package) == package
+                && defect.when.contains(version)
+        };
+        self.defects.iter().filter(is_meant)
     }
 
     /// A command that `other`, another runtime, has too.

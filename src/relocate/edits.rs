@@ -1,4 +1,4 @@
-//! What the runtimes' definitions ask for: directories, links, and changed lines in text files.
+//! What the runtimes' definitions ask for: directories, files, links, and changed lines in text files.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -10,6 +10,8 @@ use crate::model::{Edit, FileKind, RelPath, Runtime};
 
 /// Scripts have some kB.
 const LARGEST_TEXT: u64 = 4 << 20;
+/// What files get that no package has.
+const FILE_MODE: u32 = 0o644;
 
 /// Makes the directories that `runtimes` declare.
 pub(super) fn make_directories(
@@ -20,6 +22,18 @@ pub(super) fn make_directories(
         .iter()
         .flat_map(|runtime| &runtime.directories)
         .try_for_each(|path| tree.make_directory(path))
+}
+
+/// Makes the files that `runtimes` declare, where nothing else has the place.
+pub(super) fn make_files(tree: &mut Tree, runtimes: &[&Runtime]) -> Result<(), RelocateError> {
+    for file in runtimes.iter().flat_map(|runtime| &runtime.files) {
+        let is_free = matches!(Places::of(tree.files()).real(file.path.as_str()), Led::Nowhere)
+            && tree.file(&file.path).is_none();
+        if is_free {
+            tree.create(&file.path, &file.text, FILE_MODE)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the links that `runtimes` declare, where the target exists and nothing but a dangling

@@ -67,7 +67,7 @@ pub struct Relocation<'a> {
     pub arch: Arch,
     /// What else must be made.
     pub runtimes: &'a [&'a Runtime],
-    /// Whether the directories and links that they declare are made here: not in a tree within another.
+    /// Whether the directories, files and links that they declare are made here: not in a tree within another.
     pub makes_declared: bool,
     /// Patterns of sonames that are always the host's.
     pub host_libraries: &'a [String],
@@ -99,6 +99,7 @@ impl Relocation<'_> {
         }
         edits::make_edits(&mut staged, self.runtimes)?;
         if self.makes_declared {
+            edits::make_files(&mut staged, self.runtimes)?;
             edits::make_links(&mut staged, self.runtimes)?;
         }
         links::settle(&mut staged, &mut relocated.warnings)?;

@@ -4,6 +4,7 @@
 // Shared: no test file uses all of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -71,9 +72,46 @@ pub fn runtime() -> Runtime {
 
 /// The text of one of [`runtime`]'s launchers.
 pub fn text(name: &str) -> String {
-    let runtime = runtime();
+    text_of(&runtime(), name)
+}
+
+fn text_of(runtime: &Runtime, name: &str) -> String {
     let command = runtime.commands.iter().find(|command| command.name == name).unwrap();
-    launcher::text(&runtime.name, command)
+    launcher::text(&runtime.name, command, &runtime.environment)
+}
+
+/// A runtime whose launchers set something: `host` is a directory in which they look for files.
+pub fn setting(host: &Path) -> Runtime {
+    let mut runtime = runtime();
+    let environment: toml::Table = format!(
+        r#"
+        [[environment]]
+        name = "SET"
+        set = "{{tree}}/etc/it's a $file:{{tree}}"
+        [[environment]]
+        name = "PLAIN"
+        set = "~ $HOME"
+        [[environment]]
+        name = "EMPTY"
+        set = ""
+        [[environment]]
+        name = "UNLESS"
+        set = "ours"
+        unless_exists = ["{host}/a file", "$XDG_CONFIG_HOME/tool/file", "$HOME/.file"]
+        [[environment]]
+        name = "PATH"
+        prepend = "{{tree}}/libexec/a b"
+        [[environment]]
+        name = "LIST"
+        prepend = "x"
+        unless_exists = ["{host}/a file"]
+        "#,
+        host = host.display()
+    )
+    .parse()
+    .unwrap();
+    runtime.environment = environment["environment"].clone().try_into().unwrap();
+    runtime
 }
 
 /// This machine's architecture by RPM's name.
@@ -267,6 +305,83 @@ pub fn environment_through(shell: &Path, environment: &[&str]) -> Vec<String> {
     environment
 }
 
+/// The text of a launcher that sets something.
+pub fn text_that_sets(host: &Path) -> String {
+    text_of(&setting(host), "apptainer")
+}
+
+/// What a launcher that sets something sets, however it is started, and what it leaves alone.
+pub fn what_it_sets(shell: &Path) {
+    for of_several in [false, true] {
+        let scratch = Scratch::new();
+        let (prefix, home) = (scratch.join("a 'b"), scratch.join("home"));
+        prefix_at(&prefix, shell);
+        fs::create_dir_all(home.join(".config/tool")).unwrap();
+        let runtime = setting(&home);
+        let text = match of_several {
+            false => text_of(&runtime, "apptainer"),
+            true => choosing_of(&runtime, &[("own", "2.17", 1)]),
+        };
+        let launcher = prefix.join("bin/apptainer");
+        write_launcher(&launcher, &text, shell);
+        symlink(&launcher, scratch.join("linked")).unwrap();
+        let tree = |cwd: &Path, told: &str| {
+            let place = cwd.join(told.strip_suffix("/libexec/a b").unwrap());
+            assert!(Path::new(told).is_absolute(), "{told}");
+            assert_eq!(place.canonicalize().unwrap(), prefix.join(host_arch()));
+        };
+        let start = |cwd: &Path, program: &Path, environment: &[&str]| {
+            let mut command = Command::new("/usr/bin/env");
+            command.arg("-i").arg(format!("HOME={}", home.display())).args(environment);
+            let output = command.arg(program).current_dir(cwd).stdin(Stdio::null()).output();
+            let told = told(&output.unwrap());
+            let pair = |item: &OsString| {
+                let item = item.to_str().unwrap();
+                let (name, value) = item.split_once('=').unwrap();
+                (name.to_owned(), value.to_owned())
+            };
+            told.environment.iter().map(pair).collect::<BTreeMap<String, String>>()
+        };
+        let usual = ["PATH=/usr/bin:/bin"];
+        for (cwd, program) in [
+            (&scratch.0, launcher.clone()),
+            (&scratch.0, Path::new("a 'b/bin/apptainer").to_owned()),
+            (&scratch.0, Path::new("./linked").to_owned()),
+            (&prefix.join("bin"), Path::new("./apptainer").to_owned()),
+        ] {
+            let got = start(cwd, &program, &usual);
+            let (first, rest) = got["PATH"].split_once(':').unwrap();
+            tree(cwd, first);
+            assert_eq!(rest, "/usr/bin:/bin");
+            let place = first.strip_suffix("/libexec/a b").unwrap();
+            assert_eq!(got["SET"], format!("{place}/etc/it's a $file:{place}"));
+            assert_eq!((got["PLAIN"].as_str(), got["EMPTY"].as_str()), ("~ $HOME", ""));
+            assert_eq!((got["UNLESS"].as_str(), got["LIST"].as_str()), ("ours", "x"));
+            assert!(!got.keys().any(|name| name.starts_with("elsewhere_")), "{got:?}");
+        }
+        // What the user set stays, be it empty; and what stands in front is not put there again.
+        let once = start(&scratch.0, &launcher, &usual)["PATH"].clone();
+        let path = format!("PATH={once}");
+        let got = start(&scratch.0, &launcher, &["SET=", "UNLESS=theirs", "LIST=x:y", &path]);
+        assert_eq!((got["SET"].as_str(), got["UNLESS"].as_str()), ("", "theirs"));
+        assert_eq!((got["LIST"].as_str(), &got["PATH"]), ("x:y", &once));
+        assert_eq!(start(&scratch.0, &launcher, &["PATH=/bin", "LIST=y:x"])["LIST"], "x:y:x");
+        // A file of the host's or the user's says it all.
+        for (file, list) in [(".config/tool/file", true), (".file", true), ("a file", false)] {
+            fs::write(home.join(file), "").unwrap();
+            let got = start(&scratch.0, &launcher, &usual);
+            assert_eq!(got.get("UNLESS"), None, "{file}");
+            assert_eq!(got.contains_key("LIST"), list, "{file}");
+            fs::remove_file(home.join(file)).unwrap();
+        }
+        let other = format!("XDG_CONFIG_HOME={}", scratch.join("other").display());
+        fs::create_dir_all(scratch.join("other/tool")).unwrap();
+        fs::write(scratch.join("other/tool/file"), "").unwrap();
+        assert_eq!(start(&scratch.0, &launcher, &[usual[0], &other]).get("UNLESS"), None);
+        assert!(start(&scratch.0, &launcher, &usual).contains_key("UNLESS"));
+    }
+}
+
 /// `text` with the places where it looks for the machine's architecture moved under `root`.
 pub fn looking_under(root: &Path, text: &str) -> String {
     let root = root.to_str().unwrap();
@@ -333,7 +448,10 @@ const THIRD: &str =
 
 /// The launcher of a prefix of several dists.
 pub fn choosing(trees: &[(&str, &str, u8)]) -> String {
-    let runtime = runtime();
+    choosing_of(&runtime(), trees)
+}
+
+fn choosing_of(runtime: &Runtime, trees: &[(&str, &str, u8)]) -> String {
     let tree = |&(dist, glibc, level): &(&str, &str, u8)| launcher::Candidate {
         directory: if dist == "own" { String::new() } else { format!("dists/{dist}/") },
         dist: dist.to_owned(),
@@ -341,7 +459,7 @@ pub fn choosing(trees: &[(&str, &str, u8)]) -> String {
         x86_64_level: level,
     };
     let trees: Vec<_> = trees.iter().map(tree).collect();
-    launcher::choosing(&runtime.name, &runtime.commands[0], &trees)
+    launcher::choosing(&runtime.name, &runtime.commands[0], &runtime.environment, &trees)
 }
 
 /// How one of several dists is chosen, on machines that are directories.
