@@ -269,6 +269,39 @@ fn extras_are_wanted_where_they_apply() {
     assert_eq!(case.version("1.2").chooses(), "app-1.2-1 fuse-1-1 squashfuse-1-1");
 }
 
+/// As a client whose package wants a mounter, a debugger and a policy, and whose program needs two libraries.
+#[test]
+fn of_some_packages_only_libraries_are_followed() {
+    let case = || {
+        let app = package("app-1-1").requires("autofs").requires("/usr/bin/gdb");
+        let app = app.requires("app-libs = 1-1").requires("(policy if selinux)");
+        scenario()
+            .with(app.requires("libx.so.1()(64bit)").requires("libx.so.1(X_2)(64bit)"))
+            .with(package("autofs-1-1").requires("systemd"))
+            .with(package("app-libs-1-1"))
+            .with(
+                package("x-1-1")
+                    .provides("libx.so.1()(64bit)")
+                    .provides("libx.so.1(X_2)(64bit)")
+                    .requires("x-data"),
+            )
+            .with(package("x-data-1-1"))
+    };
+    assert!(case().fails().contains("gdb") || case().fails().contains("systemd"));
+    let only = || case().libraries_only("app");
+    // Of what they bring, everything is followed as ever.
+    assert_eq!(only().chooses(), "app-1-1 x-1-1 x-data-1-1");
+    assert_eq!(only().libraries_only("x").chooses(), "app-1-1 x-1-1");
+    // What else is wanted of it the definition names.
+    assert_eq!(
+        only().extra("package = 'app-libs'").chooses(),
+        "app-1-1 app-libs-1-1 x-1-1 x-data-1-1"
+    );
+    // A library that is nowhere is missed.
+    let none = scenario().with(package("app-1-1").requires("liby.so.1()(64bit)"));
+    assert!(none.libraries_only("app").fails().contains("liby.so.1"));
+}
+
 #[test]
 fn an_extra_in_other_versions_only_is_done_without() {
     let case = |version: &str| {

@@ -61,6 +61,9 @@ pub struct Runtime {
     /// Directories of plugins: files there are never hard-linked between generations.
     #[serde(default)]
     pub plugin_directories: Vec<RelPath>,
+    /// Packages of which only the libraries that they need are followed, and nothing else that they require.
+    #[serde(default)]
+    pub libraries_only: Vec<String>,
     /// Packages whose files are bound into containers and run on the container's libc.
     #[serde(default)]
     pub container_facing: Vec<String>,

@@ -77,6 +77,14 @@ pub(super) fn glob(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// Whether a capability is a library, or a version of one, as RPM's generator names what files link with:
+/// `libx.so.1()(64bit)`, `libx.so.1(X_1.2)(64bit)`.
+pub(super) fn is_library(capability: &str) -> bool {
+    let soname = capability.split('(').next().unwrap_or_default();
+    let is_plain = !soname.is_empty() && !soname.contains(['/', ' ']);
+    is_plain && (soname.ends_with(".so") || soname.contains(".so."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,7 +73,8 @@ impl<'a> Rules<'a> {
     fn make(&self, id: PackageId) -> Vec<Rule> {
         let package = self.universe.package(id);
         let mut rules = Vec::new();
-        for &relation in &package.requires {
+        let followed = package.requires.iter().filter(|it| self.universe.follows(id, it));
+        for &relation in followed {
             let clauses = self.clauses(&relation, true).unwrap_or_else(|| vec![Vec::new()]);
             rules.extend(self.rules(id, Origin::Requires(relation), clauses));
         }

@@ -8,7 +8,7 @@ use crate::model::{
     Comparison, HostGives, Index, LOCAL, NameHash, Nevra, Package, Relation, StrId,
 };
 
-use super::capability::{Bound, glob};
+use super::capability::{Bound, glob, is_library};
 use super::modules::Hiding;
 use super::{HiddenPackage, Target};
 
@@ -39,6 +39,8 @@ pub(super) struct Universe<'a> {
     hidden_names: Table,
     hiding: Hiding,
     host: &'a HostGives,
+    /// The names of packages of which only libraries are followed.
+    libraries_only: HashSet<&'a str>,
     providers: RefCell<HashMap<Relation, Rc<Providers>>>,
 }
 
@@ -62,6 +64,12 @@ impl<'a> Universe<'a> {
             hidden_names: Table::new(index, &hidden, |package, put| put(package.name)),
             hiding,
             host: target.host,
+            libraries_only: target
+                .runtimes
+                .iter()
+                .flat_map(|wanted| &wanted.runtime.libraries_only)
+                .map(String::as_str)
+                .collect(),
             providers: RefCell::default(),
         }
     }
@@ -84,6 +92,11 @@ impl<'a> Universe<'a> {
             evr: package.evr.clone(),
             arch: self.index.text(package.arch).to_owned(),
         }
+    }
+
+    /// Whether what a package requires is followed: of some only libraries are.
+    pub(super) fn follows(&self, id: PackageId, relation: &Relation) -> bool {
+        is_library(self.index.text(relation.name)) || !self.libraries_only.contains(self.name(id))
     }
 
     /// Priority of a package's repository; smaller is preferred.

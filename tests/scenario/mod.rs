@@ -228,6 +228,12 @@ impl Scenario {
         self
     }
 
+    /// Follows only the libraries of the package of this name.
+    pub(crate) fn libraries_only(mut self, name: &str) -> Self {
+        self.last().0.libraries_only.push(name.to_owned());
+        self
+    }
+
     pub(crate) fn uses_stream(mut self, module: &str, stream: &str) -> Self {
         self.last().0.streams.insert(module.to_owned(), stream.to_owned());
         self
