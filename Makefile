@@ -66,8 +66,9 @@ bare: setup-bare
 	for suite in $(BARE_SUITES); do \
 		rm -rf --one-file-system target/quick/$$suite && .ci/root $$suite target/quick/$$suite || exit 1; \
 	done
+	rm -rf --one-file-system target/quick/trixie-uidmap && .ci/root trixie target/quick/trixie-uidmap uidmap
 	BARE_HOSTS=$(CURDIR)/target/quick cargo test --locked --features real-tools --test e2e -- \
-		--ignored --nocapture --test-threads 1 bare::
+		--ignored --nocapture --test-threads 1 bare:: podman::
 
 # Tests say aloud what they cannot try here, and note it in this file.
 NOT_TRIED = target/tmp/not-tried

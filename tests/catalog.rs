@@ -248,7 +248,7 @@ fn unknown_names_are_refused_with_those_that_are_known() {
     assert!(catalog.dist("fc37").is_err());
 
     let error = catalog.runtime("singularty").unwrap_err();
-    assert!(error.to_string().contains("there are apptainer, charliecloud, crun, "), "{error}");
+    assert!(error.to_string().contains("there are apptainer, bubblewrap, buildah, "), "{error}");
     let error = catalog.runtime("aptainer").unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean `-r apptainer`?");
     let hostile = catalog.runtime("\x1b[31m\n").unwrap_err().to_string();
@@ -327,6 +327,14 @@ fn characters_that_break_a_runtime_are_named_by_its_file() {
     assert_eq!(refused("fakeroot"), ";");
     assert_eq!(refused("crun"), ";");
     assert_eq!(refused("charliecloud"), "");
+    assert_eq!((refused("podman").as_str(), refused("buildah").as_str()), (":;", ":;"));
+}
+
+/// The text of what podman, buildah and skopeo generate is the same, and no command is two runtimes'.
+#[test]
+fn all_runtimes_can_be_in_one_prefix() {
+    let catalog = catalog();
+    catalog.check_together(&catalog.runtimes().collect::<Vec<_>>()).unwrap();
 }
 
 #[test]

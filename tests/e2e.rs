@@ -20,6 +20,8 @@ mod calls;
 mod installed;
 #[path = "e2e/mirror.rs"]
 mod mirror;
+#[path = "e2e/podman.rs"]
+mod podman;
 #[path = "e2e/published.rs"]
 mod published;
 #[path = "e2e/scopes.rs"]

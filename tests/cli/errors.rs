@@ -27,8 +27,8 @@ fn common_mistakes_are_told_with_what_to_type() {
     check(
         &["install", "-r", "aptainer", "~/p"],
         2,
-        "error: unknown runtime \"aptainer\": there are apptainer, charliecloud, crun, fakeroot, \
-         fuse-overlayfs, squashfs-tools, squashfuse\n\
+        "error: unknown runtime \"aptainer\": there are apptainer, bubblewrap, buildah, charliecloud, \
+         crun, fakeroot, fuse-overlayfs, podman, skopeo, squashfs-tools, squashfs-tools-ng, squashfuse\n\
          hint: did you mean `-r apptainer`?",
     );
     check(

@@ -57,9 +57,9 @@ fn a_host_with_too_old_a_c_library_is_told_so_before_the_download() {
 fn mirror(suite: Suite) -> Mirror {
     match suite {
         Suite::Bookworm => Mirror::build(&directory(), &Options::default()),
-        Suite::Bullseye => {
+        Suite::Bullseye | Suite::Trixie => {
             let options = Options { suite, ..Options::default() };
-            Mirror::build(&directory().with_file_name("bullseye"), &options)
+            Mirror::build(&directory().with_file_name(suite.name()), &options)
         }
     }
 }

@@ -17,13 +17,17 @@ pub enum Suite {
     /// Debian 12: what the demo and the tests use.
     #[default]
     Bookworm,
+    /// Debian 13, whose podman is new enough: its programs run on glibc 2.41.
+    Trixie,
 }
 
 impl Suite {
-    fn name(self) -> &'static str {
+    /// Debian's own name for it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
         }
     }
 }
@@ -61,6 +65,7 @@ impl Debs {
         let root = parent.join(match suite {
             Suite::Bookworm => "debs",
             Suite::Bullseye => "debs-bullseye",
+            Suite::Trixie => "debs-trixie",
         });
         fs::create_dir_all(&root).unwrap();
         Self { root: root.canonicalize().unwrap(), suite }
@@ -114,6 +119,13 @@ impl Debs {
         let version = fs::read_to_string(directory.join("version"))
             .unwrap_or_else(|_| panic!("{package} was not fetched for {arch}"));
         Deb { root: directory.join("root"), version }
+    }
+
+    /// The static busybox, which was fetched before: newer suites have everything in `/usr`.
+    pub fn busybox(&self, arch: Arch) -> PathBuf {
+        let root = self.package(arch, "busybox-static").root;
+        let places = ["bin/busybox", "usr/bin/busybox"].map(|place| root.join(place));
+        places.into_iter().find(|place| place.exists()).unwrap()
     }
 
     fn directory(&self, arch: Arch, package: &str) -> PathBuf {

@@ -24,8 +24,7 @@ pub fn write(debs: &Debs, arch: Arch, directory: &Path) {
     {
         fs::create_dir_all(directory.join(name)).unwrap();
     }
-    let busybox = debs.package(arch, "busybox-static").root.join("bin/busybox");
-    fs::copy(busybox, directory.join("bin/busybox")).unwrap();
+    fs::copy(debs.busybox(arch), directory.join("bin/busybox")).unwrap();
     for applet in APPLETS {
         symlink("busybox", directory.join("bin").join(applet)).unwrap();
     }

@@ -1,11 +1,14 @@
 /* Runs a command as an ordinary user, in mounts of its own where things can be hidden.
  *
- *   sandbox [--machine DIRECTORY] [--user ID] [--root] [--measure FILE] [--hide FILE]... [--] COMMAND...
+ *   sandbox [--machine DIRECTORY] [--user ID] [--root] [--containers] [--no-tun] [--measure FILE] [--hide FILE]...
+ *       [--] COMMAND...
  *
  * Started by root: --user says as whom the command runs. Started by anyone else: the mounts are
  * made in a user namespace, and the command runs as the caller. --hide puts an empty file over
  * FILE. With --root the command is root of a user namespace of its own, as `unshare -Urm` makes it.
  * With --measure the command's peak memory (the largest of its processes, in KiB) is written to FILE.
+ * With --containers the kernel's second version of cgroups lies in its usual place, and everyone may open
+ * /dev/net/tun, which is not there with --no-tun; both need real root.
  * Where /dev/fuse is for root alone (in some containers), a private node that everyone may open
  * is put over it. With --machine, which comes first, DIRECTORY is the whole world: another system's root
  * directory, with this one's devices, /proc and /sys, and the working directory at its own path. Needs nothing but libc, so that any other library can be hidden. */
@@ -64,6 +67,16 @@ static void move_to(const char *root) {
 	check(chdir(here) != 0, here);
 }
 
+/* What a host has on which people run containers; `has_tun`: everyone may make network devices. */
+static void allow_containers(int has_tun) {
+	check(mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) != 0, "cgroups");
+	check(mount("none", "/dev/net", "tmpfs", 0, "size=64k,mode=755") != 0, "tmpfs on /dev/net");
+	umask(0);
+	if (has_tun)
+		check(mknod("/dev/net/tun", S_IFCHR | 0666, makedev(10, 200)) != 0, "mknod /dev/net/tun");
+	umask(022);
+}
+
 static void hide(const char *file, const char *empty) {
 	check(mount(empty, file, NULL, MS_BIND, NULL) != 0, file);
 }
@@ -86,7 +99,7 @@ int main(int count, char **arguments) {
 	unsigned user = geteuid(), group = getegid();
 	char empty[] = "/tmp/sandbox-empty-XXXXXX";
 	const char *report = NULL;
-	int is_root = geteuid() == 0, wants_root = 0, next = 1;
+	int is_root = geteuid() == 0, wants_root = 0, has_containers = 0, has_tun = 1, next = 1;
 
 	if (is_root)
 		check(unshare(CLONE_NEWNS) != 0, "mount namespace");
@@ -109,6 +122,10 @@ int main(int count, char **arguments) {
 			break;
 		} else if (strcmp(option, "--root") == 0) {
 			wants_root = 1;
+		} else if (strcmp(option, "--containers") == 0) {
+			has_containers = 1;
+		} else if (strcmp(option, "--no-tun") == 0) {
+			has_tun = 0;
 		} else if (strcmp(option, "--hide") == 0 && next + 1 < count) {
 			hide(arguments[++next], empty);
 		} else if (strcmp(option, "--measure") == 0 && next + 1 < count) {
@@ -121,6 +138,8 @@ int main(int count, char **arguments) {
 		}
 	}
 	unlink(empty);
+	if (has_containers)
+		allow_containers(has_tun);
 	if (is_root && user != 0) {
 		check(setgroups(0, NULL) != 0 || setgid(group) != 0 || setuid(user) != 0, "setuid");
 		/* A change of user closes /proc/self to the process itself. */

@@ -38,6 +38,9 @@ pub struct Run {
     pub hidden: Vec<PathBuf>,
     /// `LD_LIBRARY_PATH`.
     pub library_path: Option<PathBuf>,
+    /// Whether the machine has what people run containers with; and whether /dev/net/tun is missing then.
+    pub containers: bool,
+    pub no_tun: bool,
     /// Where its peak memory in KiB is written to.
     pub measure: Option<PathBuf>,
 }
@@ -82,8 +85,7 @@ impl Session {
     fn make_tools(&self, debs: &Debs) {
         let tools = self.work.join("bin");
         fs::create_dir(&tools).unwrap();
-        let busybox = debs.package(self.arch, "busybox-static").root.join("bin/busybox");
-        fs::copy(busybox, tools.join("busybox")).unwrap();
+        fs::copy(debs.busybox(self.arch), tools.join("busybox")).unwrap();
         for applet in [
             "cat", "chroot", "cp", "cut", "echo", "getopt", "id", "kill", "ls", "mkdir", "mount",
             "mv", "printf", "rm", "sed", "sleep", "touch", "umount", "uname", "grep", "dirname",
@@ -122,6 +124,9 @@ impl Session {
         }
         if how.as_root {
             command.arg("--root");
+        }
+        for (is_wanted, word) in [(how.containers, "--containers"), (how.no_tun, "--no-tun")] {
+            command.args(is_wanted.then_some(word));
         }
         if let Some(report) = &how.measure {
             command.arg("--measure").arg(report);

@@ -107,6 +107,7 @@ pub fn el_path(path: &str, arch: Arch) -> String {
     let path = path.strip_prefix("/usr").unwrap_or(path);
     let multiarch = format!("/lib/{}/", multiarch(arch));
     let path = path.replace(&multiarch, "/lib64/").replace("/sbin/", "/bin/");
+    let path = path.replace("/lib/podman/", "/libexec/podman/");
     let in_usr = ["/bin/", "/lib/", "/lib64/", "/libexec/", "/share/"];
     match in_usr.iter().any(|start| path.starts_with(start)) {
         true => format!("/usr{path}"),

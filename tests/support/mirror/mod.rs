@@ -7,6 +7,7 @@ mod convert;
 mod definitions;
 pub mod elf;
 pub mod package;
+mod podman;
 pub mod recipes;
 pub mod repository;
 mod shape;

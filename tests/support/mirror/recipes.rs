@@ -1,7 +1,7 @@
 //! Which of Debian's files make which of Enterprise Linux's packages. Names, epochs and the split
 //! into packages are EL8's; versions are those of the programs themselves.
 
-use super::Repo;
+use super::{Repo, podman};
 use crate::support::deb::Suite;
 
 /// One package of EL, made of files of Debian's packages.
@@ -30,7 +30,7 @@ pub struct Recipe {
     pub filtered: &'static [&'static str],
 }
 
-const PLAIN: Recipe = Recipe {
+pub(super) const PLAIN: Recipe = Recipe {
     name: "",
     repo: Repo::BaseOs,
     epoch: 0,
@@ -46,7 +46,7 @@ const PLAIN: Recipe = Recipe {
 };
 
 /// A library of BaseOS: everything in the library directory.
-const fn library(
+pub(super) const fn library(
     name: &'static str,
     from: &'static [&'static str],
     license: &'static str,
@@ -264,6 +264,10 @@ impl Recipe {
             (Suite::Bullseye, "libsemanage2") => Some("libsemanage1"),
             (Suite::Bullseye, "libsepol2") => Some("libsepol1"),
             (Suite::Bullseye, "libsubid4") => None,
+            (Suite::Trixie, "libsubid4") => Some("libsubid5"),
+            (Suite::Trixie, "libfuse2") => Some("libfuse2t64"),
+            (Suite::Trixie, "libfuse3-3") => Some("libfuse3-4"),
+            (Suite::Trixie, "libext2fs2") => Some("libext2fs2t64"),
             (_, name) => Some(name),
         };
         self.from.iter().filter_map(in_suite).collect()
@@ -272,7 +276,8 @@ impl Recipe {
 
 /// Every recipe for which `suite` has packages.
 pub fn recipes(suite: Suite) -> impl Iterator<Item = &'static Recipe> {
-    RECIPES.iter().filter(move |recipe| !recipe.sources(suite).is_empty())
+    let newer = if suite == Suite::Trixie { podman::RECIPES } else { &[] };
+    RECIPES.iter().chain(newer).filter(move |recipe| !recipe.sources(suite).is_empty())
 }
 
 /// Every package of Debian that the mirror is made of, for one architecture.
