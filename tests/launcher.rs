@@ -65,9 +65,15 @@ for elsewhere_other in x86_64 aarch64 ppc64le s390x; do
         elsewhere_has="$elsewhere_has $elsewhere_other"
 done
 elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
-printf "%s: '%s' has no %s for %s; it has it for:%s\nTo add it: elsewhere install -a %s -r %s '%s'\n" \
+elsewhere_runtime=apptainer
+elsewhere_advice="To add it: elsewhere install -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'"
+for elsewhere_other in "$elsewhere_prefix" "$elsewhere_prefix/../.."; do
+    [ ! -f "$elsewhere_other/.elsewhere-version.json" ] ||
+        elsewhere_advice='It was published and does not change: whoever publishes it can make a version that has more'
+done
+printf "%s: '%s' has no %s for %s; it has it for:%s\n%s\n" \
     run-singularity "$elsewhere_prefix" run-singularity "${elsewhere_arch:-this machine}" "${elsewhere_has:- nothing}" \
-    "${elsewhere_arch:-ARCH}" apptainer "$elsewhere_prefix" >&2
+    "$elsewhere_advice" >&2
 exit 127
 "#
     );

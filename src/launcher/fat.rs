@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::{FIND_SELF, environment, explain_closed, find_arch};
+use super::{FIND_SELF, advise, environment, explain_closed, find_arch};
 use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, Variable, escape, shell_word};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
@@ -200,14 +200,13 @@ fn explain(name: &str, runtime: &str, trees: &[Candidate]) -> String {
         r#"{closed}elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
 elsewhere_name={name}
 elsewhere_runtime={runtime}
-case $elsewhere_glibc in
+{advice}case $elsewhere_glibc in
 0)
     elsewhere_glibc='no glibc in its usual place'
     elsewhere_advice="None runs with musl. With a glibc in another place: $elsewhere_prefix/dists/DIST/bin/$elsewhere_name"
     ;;
 *)
     elsewhere_glibc="glibc 2.${{elsewhere_glibc#20}}"
-    elsewhere_advice="To add one: elsewhere install -d DIST -a ${{elsewhere_arch:-ARCH}} -r $elsewhere_runtime '$elsewhere_prefix'"
     ;;
 esac
 printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\n%s\n" \
@@ -217,5 +216,8 @@ printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\n%s\n" \
 exit 127
 "#,
         needs = shell_word(&needs),
+        advice = advise(
+            r#""To add one: elsewhere install -d DIST -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#
+        ),
     )
 }

@@ -43,7 +43,7 @@ use std::fmt::Write as _;
 
 pub use fat::{Candidate, choosing};
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, Variable, escape, shell_word};
+use crate::model::{Arch, Command, LAUNCHER_MARKER, VERSION_NAME, Variable, escape, shell_word};
 
 /// The launcher of `command`, one of the commands of the runtime of this name: POSIX sh, the same for every architecture, every
 /// prefix and every generation. It sets what `environment` says.
@@ -111,6 +111,19 @@ fi
     )
 }
 
+/// Sets `elsewhere_advice` to `advice`, shell words, or to what is right where `elsewhere_prefix` is a published version, or
+/// lies in one as `dists/DIST`: nobody but who publishes it can add something, and whoever reads it is somebody else.
+fn advise(advice: &str) -> String {
+    format!(
+        r#"elsewhere_advice={advice}
+for elsewhere_other in "$elsewhere_prefix" "$elsewhere_prefix/../.."; do
+    [ ! -f "$elsewhere_other/{VERSION_NAME}" ] ||
+        elsewhere_advice='It was published and does not change: whoever publishes it can make a version that has more'
+done
+"#
+    )
+}
+
 /// Sets `elsewhere_bin` to the directory of the launcher's own file. `$0` has no slash when `PATH`
 /// has an empty entry (then the file is in the working directory) and after `sh NAME`.
 const FIND_SELF: &str = r#"elsewhere_self=$0
@@ -168,10 +181,14 @@ for elsewhere_other in {arches}; do
         elsewhere_has="$elsewhere_has $elsewhere_other"
 done
 elsewhere_prefix=$(cd -P "$elsewhere_bin/.." && pwd)
-printf "%s: '%s' has no %s for %s; it has it for:%s\nTo add it: elsewhere install -a %s -r %s '%s'\n" \
+elsewhere_runtime={runtime}
+{advice}printf "%s: '%s' has no %s for %s; it has it for:%s\n%s\n" \
     {name} "$elsewhere_prefix" {name} "${{elsewhere_arch:-this machine}}" "${{elsewhere_has:- nothing}}" \
-    "${{elsewhere_arch:-ARCH}}" {runtime} "$elsewhere_prefix" >&2
+    "$elsewhere_advice" >&2
 exit 127
-"#
+"#,
+        advice = advise(
+            r#""To add it: elsewhere install -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#
+        )
     )
 }

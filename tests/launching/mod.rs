@@ -590,6 +590,9 @@ pub fn message_without_a_fitting_dist(shell: &Path) {
     let output = machine.run(shell, "s390x", &trees);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("with glibc 2.28\nThere is none for it;"), "{error}");
+    fs::write(scratch.join("a b/.elsewhere-version.json"), "{}").unwrap();
+    let error = String::from_utf8(machine.run(shell, "s390x", &trees).stderr).unwrap();
+    assert!(error.contains(PUBLISHED) && !error.contains("elsewhere install"), "{error}");
 }
 
 /// What is said when there is no tree for this machine.
@@ -600,19 +603,28 @@ pub fn message_without_a_tree(shell: &Path) {
     let other = if host_arch() == "s390x" { "ppc64le" } else { "s390x" };
     fs::rename(prefix.join(host_arch()), prefix.join(other)).unwrap();
     fs::create_dir_all(prefix.join("aarch64")).unwrap();
-    let output = Command::new("./apptainer").current_dir(prefix.join("bin")).output().unwrap();
-    assert_eq!(output.status.code(), Some(127));
-    assert!(output.stdout.is_empty());
     let shown = prefix.canonicalize().unwrap();
     let (shown, arch) = (shown.display(), host_arch());
-    assert_eq!(
-        String::from_utf8(output.stderr).unwrap(),
-        format!(
-            "apptainer: '{shown}' has no apptainer for {arch}; it has it for: {other}\n\
-             To add it: elsewhere install -a {arch} -r apptainer '{shown}'\n"
-        )
-    );
+    let told = |advice: &str| {
+        let output = Command::new("./apptainer").current_dir(prefix.join("bin")).output().unwrap();
+        assert_eq!(output.status.code(), Some(127));
+        assert!(output.stdout.is_empty());
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            format!(
+                "apptainer: '{shown}' has no apptainer for {arch}; it has it for: {other}\n{advice}\n"
+            )
+        );
+    };
+    told(&format!("To add it: elsewhere install -a {arch} -r apptainer '{shown}'"));
+    // Who reads a published version can add nothing there.
+    fs::write(prefix.join(".elsewhere-version.json"), "{}").unwrap();
+    told(PUBLISHED);
 }
+
+/// What is right to say in a published version.
+const PUBLISHED: &str =
+    "It was published and does not change: whoever publishes it can make a version that has more";
 
 /// What is said when the program is there and must not be run, as on a file system that is mounted
 /// noexec: by an ordinary launcher, and by one of several dists.
