@@ -12,7 +12,7 @@ use crate::support::small::World;
 use crate::support::{program, tools};
 
 /// What `lint` finds in `directory`, by path: rule and severity.
-fn found(directory: &Path, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
+pub(crate) fn found(directory: &Path, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let mut command = program::elsewhere();
     let output = command.arg("lint").args(words).arg("--json").arg(directory).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -24,6 +24,16 @@ fn found(directory: &Path, words: &[&str]) -> (i32, Vec<(String, String, String)
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A path that is as long as none must be.
+fn long() -> String {
+    vec!["d".repeat(240); 13].join("/")
+}
+
+fn set_attribute(path: &Path, name: &str, value: &[u8]) {
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(path, name, value, flags).unwrap();
 }
 
 /// Spoils a directory, in which `file`, `program` and `below/` are; what is found is as it says.
@@ -57,6 +67,22 @@ fn each_rule_finds_what_it_is_for() {
     finds("mode", "refused", ".", |root| mode(root, 0o750));
     finds("setuid", "refused", "program", |root| mode(&root.join("program"), 0o4755));
     finds("setuid", "noted", "below", |root| mode(&root.join("below"), 0o2755));
+    finds("long-path", "refused", &long(), |root| {
+        fs::create_dir_all(root.join(long())).unwrap();
+    });
+    finds("attribute", "noted", "below", |root| {
+        set_attribute(&root.join("below"), "user.note", b"text");
+    });
+    if rustix::process::geteuid().is_root() {
+        // CAP_NET_RAW, as setcap writes it.
+        let mut raw = [0; 20];
+        (raw[3], raw[5]) = (2, 0x20);
+        finds("capability", "refused", "program", |root| {
+            set_attribute(&root.join("program"), "security.capability", &raw);
+        });
+    } else {
+        tools::missing("file capabilities, found by lint: only root can set them");
+    }
     finds("special", "refused", "fifo", |root| {
         tools::run(std::process::Command::new("mkfifo").arg(root.join("fifo")));
     });

@@ -25,6 +25,10 @@ pub(crate) enum LintRule {
     Mode,
     /// No set-user-id and set-group-id.
     Setuid,
+    /// No file capabilities.
+    Capability,
+    /// No extended attributes.
+    Attribute,
     /// Files, directories and symlinks alone.
     Special,
     /// Links are relative.
@@ -37,6 +41,8 @@ pub(crate) enum LintRule {
     LargeFile,
     /// Names are text, and none of the server's own.
     Name,
+    /// Paths are short enough for publishers and readers, who put another in front.
+    LongPath,
     /// Names of a directory differ by more than case.
     Case,
     /// Catalogs are neither large nor tiny.
@@ -54,12 +60,15 @@ impl LintRule {
         match self {
             Self::Mode => "mode",
             Self::Setuid => "setuid",
+            Self::Capability => "capability",
+            Self::Attribute => "attribute",
             Self::Special => "special",
             Self::AbsoluteLink => "absolute-link",
             Self::LinkOutside => "link-outside",
             Self::HardLink => "hard-link",
             Self::LargeFile => "large-file",
             Self::Name => "name",
+            Self::LongPath => "long-path",
             Self::Case => "case",
             Self::Catalog => "catalog",
             Self::BuilderPath => "builder-path",
@@ -73,12 +82,19 @@ impl LintRule {
         match self {
             Self::Mode => "chmod -R a+rX: readers are other users than the publisher",
             Self::Setuid => "chmod ug-s: clients mount nosuid, and nobody should rely on that",
+            Self::Capability => "setcap -r: clients mount nosuid, where these count for nothing",
+            Self::Attribute => {
+                "setfattr -x, setfacl -b: servers leave them out, unless CVMFS_INCLUDE_XATTRS says otherwise"
+            }
             Self::Special => "remove it: nobody can make use of it there",
             Self::AbsoluteLink => "make it relative: what is at that path is each reader's own",
             Self::LinkOutside => "let it lead to something that is published with it",
             Self::HardLink => "copy it: hard links are broken up, and not always in good order",
             Self::LargeFile => "split it, or put it where large files are served from",
             Self::Name => "rename it",
+            Self::LongPath => {
+                "put it less deep: the kernel takes 4095 bytes, with all that is in front of it"
+            }
             Self::Case => "rename one: on file systems that fold case there is one of them only",
             Self::Catalog => {
                 "put an empty file .cvmfscatalog into directories of some thousand entries, such as versions"

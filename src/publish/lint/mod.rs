@@ -1,6 +1,7 @@
 //! What a server of files takes and its readers do not get along with: it refuses almost nothing, so this does, before
 //! anything is published.
 
+mod attributes;
 mod content;
 mod finding;
 mod walk;

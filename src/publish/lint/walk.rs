@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
+use super::attributes::Attributes;
 use super::content::Needles;
 use super::finding::{Lint, LintFinding, LintProfile, LintRule, Severity};
 use crate::model::{Checksum, PUBLISHED_NAME, RECEIPT_NAME, SIGNATURE_NAME, VERSION_NAME};
@@ -18,6 +19,11 @@ const LARGEST: u64 = 1 << 30;
 /// The most entries of a catalog, and as many as it is worth its while.
 const MOST: u64 = 200_000;
 const FEWEST: u64 = 1_000;
+
+/// The longest name, and the longest path from the directory on, in bytes: what the kernel takes of paths is 4095, and
+/// the state of a publisher and the mount of a reader come in front.
+const LONGEST_NAME: usize = 255;
+const LONGEST_PATH: usize = 3072;
 
 /// This program's own names begin as this does, and these are published.
 const OWN: &str = RECEIPT_NAME;
@@ -46,6 +52,7 @@ impl Walk<'_> {
         }
         self.lint.entries = 1;
         self.modes(Path::new("."), &about);
+        self.attributes(self.root, Path::new("."));
         let root = self.root.to_owned();
         let entries = self.directory(&root, Path::new(""))? + 1;
         if !has_catalog(&root) {
@@ -91,9 +98,17 @@ impl Walk<'_> {
     /// Looks at one entry. Returns how many entries it and what is in it are for the catalog.
     fn entry(&mut self, path: &Path, place: &Path) -> Result<u64, Failure> {
         let failed = |error| (path.to_owned(), error);
+        let length = place.as_os_str().len();
+        if length > LONGEST_PATH {
+            let problem = format!("has a path of {length} bytes: {LONGEST_PATH} are the most");
+            self.find(place, LintRule::LongPath, Severity::Refused, problem);
+            // What is below it can perhaps not even be named.
+            return Ok(1);
+        }
         let about = fs::symlink_metadata(path).map_err(failed)?;
         self.lint.entries += 1;
         let kind = about.file_type();
+        self.attributes(path, place);
         if kind.is_symlink() {
             let text = fs::read_link(path).map_err(failed)?;
             self.link(place, &text);
@@ -180,7 +195,25 @@ impl Walk<'_> {
         }
     }
 
+    fn attributes(&mut self, path: &Path, place: &Path) {
+        let Attributes { has_capabilities, names } = Attributes::of(path);
+        if has_capabilities {
+            let severity = self.in_images(Severity::Refused, Severity::Noted);
+            let problem = "has file capabilities".to_owned();
+            self.find(place, LintRule::Capability, severity, problem);
+        }
+        if !names.is_empty() {
+            let problem = format!("has {}", names.join(", "));
+            self.find(place, LintRule::Attribute, Severity::Noted, problem);
+        }
+    }
+
     fn name(&mut self, place: &Path, name: &OsStr) {
+        let length = name.len();
+        if length > LONGEST_NAME {
+            let problem = format!("has a name of {length} bytes: {LONGEST_NAME} are the most");
+            self.find(place, LintRule::Name, Severity::Refused, problem);
+        }
         let refuse = |walk: &mut Self, problem: &str| {
             walk.find(place, LintRule::Name, Severity::Refused, problem.to_owned());
         };
@@ -265,19 +298,33 @@ fn leaves(place: &Path, text: &Path) -> bool {
 mod tests {
     use super::*;
 
+    /// What a look at nothing finds.
+    fn found(look: impl Fn(&mut Walk<'_>)) -> Vec<(LintRule, Severity)> {
+        let mut walk = Walk {
+            profile: LintProfile::Tree,
+            root: Path::new("/nonexistent"),
+            needles: Needles::of(Path::new("/nonexistent")),
+            known: HashSet::new(),
+            lint: Lint::default(),
+        };
+        look(&mut walk);
+        walk.lint.findings.iter().map(|it| (it.rule, it.severity)).collect()
+    }
+
+    /// File systems that take longer ones are rare, and tests have none.
+    #[test]
+    fn a_name_that_is_too_long_is_refused() {
+        let of = |length| {
+            let name = "n".repeat(length);
+            found(|walk| walk.name(Path::new(&name), OsStr::new(&name)))
+        };
+        assert_eq!(of(LONGEST_NAME + 1), [(LintRule::Name, Severity::Refused)]);
+        assert_eq!(of(LONGEST_NAME), []);
+    }
+
     #[test]
     fn a_catalog_of_too_many_entries_is_refused() {
-        let of = |entries| {
-            let mut walk = Walk {
-                profile: LintProfile::Tree,
-                root: Path::new("/nonexistent"),
-                needles: Needles::of(Path::new("/nonexistent")),
-                known: HashSet::new(),
-                lint: Lint::default(),
-            };
-            walk.catalog(Path::new("."), entries, false);
-            walk.lint.findings.iter().map(|it| (it.rule, it.severity)).collect::<Vec<_>>()
-        };
+        let of = |entries| found(|walk| walk.catalog(Path::new("."), entries, false));
         assert_eq!(of(MOST + 1), [(LintRule::Catalog, Severity::Refused)]);
         assert_eq!(of(MOST), []);
         assert_eq!(of(1), [], "the directory itself need not be one");
