@@ -79,7 +79,12 @@ fn holds_only(
     if !path.exists() {
         return true;
     }
-    let expectation =
-        Expectation { tree: &path, files: &files, own_names: &[], plugin_directories: &[] };
+    let expectation = Expectation {
+        tree: &path,
+        files: &files,
+        set: &[],
+        own_names: &[],
+        plugin_directories: &[],
+    };
     verify::check(&expectation, reporter).is_ok_and(|findings| findings.is_empty())
 }

@@ -271,6 +271,7 @@ pub(super) fn check_tree(
     let subject = Expectation {
         tree: &tree.path,
         files: &receipt.all_files(),
+        set: &receipt.set,
         own_names: &[RECEIPT_NAME, SIGNATURE_NAME],
         plugin_directories: &with.plugin_directories(),
     };

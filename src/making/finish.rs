@@ -173,6 +173,7 @@ impl Making<'_> {
             sources: self.plan.sources.clone(),
             packages,
             files,
+            set: Vec::new(),
             loading: Some(loading),
             reuse: Some(reuse),
             without_modes: !self.workshop.keeps_modes(),

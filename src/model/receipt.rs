@@ -54,6 +54,10 @@ pub struct Receipt {
     /// Every file, directory and symlink, sorted by path; but what is within `CONTAINER_DIRECTORY`
     /// where that is a tree of its own.
     pub files: Vec<ReceiptFile>,
+    /// Files below `etc/`, and their directories, that whoever published the tree set before anybody saw it; each stands
+    /// in the place of what a package brought there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<ReceiptFile>,
     /// How its programs find its libraries; older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loading: Option<Loading>,

@@ -203,6 +203,7 @@ mod tests {
             sources: Vec::new(),
             packages: Vec::new(),
             files,
+            set: Vec::new(),
             loading: None,
             reuse: Some(reuse),
             made_with: None,

@@ -43,6 +43,7 @@ pub(super) fn receipt(arch: Arch, tree: &Path) -> Result<Receipt, PrefixError> {
         sources: Vec::new(),
         packages: Vec::new(),
         files: programs,
+        set: Vec::new(),
         loading: None,
         reuse: None,
         made_with: None,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::model::{CONFIG_DIRECTORY, Checksum, RelPath, escape};
+use crate::model::{CONFIG_DIRECTORY, Checksum, FileKind, ReceiptFile, RelPath, escape};
 use crate::tools::files;
 use crate::tools::replacement::{Care, Replacement};
 
@@ -50,14 +50,15 @@ pub(super) fn place(path: &str) -> Result<RelPath, Error> {
         .ok_or_else(|| Error::Usage(format!("etc.{}: a path below etc/ is needed", escape(path))))
 }
 
-/// Sets what is asked for in `tree`.
+/// Sets what is asked for in `tree`, and returns what was: each file, and the directories that were made for them.
 ///
 /// # Errors
 /// When a file is missing in which something is to be set, or cannot be written.
 pub(super) fn configure(
     tree: &Path,
     configuration: &BTreeMap<RelPath, Override>,
-) -> Result<(), Error> {
+) -> Result<Vec<ReceiptFile>, Error> {
+    let mut set_files = Vec::new();
     for (path, wanted) in configuration {
         let target = tree.join(path);
         let error = |source| Error::File { path: target.clone(), source };
@@ -69,9 +70,18 @@ pub(super) fn configure(
                 (set(&text, values).into_bytes(), mode)
             }
         };
-        write(tree, path, &bytes, mode).map_err(error)?;
+        let made = write(tree, path, &bytes, mode).map_err(error)?;
+        set_files.extend(made.into_iter().map(|path| listed(path, FileKind::Directory, 0o755)));
+        let (size, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
+        let kind = FileKind::File { size, checksum, packaged: None };
+        set_files.push(listed(path.clone(), kind, mode));
     }
-    Ok(())
+    set_files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(set_files)
+}
+
+fn listed(path: RelPath, kind: FileKind, mode: u32) -> ReceiptFile {
+    ReceiptFile { path, kind, mode, package: None, config: true }
 }
 
 fn mode_of(path: &Path) -> io::Result<u32> {
@@ -82,15 +92,21 @@ fn mode_of(path: &Path) -> io::Result<u32> {
     }
 }
 
-fn write(tree: &Path, path: &RelPath, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut directory = PathBuf::from(tree);
-    for part in path.parent().iter().flat_map(|parent| parent.as_path()) {
-        directory.push(part);
-        files::make_directory(&directory, 0o755)?;
+/// Writes the file, and returns the directories that had to be made.
+fn write(tree: &Path, path: &RelPath, bytes: &[u8], mode: u32) -> io::Result<Vec<RelPath>> {
+    let mut above: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
+    above.reverse();
+    let mut made = Vec::new();
+    for directory in above {
+        if files::make_directory(&tree.join(&directory), 0o755)? {
+            made.push(directory);
+        }
     }
-    let new = files::unique(&directory, "set");
+    let target = tree.join(path);
+    let new = files::unique(target.parent().unwrap_or(tree), "set");
     let fill = |file: &mut File| file.write_all(bytes);
-    Replacement::file(new, Care::Durable(mode), fill)?.put(&tree.join(path))
+    Replacement::file(new, Care::Durable(mode), fill)?.put(&target)?;
+    Ok(made)
 }
 
 /// `text` with these values: the last line that sets a key is replaced; where none does, a line is added behind

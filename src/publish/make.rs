@@ -1,7 +1,7 @@
 //! Makes a version, where nobody looks yet.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use super::base::BIN;
 use super::changes::Addition;
 use super::configure::configure;
 use super::edition::Edition;
+use super::put::copy_tree;
 use super::separate::separate;
 use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
 use crate::making::{self, DistTrees, Judge, MadeWithReceipt, Making};
 use crate::metadata::Keys;
-use crate::model::{Receipt, RelPath, Runtime, TreePlan, VERSION_NAME};
+use crate::model::{Receipt, RelPath, Runtime, TreePlan, VERSION_NAME, escape};
 use crate::planning::for_dist;
 use crate::smoke::{self, Trial};
 use crate::tools::files;
@@ -36,7 +37,6 @@ pub(crate) struct MakeOptions<'a> {
 
 /// A tree that is being made.
 struct Place<'a> {
-    path: RelPath,
     directory: String,
     context: Context<'a>,
     plan: &'a TreePlan,
@@ -66,7 +66,7 @@ pub(crate) fn make<'a>(
             true => for_dist(context, context.catalog.dist(&plan.dist)?),
             false => context,
         };
-        places.push(Place { path, directory: edition.directory(plan), context, plan, workshop });
+        places.push(Place { directory: edition.directory(plan), context, plan, workshop });
     }
     let makings = places.iter().map(|place| Making::new(context, place.plan, &place.workshop));
     let makings = makings.collect::<Result<Vec<_>, _>>()?;
@@ -81,20 +81,51 @@ pub(crate) fn make<'a>(
         let made = MadeWithReceipt::new(context.catalog, receipt)?;
         parts.entry(place.directory.clone()).or_default().push(made);
     }
-    let paths = places.iter().map(|place| place.path.clone()).collect();
     drop(makings);
     write_launchers(version, parts)?;
     for place in &mut places {
         files::set_directory_mode(place.workshop.path(), 0o755).map_err(error)?;
         place.workshop.release();
     }
+    write(&version.join(CATALOG), b"", 0o644).map_err(error)?;
+    complete((edition, addition), version)
+}
+
+/// Makes `edition` once more, in the directory `version`: as a copy of what this run made in the directory `from`. False
+/// where the two file systems behave otherwise, and nothing is there.
+///
+/// # Errors
+/// When something cannot be read or written. What is in the directory is of no use then.
+pub(super) fn make_again(
+    context: Context<'_>,
+    from: &Path,
+    (edition, addition): (&Edition, &Addition),
+    version: &Path,
+) -> Result<bool, Error> {
+    let error = |source| Error::File { path: version.to_owned(), source };
+    files::make_directory(version, 0o755).map_err(error)?;
+    if manners(version)? != manners(from)? {
+        return Ok(false);
+    }
+    context.reporter.detail(format!(
+        "{}: copied from {}, where this run made it",
+        escape(&version.to_string_lossy()),
+        escape(&from.to_string_lossy())
+    ));
+    copy_tree(from, version).map_err(error)?;
+    fs::remove_file(version.join(VERSION_NAME)).map_err(error)?;
+    complete((edition, addition), version)?;
+    Ok(true)
+}
+
+/// Says in `version` what it is, and makes all of it durable.
+fn complete((edition, addition): (&Edition, &Addition), version: &Path) -> Result<(), Error> {
+    let paths = edition.places()?.into_iter().map(|(path, _)| path).collect();
     let named = (edition.version.clone(), addition.number);
     let about = About::new(named, edition.runtimes(), paths, edition.settings());
-    let written = text(&about).and_then(|text| {
-        write(&version.join(VERSION_NAME), text.as_bytes(), 0o644)?;
-        write(&version.join(CATALOG), b"", 0o644)
-    });
-    written.map_err(error)?;
+    let written =
+        text(&about).and_then(|text| write(&version.join(VERSION_NAME), text.as_bytes(), 0o644));
+    written.map_err(|source| Error::File { path: version.to_owned(), source })?;
     // One that does not do that makes it durable in its own time.
     let _ = File::open(version).map(rustix::fs::syncfs);
     Ok(())
@@ -143,7 +174,8 @@ fn finish(
     files::remove_tree(&scratch).map_err(error)?;
     let receipt = dated(tried?, plan);
     separate(tree).map_err(error)?;
-    configure(tree, &edition.configuration)?;
+    let set = configure(tree, &edition.configuration)?;
+    let receipt = Receipt { set, ..receipt };
     workshop.write_receipt(&receipt)?;
     Ok(receipt)
 }

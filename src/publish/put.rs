@@ -77,7 +77,7 @@ fn put((from, stays): (&Path, Stays), own: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Copies a directory with all in it.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     files::make_directory(to, fs::metadata(from)?.permissions().mode() & 0o777)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -13,7 +13,8 @@ pub(super) fn find(
     subject: &Expectation<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let listed: HashSet<&Path> = subject.files.iter().map(|file| file.path.as_path()).collect();
+    let listed = subject.files.iter().chain(subject.set);
+    let listed: HashSet<&Path> = listed.map(|file| file.path.as_path()).collect();
     let mut findings = Vec::new();
     let mut ahead = vec![PathBuf::new()];
     while let Some(directory) = ahead.pop() {

@@ -81,6 +81,8 @@ pub(crate) enum Problem {
     Edited,
     /// The user's own file.
     Added,
+    /// The configuration file that whoever published the tree set there, as it was set.
+    Set,
     /// It is not what this version of elsewhere makes, and by its receipt another one made it: neither
     /// is proved, that it is as it was made nor that it is not.
     Unproved {
@@ -95,7 +97,10 @@ impl Problem {
     /// Whether it is damage, and not the user's right or mere news.
     #[must_use]
     pub(crate) fn is_damage(&self) -> bool {
-        !matches!(self, Self::Edited | Self::Added | Self::Unproved { .. } | Self::Unsigned)
+        !matches!(
+            self,
+            Self::Edited | Self::Added | Self::Set | Self::Unproved { .. } | Self::Unsigned
+        )
     }
 
     /// Whether nothing says if it is damage.
@@ -148,6 +153,7 @@ impl fmt::Display for Problem {
             }
             Self::Edited => f.write_str("edited by you (no damage)"),
             Self::Added => f.write_str("added by you (no damage)"),
+            Self::Set => f.write_str("set by whoever published it (no damage)"),
             Self::Unproved { reason } => write!(f, "unproved: {}", escape(reason)),
             Self::Unsigned => f.write_str("let in by --allow-unsigned: its origin is not proven"),
         }

@@ -2,7 +2,7 @@
 //! and what nobody put there. Reads; changes nothing.
 //!
 //! What the user may change is not damage: configuration that differs is *edited*, and files that
-//! were added to `etc/` or to a directory for plugins are *added*.
+//! were added to `etc/` or to a directory for plugins are *added*. What whoever published a tree set there is *set*.
 
 mod compare;
 mod error;
@@ -29,9 +29,24 @@ pub(crate) fn check(
     reporter: &dyn Reporter,
 ) -> Result<Vec<Finding>, VerifyError> {
     let mut findings = check_files(subject.tree, subject.files, reporter)?;
+    if !subject.set.is_empty() {
+        let since = compare::all(subject.tree, subject.set, reporter)?;
+        replace_set(subject.set, since, &mut findings);
+    }
     findings.extend(extras::find(subject, reporter)?);
     findings.sort();
     Ok(findings)
+}
+
+/// What was set replaces what packages brought: such files are what they were set to, but for those that changed `since`.
+fn replace_set(set: &[ReceiptFile], since: Vec<Finding>, findings: &mut Vec<Finding>) {
+    let is_set = |path: &str| set.iter().any(|file| file.path.as_str() == path);
+    findings.retain(|finding| !is_set(&finding.path));
+    let files = set.iter().filter(|file| matches!(file.kind, FileKind::File { .. }));
+    let as_set = files.map(|file| file.path.as_str().to_owned());
+    let as_set = as_set.filter(|path| since.iter().all(|finding| finding.path != *path));
+    findings.extend(as_set.map(|path| Finding { path, problem: Problem::Set }));
+    findings.extend(since);
 }
 
 /// Compares `files` of the tree at `tree` with what is there.

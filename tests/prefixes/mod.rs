@@ -109,6 +109,7 @@ pub fn receipt(files: &[(&str, &str)]) -> Receipt {
         sources: Vec::new(),
         packages: Vec::new(),
         files: files.iter().map(file).collect(),
+        set: Vec::new(),
         loading: None,
         reuse: None,
         made_with: None,

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod destinations;
 mod layout;
 mod lint;
 mod wishes;
@@ -65,6 +66,12 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
             (path.strip_prefix(root).unwrap().to_owned(), (mode, bytes))
         };
     paths.map(content).collect()
+}
+
+/// Copies a directory.
+fn copied(from: &Path, to: &Path) {
+    let mut copy = std::process::Command::new("cp");
+    assert!(copy.arg("-a").args([from, to]).status().unwrap().success());
 }
 
 /// The names in a directory.

@@ -135,7 +135,25 @@ fn configuration_is_set_and_makes_another_version() {
     }
     check(&wish.base());
     assert_eq!(wish.sync(&[]), "");
-    wish.world.ok(&["verify", "grid/tool"]);
+    // The receipt knows what was set, and by whom it was not.
+    let told = wish.world.ok(&["verify", "grid/tool"]);
+    for path in ["aarch64/etc/tool.conf", "x86_64/etc/more/new.conf"] {
+        assert!(
+            told.contains(&format!("{path}: set by whoever published it (no damage)")),
+            "{told}"
+        );
+    }
+    assert!(!told.contains("by you"), "{told}");
+    wish.world.ok(&["verify", "--deep", "--mirror", "mirror", "--cache-dir", "cache", "grid/tool"]);
+    let copy = wish.world.prefix("copy");
+    crate::copied(&wish.base().join("1-2/x86_64"), &copy);
+    fs::write(copy.join("etc/more/new.conf"), "mine\n").unwrap();
+    fs::write(copy.join("etc/more/newer.conf"), "mine\n").unwrap();
+    fs::remove_file(copy.join("etc/tool.conf")).unwrap();
+    let told = wish.world.ok(&["verify", "copy"]);
+    for (path, by) in [("more/new", "edited"), ("more/newer", "added"), ("tool", "edited")] {
+        assert!(told.contains(&format!("etc/{path}.conf: {by} by you")), "{told}");
+    }
     wish.world.scratch.write("new.conf", "newer\n");
     assert!(wish.sync(&[]).contains("added 1-3 ("));
     // Back again.

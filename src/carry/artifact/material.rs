@@ -62,6 +62,7 @@ fn receipt(tree: &TreePlan, proven: &Proven, keys: &Keys<'_>) -> Receipt {
         sources: tree.sources.clone(),
         packages: tree.packages.iter().map(package).collect(),
         files: Vec::new(),
+        set: Vec::new(),
         loading: None,
         reuse: None,
         without_modes: false,
