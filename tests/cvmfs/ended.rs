@@ -1,11 +1,13 @@
 //! Runs that are ended: by the user, or by SIGKILL, of ours or of the server.
 
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use elsewhere::stages::publish::CvmfsRepository;
+use rustix::process::{Pid, Signal};
 
 use crate::support::cvmfs::{NAME, Publisher};
 use crate::support::scratch::Log;
@@ -80,11 +82,7 @@ fn whoever_is_killed_leaves_the_old_tree_whole_and_the_next_run_succeeds() {
             }
             let before = seen(&publisher);
             publisher.fault(point, if both { "wait" } else { "pause" });
-            let mut run = Command::new(std::env::current_exe().unwrap());
-            run.args(["--exact", "ended::as_a_process_of_its_own", "--ignored", "--nocapture"]);
-            run.env("CVMFS_ROOT", publisher.scratch.path()).env("CVMFS_WAY", format!("{way:?}"));
-            run.stdout(Stdio::null()).stderr(Stdio::null());
-            let mut run = run.spawn().unwrap();
+            let mut run = start(&publisher, way);
             publisher.wait_for_the_point();
             if both {
                 end_servers(&publisher);
@@ -123,10 +121,7 @@ fn what_the_server_started_and_outlives_it_is_waited_for() {
         return tools::missing("runs killed at points that only the stand-in has");
     }
     publisher.fault("ingest.tree", "pause");
-    let mut run = Command::new(std::env::current_exe().unwrap());
-    run.args(["--exact", "ended::as_a_process_of_its_own", "--ignored", "--nocapture"]);
-    run.env("CVMFS_ROOT", publisher.scratch.path()).env("CVMFS_WAY", "Ingest");
-    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = start(&publisher, Way::Ingest);
     publisher.wait_for_the_point();
     // With it goes the server, and what unpacks the archive stays.
     run.kill().unwrap();
@@ -142,6 +137,47 @@ fn what_the_server_started_and_outlives_it_is_waited_for() {
     assert_counts(&publisher, 3);
 }
 
+#[test]
+fn the_server_of_another_directory_is_not_waited_for() {
+    let publisher = with_version_1(Way::Transaction);
+    if publisher.is_real() {
+        return tools::missing("runs killed at points that only the stand-in has");
+    }
+    // It publishes a repository of the same name, and has nothing to do with this one.
+    let other = publisher.scratch.write("other/bin/cvmfs_server", "#!/bin/sh\nsleep 600; :\n");
+    std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut other = Command::new(other).args(["publish", NAME]).process_group(0).spawn().unwrap();
+    killed_at(&publisher, Way::Transaction, "publish.locked");
+    let began = std::time::Instant::now();
+    let log = Log::default();
+    publish(&publisher, Way::Transaction, 3, &log).unwrap();
+    let pid = Pid::from_child(&other);
+    rustix::process::kill_process_group(pid, Signal::KILL).unwrap();
+    other.wait().unwrap();
+    assert!(!log.notes().iter().any(|note| note.contains("still at work")), "{:?}", log.notes());
+    assert!(began.elapsed() < publisher.options().wait, "{:?}", began.elapsed());
+    assert_counts(&publisher, 3);
+}
+
+/// Kills a run of ours and the server, where that stands at this point.
+pub(crate) fn killed_at(publisher: &Publisher, way: Way, point: &str) {
+    publisher.fault(point, "wait");
+    let mut run = start(publisher, way);
+    publisher.wait_for_the_point();
+    end_servers(publisher);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    publisher.mend();
+}
+
+/// Starts a run in a process of its own.
+fn start(publisher: &Publisher, way: Way) -> Child {
+    let mut run = Command::new(std::env::current_exe().unwrap());
+    run.args(["--exact", "ended::as_a_process_of_its_own", "--ignored", "--nocapture"]);
+    run.env("CVMFS_ROOT", publisher.scratch.path()).env("CVMFS_WAY", format!("{way:?}"));
+    run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// Kills what runs of a stand-in.
 pub(crate) fn end_servers(publisher: &Publisher) {
     let bin = publisher.path("bin").to_string_lossy().into_owned();
@@ -150,8 +186,8 @@ pub(crate) fn end_servers(publisher: &Publisher) {
         let is_its = String::from_utf8_lossy(&line).contains(&bin);
         let number = entry.file_name().to_string_lossy().parse::<i32>();
         if let (true, Ok(number)) = (is_its, number) {
-            let pid = rustix::process::Pid::from_raw(number).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let pid = Pid::from_raw(number).unwrap();
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
 }

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crashed;
 mod ended;
 mod failures;
 mod gateway;

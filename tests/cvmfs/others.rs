@@ -5,15 +5,27 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
+use elsewhere::stages::error::Error;
 use elsewhere::stages::publish::{CvmfsOptions, CvmfsRepository, Revision, Words};
 
 use crate::support::cvmfs::Publisher;
 use crate::support::scratch::Log;
 use crate::work::{Way, assert_counts, path, publish, version, with_version_1, words};
 
-fn impatient(publisher: &Publisher, wait: Duration) -> CvmfsRepository {
+/// With little time to wait.
+pub(crate) fn impatient(publisher: &Publisher, wait: Duration) -> CvmfsRepository {
     let options = CvmfsOptions { wait, ..publisher.options() };
     CvmfsRepository::open(&publisher.name, options).unwrap()
+}
+
+/// What a run says that cannot publish.
+pub(crate) fn refused(repository: &CvmfsRepository, way: Way, log: &Log) -> Error {
+    match way {
+        Way::Transaction => {
+            repository.transact(&words(), log, &mut version(2)).map(drop).unwrap_err()
+        }
+        Way::Ingest => repository.delete(&[path("sw/tool/1")], &words(), log).unwrap_err().into(),
+    }
 }
 
 #[test]
@@ -24,14 +36,7 @@ fn anothers_transaction_is_waited_for_and_never_touched() {
         let began = std::time::Instant::now();
         let repository = impatient(&publisher, Duration::from_millis(600));
         let log = Log::default();
-        let error = match way {
-            Way::Transaction => {
-                repository.transact(&words(), &log, &mut version(2)).map(drop).unwrap_err()
-            }
-            Way::Ingest => {
-                repository.delete(&[path("sw/tool/1")], &words(), &log).unwrap_err().into()
-            }
-        };
+        let error = refused(&repository, way, &log);
         assert_eq!(error.exit_status(), 9, "{error}");
         assert!(began.elapsed() >= Duration::from_millis(600));
         assert!(log.notes().iter().any(|note| note.contains("another transaction")));
@@ -59,15 +64,7 @@ fn who_sits_in_the_repository_is_waited_for_and_named() {
         let mut sitting = publisher.sit_inside();
         let number = sitting.id();
         let repository = impatient(&publisher, Duration::from_millis(400));
-        let log = Log::default();
-        let error = match way {
-            Way::Transaction => {
-                repository.transact(&words(), &log, &mut version(2)).map(drop).unwrap_err()
-            }
-            Way::Ingest => {
-                repository.delete(&[path("sw/tool/1")], &words(), &log).unwrap_err().into()
-            }
-        };
+        let error = refused(&repository, way, &Log::default());
         assert_eq!(error.exit_status(), 9, "{error}");
         assert!(error.to_string().contains(&format!("process {number} (sleep)")), "{error}");
         assert!(!publisher.is_open(), "what it left open is thrown away");

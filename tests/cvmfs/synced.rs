@@ -30,16 +30,15 @@ impl Grid {
 
     /// Wishes for this version, and these lines of the runtime.
     fn wish(&self, version: u32, more: &str) {
-        let at = |name: &str| std::path::absolute(self.publisher.path(name)).unwrap();
         let via = format!("{:?}", self.way).to_lowercase();
+        self.wish_at(&self.publisher.wish("cvmfs", &via), version, more);
+    }
+
+    /// Wishes for this version in these places.
+    fn wish_at(&self, places: &str, version: u32, more: &str) {
         let text = format!(
-            "directory = {:?}\n[cvmfs]\nrepository = \"{NAME}\"\nvia = \"{via}\"\nwait = 20\n\
-             server = {:?}\nconfiguration = {:?}\nstage = {:?}\n[[runtime]]\nname = \"tool\"\n\
-             dists = [\"small\"]\narches = [\"x86_64\", \"aarch64\"]\nversions = [\"{version}\"]\n{more}\n",
-            at("cvmfs/sw"),
-            at("bin/cvmfs_server"),
-            at("etc"),
-            at("stage"),
+            "{places}[[runtime]]\nname = \"tool\"\ndists = [\"small\"]\narches = [\"x86_64\", \"aarch64\"]\n\
+             versions = [\"{version}\"]\n{more}\n"
         );
         self.world.scratch.write("list.toml", text);
     }
@@ -112,11 +111,76 @@ fn a_wishlist_is_published_once() {
         let told: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
         grid.assert_counts(3);
         assert!(!grid.seen().contains_key("/1/bin/tool"), "{:?}", grid.seen().keys());
-        let collecting = &told["cvmfs"]["collecting"];
+        let repository = &told["cvmfs"][0];
+        assert_eq!(repository["repository"], NAME);
+        let collecting = &repository["collecting"];
         assert_eq!(collecting["is_allowed"], true, "{told}");
         assert!(collecting["commands"].as_array().unwrap().len() > 1, "{told}");
-        assert!(told["cvmfs"]["revisions"][0]["tag"].as_str().unwrap().starts_with("elsewhere-"));
+        assert!(repository["revisions"][0]["tag"].as_str().unwrap().starts_with("elsewhere-"));
     }
+}
+
+#[test]
+fn repositories_and_directories_of_one_list_fail_by_themselves() {
+    let (grid, other) = (Grid::new("grid-several", Way::Transaction), Publisher::stand_in(""));
+    let places = format!(
+        "[[destination]]\n{}[[destination]]\ndirectory = \"plain\"\n[[destination]]\n{}",
+        grid.publisher.wish("destination.cvmfs", "transaction"),
+        other.wish("destination.cvmfs", "ingest")
+    );
+    let current = |root: std::path::PathBuf| fs::read_link(root.join("tool/current")).ok();
+    let all = || {
+        [grid.publisher.client().join("sw"), grid.world.prefix("plain"), other.client().join("sw")]
+            .map(|root| current(root).map(|it| it.display().to_string()).unwrap_or_default())
+    };
+    grid.wish_at(&places, 1, "");
+    grid.publisher.fault("publish.sign", "fail");
+    let told = grid.world.fails(13, &["sync", "--verbose", "list.toml"]);
+    assert_eq!(all(), ["", "1", "1"], "{told}");
+    assert!(told.contains("not all was done") && told.contains("cvmfs/sw: "), "{told}");
+    assert_eq!(told.matches(", where this run made it").count(), 2, "{told}");
+    // The next run does what is missing, and nothing else: it would fail.
+    grid.publisher.mend();
+    other.fault("ingest.begin", "fail");
+    grid.sync();
+    assert_eq!(all(), ["1", "1", "1"]);
+    other.mend();
+    let whole = |seen: std::collections::BTreeMap<String, String>| -> Vec<(String, String)> {
+        seen.into_iter().filter(|(path, _)| path.starts_with("/1/")).collect()
+    };
+    assert_eq!(whole(grid.seen()), whole(other.readers_see("sw/tool")));
+    // One that is busy for too long, one whose server is not here: the others have what is new.
+    grid.publisher.open_as_another();
+    let places = places.replace("wait = 20", "wait = 1");
+    fs::rename(other.path("etc"), other.path("gone")).unwrap();
+    grid.wish_at(&places, 2, "");
+    let told = grid.world.fails(2, &["sync", "list.toml"]);
+    assert_eq!(all(), ["1", "2", "1"], "{told}");
+    assert!(told.contains("was busy for 1 seconds") && told.contains("server.conf"), "{told}");
+    assert!(grid.publisher.is_open(), "it is somebody else's");
+    grid.publisher.must(&["abort", "-f", NAME]);
+    fs::rename(other.path("gone"), other.path("etc")).unwrap();
+    // The command line counts for both.
+    let told = grid.world.ok(&["sync", "--via", "ingest", "--json", "list.toml"]);
+    let told: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(all(), ["2", "2", "2"]);
+    assert_eq!(told["cvmfs"].as_array().unwrap().len(), 2, "{told}");
+}
+
+#[test]
+fn after_a_crash_of_the_machine_a_list_is_published_as_ever() {
+    let grid = Grid::new("grid-crashed", Way::Transaction);
+    grid.wish(1, "");
+    grid.sync();
+    // What is not mounted looks as if nothing was published, and is not planned by.
+    grid.publisher.crash();
+    assert_eq!(grid.world.ok(&["sync", "--quiet", "list.toml"]), "");
+    assert_eq!(grid.revision(), "revisions/2");
+    grid.publisher.crash();
+    grid.wish(2, "");
+    grid.sync();
+    grid.assert_counts(2);
+    assert!(grid.seen().contains_key("/1/bin/tool"));
 }
 
 #[test]

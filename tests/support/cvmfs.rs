@@ -57,7 +57,8 @@ impl Publisher {
             let path = scratch.write(&format!("bin/{name}"), text);
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let root = scratch.path().display();
+        let root = std::path::absolute(scratch.path()).unwrap();
+        let root = root.display();
         scratch.write(
             &format!("etc/repositories.d/{NAME}/server.conf"),
             format!(
@@ -119,6 +120,20 @@ impl Publisher {
         let mut command = Command::new(self.options().server);
         command.args(words).current_dir("/").process_group(0);
         command
+    }
+
+    /// What a wishlist says of what lies in `sw` of the stand-in's repository: in the table `cvmfs`, or
+    /// `destination.cvmfs`.
+    pub fn wish(&self, table: &str, via: &str) -> String {
+        let at = |name: &str| std::path::absolute(self.path(name)).unwrap();
+        format!(
+            "directory = {:?}\n[{table}]\nrepository = \"{NAME}\"\nvia = \"{via}\"\nwait = 20\n\
+             server = {:?}\nconfiguration = {:?}\nstage = {:?}\n",
+            at("cvmfs/sw"),
+            at("bin/cvmfs_server"),
+            at("etc"),
+            at("stage"),
+        )
     }
 
     /// Runs the server, with nothing to answer its questions.
@@ -225,6 +240,20 @@ impl Publisher {
             // Where the real one keeps what is written.
             fs::write(self.spool().join("scratch/current/foreign"), "another's").unwrap();
         }
+    }
+
+    /// What a crash of the machine leaves: nothing is mounted, and what was written in a transaction lies in the layer
+    /// that was mounted over what is published.
+    pub fn crash(&self) {
+        for entry in fs::read_dir(self.union()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if self.is_open() && name.starts_with(".elsewhere-txn-") {
+                fs::write(self.spool().join("scratch/current").join(name), "").unwrap();
+            }
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
+        self.scratch.write("spool/mounted", "none\n");
     }
 
     /// A process that sits in the repository.

@@ -132,7 +132,7 @@ impl CvmfsRepository {
             journal.write(&mut entry, Step::Waiting)?;
             if !waiting.again(&why)? {
                 journal.clear()?;
-                return Err(self.busy(why));
+                return Err(self.taken(&why));
             }
         }
     }

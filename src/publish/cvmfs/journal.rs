@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::state::Flag;
+use super::state::{Flag, MARK};
 use crate::error::CvmfsError;
 use crate::owned::{Owners, open_to_read};
 use crate::tools::files;
@@ -58,8 +58,7 @@ pub(super) struct Entry {
 impl Entry {
     /// The file that marks a transaction as this run's, in the root of the repository.
     pub(super) fn marker(&self) -> String {
-        // A name that is the repository's own is no place in a prefix.
-        format!(".{}-txn-{}", env!("CARGO_PKG_NAME"), self.nonce)
+        format!("{MARK}{}", self.nonce)
     }
 }
 

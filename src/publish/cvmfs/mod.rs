@@ -36,7 +36,6 @@ use server::{Said, Server};
 
 use crate::error::CvmfsError;
 use crate::model::RelPath;
-use crate::report::Reporter;
 
 /// The program that a repository is written with.
 const PROGRAM: &str = "cvmfs_server";
@@ -119,18 +118,16 @@ impl CvmfsRepository {
         })
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where it is mounted: what is published, when no transaction is open.
     #[must_use]
     pub fn root(&self) -> &std::path::Path {
         &self.configuration.union
-    }
-
-    /// Clears what a run of ours left that was killed, so that what is mounted is what is published.
-    ///
-    /// # Errors
-    /// When it cannot be cleared, or another run works on it for too long.
-    pub fn settle(&self, reporter: &dyn Reporter) -> Result<(), CvmfsError> {
-        self.begin(reporter).map(drop)
     }
 
     /// Refuses what lies outside of the lease: a gateway drops it without a word.

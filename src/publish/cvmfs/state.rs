@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::configuration::Configuration;
 use crate::error::CvmfsError;
 
+/// What the file begins with that marks a transaction as a run's. A name that is the repository's own is no place in a
+/// prefix.
+pub(super) const MARK: &str = concat!(".", env!("CARGO_PKG_NAME"), "-txn-");
+
 /// The file that says that a transaction is open: empty, and of nobody's. When it was made, and as which file, tells
 /// one from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +67,22 @@ impl Configuration {
     pub(super) fn was_written(&self, name: &str) -> bool {
         let is_in = |root: &Path| fs::symlink_metadata(root.join(name)).is_ok();
         is_in(&self.union) || is_in(&self.scratch())
+    }
+
+    /// Whether a run of this program wrote its mark in the transaction that is open: any run, of whoever.
+    pub(super) fn is_marked(&self) -> bool {
+        let has_mark = |root: &Path| {
+            let names = fs::read_dir(root).into_iter().flatten().flatten();
+            names
+                .map(|entry| entry.file_name())
+                .any(|name| name.as_encoded_bytes().starts_with(MARK.as_bytes()))
+        };
+        has_mark(&self.union) || has_mark(&self.scratch())
+    }
+
+    /// Whether nothing is where the repository is mounted: as where it is not.
+    pub(super) fn is_bare(&self) -> bool {
+        fs::read_dir(&self.union).map_or(true, |mut entries| entries.next().is_none())
     }
 
     /// Whether nothing was written in the transaction.

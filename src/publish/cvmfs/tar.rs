@@ -10,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 
 use crate::error::CvmfsError;
+use crate::model::{PUBLISHED_NAME, VERSION_NAME};
 
 /// An archive consists of blocks of so many bytes.
 const BLOCK: usize = 512;
@@ -75,11 +76,7 @@ impl Archive {
                 archive.members.push(member);
             }
         }
-        // Links beside the versions come last: until all is there, they lead to what was there before.
-        let is_last = |member: &Member| {
-            matches!(member.kind, Kind::Link { .. }) && member.path.components().count() == 1
-        };
-        archive.members.sort_by(|a, b| (is_last(a), &a.path).cmp(&(is_last(b), &b.path)));
+        archive.members.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
         Ok(archive)
     }
 
@@ -162,6 +159,18 @@ impl Archive {
     fn at(&self, path: &Path) -> impl FnOnce(io::Error) -> CvmfsError {
         let path = self.root.join(path);
         |source| CvmfsError::Io { path, source }
+    }
+}
+
+/// What comes later than its place by name, for whoever takes an archive for whole that was cut: a version says what it is
+/// once all of it is there, and the links beside the versions come last, for until then they lead to what was there before.
+fn rank(member: &Member) -> u32 {
+    let name = member.path.file_name().unwrap_or_default();
+    match (member.path.components().count(), &member.kind) {
+        (1, Kind::Link { .. }) => 3,
+        (1, Kind::File { .. }) if name == PUBLISHED_NAME => 2,
+        (2, Kind::File { .. }) if name == VERSION_NAME => 1,
+        _ => 0,
     }
 }
 

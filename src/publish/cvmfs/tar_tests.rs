@@ -138,6 +138,31 @@ fn what_leads_out_or_gives_rights_is_refused() {
 }
 
 #[test]
+fn what_says_that_a_version_is_whole_comes_behind_it() {
+    let tree = Place::new("order");
+    for name in [
+        "1/.elsewhere-version.json",
+        "1/.cvmfscatalog",
+        "1/x/.elsewhere.json",
+        ".elsewhere-versions.json",
+    ] {
+        tree.write(name, b"{}", 0);
+    }
+    symlink("1", tree.0.join("current")).unwrap();
+    let archive = tree.archive().unwrap();
+    let names = [
+        "1/.cvmfscatalog",
+        "1/x/.elsewhere.json",
+        "1/.elsewhere-version.json",
+        ".elsewhere-versions.json",
+        "current",
+    ];
+    let listed = listed(&archive, &["-t"]);
+    let of_files: Vec<&str> = listed.lines().filter(|line| !line.ends_with('/')).collect();
+    assert_eq!(of_files, names);
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_read_ends_it() {
     for text in [&b"longer than before"[..], b""] {
         let place = Place::new("changed");

@@ -28,12 +28,14 @@ pub(super) const HELD: [&str; 5] = [
 ];
 
 /// What it says where a transaction cannot be opened because of others.
-pub(super) const TAKEN: [&str; 4] = [
+pub(super) const TAKEN: [&str; 5] = [
     "another transaction is already open",
     "lease path busy",
     "repository busy",
     // While somebody else's is published, or was killed.
     "is not mounted read/write",
+    // And after a crash of the machine.
+    "is in a transaction and cannot be repaired",
 ];
 
 /// And what, where one is open although it says that it failed.
@@ -81,14 +83,7 @@ impl CvmfsRepository {
         work: &mut dyn FnMut(&OpenTransaction) -> Result<T, Error>,
     ) -> Result<(T, Revision), Error> {
         let began = Instant::now();
-        let journal = self.begin(reporter)?;
-        let mut run = Run {
-            repository: self,
-            entry: Journal::entry(&words.tag),
-            journal,
-            reporter,
-            opened: None,
-        };
+        let mut run = Run::begin(self, &words.tag, reporter)?;
         for tried in 0.. {
             let opened = run.open()?;
             let root = self.configuration.union.clone();
@@ -117,6 +112,37 @@ impl CvmfsRepository {
         }
         let said = "`cvmfs_server publish` was killed, time and again".to_owned();
         Err(CvmfsError::Refused { repository: self.name.clone(), said }.into())
+    }
+
+    /// Clears what a run of ours left that was killed, so that what is mounted is what is published; where nothing is
+    /// mounted, as after a crash of the machine, that is put right.
+    ///
+    /// # Errors
+    /// When it cannot be cleared, or another run works on it for too long.
+    pub fn settle(&self, reporter: &dyn Reporter) -> Result<(), CvmfsError> {
+        let mut run = Run::begin(self, "", reporter)?;
+        let is_first = |tags: &Tags| tags.trunk.revision <= 1;
+        if self.configuration.is_bare() && !is_first(&self.tags()?) {
+            reporter.note(format!(
+                "{}: it is not mounted: a transaction is opened and thrown away, by which the server mounts it",
+                self.name
+            ));
+            // It is thrown away with the run.
+            run.open()?;
+        }
+        Ok(())
+    }
+
+    /// The error for others' transactions, or whoever's, that were open for too long.
+    pub(super) fn taken(&self, why: &str) -> CvmfsError {
+        self.busy(match self.configuration.is_marked() {
+            false => why.to_owned(),
+            true => format!(
+                "{why}\na run of elsewhere opened it, and this user's journal on this machine does not know that: if none \
+                 is at work, throw it away (cvmfs_server abort -f {})",
+                self.name
+            ),
+        })
     }
 
     /// Looks whether what was published is there.
@@ -158,7 +184,17 @@ struct Run<'r> {
     opened: Option<Flag>,
 }
 
-impl Run<'_> {
+impl<'r> Run<'r> {
+    /// Begins one, alone, and after what an earlier one left was cleared.
+    fn begin(
+        repository: &'r CvmfsRepository,
+        tag: &str,
+        reporter: &'r dyn Reporter,
+    ) -> Result<Self, CvmfsError> {
+        let journal = repository.begin(reporter)?;
+        Ok(Self { repository, entry: Journal::entry(tag), journal, reporter, opened: None })
+    }
+
     /// Opens a transaction, and marks it.
     fn open(&mut self) -> Result<Opened, CvmfsError> {
         let repository = self.repository;
@@ -200,7 +236,7 @@ impl Run<'_> {
             }
             if !waiting.again("another transaction is open")? {
                 self.journal.clear()?;
-                return Err(repository.busy(said.shown()));
+                return Err(repository.taken(&said.shown()));
             }
         }
     }
