@@ -8,6 +8,7 @@
 //!     --payload FILE.xz [--peer SCRIPT]                 # another mirror, and the script
 //! cargo run --release --example bench -- compare --before FILE    # two builds, in turn
 //! cargo run --release --example bench -- carry          # from a mirror, a bundle, a registry; with --peer too
+//! cargo run --release --example bench -- publish        # versions, in a directory and in a stand-in for CVMFS
 //! ```
 //!
 //! `compare` ends with 1 where the later build is slower, or takes more memory, by more than a tenth.
@@ -27,6 +28,7 @@ mod carry;
 mod install;
 mod measure;
 mod plot;
+mod publish;
 mod synthetic;
 
 #[path = "../../tests/support/mod.rs"]
@@ -73,7 +75,8 @@ fn main() {
         "growth" => bench.growth(Path::new(options.get("out").map_or("docs", String::as_str))),
         "compare" => bench.compare(Path::new(&options["before"])),
         "carry" => bench.carry(&options),
-        other => panic!("neither `install`, `growth`, `compare` nor `carry`: {other}"),
+        "publish" => bench.publish(),
+        other => panic!("none of `install`, `growth`, `compare`, `carry`, `publish`: {other}"),
     }
 }
 

@@ -22,10 +22,14 @@ const TICKS: f64 = 100.0;
 
 /// Runs `command` to its end, which must be a good one.
 pub(crate) fn run(command: &mut Command) -> Run {
+    run_to(command, Stdio::null())
+}
+
+/// The same, with what it writes on standard output.
+pub(crate) fn run_to(command: &mut Command, output: Stdio) -> Run {
     let (busy, own, children) = (busy(), own(), waited());
     let start = Instant::now();
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn();
     let child = child.as_mut().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let status = format!("/proc/{}/status", child.id());
     let mut memory = 0.0;

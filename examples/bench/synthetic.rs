@@ -30,6 +30,17 @@ pub(crate) struct Shape {
     pub(crate) compressor: &'static str,
 }
 
+/// What was changed in a mirror since it was first made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// Nothing.
+    First,
+    /// One of the other packages has a file that is mended.
+    Mended,
+    /// The runtime has another version, with all of its package's files.
+    Next,
+}
+
 /// A mirror on disk.
 pub(crate) struct Mirror {
     pub(crate) root: PathBuf,
@@ -44,19 +55,23 @@ const MADE: u64 = 1_700_000_000;
 impl Mirror {
     /// Builds the mirror in `directory`.
     pub(crate) fn build(directory: &Path, shape: Shape) -> Self {
+        Self::changed(directory, shape, &TestKey::new(), Since::First)
+    }
+
+    /// The same, whose owner has this key, with what was changed since.
+    pub(crate) fn changed(directory: &Path, shape: Shape, key: &TestKey, since: Since) -> Self {
         let _ = fs::remove_dir_all(directory);
         let root = directory.join("mirror");
         let repos = directory.join("repos");
-        let key = TestKey::new();
         write(&root.join("bench.example/key"), &key.public_file());
         let arches = &Arch::ALL[..shape.arches];
-        write(&repos.join("dists/bench.toml"), dist(&key, arches).as_bytes());
+        write(&repos.join("dists/bench.toml"), dist(key, arches).as_bytes());
         write(&repos.join("runtimes/bench-runtime.toml"), RUNTIME.as_bytes());
         let payload = directory.join(format!("payload.{}", shape.compressor));
         let mut source = Programs::new();
         let made: Vec<(Package, Vec<u8>)> = (0..shape.packages)
             .map(|number| {
-                let package = package(number, shape, &mut source);
+                let package = package(number, shape, since, &mut source);
                 let bytes = package.payload();
                 (package, bytes)
             })
@@ -66,12 +81,13 @@ impl Mirror {
             let mut texts = REPOSITORIES.map(|_| String::new());
             for (number, (package, payload)) in made.iter().enumerate() {
                 let repository = number.min(1) + usize::from(number > 1 && number % 2 == 0);
-                let bytes = signed(package, payload, *arch, &key, shape.compressor);
-                let location = format!("Packages/{}-1.0-1.{arch}.rpm", package.name);
+                let bytes = signed(package, payload, *arch, key, shape.compressor);
+                let Package { name, version, release, .. } = package;
+                let location = format!("Packages/{name}-{version}-{release}.{arch}.rpm");
                 let base = root.join(format!("bench.example/{}/{arch}", REPOSITORIES[repository]));
                 write(&base.join(&location), &bytes);
                 let needs = if number == 0 { shape.packages } else { 1 };
-                let needs: Vec<String> = (1..needs).map(name).collect();
+                let needs: Vec<String> = (1..needs).map(self::name).collect();
                 let package = Package { arch: arch.as_str().into(), ..package.clone() };
                 let listing = Listing::of(&package, &bytes, location).and("requires", &needs);
                 texts[repository] += &listing.entry();
@@ -80,7 +96,7 @@ impl Mirror {
                 filler(&mut text, *arch, name, (shape.metadata << 20) / 3);
                 let base = root.join(format!("bench.example/{name}/{arch}"));
                 let primary = metadata::document(1, &text);
-                let repodata = Repodata::new(MADE).packed("gzip").by_digest();
+                let repodata = Repodata::new(MADE + since as u64).packed("gzip").by_digest();
                 repodata.with("primary", primary).write(&base);
             }
         }
@@ -129,23 +145,34 @@ impl Programs {
     }
 }
 
-fn package(number: usize, shape: Shape, source: &mut Programs) -> Package {
+fn package(number: usize, shape: Shape, since: Since, source: &mut Programs) -> Package {
     let name = name(number);
     let size = if number == 0 { shape.largest } else { shape.other };
     let files = if number == 0 { 100 } else { 10 };
+    let (is_mended, is_next) =
+        (since != Since::First && number == 1, since == Since::Next && number == 0);
     // Not at the beginning of a file: nothing here is to be taken for a program.
-    let mut data = |_| [b"data\n".as_slice(), &source.take(size / files)].concat();
+    let mut data = |file| {
+        let is_new = is_next || is_mended && file == 0;
+        let first: &[u8] = if is_new { b"more\n" } else { b"data\n" };
+        [first, &source.take(size / files)].concat()
+    };
+    let version = if is_next { "1.1" } else { "1.0" };
     let mut listed: Vec<File> = (0..files)
         .map(|file| File::regular(&format!("/usr/share/{name}/{file}"), &data(file)))
         .collect();
     if number == 0 {
         listed.insert(
             0,
-            File::program("/usr/bin/bench-runtime", b"#!/bin/sh\necho bench-runtime 1.0\n"),
+            File::program(
+                "/usr/bin/bench-runtime",
+                format!("#!/bin/sh\necho bench-runtime {version}\n").as_bytes(),
+            ),
         );
     }
     let package = Package::new(listed).named(&name).compressor(shape.compressor);
-    Package { release: "1".into(), ..package }
+    let release = if is_mended { "2" } else { "1" };
+    Package { version: version.into(), release: release.into(), ..package }
 }
 
 fn name(number: usize) -> String {
