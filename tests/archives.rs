@@ -312,3 +312,116 @@ fn checking_the_sources_asks_where_packages_are_built_too() {
     let builds = entry(&check());
     assert_eq!((&builds["state"], &builds["repository"]), (&"ok".into(), &"koji".into()));
 }
+
+/// Publishes what a wishlist with these lines says, on this day.
+fn sync(site: &Site, lines: &str, day: u64) -> Outcome {
+    let list = site.scratch.write(
+        "list.toml",
+        format!(
+            "directory = \"grid\"\n[[runtime]]\nname = \"hello\"\ndists = [\"lab\"]\narches = [\"x86_64\"]\n{lines}\n"
+        ),
+    );
+    let server = Server::start(site.mirror());
+    let mut sync = site.elsewhere();
+    sync.arg("sync").arg(list).arg("--repos").arg(site.repos()).args(["--mirror", &server.url()]);
+    sync.arg("--cache-dir").arg(site.cache()).env("ELSEWHERE_ATTEMPTS", "1");
+    sync.env("SOURCE_DATE_EPOCH", (1_000_000_000 + day * 86_400).to_string());
+    Outcome::of(sync.output().unwrap())
+}
+
+/// The versions that are published, and which counts.
+fn published(site: &Site) -> (Vec<String>, String) {
+    let base = site.place("grid/hello");
+    let entries = fs::read_dir(&base).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+    names.retain(|name| name.starts_with(|first: char| first.is_ascii_digit()));
+    names.sort();
+    let current = fs::read_link(base.join("current")).unwrap();
+    (names, current.into_os_string().into_string().unwrap())
+}
+
+#[test]
+fn a_wishlist_has_older_versions_from_archives_and_builds() {
+    let site = moved_on("wished-archived");
+    build(&site, &hello("1.7"), &site.key, true);
+    // One that is named, from an archive; of a pattern, the newest of repository, archives and builds together.
+    sync(&site, "versions = [\"1.0\"]", 0).ok();
+    assert_eq!(published(&site), (vec!["1.0".to_owned()], "1.0".to_owned()));
+    let outcome = sync(&site, "versions = [\"*\"]\nnewest = 3", 0).ok();
+    assert!(
+        outcome.out.contains("added 1.5 (") && outcome.out.contains("added 1.7 ("),
+        "{}",
+        outcome.out
+    );
+    let (names, current) = published(&site);
+    assert_eq!((names.join(" ").as_str(), current.as_str()), ("1.0 1.5 1.7 2.0", "2.0"));
+    let text = |version: &str| {
+        fs::read_to_string(site.place("grid/hello").join(version).join("x86_64/share/hello/text"))
+    };
+    assert_eq!(text("1.7").unwrap(), "text of 1.7\n");
+    // An older series, of which the repository has none at all, and which counts.
+    sync(&site, "versions = [\"1.*\", \"2.0\"]\nnewest = 2\ncurrent = \"1.*\"", 0).ok();
+    assert_eq!(published(&site).1, "1.7");
+    assert_eq!(
+        sync(&site, "versions = [\"1.*\", \"2.0\"]\nnewest = 2\ncurrent = \"1.*\"", 0).ok().out,
+        ""
+    );
+    let lock = fs::read_to_string(site.place("list.toml.lock")).unwrap();
+    assert!(lock.contains("new-archive"), "{lock}");
+}
+
+#[test]
+fn what_repositories_move_on_from_stays_as_long_as_is_wished_for() {
+    let site = moved_on("wished-kept");
+    let newest = "versions = [\"*\"]\nnewest = 2";
+    sync(&site, newest, 0).ok();
+    assert_eq!(published(&site).0, ["1.5", "2.0"]);
+    // 3.0 comes, and 2.0 goes to the archive.
+    site.publish(3000, &[site.good(hello("3.0")), site.good(data())]);
+    site.publish_in("new-archive", 3000, &[site.good(hello("2.0")), site.good(hello("1.5"))]);
+    let days = format!("{newest}\nkeep = {{ days = 30 }}");
+    sync(&site, &days, 10).ok();
+    assert_eq!(published(&site).0, ["1.5", "2.0", "3.0"], "it was published ten days ago");
+    let outcome = sync(&site, &days, 31).ok();
+    assert!(outcome.out.contains("dropped 1.5"), "{}", outcome.out);
+    // By number: 2.0 is wished for no more, and one of the two newest.
+    sync(&site, "versions = [\"3.*\"]\nkeep = { versions = 2 }", 90).ok();
+    assert_eq!(published(&site).0, ["2.0", "3.0"]);
+    sync(&site, "versions = [\"3.*\"]\nkeep = { versions = 1 }", 90).ok();
+    assert_eq!(published(&site), (vec!["3.0".to_owned()], "3.0".to_owned()));
+}
+
+#[test]
+fn a_version_that_is_nowhere_is_told_and_the_rest_goes_on() {
+    let site = moved_on("wished-nowhere");
+    let outcome = sync(&site, "versions = [\"0.9\", \"2.0\", \"7.*\", \"1.0\"]", 0);
+    assert_eq!(published(&site), (vec!["1.0".to_owned(), "2.0".to_owned()], "2.0".to_owned()));
+    assert!(outcome.out.contains("added 2.0 ("), "{}", outcome.out);
+    for part in [
+        "hello 7.*: no version of hello is like 7.*",
+        "hello 0.9, for which archives were asked too: ",
+    ] {
+        assert!(outcome.err.contains(part), "{part}: {}", outcome.err);
+    }
+    // The first that failed says the status: a pattern is looked at before versions.
+    outcome.refused(2, "not all was done that is wished for");
+    let outcome = sync(&site, "versions = [\"0.9\", \"2.0\"]", 0);
+    for part in ["it holds 2.0", "elsewhere list --all-versions"] {
+        assert!(outcome.err.contains(part), "{part}: {}", outcome.err);
+    }
+    outcome.refused(5, "hello 0.9, for which archives were asked too: ");
+    // While something is missing nothing goes, and where that would count nothing changes.
+    let more = "versions = [\"0.9\", \"2.0\"]\nkeep = { versions = 1 }\ncurrent = \"0.*\"";
+    sync(&site, more, 0).refused(5, "hello 0.9, ");
+    assert_eq!(published(&site).0, ["1.0", "2.0"]);
+    // What was published once needs no archive any more: the lock has it.
+    let wished = "versions = [\"1.0\", \"2.0\"]";
+    sync(&site, wished, 0).ok();
+    for name in ["old-archive", "new-archive"] {
+        fs::remove_dir_all(site.file(name)).unwrap();
+    }
+    let lock = fs::read_to_string(site.place("list.toml.lock")).unwrap();
+    let outcome = sync(&site, wished, 0).ok();
+    assert_eq!((outcome.out.as_str(), published(&site).0.join(" ").as_str()), ("", "1.0 2.0"));
+    assert_eq!(fs::read_to_string(site.place("list.toml.lock")).unwrap(), lock);
+}

@@ -5,6 +5,7 @@ mod bundle;
 mod cache;
 mod carrying;
 mod completions;
+mod destinations;
 mod doctor;
 mod document;
 mod history;

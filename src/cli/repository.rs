@@ -85,6 +85,7 @@ impl<'a> OpenRepository<'a> {
 
 /// What is said of a repository.
 pub(super) struct Told {
+    repository: String,
     revisions: Vec<Revision>,
     collecting: Option<Collecting>,
 }
@@ -92,13 +93,15 @@ pub(super) struct Told {
 /// What was published, and, where versions were dropped, what keeps their storage.
 pub(super) fn told(destination: &CvmfsPublisher<'_>, dropped: bool) -> Told {
     let collecting = if dropped { destination.collecting().ok() } else { None };
-    Told { revisions: destination.revisions.take(), collecting }
+    let repository = destination.repository.name().to_owned();
+    Told { repository, revisions: destination.revisions.take(), collecting }
 }
 
 impl Told {
     /// For programs.
     pub(super) fn json(&self) -> serde_json::Value {
-        json!({ "revisions": self.revisions, "collecting": self.collecting })
+        let Self { repository, revisions, collecting } = self;
+        json!({ "repository": repository, "revisions": revisions, "collecting": collecting })
     }
 
     /// For people.

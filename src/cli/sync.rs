@@ -4,25 +4,24 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
 
+use super::destinations::{OpenPlace, Place, SyncTold};
 use super::options::{AgeArgs, Output, Sources, StoreArgs};
-use super::repository::{self, OpenRepository, ViaArg};
+use super::repository::ViaArg;
 use super::session::Session;
 use super::trust::TrustArgs;
-use super::versioned;
 use super::{doctor, document, repositories};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::host::Host;
 use crate::model::escape;
-use crate::publish::{self, Goal, PlainDirectory, Planning, SyncLock, SyncOptions, Wishlist};
+use crate::publish::{self, Goal, Outlet, Planning, SyncLock, SyncOptions, Wishlist};
 use crate::terminal::Terminal;
 
 /// Publish versions of runtimes side by side, as a wishlist says
 ///
-/// Below the list's directory each runtime gets a base: BASE/1.4.5/{bin,x86_64,aarch64}, BASE/current -> 1.4.5 and
-/// BASE/bin -> current/bin, as CVMFS and other read-only file systems want it. A version never changes once it is
-/// there: other content becomes 1.4.5-2. First all is planned; a run that finds everything as it is wished for writes
+/// Below the list's directory, or in each of several destinations, each runtime gets a base:
+/// BASE/1.4.5/{bin,x86_64,aarch64}, BASE/current -> 1.4.5 and BASE/bin -> current/bin, as CVMFS and other read-only file
+/// systems want it. A version never changes once it is there: other content becomes 1.4.5-2. First all is planned; a run that finds everything as it is wished for writes
 /// nothing and says nothing, and one that changes something says it in a line for each base. The plans are kept in
 /// FILE.lock: with --locked, on any machine, the same bytes are made again.
 #[derive(Debug, Args)]
@@ -46,12 +45,15 @@ A wishlist (docs/cvmfs.md tells all of it):
   set = { \"mount hostfs\" = \"no\" }
   [cvmfs]                       # where the directory is in a repository of CVMFS
   repository = \"repo.example.org\"
+  [[destination]]               # instead of directory and cvmfs, where there are several
+  directory = \"/srv/mirror\"
   [hooks]
   after = [[\"/usr/local/bin/tell-the-grid\", \"published\"]]
 
 Exit statuses that matter to cron: 0 done, or nothing to do; 2 the list is wrong; 3 a repository could not be
 reached; 5 no packages fit; 9 another run is at it; 13 a hook failed, something must not be published,
-or a repository's server refused.")]
+or a repository's server refused. Where a part fails the rest is done, and the status is that of the
+first that did.")]
 pub(super) struct Sync {
     /// Say what would be added, switched and dropped, and change nothing
     #[arg(long)]
@@ -85,20 +87,11 @@ impl Sync {
         let list = Wishlist::read(&path)?;
         let lock_path = lock_of(&path);
         let earlier = SyncLock::read(&lock_path)?;
-        let repository = match &list.cvmfs {
-            Some(wish) => Some(OpenRepository::open(wish, self.via, host)?),
-            None => None,
-        };
-        if self.via.is_some() && repository.is_none() {
-            return Err(Error::Usage(
-                "--via is for wishlists that name a repository: cvmfs = ...".to_owned(),
-            ));
-        }
-        if self.locked && earlier.is_none() {
-            return Err(Error::Usage(format!(
-                "there is no {}: run without --locked once",
-                escape(&lock_path.to_string_lossy())
-            )));
+        self.check(&list, earlier.as_ref(), &lock_path)?;
+        let mut failures = Vec::new();
+        let places = Place::all(&list, self.via, host, &mut failures)?;
+        if places.is_empty() {
+            return ended(failures, false);
         }
         let settings = self.sources.settings(host)?;
         if !self.locked {
@@ -109,15 +102,16 @@ impl Sync {
         for name in list.names() {
             settings.catalog.runtime(name)?;
         }
-        let subject = doctor::subject(host, &settings.catalog, &list.directory);
+        let first = places.first().map_or(&*path, Place::directory);
+        let subject = doctor::subject(host, &settings.catalog, first);
         let session = Session::with(host, &self.sources, settings, terminal)?;
         let session = session.keeping(self.store)?;
         let context = self.age.apply(session.context());
         let keys = session.keys_of(&trust)?;
-        let locked = earlier.as_ref().filter(|_| self.locked);
-        let planning = Planning { context, keys: &keys, trust: &trust, locked };
-        let goals = list.goals(planning)?;
-        goals.iter().try_for_each(|goal| versioned::check_base(&goal.root))?;
+        let (earlier, is_locked) = (earlier.as_ref(), self.locked);
+        let planning = Planning { context, keys: &keys, trust: &trust, earlier, is_locked };
+        let (goals, its) = list.goals(planning)?;
+        failures.extend(its);
         for plan in goals.iter().flat_map(Goal::plans) {
             session.check_policy(plan)?;
             if !self.locked {
@@ -125,39 +119,54 @@ impl Sync {
                 self.sources.repositories.check_for(context.catalog, dists)?;
             }
         }
-        let cvmfs = repository
-            .as_ref()
-            .map(|it| it.destination(host, &self.sources, terminal, self.dry_run))
-            .transpose()?;
         let options = SyncOptions {
             now: host.now()?,
             is_dry: self.dry_run,
             subject: subject.as_ref(),
             hooks: &list.hooks,
         };
-        let plain = PlainDirectory { owners: session.owners()? };
-        let destination: &dyn publish::Publisher = match &cvmfs {
-            Some(destination) => destination,
-            None => &plain,
-        };
-        let target = (destination, earlier.as_ref());
-        let synced = publish::publish(context, &keys, &goals, target, options)?;
-        if !self.dry_run && earlier.as_ref() != Some(&synced.lock) {
-            document::write(&lock_path, &synced.lock.text()?, terminal)?;
+        let owners = session.owners()?;
+        let way = (host, &self.sources, terminal, &owners);
+        let opened = OpenPlace::all(&places, &goals, way, self.dry_run, &mut failures)?;
+        let outlets: Vec<Outlet<'_>> = opened.iter().map(OpenPlace::outlet).collect();
+        let outcome = publish::publish(context, &keys, &outlets, options)?;
+        let told = SyncTold::of(&opened, outcome, &mut failures)?;
+        let lock = SyncLock::of(&keys, (&goals, &list.bases()), earlier);
+        if !self.dry_run && told.is_any() && earlier != Some(&lock) {
+            document::write(&lock_path, &lock.text()?, terminal)?;
         }
-        let dropped = synced.reports.iter().any(|report| !report.dropped.is_empty());
-        let told = cvmfs.as_ref().map(|it| repository::told(it, dropped && !self.dry_run));
-        if self.output.json {
-            let mut document = json!({ "bases": synced.reports });
-            if let Some(told) = told {
-                document["cvmfs"] = told.json();
-            }
-            terminal.output_json(&document);
-        } else {
-            versioned::tell(&synced.reports, self.dry_run, terminal);
-            told.into_iter().for_each(|told| told.tell(terminal));
+        told.tell((self.output.json, self.dry_run), failures.is_empty(), terminal);
+        ended(failures, told.is_any())
+    }
+
+    /// Refuses options that are of no use with this list.
+    fn check(
+        &self,
+        list: &Wishlist,
+        earlier: Option<&SyncLock>,
+        lock_path: &Path,
+    ) -> Result<(), Error> {
+        if self.via.is_some() && list.destinations.iter().all(|it| it.cvmfs.is_none()) {
+            return Err(Error::Usage(
+                "--via is for wishlists that name a repository: cvmfs = ...".to_owned(),
+            ));
         }
-        Ok(())
+        match self.locked && earlier.is_none() {
+            false => Ok(()),
+            true => Err(Error::Usage(format!(
+                "there is no {}: run without --locked once",
+                escape(&lock_path.to_string_lossy())
+            ))),
+        }
+    }
+}
+
+/// That all of `failures` failed; of one that is all, what that is.
+fn ended(mut failures: Vec<Failure>, is_any_done: bool) -> Result<(), Error> {
+    match failures.len() {
+        0 => Ok(()),
+        1 if !is_any_done => failures.pop().map_or(Ok(()), |failure| Err(failure.into_error())),
+        _ => Err(Error::Partly(failures)),
     }
 }
 

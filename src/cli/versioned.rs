@@ -16,7 +16,7 @@ use crate::model::{Plan, escape, shell_word};
 use crate::planning;
 use crate::prefix::Prefix;
 use crate::publish::{
-    self, AddedVersion, BaseReport, Current, Edition, Goal, Hooks, Keeping, PlainDirectory,
+    self, AddedVersion, BaseReport, Current, Edition, Goal, Hooks, Keeping, Outlet, PlainDirectory,
     SyncOptions,
 };
 use crate::terminal::Terminal;
@@ -86,10 +86,10 @@ impl Publishing<'_> {
         let edition = Edition::new(plan, self.name, std::collections::BTreeMap::new(), is_by_dist)?;
         let goal = Goal {
             name: String::new(),
-            root: base.to_owned(),
             editions: vec![edition],
             current: Current::Edition(0),
             keeping: Keeping::default(),
+            is_whole: true,
         };
         let options = SyncOptions {
             now: host.now()?,
@@ -98,14 +98,16 @@ impl Publishing<'_> {
             hooks: &Hooks::default(),
         };
         let plain = PlainDirectory { owners: session.owners()? };
-        let target = (&plain as &dyn publish::Publisher, None);
-        let reports = publish::publish(context, &keys, &[goal], target, options)?.reports;
+        let there = Outlet { publisher: &plain, bases: vec![(base.to_owned(), &goal)] };
+        let synced = publish::publish(context, &keys, &[there], options)?;
+        let reports: Vec<BaseReport> =
+            synced.destinations.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         if self.output.json {
             reports.iter().for_each(|report| terminal.output_json(report));
             return Ok(());
         }
         if self.is_dry {
-            tell(&reports, true, terminal);
+            sentences(&reports, true).for_each(|text| terminal.output(text));
             return Ok(());
         }
         for report in &reports {
@@ -134,11 +136,10 @@ pub(super) fn check_base(base: &Path) -> Result<(), Error> {
     }
 }
 
-/// Says on standard output what was done, or would be, in each base where something was.
-pub(super) fn tell(reports: &[BaseReport], is_dry: bool, terminal: &Terminal) {
-    for report in reports.iter().filter(|report| is_dry || !report.is_empty()) {
-        terminal.output(sentence(report, is_dry));
-    }
+/// What was done, or would be, in each base where something was: a line for each.
+pub(super) fn sentences(reports: &[BaseReport], is_dry: bool) -> impl Iterator<Item = String> {
+    let told = reports.iter().filter(move |report| is_dry || !report.is_empty());
+    told.map(move |report| sentence(report, is_dry))
 }
 
 /// One line about a base.

@@ -120,6 +120,7 @@ impl Error {
             | Self::NoExec { .. }
             | Self::Unwell(_) => HOST,
             Self::Release(error) => release_status(error),
+            Self::Partly(failures) => failures.first().map_or(1, |it| it.error.exit_status()),
             Self::Cvmfs(error) => cvmfs_status(error),
             Self::Cancelled => INTERRUPTED,
         }

@@ -23,6 +23,9 @@ const MUSL: &str = "install your distribution's own package, or name the machine
 const NOEXEC: &str = "choose a directory of a file system that is not mounted noexec; with --for, trees for other machines can be \
                       made anywhere";
 
+/// Where a wishlist names a version that is nowhere.
+const VERSIONS: &str = "`elsewhere list --all-versions` shows what repositories and archives have";
+
 /// Where a hook of a wishlist failed.
 const HOOK: &str = "nothing is published where one fails that is run before; what is published stays where one fails that \
                     is run after: run that by hand";
@@ -73,6 +76,13 @@ impl Error {
             Self::Owned(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::Cvmfs(error) => error.hint(),
+            Self::Partly(failures) => failures.iter().find_map(|it| match &it.error {
+                // Its own speaks of an option of `install`.
+                Self::Resolve(error) if error.unknown_version().is_some() => {
+                    Some(VERSIONS.to_owned())
+                }
+                error => error.hint(),
+            }),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),

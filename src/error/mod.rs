@@ -287,6 +287,12 @@ pub enum Error {
     /// A repository of CernVM-FS was not published.
     #[error(transparent)]
     Cvmfs(#[from] CvmfsError),
+    /// Of several things that do not depend on each other some failed, and the others are done.
+    #[error("not all was done that is wished for:{}", failed(.0))]
+    Partly(
+        /// Those that failed, in their order.
+        Vec<Failure>,
+    ),
     /// No failure: the answer of `update --check`, which goes into the exit status alone.
     #[error("there is an update")]
     UpdateAvailable,
@@ -302,6 +308,45 @@ pub enum Error {
     /// A package was passed over, and nobody told why: a bug.
     #[error("internal error: {0} was not unpacked; please report this")]
     NotUnpacked(Nevra),
+}
+
+/// One of several things, which failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What failed.
+    what: String,
+    /// Why.
+    error: Error,
+}
+
+impl Failure {
+    /// That `what` failed by `error`.
+    ///
+    /// # Errors
+    /// When the user stopped the run: nothing else is done then either.
+    pub(crate) fn of(what: &str, error: Error) -> Result<Self, Error> {
+        match error.is_cancelled() {
+            true => Err(error),
+            false => Ok(Self { what: what.to_owned(), error }),
+        }
+    }
+
+    /// Why.
+    pub(crate) fn into_error(self) -> Error {
+        self.error
+    }
+}
+
+/// A line for each, with all that lies behind it.
+fn failed(failures: &[Failure]) -> String {
+    let line = |Failure { what, error }: &Failure| {
+        let causes = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
+        let mut texts: Vec<String> = causes.map(|cause| cause.to_string()).collect();
+        // Those that are transparent say what their cause says.
+        texts.dedup();
+        format!("\n  {}: {}", escape(what), texts.join(": ").replace('\n', "\n    "))
+    };
+    failures.iter().map(line).collect()
 }
 
 impl Error {

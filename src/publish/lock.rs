@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::changes::Changes;
 use super::goal::Goal;
 use crate::error::Error;
 use crate::metadata::Keys;
@@ -62,29 +61,55 @@ impl SyncLock {
         Ok(format!("{HEADING}{text}"))
     }
 
-    /// The plans of `goals`; those of versions that stand already as `earlier` has them, by which they were made.
+    /// The plans of `goals`: as `earlier` has them, of the same packages. Where not all can be had that is wished for in
+    /// one of `bases`, what it had stays.
     #[must_use]
-    pub(super) fn of(keys: &Keys<'_>, goals: &[(&Goal, &Changes)], earlier: Option<&Self>) -> Self {
+    pub(crate) fn of(
+        keys: &Keys<'_>,
+        (goals, bases): (&[Goal], &[&str]),
+        earlier: Option<&Self>,
+    ) -> Self {
         let mut versions = Vec::new();
-        for (goal, changes) in goals {
-            for (position, edition) in goal.editions.iter().enumerate() {
-                let is_new = changes.added.iter().any(|addition| addition.edition == position);
-                let known = earlier.filter(|_| !is_new).and_then(|earlier| {
-                    let its = earlier.versions.iter().filter(|it| it.base == goal.name);
-                    let mut its = its.filter(|it| it.version == edition.version);
-                    its.find(|it| has_same(&it.plan, &edition.plan))
-                });
-                versions.push(known.cloned().unwrap_or_else(|| {
+        for goal in goals {
+            for edition in &goal.editions {
+                let known = earlier.and_then(|earlier| earlier.same(&goal.name, &edition.plan));
+                let plan = known.cloned().unwrap_or_else(|| {
                     let certificates = keys.copies(&edition.plan.signers());
-                    LockedVersion {
-                        base: goal.name.clone(),
-                        version: edition.version.clone(),
-                        plan: Plan { certificates, ..edition.plan.clone() },
-                    }
-                }));
+                    Plan { certificates, ..edition.plan.clone() }
+                });
+                let (base, version) = (goal.name.clone(), edition.version.clone());
+                versions.push(LockedVersion { base, version, plan });
             }
         }
+        let is_missed = |it: &&LockedVersion| {
+            let goal = goals.iter().find(|goal| goal.name == it.base);
+            let is_planned =
+                |goal: &Goal| goal.editions.iter().any(|its| its.version == it.version);
+            bases.contains(&&*it.base)
+                && goal.is_none_or(|goal| !goal.is_whole && !is_planned(goal))
+        };
+        let missed = earlier.into_iter().flat_map(|earlier| &earlier.versions).filter(is_missed);
+        let missed: Vec<LockedVersion> = missed.cloned().collect();
+        versions.extend(missed);
         Self { format: FORMAT, versions }
+    }
+
+    /// The versions that it has of this base.
+    pub(super) fn versions_of(&self, base: &str) -> Vec<&str> {
+        let its = self.versions.iter().filter(|it| it.base == base);
+        its.map(|it| it.version.as_str()).collect()
+    }
+
+    /// The plan of this version.
+    pub(super) fn plan(&self, base: &str, version: &str) -> Option<&Plan> {
+        let mut its = self.versions.iter().filter(|it| it.base == base);
+        its.find(|it| it.version == version).map(|it| &it.plan)
+    }
+
+    /// The plan that it has of the same packages.
+    pub(super) fn same(&self, base: &str, plan: &Plan) -> Option<&Plan> {
+        let mut its = self.versions.iter().filter(|it| it.base == base);
+        its.find(|it| has_same(&it.plan, plan)).map(|it| &it.plan)
     }
 
     /// Reads the file at `path`; `None` where there is none.
@@ -100,14 +125,20 @@ impl SyncLock {
     }
 }
 
-/// Whether two plans have the same packages.
+/// Whether two plans make the same of the same packages: where these come from may differ, and when that was looked at.
 fn has_same(one: &Plan, other: &Plan) -> bool {
+    let packages = |tree: &TreePlan| -> Vec<_> {
+        let packages = tree.packages.iter();
+        packages.map(|it| (it.nevra.clone(), it.checksum.clone(), it.files.clone())).collect()
+    };
     let is_same = |(one, other): (&TreePlan, &TreePlan)| {
-        let packages = |tree: &TreePlan| -> Vec<_> {
-            tree.all_packages().map(|it| (it.nevra.clone(), it.checksum.clone())).collect()
-        };
         (one.arch, &one.dist, &one.runtimes) == (other.arch, &other.dist, &other.runtimes)
+            && one.disabled_repositories == other.disabled_repositories
+            && one.enabled_repositories == other.enabled_repositories
             && packages(one) == packages(other)
     };
-    one.trees.len() == other.trees.len() && one.trees.iter().zip(&other.trees).all(is_same)
+    let parts =
+        |plan: &'_ Plan| plan.trees.iter().map(|tree| tree.parts().count()).collect::<Vec<_>>();
+    let all = one.trees.iter().flat_map(TreePlan::parts);
+    parts(one) == parts(other) && all.zip(other.trees.iter().flat_map(TreePlan::parts)).all(is_same)
 }

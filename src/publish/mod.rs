@@ -35,6 +35,7 @@ mod put;
 mod report;
 mod separate;
 mod sync;
+mod wanted;
 mod wishlist;
 
 pub(crate) use base::{Published, Standing};
@@ -50,5 +51,6 @@ pub(crate) use goal::Goal;
 pub(crate) use lint::{LintFinding, LintProfile, Severity, lint};
 pub(crate) use lock::SyncLock;
 pub(crate) use report::{AddedVersion, BaseReport};
-pub(crate) use sync::{SyncOptions, publish};
-pub(crate) use wishlist::{Hooks, Planning, Wishlist};
+pub(crate) use sync::{Outlet, SyncOptions, Synced, publish};
+pub(crate) use wanted::Planning;
+pub(crate) use wishlist::{DestinationWish, Hooks, Wishlist};

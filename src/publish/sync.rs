@@ -1,5 +1,7 @@
 //! From what is wanted to what stands: a plan first, and where there is something to do, all of it.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +13,7 @@ use super::destination::{Publisher, Work};
 use super::edition::Edition;
 use super::goal::Goal;
 use super::lint::{LintProfile, lint};
-use super::lock::SyncLock;
-use super::make::{MakeOptions, make};
+use super::make::{MakeOptions, make, make_again};
 use super::report::{AddedTree, AddedVersion, BaseReport, Known};
 use super::wishlist::Hooks;
 use crate::context::Context;
@@ -38,88 +39,186 @@ pub(crate) struct SyncOptions<'a> {
     pub(crate) hooks: &'a Hooks,
 }
 
+/// Where bases are, how something is published there, and what is wanted of them.
+pub(crate) struct Outlet<'a> {
+    /// How something is published there.
+    pub(crate) publisher: &'a dyn Publisher,
+    /// Its bases, each with what is wanted of it.
+    pub(crate) bases: Vec<(PathBuf, &'a Goal)>,
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Synced {
-    /// Of each base.
-    pub(crate) reports: Vec<BaseReport>,
-    /// What was published, or is so already.
-    pub(crate) lock: SyncLock,
+    /// Of each destination: of each base.
+    pub(crate) destinations: Vec<Result<Vec<BaseReport>, Error>>,
+    /// Where a hook failed that was run after.
+    pub(crate) after: Result<(), Error>,
 }
 
-/// Brings every base to what is wanted of it. Where nothing is to be done, nothing is opened for writing.
+/// What is to be done in one destination.
+struct Planned<'a> {
+    outlet: &'a Outlet<'a>,
+    bases: Vec<(Base, Changes)>,
+}
+
+/// Brings every base of every destination to what is wanted of it. All is planned first; where nothing is to be done,
+/// nothing is opened for writing. Then all that is new is made, once for all destinations, and then each is
+/// published, one behind the other: what fails in one keeps the others from nothing.
 ///
 /// # Errors
-/// When something cannot be made or published. What stood before stands then, whole.
+/// When a hook fails that is run before. What stood before stands then, whole.
 pub(crate) fn publish(
     context: Context<'_>,
     keys: &Keys<'_>,
-    goals: &[Goal],
-    (destination, earlier): (&dyn Publisher, Option<&SyncLock>),
+    outlets: &[Outlet<'_>],
     options: SyncOptions<'_>,
 ) -> Result<Synced, Error> {
-    let mut planned = Vec::new();
-    for goal in goals {
-        check_path(context, goal)?;
-        planned.push(changes(context, goal, options.now)?);
-    }
-    let mut reports: Vec<BaseReport> = goals
-        .iter()
-        .zip(&planned)
-        .map(|(goal, (base, changes))| report(goal, base, changes))
-        .collect();
-    let pairs = |planned: &[(Base, Changes)]| {
-        let pairs: Vec<(&Goal, &Changes)> =
-            goals.iter().zip(planned).map(|(goal, (_, changes))| (goal, changes)).collect();
-        SyncLock::of(keys, &pairs, earlier)
-    };
-    let lock = pairs(&planned);
-    if options.is_dry {
-        return Ok(Synced { reports, lock });
-    }
-    if planned.iter().all(|(_, changes)| changes.is_empty()) {
-        for (base, _) in planned.iter().filter(|(base, _)| base.has_rest) {
-            // Taken and given back: what a dead run left is gone then.
-            drop(destination.stage(&base.root)?);
-        }
-        return Ok(Synced { reports, lock });
+    let planned = outlets.iter().map(|it| Planned::of(context, it, options.now));
+    let planned: Vec<Result<Planned<'_>, Error>> = planned.collect();
+    let is_due = |it: &Result<Planned<'_>, Error>| it.as_ref().is_ok_and(|it| !it.is_empty());
+    if options.is_dry || !planned.iter().any(is_due) {
+        let told = planned.into_iter().map(|planned| {
+            let planned = planned?;
+            if !options.is_dry {
+                planned.clear()?;
+            }
+            Ok(planned.reports())
+        });
+        return Ok(Synced { destinations: told.collect(), after: Ok(()) });
     }
     run_all(context, &options.hooks.before)?;
-    let mut works = Vec::new();
-    for ((goal, (_, changes)), report) in goals.iter().zip(&planned).zip(&mut reports) {
-        if !changes.is_empty() {
-            let (work, told) = prepare(context, keys, goal, destination, options)?;
-            *report = told;
-            works.push(work);
-        }
+    let mut made = Made::default();
+    let mut prepared = Vec::new();
+    for planned in planned {
+        prepared.push(match planned {
+            Ok(planned) if planned.is_empty() => {
+                planned.clear().map(|()| (planned.reports(), Vec::new()))
+            }
+            Ok(planned) => planned.prepare(context, keys, &mut made, options),
+            Err(error) => Err(error),
+        });
     }
-    if context.reporter.is_cancelled() {
-        return Err(Error::Cancelled);
+    let mut is_changed = false;
+    let mut outcomes = Vec::new();
+    for (prepared, outlet) in prepared.into_iter().zip(outlets) {
+        outcomes.push(prepared.and_then(|(reports, works)| {
+            if context.reporter.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if !works.is_empty() {
+                outlet.publisher.publish(&works)?;
+                is_changed = true;
+            }
+            Ok(reports)
+        }));
     }
-    destination.publish(&works)?;
-    drop(works);
-    run_all(context, &options.hooks.after)?;
-    Ok(Synced { reports, lock })
+    let after = match is_changed {
+        true => run_all(context, &options.hooks.after),
+        false => Ok(()),
+    };
+    Ok(Synced { destinations: outcomes, after })
 }
 
-/// What stands in the base of `goal`, and what is to be done there.
-fn changes(context: Context<'_>, goal: &Goal, now: u64) -> Result<(Base, Changes), Error> {
-    let base = Base::read(&goal.root)?;
+impl<'a> Planned<'a> {
+    /// What is to be done in `outlet`.
+    fn of(context: Context<'_>, outlet: &'a Outlet<'a>, now: u64) -> Result<Self, Error> {
+        let plan = |(root, goal): &(PathBuf, &Goal)| {
+            check_path(context, root, goal)?;
+            changes(context, (root, goal), now)
+        };
+        let bases = outlet.bases.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { outlet, bases })
+    }
+
+    /// Whether nothing is.
+    fn is_empty(&self) -> bool {
+        self.bases.iter().all(|(_, changes)| changes.is_empty())
+    }
+
+    /// Each base, with what is wanted of it.
+    fn goals(&self) -> impl Iterator<Item = (&'a Goal, &(Base, Changes))> {
+        self.outlet.bases.iter().map(|(_, goal)| *goal).zip(&self.bases)
+    }
+
+    /// What it comes to.
+    fn reports(&self) -> Vec<BaseReport> {
+        self.goals().map(|(goal, (base, changes))| report(goal, base, changes)).collect()
+    }
+
+    /// Removes what dead runs left.
+    fn clear(&self) -> Result<(), Error> {
+        for (base, _) in self.bases.iter().filter(|(base, _)| base.has_rest) {
+            // Taken and given back: what a dead run left is gone then.
+            drop(self.outlet.publisher.stage(&base.root)?);
+        }
+        Ok(())
+    }
+
+    /// Makes all that is new.
+    fn prepare(
+        &self,
+        context: Context<'_>,
+        keys: &Keys<'_>,
+        made: &mut Made,
+        options: SyncOptions<'_>,
+    ) -> Result<(Vec<BaseReport>, Vec<Work>), Error> {
+        let (mut reports, mut works) = (Vec::new(), Vec::new());
+        for (goal, (base, changes)) in self.goals() {
+            if changes.is_empty() {
+                reports.push(report(goal, base, changes));
+                continue;
+            }
+            let publisher = self.outlet.publisher;
+            let site = (publisher, &*base.root, goal);
+            let (work, told) = prepare(context, keys, site, made, options)?;
+            reports.push(told);
+            works.push((goal, work));
+        }
+        if context.reporter.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        // Only now: what was made for a destination that fails is gone.
+        works.iter().for_each(|(goal, work)| made.add(goal, work));
+        Ok((reports, works.into_iter().map(|(_, work)| work).collect()))
+    }
+}
+
+/// Versions that this run made, where they still lie: by their bases and the positions of their editions.
+#[derive(Default)]
+struct Made(BTreeMap<(String, usize), PathBuf>);
+
+impl Made {
+    fn add(&mut self, goal: &Goal, work: &Work) {
+        for addition in &work.changes.added {
+            let place = (goal.name.clone(), addition.edition);
+            self.0.entry(place).or_insert_with(|| work.stage.path.join(&addition.name));
+        }
+    }
+}
+
+/// What stands in the base at `root`, and what is to be done there.
+fn changes(
+    context: Context<'_>,
+    (root, goal): (&Path, &Goal),
+    now: u64,
+) -> Result<(Base, Changes), Error> {
+    let base = Base::read(root)?;
     let wanted = (&goal.current, goal.keeping);
     let changes = Changes::between(context.catalog, &base, &goal.editions, wanted, now)?;
     Ok((base, changes))
 }
 
-/// Makes all that is new in the base of `goal`, where another run may have been since.
+/// Makes all that is new in the base at `root`, where another run may have been since.
 fn prepare(
     context: Context<'_>,
     keys: &Keys<'_>,
-    goal: &Goal,
-    destination: &dyn Publisher,
+    (publisher, root, goal): (&dyn Publisher, &Path, &Goal),
+    made: &Made,
     options: SyncOptions<'_>,
 ) -> Result<(Work, BaseReport), Error> {
-    let stage = destination.stage(&goal.root)?;
-    let (base, changes) = changes(context, goal, options.now)?;
+    let stage = publisher.stage(root)?;
+    let (base, changes) = changes(context, (root, goal), options.now)?;
     let mut report = report(goal, &base, &changes);
     let mut known = match changes.added.is_empty() {
         true => None,
@@ -128,8 +227,12 @@ fn prepare(
     for (addition, added) in changes.added.iter().zip(&mut report.added) {
         let Some(edition) = goal.editions.get(addition.edition) else { continue };
         let version = stage.path.join(&addition.name);
-        let made = MakeOptions { subject: options.subject };
-        make(context, keys, (edition, addition), &version, made)?;
+        let what = (edition, addition);
+        let known_at = made.0.get(&(goal.name.clone(), addition.edition));
+        if !known_at.map_or(Ok(false), |it| make_again(context, it, what, &version))? {
+            let options = MakeOptions { subject: options.subject };
+            make(context, keys, what, &version, options)?;
+        }
         lint(&version, LintProfile::Tree)?.check(&version)?;
         if let Some(known) = &mut known {
             let error = |source| Error::File { path: version.clone(), source };
@@ -137,7 +240,7 @@ fn prepare(
         }
     }
     let record = record(&base, &changes, options.now);
-    Ok((Work { root: goal.root.clone(), changes, stage, record }, report))
+    Ok((Work { root: root.to_owned(), changes, stage, record }, report))
 }
 
 /// What is recorded of the versions of `base` once `changes` are done.
@@ -179,7 +282,7 @@ fn report(goal: &Goal, base: &Base, changes: &Changes) -> BaseReport {
     });
     let to = changes.switched.as_ref().map(|switch| switch.to.clone());
     BaseReport {
-        base: goal.root.to_string_lossy().into_owned(),
+        base: base.root.to_string_lossy().into_owned(),
         added: added.collect(),
         switched: changes.switched.clone(),
         dropped: changes.dropped.clone(),
@@ -189,8 +292,8 @@ fn report(goal: &Goal, base: &Base, changes: &Changes) -> BaseReport {
 }
 
 /// Refuses a base whose path holds a character with which a runtime does not work.
-fn check_path(context: Context<'_>, goal: &Goal) -> Result<(), Error> {
-    let path = goal.root.to_string_lossy();
+fn check_path(context: Context<'_>, root: &Path, goal: &Goal) -> Result<(), Error> {
+    let path = root.to_string_lossy();
     for name in goal.editions.iter().flat_map(Edition::runtimes) {
         let runtime = context.catalog.runtime(&name)?;
         let mut unfit = runtime.unfit_paths.iter().filter(|unfit| unfit.refused);

@@ -113,6 +113,7 @@ impl Asked {
 fn a_launch_asks_for_few_names_and_files() {
     let (session, base) = published("asked");
     let apptainer = launcher(&base, "apptainer");
+    let mut exec = None;
     for (name, words, most) in [
         ("apptainer --version", "--version", (40, 18)),
         ("apptainer exec", "exec image true", (70, 30)),
@@ -127,6 +128,7 @@ fn a_launch_asks_for_few_names_and_files() {
         );
         assert!(asked.names.len() <= most.0 && asked.files.len() <= most.1, "{asked:#?}");
         assert!(!asked.files.is_empty() && asked.bytes() > 1 << 16, "{asked:#?}");
+        exec = Some(asked);
     }
     let version = base.join("2026.1");
     let mut all = (0, 0);
@@ -139,4 +141,31 @@ fn a_launch_asks_for_few_names_and_files() {
         }
     }
     println!("the version: {} entries, {} bytes", all.0, all.1);
+    let exec = exec.unwrap();
+    println!("{}", arithmetic(exec.files.len() as u64, exec.bytes()));
 }
+
+/// What that comes to for a grid that starts cold, as docs/cvmfs.md has it.
+fn arithmetic(files: u64, bytes: u64) -> String {
+    let gigabytes = |count: u64| (count * bytes) as f64 / 1e9;
+    let row = |what: &str, count: u64| {
+        format!(
+            "{what}: {} requests for files, at most {:.2} GB\n",
+            count * files,
+            gigabytes(count)
+        )
+    };
+    let asked = NODES as f64 / TIME_TO_LIVE;
+    let mut text = row("all nodes, from their proxies", NODES);
+    text += &row("a site of 1,000 nodes, from its proxies", 1000);
+    text += &format!("that is {:.1} s of 10 Gbit/s\n", gigabytes(1000) * 8.0 / 10.0);
+    text += &row("200 proxies, from the stratum 1 servers", 200);
+    text + &format!(
+        "new revisions: {asked:.0} questions a second, {:.1} at each of 200\n",
+        asked / 200.0
+    )
+}
+
+/// The grid that docs/cvmfs.md tells of, and a repository's usual time to live, in seconds.
+const NODES: u64 = 100_000;
+const TIME_TO_LIVE: f64 = 240.0;

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::program;
 use crate::support::small::{World, launch, packages};
 use crate::support::tools::need;
-use crate::{check, contents, mended, names, state};
+use crate::{check, contents, copied, mended, names, state};
 
 /// System calls that change what is on disk, and which of each thread's a run is killed at: every one, every second …
 const CALLS: [(&str, usize); 3] = [
@@ -128,6 +128,19 @@ fn trees_of_several_dists_are_chosen_among() {
     assert!(told.contains("tool 17, tool 18") && told.contains("--name"), "{told}");
     world.ok(&[&words[..7], &["--name", "mixed", "pub"]].concat());
     assert_eq!(fs::read_link(base.join("current")).unwrap(), Path::new("mixed"));
+    // Who reads a version that lacks something can add nothing.
+    let version = world.prefix("copied");
+    fs::rename(base.join("17"), &version).unwrap();
+    for (gone, bin) in [("dists/new/x86_64", "dists/new/bin"), ("dists/old/x86_64", "bin")] {
+        fs::remove_dir_all(version.join(gone)).unwrap();
+        let output = Command::new(version.join(bin).join("tool")).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(127), "{told}");
+        assert!(
+            told.contains("whoever publishes it") && !told.contains("elsewhere install"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -162,6 +175,24 @@ fn what_is_published_is_read_as_any_tree_with_a_receipt() {
         assert!(told.contains("published") && told.contains("--layout versioned"), "{told}");
         assert_eq!(state(&base), before);
     }
+}
+
+#[test]
+fn a_published_version_can_be_signed_and_stays_what_it_is() {
+    let world = World::new("publish-signed");
+    let file = |name: &str| format!("{}/tests/minisign/{name}", env!("CARGO_MANIFEST_DIR"));
+    let verify = ["verify", "--key", &file("librarian.pub"), "pub"];
+    published(&world, "pub");
+    let told = world.fails(8, &verify);
+    assert!(told.contains("not proved by a signature"), "{told}");
+    world.ok(&["receipt", "sign", "-s", &file("librarian.key"), "pub"]);
+    let told = world.ok(&verify);
+    assert!(told.contains("aarch64: signed by ") && told.contains("x86_64: signed by "), "{told}");
+    let before = state(&world.prefix("pub"));
+    assert!(published(&world, "pub").contains("nothing to do: 1 stands"));
+    assert_eq!(state(&world.prefix("pub")), before);
+    let (status, _) = crate::lint::found(&world.prefix("pub"), &[]);
+    assert_eq!(status, 0);
 }
 
 #[test]
@@ -232,8 +263,7 @@ fn whatever_is_killed_the_links_lead_to_a_whole_version() {
     world.publish(&packages("2"), 2);
     let copy = |to: &Path| {
         let _ = fs::remove_dir_all(to);
-        let mut copy = Command::new("cp");
-        assert!(copy.arg("-a").args([&template, &to.to_owned()]).status().unwrap().success());
+        copied(&template, to);
     };
     let (mut tries, mut old) = (0, 0);
     for (calls, step) in CALLS {
