@@ -26,10 +26,11 @@ const HOSTS: [(&str, bool, bool); 4] = [
     ("trixie", false, false),
 ];
 
-const RUNTIMES: &str = "-r podman -r buildah -r skopeo -r bubblewrap -r squashfs-tools-ng";
+const RUNTIMES: &str =
+    "-r apptainer -r podman -r buildah -r skopeo -r bubblewrap -r squashfs-tools-ng";
 
 /// What runs on each host: a name, a script, and what it says. `R` stands for the registry.
-const STEPS: [(&str, &str, &str); 18] = [
+const STEPS: [(&str, &str, &str); 19] = [
     (
         "podman info",
         "podman info --format '{{.Host.OCIRuntime.Path}} {{.Host.Conmon.Path}}'",
@@ -105,6 +106,7 @@ const STEPS: [(&str, &str, &str); 18] = [
         "skopeo copy --src-tls-verify=false docker://R/tiny:1 containers-storage:localhost/copied:1 && podman images",
         "localhost/copied",
     ),
+    ("apptainer", "apptainer exec image sh -c 'cat /etc/os-release'", image::NAME),
     ("bubblewrap", "bwrap --unshare-user --bind image / cat /etc/os-release", image::NAME),
     (
         "squashfs-tools-ng",
@@ -148,6 +150,7 @@ fn podman_and_its_like_run_from_a_prefix_that_was_moved() {
         }
         // Ends the process that keeps its namespaces, too.
         host.script("podman rm -a -f -t 0; podman system migrate");
+        host.stays_without_podman(&server);
     }
     tell(&rows);
 }
@@ -234,6 +237,23 @@ impl Host {
              cp 'home/moved here/x86_64/etc/containers/elsewhere-policy.json' home/.config/containers/policy.json",
         );
         host
+    }
+
+    /// What several runtimes share is there for those that stay.
+    fn stays_without_podman(&self, server: &Server) {
+        let remove = format!(
+            "chmod -R u+w 'home/moved here'; ./elsewhere remove -r podman --repos repos --cache-dir home/cache \
+             --mirror {} 'home/moved here'; ./elsewhere verify --repos repos 'home/moved here'",
+            server.url()
+        );
+        let how = Run { library_path: None, ..self.how.clone() };
+        self.session.script(&how, &remove);
+        let told = self.script(
+            "apptainer buildcfg; buildah --version; skopeo --version; bwrap --version; ls 'home/moved here/bin'",
+        );
+        let staying = ["LIBEXECDIR=", "buildah version 1.", "skopeo version 1.", "bubblewrap 0."];
+        assert!(staying.iter().all(|says| told.contains(says)), "{told}");
+        assert!(!told.lines().any(|line| line == "podman"), "{told}");
     }
 
     /// Runs a script with the prefix's commands, and returns what it said.

@@ -164,8 +164,10 @@ fn subid(debs: &Debs, arch: Arch) -> Vec<String> {
     if debs.suite == Suite::Bullseye {
         return Vec::new();
     }
-    let library = debs.package(arch, "libsubid4").root.join("usr/lib").join(multiarch(arch));
-    let library = library.join("libsubid.so.4").display().to_string();
+    let number = if debs.suite == Suite::Trixie { 5 } else { 4 };
+    let package = debs.package(arch, &format!("libsubid{number}"));
+    let library = package.root.join("usr/lib").join(multiarch(arch));
+    let library = library.join(format!("libsubid.so.{number}")).display().to_string();
     // What it needs itself is nobody's business here.
     ["-Wl,--no-as-needed", "-Wl,--unresolved-symbols=ignore-in-shared-libs", &library]
         .map(str::to_owned)
@@ -179,6 +181,10 @@ fn sysroot(debs: &Debs, arch: Arch, scratch: &Path) -> PathBuf {
         for name in ["libc6", "libc6-dev", "linux-libc-dev", "libseccomp2"] {
             let package = debs.package(arch, name).root.join(".");
             run(Command::new("cp").arg("-a").arg(package).arg(&root));
+        }
+        // Newer suites have everything in `/usr`.
+        for name in ["lib", "lib64"].into_iter().filter(|name| !root.join(name).exists()) {
+            symlink(Path::new("usr").join(name), root.join(name)).unwrap();
         }
         keep_links_inside(&root, &root);
     }

@@ -10,7 +10,7 @@ use super::convert;
 use super::package::{Entry, Spec};
 use super::recipes::recipes;
 use super::shape::{Release, Repo};
-use crate::support::deb::{Debs, Suite};
+use crate::support::deb::Debs;
 
 /// Every package of a release for an architecture, with those that must never be chosen.
 pub fn all_specs(debs: &Debs, release: Release, arch: Arch, scratch: &Path) -> Vec<(Repo, Spec)> {
@@ -32,8 +32,7 @@ pub fn all_specs(debs: &Debs, release: Release, arch: Arch, scratch: &Path) -> V
             specs.push((recipe.repo, older));
         }
     }
-    // Nobody has compiled it for the newest C library.
-    if apptainer::ARCHES.contains(&arch) && debs.suite != Suite::Trixie {
+    if apptainer::ARCHES.contains(&arch) {
         for version in apptainer::VERSIONS {
             specs.push((Repo::Epel, apptainer::spec(debs, arch, version, &tag, scratch)));
         }

@@ -283,7 +283,7 @@ pub fn recipes(suite: Suite) -> impl Iterator<Item = &'static Recipe> {
 /// Every package of Debian that the mirror is made of, for one architecture.
 pub fn debian_packages(suite: Suite) -> Vec<&'static str> {
     let mut names: Vec<&str> = recipes(suite).flat_map(|recipe| recipe.sources(suite)).collect();
-    if suite == Suite::Bullseye {
+    if suite != Suite::default() {
         // What programs are compiled with that run on its C library.
         names.extend(["libc6-dev", "linux-libc-dev"]);
     }
