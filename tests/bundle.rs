@@ -483,7 +483,7 @@ fn two_bundles_of_the_same_are_the_same() {
     let told = packed.make_in(&other, &["--from", mirror.to_str().unwrap(), "--json"]).ok();
     assert!(fs::read(&other).unwrap() == good);
     let words = ["--from", mirror.to_str().unwrap(), "--mirror", "x"];
-    packed.make_in(&other, &words).refused(2, "all is in the mirror that --from names");
+    packed.make_in(&other, &words).refused(2, "all is in what --from names");
     let told: Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
     assert_eq!((&told["packages"], &told["size"]), (&2.into(), &good.len().into()), "{told}");
     assert!(told["digest"].as_str().unwrap().starts_with("sha256:"), "{told}");

@@ -11,16 +11,15 @@ use clap::{ArgGroup, Args};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use super::carrying::{Carrying, tell_trees};
+use super::carrying::{Carrying, installed, no_mirror_beside, tell_trees};
 use super::install::{Install, read_lock};
-use super::installation::Installation;
 use super::opened::remove_unpacked;
 use super::options::{Output, Settings, Sources, WantedArgs};
 use super::owners;
 use crate::carry::{self, Bundle, BundleMember, BundleOptions, Bundled, Carried};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::{Arch, ByteSize, Plan, Receipt, TreePlan, escape, shell_word};
+use crate::model::{Arch, ByteSize, Plan, escape, shell_word};
 use crate::report::Reporter;
 use crate::terminal::Terminal;
 use crate::tools::programs;
@@ -176,10 +175,7 @@ impl BundleCommand {
                 "--from: a bundle is made from a mirror's directory or a prefix".to_owned(),
             )),
             mirror if mirror.has_lock() => {
-                if self.sources.mirror.is_some() {
-                    let why = "--mirror: all is in the mirror that --from names";
-                    return Err(Error::Usage(why.to_owned()));
-                }
+                no_mirror_beside(&self.sources)?;
                 Ok((Some(mirror.plan(arches)?), self.sources.of_carried(&mirror, None)))
             }
             _ => Ok((Some(installed(&from, arches)?), self.sources.clone())),
@@ -271,29 +267,6 @@ impl BundleCommand {
         command.args(&self.words);
         let source = programs::become_program(command);
         Err(Error::File { path: program, source })
-    }
-}
-
-/// The plan by which what is live in a prefix was made; of this only the trees for `arches`, where some are named.
-fn installed(prefix: &Path, arches: &[Arch]) -> Result<Plan, Error> {
-    let receipts = match Installation::at(prefix)? {
-        Installation::Prefix(whole) => {
-            whole.trees(None)?.into_iter().map(|(_, receipt)| receipt).collect()
-        }
-        Installation::Tree(tree) => vec![tree.receipt],
-        Installation::Version(version) => {
-            version.trees()?.into_iter().map(|(_, tree)| tree.receipt).collect()
-        }
-    };
-    let mut trees: Vec<TreePlan> = receipts.iter().map(Receipt::plan).collect();
-    trees.retain(|tree| arches.is_empty() || arches.contains(&tree.arch));
-    trees.sort_by(|one, other| (one.arch, &one.dist).cmp(&(other.arch, &other.dist)));
-    match trees.is_empty() {
-        true => Err(Error::Usage(format!(
-            "nothing of what is asked for is installed in {}",
-            escape(&prefix.to_string_lossy())
-        ))),
-        false => Ok(Plan::of(trees)),
     }
 }
 

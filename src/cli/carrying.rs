@@ -1,9 +1,10 @@
 //! What `mirror` and `bundle` share: the plan of what is to be carried, and proving what was.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::installation::Installation;
 use super::options::{Output, Sources, WantedArgs};
 use super::repositories;
 use super::session::Session;
@@ -12,7 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host::Host;
 use crate::metadata::Keys;
-use crate::model::{Plan, escape};
+use crate::model::{Arch, Plan, Receipt, TreePlan, escape};
 use crate::planning;
 use crate::terminal::Terminal;
 use crate::tools::files;
@@ -92,6 +93,43 @@ impl Carrying<'_> {
         }
         let (path, count, hint) = (carried.path().to_owned(), findings.len(), hint.to_owned());
         Err(Error::Damaged { path, count, hint })
+    }
+}
+
+/// The plan by which what is live in a prefix was made; of this only the trees for `arches`, where some are named.
+///
+/// # Errors
+/// When nothing of it is there.
+pub(super) fn installed(prefix: &Path, arches: &[Arch]) -> Result<Plan, Error> {
+    let receipts = match Installation::at(prefix)? {
+        Installation::Prefix(whole) => {
+            whole.trees(None)?.into_iter().map(|(_, receipt)| receipt).collect()
+        }
+        Installation::Tree(tree) => vec![tree.receipt],
+        Installation::Version(version) => {
+            version.trees()?.into_iter().map(|(_, tree)| tree.receipt).collect()
+        }
+    };
+    let mut trees: Vec<TreePlan> = receipts.iter().map(Receipt::plan).collect();
+    trees.retain(|tree| arches.is_empty() || arches.contains(&tree.arch));
+    trees.sort_by(|one, other| (one.arch, &one.dist).cmp(&(other.arch, &other.dist)));
+    match trees.is_empty() {
+        true => Err(Error::Usage(format!(
+            "nothing of what is asked for is installed in {}",
+            escape(&prefix.to_string_lossy())
+        ))),
+        false => Ok(Plan::of(trees)),
+    }
+}
+
+/// Refuses `--mirror` where what `--from` names has everything.
+///
+/// # Errors
+/// When it is there.
+pub(super) fn no_mirror_beside(sources: &Sources) -> Result<(), Error> {
+    match sources.mirror {
+        None => Ok(()),
+        Some(_) => Err(Error::Usage("--mirror: all is in what --from names".to_owned())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::carrying::{Carrying, tell_trees};
+use super::carrying::{Carrying, installed, no_mirror_beside, tell_trees};
 use super::install::read_lock;
 use super::librarian::SecretKeyArgs;
 use super::options::{Output, Sources, WantedArgs};
@@ -32,6 +32,7 @@ Examples:
   elsewhere push oci://registry.example.org/hpc/apptainer:1.4
   elsewhere push -a x86_64,aarch64 -d el8,el9 oci://registry.example.org/hpc/apptainer
   elsewhere push --lock apptainer.lock oci://registry.example.org/hpc/apptainer:1.4
+  elsewhere push --from ~/apptainer oci://registry.example.org/hpc/apptainer:1.4
   elsewhere push --from /srv/elsewhere oci://registry.example.org/hpc/apptainer:latest
   elsewhere push --sign -s librarian.key --sbom oci://registry.example.org/hpc/apptainer:1.4
   elsewhere push --from oci://registry.example.org/test/apptainer:1.4 oci://registry.example.org/hpc/apptainer:1.4
@@ -43,8 +44,9 @@ pub(super) struct Push {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runtimes", "version", "dists", "container_dist", "arches"])]
     lock: Option<PathBuf>,
     /// Push what the mirror in this directory, this bundle or this artifact of a registry
-    /// (oci://REGISTRY/REPOSITORY:TAG) installs. A bundle has no lists of packages that a mirror could be made of
-    #[arg(long, value_name = "DIR|FILE|REFERENCE", conflicts_with_all = ["lock", "mirror", "runtimes", "version", "dists", "container_dist"])]
+    /// (oci://REGISTRY/REPOSITORY:TAG) installs, or what is live in this prefix. A bundle has no lists of packages
+    /// that a mirror could be made of
+    #[arg(long, value_name = "DIR|FILE|REFERENCE", conflicts_with_all = ["lock", "runtimes", "version", "dists", "container_dist"])]
     from: Option<PathBuf>,
     /// Sign what is pushed, with a secret key of minisign's: `elsewhere install --verify-key KEY` believes none
     /// that is not signed so
@@ -118,6 +120,11 @@ impl Push {
         let Some(from) = &self.from else { return Ok((None, self.sources.clone(), true)) };
         let (arches, sources) = (self.wanted.arches(), (host, &self.sources));
         let carried = self.registry.carried(from, (arches, true), sources, terminal)?;
+        if !carried.has_lock() {
+            let plan = installed(&host.absolute(from), arches)?;
+            return Ok((Some(plan), self.sources.clone(), true));
+        }
+        no_mirror_beside(&self.sources)?;
         let lists = !matches!(carried, Carried::Bundle(_));
         Ok((Some(carried.plan(arches)?), self.sources.of_carried(&carried, None), lists))
     }

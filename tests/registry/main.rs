@@ -61,6 +61,24 @@ fn a_mirror_goes_into_a_registry_and_comes_out_of_it() {
 }
 
 #[test]
+fn what_is_installed_is_pushed_in_the_versions_that_it_has() {
+    let shop = Shop::new("registry-prefix");
+    let (prefix, mirror) = (shop.site.prefix(), shop.site.mirror());
+    let (prefix, mirror) = (prefix.to_str().unwrap(), mirror.to_str().unwrap());
+    let pushed = digest(&shop.push(&[]).ok());
+    shop.install(&[]).ok();
+    shop.renew();
+    let words = ["--from", prefix, "--mirror", mirror];
+    shop.push_to(&shop.hello(), &words).ok();
+    shop.install(&[]).ok();
+    shop.works("1.0");
+    // What has everything needs no mirror beside it, and what is nothing is said to be that.
+    let words = ["--from", &pushed, "--mirror", mirror];
+    shop.push_to(&shop.hello(), &words).refused(2, "all is in what --from names");
+    shop.push_to(&shop.hello(), &["--from", "nowhere"]).refused(6, "nowhere");
+}
+
+#[test]
 fn nothing_from_a_registry_gives_trust() {
     let (shop, other) = (Shop::stocked("registry-trust"), Shop::new("registry-trust-other"));
     // Of another world, signed by its keys, and whole.
