@@ -20,15 +20,16 @@ DEMO_PACKAGES = gcc libc6-dev $(CROSS_$(MACHINE)) dpkg apt debian-archive-keyrin
 LINK_PACKAGES = chrpath gcc-powerpc64le-linux-gnu gcc-s390x-linux-gnu libc6-dev-ppc64el-cross \
 	libc6-dev-s390x-cross lld mold patchelf
 TEST_PACKAGES = $(DEMO_PACKAGES) $(LINK_PACKAGES) bash binutils binutils-aarch64-linux-gnu busybox \
-	createrepo-c curl dash dnf fakeroot fish gnupg ksh lmod mandoc minisign mksh openssl python3 \
-	python3-dnf python3-rpm qemu-user rpm shellcheck sqv strace tcsh uidmap util-linux wget yash zsh
+	createrepo-c curl dash dnf fakeroot fish gnupg golang-go ksh lmod mandoc minisign mksh openssl \
+	python3 python3-dnf python3-rpm qemu-user rpm shellcheck skopeo sqv strace tcsh uidmap util-linux wget \
+	yash zsh
 
 DIST_PACKAGES = $(DEMO_PACKAGES) apt binutils cargo-web coreutils curl dash git libllvm22 minisign \
 	openssl python3 python3-venv rust-web-src rustc-web util-linux wget
 
 # The suites are those that tests/e2e/bare.rs knows.
 BARE_SUITES = bullseye bookworm trixie
-BARE_PACKAGES = $(DIST_PACKAGES) mmdebstrap
+BARE_PACKAGES = $(DIST_PACKAGES) mmdebstrap strace
 
 # What .ci/run asks of the machine itself: it tests in one that it makes.
 CI_PACKAGES = gcc git libc6-dev mmdebstrap shellcheck util-linux

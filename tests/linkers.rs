@@ -10,9 +10,11 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use elsewhere::stages::model::Arch;
 use relocation::{Scratch, native, text, try_relocate};
+use support::deb::{Debs, Suite, multiarch};
 use support::tools::{find, missing};
 
 const MAIN: &str = "#include <stdio.h>
@@ -88,7 +90,7 @@ fn machine(arch: Arch) -> Option<Machine> {
     }
     let tools = TOUCHES.iter().flat_map(|touch| touch.iter().map(|(tool, _)| *tool));
     let linkers = LINKS.iter().map(|(linker, _)| *linker);
-    let mut absent: Vec<&str> = tools.filter(|tool| find(tool).is_none()).collect();
+    let mut absent: Vec<&str> = tools.filter(|tool| started(tool).is_none()).collect();
     absent.extend(linkers.filter(|linker| find(&format!("ld.{linker}")).is_none()));
     absent.sort_unstable();
     absent.dedup();
@@ -96,6 +98,31 @@ fn machine(arch: Arch) -> Option<Machine> {
         missing(&format!("files for {arch} that {} make", absent.join(", ")));
     }
     Some(Machine { compiler, strip: format!("{triple}-strip"), runner })
+}
+
+/// The words that start a tool, where it is there.
+fn started(tool: &str) -> Option<Vec<PathBuf>> {
+    static NEWER_PATCHELF: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    match find(tool) {
+        None if tool == "patchelf-0.18" && cfg!(feature = "real-tools") => {
+            Some(NEWER_PATCHELF.get_or_init(newer_patchelf).clone())
+        }
+        found => found.map(|path| vec![path]),
+    }
+}
+
+/// Debian 13's patchelf, with the C library that it needs: Debian 12 has older ones.
+fn newer_patchelf() -> Vec<PathBuf> {
+    let (arch, target) = (native(), concat!(env!("CARGO_MANIFEST_DIR"), "/target"));
+    let debs = Debs::open(Path::new(target), Suite::Trixie);
+    let libraries = ["libc6", "libgcc-s1", "libstdc++6"];
+    debs.fetch(arch, &[&libraries[..], &["patchelf"]].concat());
+    let place = |package: &str| debs.package(arch, package).root.join("usr");
+    let path =
+        libraries.map(|it| place(it).join("lib").join(multiarch(arch)).display().to_string());
+    let loader = place("libc6").join(arch.loader().trim_start_matches('/'));
+    let words = [loader, "--library-path".into(), path.join(":").into()];
+    words.into_iter().chain([place("patchelf").join("bin/patchelf")]).collect()
 }
 
 impl Machine {
@@ -155,8 +182,10 @@ impl Machine {
     fn touch(&self, touch: Touch, files: &[&Path]) -> bool {
         touch.iter().all(|(tool, arguments)| {
             let tool = if *tool == "strip" { &self.strip } else { *tool };
+            let Some(words) = started(tool) else { return false };
             files.iter().all(|file| {
-                let output = Command::new(tool).args(*arguments).arg(file).output();
+                let mut command = Command::new(&words[0]);
+                let output = command.args(&words[1..]).args(*arguments).arg(file).output();
                 output.is_ok_and(|output| output.status.success())
             })
         })

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use elsewhere::stages::model::Checksum;
 use serde_json::Value;
 
 use crate::file;
@@ -78,33 +79,73 @@ fn go_containerregistrys_registry_takes_it_and_gives_it_back() {
 }
 
 #[test]
-fn crane_and_skopeo_read_and_copy_what_is_pushed() {
+fn crane_reads_and_copies_what_is_pushed() {
+    let Some(program) = built(&CRANE) else { return };
     let shop = Shop::new("registry-crane");
     let real = Real::start(&shop.site.place("real"));
     let pushed = pushed(&shop, &real.address);
     let digest = pushed.rsplit_once('@').unwrap().1;
     let place = format!("{}/lab/hello:1.0", real.address);
-    match built(&CRANE) {
-        None => {}
-        Some(crane) => {
-            let crane = |words: &[&str]| stdout(alone(&crane, &shop).args(words));
-            assert_eq!(crane(&["digest", &place]), digest);
-            crane(&["validate", "--remote", &place, "--fast"]);
-            let copy = format!("{}/copies/hello:1.0", real.address);
-            crane(&["copy", &place, &copy]);
-            assert_eq!(crane(&["digest", &copy]), digest);
-            shop.install_of(&format!("oci://{copy}"), &[]).ok();
-            shop.works("1.0");
-        }
-    }
+    let crane = |words: &[&str]| stdout(alone(&program, &shop).args(words));
+    assert_eq!(crane(&["digest", &place]), digest);
+    let index = run(alone(&program, &shop).args(["manifest", &place])).stdout;
+    assert_eq!(Checksum::of(&index).hex(), digest.trim_start_matches("sha256:"));
+    let copy = format!("{}/copies/hello:1.0", real.address);
+    crane(&["copy", &place, &copy]);
+    assert_eq!(crane(&["digest", &copy]), digest);
+    shop.install_of(&format!("oci://{copy}"), &[]).ok();
+    shop.works("1.0");
+}
+
+#[test]
+fn skopeo_reads_and_copies_what_is_pushed() {
     let Some(skopeo) = find("skopeo") else {
         missing("skopeo: it is not installed");
         return;
     };
-    let to = format!("oci:{}", shop.site.place("layout").display());
-    let from = format!("docker://{place}");
-    let words = ["--insecure-policy", "copy", "--all", "--src-tls-verify=false", &from, &to];
-    run(alone(&skopeo, &shop).args(words));
+    let shop = Shop::new("registry-skopeo");
+    let real = Real::start(&shop.site.place("real"));
+    let pushed = pushed(&shop, &real.address);
+    let digest = pushed.rsplit_once("@sha256:").unwrap().1;
+    let place = format!("docker://{}/lab/hello:1.0", real.address);
+    let skopeo =
+        |words: &[&str]| run(alone(&skopeo, &shop).arg("--insecure-policy").args(words)).stdout;
+    // What it reads is what was pushed, byte for byte.
+    let index = skopeo(&["inspect", "--raw", "--tls-verify=false", &place]);
+    assert_eq!(Checksum::of(&index).hex(), digest);
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let manifest = index["manifests"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    // All of it as files: a directory's blobs have their digests for names.
+    let directory = shop.site.place("as-files");
+    let to = format!("dir:{}", directory.display());
+    let mut copy = vec!["copy", "--src-tls-verify=false", "--dest-tls-verify=false"];
+    skopeo(&[&copy[..], &[&place, &to]].concat());
+    let (mut packages, bytes) = (0, fs::read(directory.join("manifest.json")).unwrap());
+    assert_eq!(Checksum::of(&bytes).hex(), manifest);
+    let layers: Value = serde_json::from_slice(&bytes).unwrap();
+    for layer in layers["layers"].as_array().unwrap() {
+        let digest = layer["digest"].as_str().unwrap().trim_start_matches("sha256:");
+        assert_eq!(Checksum::of(&fs::read(directory.join(digest)).unwrap()).hex(), digest);
+        packages += usize::from(layer["mediaType"] == "application/x-rpm");
+    }
+    assert!(packages > 0, "{layers:#}");
+    // Through a layout on disk to another repository. Its older versions write the index anew; what that names
+    // keeps its digest, and can be installed.
+    copy.push("--all");
+    let layout = format!("oci:{}:1.0", shop.site.place("layout").display());
+    let there = format!("{}/copies/hello:1.0", real.address);
+    let copied = format!("docker://{there}");
+    skopeo(&[&copy[..], &[&place, &layout]].concat());
+    skopeo(&[&copy[..], &[&layout, &copied]].concat());
+    let again = skopeo(&["inspect", "--raw", "--tls-verify=false", &copied]);
+    let again: Value = serde_json::from_slice(&again).unwrap();
+    let named = |index: &Value| {
+        let manifests = index["manifests"].as_array().unwrap().iter();
+        manifests.map(|it| (it["digest"].clone(), it["platform"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&again), named(&index));
+    shop.install_of(&format!("oci://{there}"), &[]).ok();
+    shop.works("1.0");
 }
 
 #[test]
