@@ -1,9 +1,12 @@
 //! Hosts that have nothing (`make bare`): roots of Debian releases, each with its base and an
 //! ordinary user alone, where the static program installs and everything is put to use.
 
+#[path = "bare/grid.rs"]
+mod grid;
+
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::installed::RUNTIMES;
 use crate::support::deb::Suite;
@@ -64,6 +67,21 @@ fn mirror(suite: Suite) -> Mirror {
     }
 }
 
+/// Where `make bare` keeps the hosts and the program.
+fn place() -> PathBuf {
+    std::env::var_os("BARE_HOSTS").expect("BARE_HOSTS is not set: type: make bare").into()
+}
+
+/// The static program.
+fn program() -> PathBuf {
+    place().join(format!("elsewhere-{}", std::env::consts::ARCH))
+}
+
+/// The root directory of a host.
+fn machine(name: &str) -> PathBuf {
+    place().join(name)
+}
+
 /// A bare system, and a user's session in it.
 struct Host {
     session: Session,
@@ -72,11 +90,8 @@ struct Host {
 
 impl Host {
     fn new(name: &str, mirror: &Mirror) -> Self {
-        let place = std::env::var_os("BARE_HOSTS").expect("BARE_HOSTS is not set: type: make bare");
-        let place = Path::new(&place);
-        let program = place.join(format!("elsewhere-{}", std::env::consts::ARCH));
-        let session = Session::new(&mirror.debs, name, &program, &mirror.repos);
-        let session = session.in_machine(&place.join(name));
+        let session = Session::new(&mirror.debs, name, &program(), &mirror.repos);
+        let session = session.in_machine(&machine(name));
         let prefix = session.work.join("a prefix");
         Self { session, prefix }
     }

@@ -1,7 +1,7 @@
 /* Runs a command as an ordinary user, in mounts of its own where things can be hidden.
  *
- *   sandbox [--machine DIRECTORY] [--user ID] [--root] [--containers] [--no-tun] [--measure FILE] [--hide FILE]...
- *       [--] COMMAND...
+ *   sandbox [--alone | --beside SCRIPT] [--machine DIRECTORY] [--user ID] [--root] [--containers] [--no-tun]
+ *       [--measure FILE] [--hide FILE]... [--read-only DIRECTORY]... [--] COMMAND...
  *
  * Started by root: --user says as whom the command runs. Started by anyone else: the mounts are
  * made in a user namespace, and the command runs as the caller. --hide puts an empty file over
@@ -10,15 +10,22 @@
  * With --containers the kernel's second version of cgroups lies in its usual place, and everyone may open
  * /dev/net/tun, which is not there with --no-tun; both need real root.
  * Where /dev/fuse is for root alone (in some containers), a private node that everyone may open
- * is put over it. With --machine, which comes first, DIRECTORY is the whole world: another system's root
- * directory, with this one's devices, /proc and /sys, and the working directory at its own path. Needs nothing but libc, so that any other library can be hidden. */
+ * is put over it. With --read-only nobody can write below DIRECTORY. With --alone, which comes first, there is
+ * no network: no interface is up. With --beside there is loopback alone, and SCRIPT runs outside of all this but
+ * for that network, until the command ends. With --machine, which comes before the others, DIRECTORY is the
+ * whole world: another system's root directory, with this one's devices, /proc and /sys, and the working
+ * directory at its own path. Needs nothing but libc, so that any other library can be hidden. */
 #include "userns.h"
 
 #include <grp.h>
 #include <limits.h>
+#include <net/if.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -77,6 +84,40 @@ static void allow_containers(int has_tun) {
 	umask(022);
 }
 
+/* Ends as `child` ends. */
+static void end_as(pid_t child, pid_t other) {
+	int status;
+	check(waitpid(child, &status, 0) != child, "waitpid");
+	kill(other, SIGKILL);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* Turns on loopback, runs `script` there, and lets a child go on: when that ends, both do. */
+static void start_beside(const char *script) {
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	check(any < 0 || ioctl(any, SIOCSIFFLAGS, &loopback) != 0, "loopback");
+	close(any);
+	pid_t beside = fork();
+	check(beside < 0, "fork");
+	if (beside == 0) {
+		check(prctl(PR_SET_PDEATHSIG, SIGKILL) != 0, "prctl");
+		/* Whoever waits for the last word of the command does not wait for this. */
+		check(freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL, "/dev/null");
+		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+		_exit(127);
+	}
+	pid_t child = fork();
+	check(child < 0, "fork");
+	if (child != 0)
+		end_as(child, beside);
+}
+
+static void protect(const char *directory) {
+	check(mount(directory, directory, NULL, MS_BIND, NULL) != 0, directory);
+	check(mount(NULL, directory, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0, directory);
+}
+
 static void hide(const char *file, const char *empty) {
 	check(mount(empty, file, NULL, MS_BIND, NULL) != 0, file);
 }
@@ -100,11 +141,25 @@ int main(int count, char **arguments) {
 	char empty[] = "/tmp/sandbox-empty-XXXXXX";
 	const char *report = NULL;
 	int is_root = geteuid() == 0, wants_root = 0, has_containers = 0, has_tun = 1, next = 1;
+	int network = 0;
+	const char *script = NULL;
 
+	if (next < count && strcmp(arguments[next], "--alone") == 0) {
+		network = CLONE_NEWNET;
+		next++;
+	} else if (next + 1 < count && strcmp(arguments[next], "--beside") == 0) {
+		network = CLONE_NEWNET;
+		script = arguments[next + 1];
+		next += 2;
+	}
 	if (is_root)
-		check(unshare(CLONE_NEWNS) != 0, "mount namespace");
+		check(unshare(network) != 0, "network namespace");
 	else
-		enter(0, 0, CLONE_NEWNS);
+		enter(0, 0, network);
+	/* Before there are mounts of its own, for what runs beside has those of the starter. */
+	if (script != NULL)
+		start_beside(script);
+	check(unshare(CLONE_NEWNS) != 0, "mount namespace");
 	check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0, "private mounts");
 	if (is_root)
 		open_fuse();
@@ -128,6 +183,8 @@ int main(int count, char **arguments) {
 			has_tun = 0;
 		} else if (strcmp(option, "--hide") == 0 && next + 1 < count) {
 			hide(arguments[++next], empty);
+		} else if (strcmp(option, "--read-only") == 0 && next + 1 < count) {
+			protect(arguments[++next]);
 		} else if (strcmp(option, "--measure") == 0 && next + 1 < count) {
 			report = arguments[++next];
 		} else if (strcmp(option, "--user") == 0 && next + 1 < count) {

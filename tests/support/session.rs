@@ -17,6 +17,8 @@ use super::tools::{need, run, stdout};
 
 /// The user as whom everything runs when root starts the tests: nobody has this number.
 const USER: u32 = 54_321;
+/// Another one.
+pub const STRANGER: u32 = 54_322;
 
 /// A user's directory, tools and way of running things. Removed when dropped.
 pub struct Session {
@@ -43,6 +45,26 @@ pub struct Run {
     pub no_tun: bool,
     /// Where its peak memory in KiB is written to.
     pub measure: Option<PathBuf>,
+    /// As this user, where root starts the tests.
+    pub user: Option<u32>,
+    /// Directories below which nobody can write.
+    pub read_only: Vec<PathBuf>,
+    /// What there is of a network.
+    pub network: Network,
+    /// Where the calls with paths are written to, by `strace`.
+    pub trace: Option<PathBuf>,
+}
+
+/// What there is of a network.
+#[derive(Clone, Default)]
+pub enum Network {
+    /// What this machine has.
+    #[default]
+    All,
+    /// No interface.
+    None,
+    /// Loopback alone, and there, but in no other way, what this script of root's runs.
+    Loopback(String),
 }
 
 impl Session {
@@ -77,8 +99,13 @@ impl Session {
 
     /// The same session, where everything runs in the system whose root directory is `machine`.
     pub fn in_machine(mut self, machine: &Path) -> Self {
-        self.machine = Some(machine.to_owned());
+        self.move_to(machine);
         self
+    }
+
+    /// From now on everything runs in the system whose root directory is `machine`.
+    pub fn move_to(&mut self, machine: &Path) {
+        self.machine = Some(machine.to_owned());
     }
 
     /// Static tools, first on `PATH` where libraries are hidden or poisoned: they need none.
@@ -115,12 +142,25 @@ impl Session {
     }
 
     fn command(&self, how: &Run, script: &str) -> Command {
-        let mut command = Command::new(&self.sandbox);
+        let mut command = match &how.trace {
+            None => Command::new(&self.sandbox),
+            Some(file) => {
+                let mut command = Command::new(need("strace", "strace"));
+                command.args(["-f", "-qq", "-e", "trace=%file", "-e", "signal=none", "-o"]);
+                command.arg(file).arg(&self.sandbox);
+                command
+            }
+        };
+        match &how.network {
+            Network::All => {}
+            Network::None => drop(command.arg("--alone")),
+            Network::Loopback(script) => drop(command.arg("--beside").arg(script)),
+        }
         if let Some(machine) = &self.machine {
             command.arg("--machine").arg(machine);
         }
         if is_root() {
-            command.arg("--user").arg(USER.to_string());
+            command.arg("--user").arg(how.user.unwrap_or(USER).to_string());
         }
         if how.as_root {
             command.arg("--root");
@@ -133,6 +173,9 @@ impl Session {
         }
         for file in &how.hidden {
             command.arg("--hide").arg(file);
+        }
+        for directory in &how.read_only {
+            command.arg("--read-only").arg(directory);
         }
         let mut path = "/usr/bin:/bin:/usr/sbin:/sbin".to_owned();
         if !how.hidden.is_empty() || how.library_path.is_some() {
@@ -337,35 +380,49 @@ impl Session {
     /// have a second thread, and such a process cannot make a user namespace; no crun, because what
     /// it copies to run again, `/proc/self/exe`, is qemu.
     pub fn aarch64(&self, debs: &Debs, prefix: &Path) -> String {
-        let root = self.work.join("root-aarch64");
+        self.aarch64_by(&Run::default(), debs, prefix)
+    }
+
+    /// The same, run so. The root directory has the C library of `debs`.
+    pub fn aarch64_by(&self, how: &Run, debs: &Debs, prefix: &Path) -> String {
+        let root = self.work.join(format!("root-aarch64-{:?}", debs.suite).to_lowercase());
+        let usual = debs.usual();
         if !root.exists() {
-            image::write(debs, Arch::Aarch64, &root);
-            let glibc = debs.package(Arch::Aarch64, "libc6").root.join("lib");
-            run(Command::new("cp").arg("-a").arg(glibc).arg(root.join("lib")));
+            debs.fetch(Arch::Aarch64, &["libc6", "libc-bin"]);
+            usual.fetch(Arch::Aarch64, &["busybox-static"]);
+            image::write(&usual, Arch::Aarch64, &root);
+            let glibc = debs.package(Arch::Aarch64, "libc6").root;
+            let libraries = ["lib", "usr/lib"].map(|name| glibc.join(name));
+            let libraries = libraries.iter().find(|it| it.join("ld-linux-aarch64.so.1").exists());
+            run(Command::new("cp").arg("-a").arg(libraries.unwrap()).arg(root.join("lib")));
+            let bin = debs.package(Arch::Aarch64, "libc-bin").root.join("usr/bin");
+            fs::create_dir(root.join("usr/bin")).unwrap();
+            fs::copy(bin.join("getconf"), root.join("usr/bin/getconf")).unwrap();
             fs::create_dir(root.join("opt")).unwrap();
-            image::write(debs, Arch::Aarch64, &root.join("mnt/image"));
+            image::write(&usual, Arch::Aarch64, &root.join("mnt/image"));
         }
         // Debian 11's does not keep the name that a program was called by.
-        let debs = debs.usual();
-        debs.fetch(self.arch, &["qemu-user-static"]);
+        usual.fetch(self.arch, &["qemu-user-static"]);
         let qemu =
-            debs.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
+            usual.package(self.arch, "qemu-user-static").root.join("usr/bin/qemu-aarch64-static");
         fs::copy(qemu, self.work.join("qemu-aarch64")).unwrap();
+        // Where the kernel's own directory of them comes to lie.
+        fs::create_dir_all(self.work.join("binfmt")).unwrap();
         let script = format!(
             "set -e; {REGISTER}
              mount -o bind {prefix} {root}/opt; mount -o rbind /proc {root}/proc; mount -o rbind /dev {root}/dev
              chroot {root} /bin/sh -c '
                 set -e
-                uname -m; cd /tmp
+                uname -m; cd /tmp; rm -rf image.sqsh mounted
                 for command in apptainer singularity ch-run; do /opt/bin/$command --version; done
                 /opt/bin/apptainer buildcfg
                 /opt/bin/mksquashfs /mnt/image image.sqsh -quiet -no-progress
                 mkdir -p mounted; /opt/bin/squashfuse image.sqsh mounted
-                cat mounted/etc/os-release; umount mounted'",
+                cat mounted/etc/os-release; umount mounted; rm -r image.sqsh mounted'",
             prefix = quoted(prefix.as_os_str()),
             root = root.display(),
         );
-        self.script(&Run { as_root: true, ..Run::default() }, &script)
+        self.script(&Run { as_root: true, ..how.clone() }, &script)
     }
 }
 
