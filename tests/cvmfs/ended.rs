@@ -148,13 +148,12 @@ fn the_server_of_another_directory_is_not_waited_for() {
     std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut other = Command::new(other).args(["publish", NAME]).process_group(0).spawn().unwrap();
     killed_at(&publisher, Way::Transaction, "publish.locked");
+    // Those of this one that were killed may need a moment to be gone.
     let began = std::time::Instant::now();
-    let log = Log::default();
-    publish(&publisher, Way::Transaction, 3, &log).unwrap();
+    publish(&publisher, Way::Transaction, 3, &Log::default()).unwrap();
     let pid = Pid::from_child(&other);
     rustix::process::kill_process_group(pid, Signal::KILL).unwrap();
     other.wait().unwrap();
-    assert!(!log.notes().iter().any(|note| note.contains("still at work")), "{:?}", log.notes());
     assert!(began.elapsed() < publisher.options().wait, "{:?}", began.elapsed());
     assert_counts(&publisher, 3);
 }
