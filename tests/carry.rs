@@ -290,7 +290,7 @@ fn nothing_that_a_mirror_brings_gives_trust() {
     let lock = carried.mirror.join("elsewhere.lock");
     let text = fs::read_to_string(&lock).unwrap();
     let forged = text
-        .replace(Checksum::of(&good).hex(), Checksum::of(&trojan).hex())
+        .replace(&Checksum::of(&good).hex(), &Checksum::of(&trojan).hex())
         .replace(&format!("size = {}\n", good.len()), &format!("size = {}\n", trojan.len()));
     fs::write(&lock, &forged).unwrap();
     rewrite_manifest(&carried);

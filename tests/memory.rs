@@ -65,7 +65,7 @@ fn peak() -> u64 {
 fn unpacking_a_large_package_takes_little_memory() {
     let (scratch, key) = (Jail::new(), TestKey::new());
     let listed = rpms::File {
-        digest: Some(digest(Content::new()).hex().to_owned()),
+        digest: Some(digest(Content::new()).hex()),
         size: Some(SIZE as u32),
         ..rpms::File::program("/usr/bin/large", b"")
     };

@@ -60,7 +60,7 @@ impl Shared {
 
     /// Where the cache has the package.
     fn object(&self) -> PathBuf {
-        let hex = Checksum::of(&fs::read(self.package()).unwrap()).hex().to_owned();
+        let hex = Checksum::of(&fs::read(self.package()).unwrap()).hex();
         self.cache.join("objects/sha256").join(&hex[..2]).join(hex)
     }
 

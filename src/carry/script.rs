@@ -22,7 +22,7 @@ pub(super) fn program_name(arch: Arch) -> String {
 pub(super) fn script(programs: &BTreeMap<Arch, Checksum>) -> String {
     let filled = TEMPLATE.replace("@VERSION@", VERSION);
     Arch::ALL.iter().fold(filled, |text, arch| {
-        let digest = programs.get(arch).map_or("", Checksum::hex);
-        text.replace(&format!("@SHA256_{arch}@"), digest)
+        let digest = programs.get(arch).map(Checksum::hex).unwrap_or_default();
+        text.replace(&format!("@SHA256_{arch}@"), &digest)
     })
 }

@@ -289,9 +289,8 @@ impl Cache {
 
 /// Where the cache at `root` has the file with this digest.
 pub(super) fn object_path(root: &Path, checksum: &Checksum) -> PathBuf {
-    let hex = checksum.hex();
-    let shard = hex.get(..2).unwrap_or_default();
-    root.join("objects").join(checksum.algorithm().as_str()).join(shard).join(hex)
+    let shard = checksum.first_digits(2);
+    root.join("objects").join(checksum.algorithm().as_str()).join(shard).join(checksum.hex())
 }
 
 /// Where the cache at `root` has the note under `key`.

@@ -204,8 +204,7 @@ impl<'r> Fetcher<'r> {
         match members.as_ref().or(self.options.mirror.as_ref()) {
             None => "direct".to_owned(),
             Some(base) => {
-                let digest = Checksum::of(base.as_bytes());
-                format!("mirror-{}", digest.hex().get(..16).unwrap_or_default())
+                format!("mirror-{}", Checksum::of(base.as_bytes()).first_digits(16))
             }
         }
     }

@@ -46,9 +46,15 @@ impl Algorithm {
 /// A SHA-2 digest and its algorithm. Written `sha256:<lower-case hex>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Checksum {
-    algorithm: Algorithm,
-    hex: String,
+pub struct Checksum(Sum);
+
+/// Its bytes, which an index holds for each of many packages. They do not stand here themselves: errors hold
+/// checksums too, and are no larger than must be.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Sum {
+    Sha256(Box<[u8; 32]>),
+    Sha384(Box<[u8; 48]>),
+    Sha512(Box<[u8; 64]>),
 }
 
 impl Checksum {
@@ -64,10 +70,12 @@ impl Checksum {
             "sha512" | "sha-512" => Algorithm::Sha512,
             other => return Err(InvalidChecksum::Algorithm(other.to_owned())),
         };
-        if hex.len() != 2 * algorithm.size() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidChecksum::Digits(hex.to_owned()));
-        }
-        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
+        let sum = match algorithm {
+            Algorithm::Sha256 => digits(hex).map(|bytes| Sum::Sha256(Box::new(bytes))),
+            Algorithm::Sha384 => digits(hex).map(|bytes| Sum::Sha384(Box::new(bytes))),
+            Algorithm::Sha512 => digits(hex).map(|bytes| Sum::Sha512(Box::new(bytes))),
+        };
+        sum.map(Self).ok_or_else(|| InvalidChecksum::Digits(hex.to_owned()))
     }
 
     /// The SHA-256 of `bytes`.
@@ -97,19 +105,57 @@ impl Checksum {
     /// The algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        match self.0 {
+            Sum::Sha256(_) => Algorithm::Sha256,
+            Sum::Sha384(_) => Algorithm::Sha384,
+            Sum::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// The digest's bytes.
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Sum::Sha256(bytes) => &**bytes,
+            Sum::Sha384(bytes) => &**bytes,
+            Sum::Sha512(bytes) => &**bytes,
+        }
     }
 
     /// The digest in lower-case hexadecimal.
     #[must_use]
-    pub fn hex(&self) -> &str {
-        &self.hex
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+        self.bytes().iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
     }
+
+    /// Its first hexadecimal digits, so many, for names that need not be longer.
+    #[must_use]
+    pub fn first_digits(&self, count: usize) -> String {
+        let mut hex = self.hex();
+        hex.truncate(count);
+        hex
+    }
+}
+
+/// The bytes that hexadecimal digits of either case stand for, if they are just so many.
+fn digits<const SIZE: usize>(hex: &str) -> Option<[u8; SIZE]> {
+    if hex.len() != 2 * SIZE {
+        return None;
+    }
+    let mut bytes = [0; SIZE];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        for &digit in pair {
+            let value = char::from(digit).to_digit(16)?;
+            *byte = *byte << 4 | u8::try_from(value).ok()?;
+        }
+    }
+    Some(bytes)
 }
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm.as_str(), self.hex)
+        write!(f, "{}:{}", self.algorithm().as_str(), self.hex())
     }
 }
 
@@ -188,13 +234,11 @@ impl Digester {
     /// The checksum of all that was added.
     #[must_use]
     pub fn finish(self) -> Checksum {
-        let (algorithm, bytes) = match self.0 {
-            State::Sha256(state) => (Algorithm::Sha256, state.finalize().to_vec()),
-            State::Sha384(state) => (Algorithm::Sha384, state.finalize().to_vec()),
-            State::Sha512(state) => (Algorithm::Sha512, state.finalize().to_vec()),
-        };
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Checksum { algorithm, hex }
+        Checksum(match self.0 {
+            State::Sha256(state) => Sum::Sha256(Box::new(state.finalize().into())),
+            State::Sha384(state) => Sum::Sha384(Box::new(state.finalize().into())),
+            State::Sha512(state) => Sum::Sha512(Box::new(state.finalize().into())),
+        })
     }
 }
 

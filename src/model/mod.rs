@@ -59,7 +59,7 @@ pub(crate) use lock::LockError;
 pub(crate) use made_with::MadeWith;
 pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub(crate) use needs::{MachineNeeds, Shortage};
-pub use nevra::{Evr, Nevra};
+pub use nevra::{Evr, EvrRef, Nevra};
 pub(crate) use package::SetAside;
 pub use package::{Comparison, Index, Package, Provide, Relation, Weak};
 pub(crate) use plan::{PLAN_FORMAT, PlannedRuntime};

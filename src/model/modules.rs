@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::{Evr, NameHash};
+use super::{EvrRef, NameHash};
 
 /// The module lists of a repository, or of all that an index holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,8 +128,8 @@ impl Artifact {
 
     /// The package as a list would have it.
     #[must_use]
-    pub fn of(name: &str, evr: &Evr, arch: &str) -> Self {
-        Self::new(name, evr.epoch, &evr.version, &evr.release, arch)
+    pub fn of(name: &str, evr: EvrRef<'_>, arch: &str) -> Self {
+        Self::new(name, evr.epoch, evr.version, evr.release, arch)
     }
 
     fn new(name: &str, epoch: u32, version: &str, release: &str, arch: &str) -> Self {
@@ -144,12 +144,12 @@ mod tests {
 
     #[test]
     fn artifacts_are_packages_by_their_full_names() {
-        let evr = Evr { epoch: 0, version: "1.0".into(), release: "2.el8".into() };
-        let artifact = Artifact::of("a-b", &evr, "noarch");
+        let evr = EvrRef { epoch: 0, version: "1.0", release: "2.el8" };
+        let artifact = Artifact::of("a-b", evr, "noarch");
         assert_eq!(Artifact::parse("a-b-0:1.0-2.el8.noarch"), Some(artifact));
         assert_eq!(Artifact::parse("a-b-1.0-2.el8.noarch"), Some(artifact));
         assert_eq!(artifact.name, NameHash::of("a-b"));
-        let newer = Artifact::of("a-b", &Evr { epoch: 1, ..evr }, "noarch");
+        let newer = Artifact::of("a-b", EvrRef { epoch: 1, ..evr }, "noarch");
         assert_eq!(Artifact::parse("a-b-1:1.0-2.el8.noarch"), Some(newer));
         for odd in ["a-b-0:1.0-2.el8.src", "a", "a-1.x", "-1-1.x", "a-x:1-1.x86_64", "a-1-1", ""] {
             assert_eq!(Artifact::parse(odd), None, "{odd:?}");

@@ -22,17 +22,95 @@ pub struct Evr {
     pub release: String,
 }
 
-impl Evr {
-    /// Parses `[EPOCH:]VERSION[-RELEASE]`. What is no number belongs to the version, as for libsolv;
+/// An [`Evr`] within a text that somebody else holds.
+#[derive(Clone, Copy, Debug)]
+pub struct EvrRef<'a> {
+    /// Epoch; 0 where the text names none.
+    pub epoch: u32,
+    /// Upstream's version.
+    pub version: &'a str,
+    /// The packager's release; empty in dependencies that do not care.
+    pub release: &'a str,
+}
+
+impl<'a> EvrRef<'a> {
+    /// Reads `[EPOCH:]VERSION[-RELEASE]`. What is no number belongs to the version, as for libsolv;
     /// one that is too large for RPM counts as the largest.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let (epoch, rest) = match text.split_once(':').filter(|_| Self::has_epoch(text)) {
+    pub fn parse(text: &'a str) -> Self {
+        let (epoch, rest) = match text.split_once(':').filter(|_| Evr::has_epoch(text)) {
             Some((epoch, rest)) => (epoch.parse().unwrap_or(u32::MAX), rest),
             None => (0, text),
         };
         let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
+        Self { epoch, version, release }
+    }
+
+    /// Compares as a dependency does: a side without a release matches any release.
+    #[must_use]
+    pub fn compare_in_dependency(&self, other: &Self) -> Ordering {
+        let versions =
+            self.epoch.cmp(&other.epoch).then_with(|| compare_segment(self.version, other.version));
+        if self.release.is_empty() || other.release.is_empty() {
+            return versions;
+        }
+        versions.then_with(|| compare_segment(self.release, other.release))
+    }
+}
+
+impl From<EvrRef<'_>> for Evr {
+    fn from(EvrRef { epoch, version, release }: EvrRef<'_>) -> Self {
         Self { epoch, version: version.to_owned(), release: release.to_owned() }
+    }
+}
+
+impl PartialEq for EvrRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for EvrRef<'_> {}
+
+impl PartialOrd for EvrRef<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EvrRef<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.epoch
+            .cmp(&other.epoch)
+            .then_with(|| compare_segment(self.version, other.version))
+            .then_with(|| compare_segment(self.release, other.release))
+    }
+}
+
+impl fmt::Display for EvrRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.epoch != 0 {
+            write!(f, "{}:", self.epoch)?;
+        }
+        f.write_str(&escape(self.version))?;
+        if !self.release.is_empty() {
+            write!(f, "-{}", escape(self.release))?;
+        }
+        Ok(())
+    }
+}
+
+impl Evr {
+    /// Parses `[EPOCH:]VERSION[-RELEASE]`, as [`EvrRef::parse`] does.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        EvrRef::parse(text).into()
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> EvrRef<'_> {
+        EvrRef { epoch: self.epoch, version: &self.version, release: &self.release }
     }
 
     /// Whether `text` begins with digits and a colon: an epoch.
@@ -52,19 +130,6 @@ impl Evr {
             if self.release.is_empty() { String::new() } else { format!("-{}", self.release) };
         format!("{epoch}{}{release}", self.version)
     }
-
-    /// Compares as a dependency does: a side without a release matches any release.
-    #[must_use]
-    pub fn compare_in_dependency(&self, other: &Self) -> Ordering {
-        let versions = self
-            .epoch
-            .cmp(&other.epoch)
-            .then_with(|| compare_segment(&self.version, &other.version));
-        if self.release.is_empty() || other.release.is_empty() {
-            return versions;
-        }
-        versions.then_with(|| compare_segment(&self.release, &other.release))
-    }
 }
 
 impl PartialEq for Evr {
@@ -83,23 +148,13 @@ impl PartialOrd for Evr {
 
 impl Ord for Evr {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.epoch
-            .cmp(&other.epoch)
-            .then_with(|| compare_segment(&self.version, &other.version))
-            .then_with(|| compare_segment(&self.release, &other.release))
+        self.borrowed().cmp(&other.borrowed())
     }
 }
 
 impl fmt::Display for Evr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.epoch != 0 {
-            write!(f, "{}:", self.epoch)?;
-        }
-        f.write_str(&escape(&self.version))?;
-        if !self.release.is_empty() {
-            write!(f, "-{}", escape(&self.release))?;
-        }
-        Ok(())
+        self.borrowed().fmt(f)
     }
 }
 
@@ -147,9 +202,9 @@ mod tests {
 
     #[test]
     fn a_dependency_without_release_matches_any_release() {
-        let evr = Evr::parse("1:2.0-3");
-        assert_eq!(Evr::parse("1:2.0").compare_in_dependency(&evr), Ordering::Equal);
-        assert_eq!(Evr::parse("2.0").compare_in_dependency(&evr), Ordering::Less);
+        let evr = EvrRef::parse("1:2.0-3");
+        assert_eq!(EvrRef::parse("1:2.0").compare_in_dependency(&evr), Ordering::Equal);
+        assert_eq!(EvrRef::parse("2.0").compare_in_dependency(&evr), Ordering::Less);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The parsed repositories: only what resolving needs, packed closely, because a repository can
 //! hold a hundred megabytes of XML.
 
-use super::{Checksum, Evr, Interner, Modules, NameHash, StrId, escape};
+use super::{Checksum, Evr, EvrRef, Interner, Modules, NameHash, StrId, escape};
 
 /// Packages that were set aside and are named in one message.
 const SHOWN: usize = 3;
@@ -65,8 +65,9 @@ pub struct Package {
     pub name: StrId,
     /// RPM's architecture: the index holds the tree's own and `noarch` only.
     pub arch: StrId,
-    /// Epoch, version, release.
-    pub evr: Evr,
+    /// `[EPOCH:]VERSION[-RELEASE]`: the very string by which the package provides itself. [`Index::evr`]
+    /// reads it.
+    pub evr: StrId,
     /// Position of the repository in [`Index::repositories`].
     pub repository: u16,
     /// A path below the repository's base URL, as metadata writes it, or a URL of its own.
@@ -136,20 +137,18 @@ impl Package {
         });
         let relations = [&self.requires, &self.conflicts, &self.obsoletes];
         let relations: usize = relations.into_iter().map(|it| piece(size_of_val(&**it))).sum();
-        let texts = [&self.evr.version, &self.evr.release].map(|text| piece(text.len()));
         size_of::<Self>()
             + relations
             + weak
             + piece(size_of_val(&*self.provides))
             + piece(size_of_val(&*self.files))
             + piece(self.location.len())
-            + piece(self.checksum.hex().len())
-            + texts.into_iter().sum::<usize>()
+            + piece(self.checksum.algorithm().size())
     }
 
     /// Replaces the number of every string.
     fn renumber(&mut self, new: &impl Fn(StrId) -> StrId) {
-        for id in [&mut self.name, &mut self.arch] {
+        for id in [&mut self.name, &mut self.arch, &mut self.evr] {
             *id = new(*id);
         }
         let weak = self.weak.iter_mut().flat_map(|weak| weak.all_mut());
@@ -238,6 +237,12 @@ impl Index {
         self.strings.resolve(id)
     }
 
+    /// Epoch, version and release of a package.
+    #[must_use]
+    pub fn evr(&self, package: &Package) -> EvrRef<'_> {
+        EvrRef::parse(self.text(package.evr))
+    }
+
     /// Adds another index, whose repositories come after those that are here.
     pub fn append(&mut self, other: Self) {
         if self.repositories.is_empty() && self.packages.is_empty() && self.set_aside.is_empty() {
@@ -298,7 +303,7 @@ mod tests {
         let package = Package {
             name: intern(name),
             arch: intern("noarch"),
-            evr: Evr::parse("1-1"),
+            evr: intern("1-1"),
             repository: 0,
             location: format!("{name}.rpm").into(),
             size: 1,
@@ -326,6 +331,7 @@ mod tests {
         assert_eq!(all.text(b.name), "b");
         assert_eq!(all.packages[0].requires[0].name, b.name, "one string, one number");
         assert_eq!(&*b.location, "b.rpm");
+        assert_eq!(all.evr(b).to_string(), "1-1");
         assert!(b.has(NameHash::of("/bin/b")));
         assert_eq!(all.display(&b.requires[0]), "c >= 1");
     }

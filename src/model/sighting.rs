@@ -45,8 +45,7 @@ impl Repository {
     pub(crate) fn sighting_name(&self, dist: &str, arch: Arch) -> String {
         let Self { id, metalink, mirrorlist, base, .. } = self;
         let places = format!("{metalink:?} {mirrorlist:?} {base:?}");
-        let places = Checksum::of(places.as_bytes());
-        let places = places.hex().get(..8).unwrap_or_default();
+        let places = Checksum::of(places.as_bytes()).first_digits(8);
         format!("{dist}-{id}-{arch}-{places}")
     }
 }

@@ -36,9 +36,9 @@ pub(super) fn list(
         let with_release = |wanted: &str| {
             wanted.strip_prefix(version.as_str()).is_some_and(|rest| rest.starts_with('-'))
         };
-        wanted.is_none_or(|wanted| is_version(&evr, wanted) || with_release(wanted))
+        wanted.is_none_or(|wanted| is_version(evr.borrowed(), wanted) || with_release(wanted))
     });
-    let is_meant = |evr: &Evr| wanted.is_none_or(|wanted| is_version(evr, wanted));
+    let is_meant = |evr: &Evr| wanted.is_none_or(|wanted| is_version(evr.borrowed(), wanted));
     let of_version = |version: &String| {
         let place = format!("{package}/{version}");
         let releases = directories(context, &place).into_iter();

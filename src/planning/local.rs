@@ -102,7 +102,7 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
     Package {
         name: strings.intern(&local.nevra.name),
         arch: strings.intern(&local.nevra.arch),
-        evr: local.nevra.evr,
+        evr: strings.intern(&local.nevra.evr.as_text()),
         repository,
         location: location.into(),
         size: local.size,

@@ -14,7 +14,9 @@ use crate::error::Error;
 use crate::fetch::{FetchError, Reason, Stream, Whence, package_places};
 use crate::host::date;
 use crate::metadata::Keys;
-use crate::model::{Arch, Dist, Evr, Fingerprint, Index, Plan, PlannedPackage, Runtime, TreePlan};
+use crate::model::{
+    Arch, Dist, EvrRef, Fingerprint, Index, Plan, PlannedPackage, Runtime, TreePlan,
+};
 use crate::resolve::{self, Part, Target, Wanted};
 use crate::tools::threads;
 use crate::trust::{self, KeyEnd, Policy, TrustError};
@@ -137,16 +139,17 @@ fn newer(
     let host = context.catalog.host_gives(&runtimes);
     let (arch, sources) = (part.arch, part.sources.clone());
     let target = Target { arch, dist, runtimes: &wanted, host: &host, sources };
-    let mut newest: BTreeMap<(&str, &str), &Evr> = BTreeMap::new();
+    let mut newest: BTreeMap<(&str, &str), EvrRef<'_>> = BTreeMap::new();
     for package in resolve::eligible(index, &target)? {
         let name = (index.text(package.name), index.text(package.arch));
-        let known = newest.entry(name).or_insert(&package.evr);
-        *known = (*known).max(&package.evr);
+        let evr = index.evr(package);
+        let known = newest.entry(name).or_insert(evr);
+        *known = (*known).max(evr);
     }
     let newer = |package: &PlannedPackage| {
         let nevra = &package.nevra;
-        let to =
-            newest.get(&(&*nevra.name, &*nevra.arch)).filter(|newest| ***newest > nevra.evr)?;
+        let newest = newest.get(&(&*nevra.name, &*nevra.arch));
+        let to = newest.filter(|newest| **newest > nevra.evr.borrowed())?;
         let (from, to) = (nevra.evr.to_string(), to.to_string());
         Some(NewerPackage { package: nevra.name.clone(), from, to })
     };

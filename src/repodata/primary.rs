@@ -345,8 +345,8 @@ impl Draft {
             return Err(format!("it lies at {location}, where this repository may not send"));
         }
         let own = NameHash::of(name);
-        let evr = Some(index.strings.intern(&self.evr));
-        let itself = Provide { name: own, comparison: Comparison::Equal, evr };
+        let evr = index.strings.intern(&self.evr);
+        let itself = Provide { name: own, comparison: Comparison::Equal, evr: Some(evr) };
         if !self.provides.contains(&itself) {
             self.provides.push(itself);
         }
@@ -355,7 +355,7 @@ impl Draft {
         Ok(Package {
             name: index.strings.intern(name),
             arch: index.strings.intern(self.arch.as_deref().unwrap_or("noarch")),
-            evr: Evr::parse(&self.evr),
+            evr,
             location: location.into(),
             checksum,
             repository: scope.repository,

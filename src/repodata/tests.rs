@@ -103,7 +103,7 @@ fn a_package_is_read_whole() {
     let weak = [&weak.recommends, &weak.suggests, &weak.supplements, &weak.enhances];
     assert_eq!(weak.map(|relations| show(relations)), [["z"], ["s"], ["t"], ["u"]]);
     assert_eq!(*a.files, ["/usr/bin/a", "/etc/a", "/etc/w"].map(NameHash::of));
-    assert_eq!(a.evr.to_string(), "1.2-3.el9");
+    assert_eq!(index.evr(a).to_string(), "1.2-3.el9");
     assert_eq!((a.size, a.installed_size, a.repository), (10, 20, 3));
     assert_eq!(&*a.location, "Packages/a-1.2-3.el9.x86_64.rpm");
     assert_eq!(a.checksum, Checksum::of(b"a"));
@@ -242,7 +242,7 @@ const REPOMD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </repomd>"#;
 
 fn repomd_text() -> String {
-    let hex = Checksum::of(b"p").hex().to_owned();
+    let hex = Checksum::of(b"p").hex();
     REPOMD.replace("DIGEST", &hex).replace("LONG", &hex.repeat(2))
 }
 
@@ -259,7 +259,7 @@ fn repomd_is_read() {
 }
 
 fn metalink_text() -> String {
-    let sum = |text: &str| Checksum::of(text.as_bytes()).hex().to_owned();
+    let sum = |text: &str| Checksum::of(text.as_bytes()).hex();
     format!(
         r#"<?xml version="1.0" encoding="utf-8"?>
 <metalink version="3.0" xmlns="http://www.metalinker.org/" xmlns:mm0="http://fedorahosted.org/mirrormanager">

@@ -2,32 +2,32 @@
 
 use std::cmp::Ordering;
 
-use crate::model::{Comparison, Evr};
+use crate::model::{Comparison, EvrRef};
 
 /// A version condition: an operator and what stands on its right.
-#[derive(Clone, Debug)]
-pub(super) struct Bound {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound<'a> {
     comparison: Comparison,
-    evr: Evr,
+    evr: EvrRef<'a>,
 }
 
-impl Bound {
+impl<'a> Bound<'a> {
     /// The condition of a relation; `None` where any version will do.
-    pub(super) fn new(comparison: Comparison, evr: Option<&str>) -> Option<Self> {
+    pub(super) fn new(comparison: Comparison, evr: Option<&'a str>) -> Option<Self> {
         match (comparison, evr) {
             (Comparison::Any, _) | (_, None) => None,
-            (comparison, Some(evr)) => Some(Self { comparison, evr: Evr::parse(evr) }),
+            (comparison, Some(evr)) => Some(Self { comparison, evr: EvrRef::parse(evr) }),
         }
     }
 
     /// The condition that exactly `evr` fulfils.
-    pub(super) fn exactly(evr: &Evr) -> Self {
-        Self { comparison: Comparison::Equal, evr: evr.clone() }
+    pub(super) fn exactly(evr: EvrRef<'a>) -> Self {
+        Self { comparison: Comparison::Equal, evr }
     }
 
     /// Whether some version is within both bounds, `self` being the provided one. A side without
     /// a release stands for every release, as libsolv has it.
-    pub(super) fn meets(&self, wanted: &Self) -> bool {
+    pub(super) fn meets(&self, wanted: &Bound<'_>) -> bool {
         if [self.comparison, wanted.comparison].contains(&Comparison::Unknown) {
             return false;
         }
@@ -93,7 +93,7 @@ mod tests {
         bound(provided).meets(&bound(wanted))
     }
 
-    fn bound(text: &str) -> Bound {
+    fn bound(text: &str) -> Bound<'_> {
         let (operator, evr) = text.split_once(' ').unwrap();
         let all = [
             Comparison::Less,

@@ -26,7 +26,7 @@ mod tree;
 mod universe;
 mod wishes;
 
-use crate::model::{Evr, Index, Package, TreePlan};
+use crate::model::{EvrRef, Index, Package, TreePlan};
 
 pub use error::ResolveError;
 pub(crate) use error::{HiddenPackage, WhyHidden};
@@ -36,14 +36,14 @@ pub use target::{Part, Target, Wanted};
 /// The versions of the packages called `name`, without epoch and release, newest first.
 #[must_use]
 pub(crate) fn versions(index: &Index, name: &str) -> Vec<String> {
-    let mut found: Vec<&Evr> = index
+    let mut found: Vec<EvrRef<'_>> = index
         .packages
         .iter()
         .filter(|package| index.text(package.name) == name)
-        .map(|package| &package.evr)
+        .map(|package| index.evr(package))
         .collect();
     found.sort();
-    let mut versions: Vec<String> = found.iter().rev().map(|evr| evr.version.clone()).collect();
+    let mut versions: Vec<String> = found.iter().rev().map(|evr| evr.version.to_owned()).collect();
     versions.dedup();
     versions
 }

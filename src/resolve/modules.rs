@@ -54,8 +54,9 @@ impl Hiding {
                 WhyHidden::Unlisted { set_aside: index.modules.set_aside.first().cloned() }
             }
         };
-        let Package { name, evr, arch, .. } = index.packages.get(position)?;
-        let nevra = format!("{}-{evr}.{}", index.text(*name), index.text(*arch));
+        let package = index.packages.get(position)?;
+        let (name, arch) = (index.text(package.name), index.text(package.arch));
+        let nevra = format!("{name}-{}.{arch}", index.evr(package));
         Some(HiddenPackage { nevra, why })
     }
 }
@@ -102,12 +103,13 @@ impl<'a> View<'a> {
         if self.is_free.get(usize::from(package.repository)).copied().unwrap_or_default() {
             return None;
         }
-        let is_modular = package.evr.release.contains(".module");
+        let evr = self.index.evr(package);
+        let is_modular = evr.release.contains(".module");
         if !is_modular && self.active.is_empty() && self.inactive.is_empty() {
             return None;
         }
         let (name, arch) = (self.index.text(package.name), self.index.text(package.arch));
-        let Artifact { nevra, name } = Artifact::of(name, &package.evr, arch);
+        let Artifact { nevra, name } = Artifact::of(name, evr, arch);
         if self.active.contains(&nevra) {
             return None;
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Comparison, Evr, NameHash};
+use crate::model::{Comparison, EvrRef, NameHash};
 
 use super::universe::{PackageId, Universe};
 
@@ -45,9 +45,9 @@ pub(super) fn best(universe: &Universe, candidates: &[PackageId]) -> Vec<Package
 /// costs less or is an earlier one.
 fn is_better(universe: &Universe, left: PackageId, right: PackageId) -> bool {
     let key = |id| universe.package(id);
-    key(left)
-        .evr
-        .cmp(&key(right).evr)
+    universe
+        .evr(left)
+        .cmp(&universe.evr(right))
         .then_with(|| universe.cost(right).cmp(&universe.cost(left)))
         .then_with(|| key(right).repository.cmp(&key(left).repository))
         .then_with(|| right.cmp(&left))
@@ -78,7 +78,7 @@ fn is_outdated(universe: &Universe, id: PackageId) -> bool {
         match universe.priority(other).cmp(&priority) {
             _ if !same_arch || other == id => false,
             std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => universe.package(other).evr > package.evr,
+            std::cmp::Ordering::Equal => universe.evr(other) > universe.evr(id),
             std::cmp::Ordering::Greater => false,
         }
     })
@@ -89,7 +89,7 @@ fn behind_in_common_provides(
     universe: &Universe,
     candidates: &[PackageId],
 ) -> HashMap<PackageId, usize> {
-    let mut versions: HashMap<NameHash, Vec<(PackageId, Evr, bool)>> = HashMap::new();
+    let mut versions: HashMap<NameHash, Vec<(PackageId, EvrRef<'_>, bool)>> = HashMap::new();
     for &id in candidates {
         for provide in &universe.package(id).provides {
             let Some(evr) = provide.evr.map(|evr| universe.index.text(evr)) else { continue };
@@ -100,13 +100,13 @@ fn behind_in_common_provides(
             };
             if counts {
                 let below = provide.comparison == Comparison::Less;
-                versions.entry(provide.name).or_default().push((id, Evr::parse(evr), below));
+                versions.entry(provide.name).or_default().push((id, EvrRef::parse(evr), below));
             }
         }
     }
     let mut behind: HashMap<PackageId, usize> = candidates.iter().map(|&id| (id, 0)).collect();
     for mut versions in versions.into_values() {
-        let order = |left: &(_, Evr, bool), right: &(_, Evr, bool)| {
+        let order = |left: &(_, EvrRef<'_>, bool), right: &(_, EvrRef<'_>, bool)| {
             right.1.compare_in_dependency(&left.1).then_with(|| left.2.cmp(&right.2))
         };
         versions.sort_by(order);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Comparison, Evr, Extra, LOCAL, NameHash, PlannedRuntime, RelPath};
+use crate::model::{Comparison, EvrRef, Extra, LOCAL, NameHash, PlannedRuntime, RelPath};
 
 use super::policy;
 use super::universe::{PackageId, Universe};
@@ -54,7 +54,7 @@ pub(super) fn choose(universe: &Universe, target: &Target) -> Result<Roots, Reso
             Part::InContainers(version) => version.to_owned(),
             Part::Whole | Part::Outside => {
                 let own = own_packages(universe, target, wanted)?;
-                let version = own.first().map(|&own| universe.package(own).evr.version.clone());
+                let version = own.first().map(|&own| universe.evr(own).version.to_owned());
                 roots.rules.push(RootRule {
                     any_of: own,
                     runtime: runtime.name.clone(),
@@ -91,7 +91,7 @@ impl Roots {
         if let Some(bound) = &extra.version
             && !candidates.is_empty()
         {
-            candidates.retain(|&id| bound.contains(&universe.package(id).evr.version));
+            candidates.retain(|&id| bound.contains(universe.evr(id).version));
             if candidates.is_empty() {
                 return Ok(());
             }
@@ -152,7 +152,7 @@ fn own_packages(
     let mut held: Vec<PackageId> = named.unwrap_or_default();
     held.retain(|id| is_local(id) == wanted.local);
     let is_meant = |id: &PackageId| {
-        wanted.version.is_none_or(|version| is_version(&universe.package(*id).evr, version))
+        wanted.version.is_none_or(|version| is_version(universe.evr(*id), version))
     };
     let mut matching: Vec<PackageId> = held.iter().copied().filter(is_meant).collect();
     // What took its place is taken, as by dnf; and where a version is asked for, one of what took its
@@ -172,7 +172,8 @@ fn own_packages(
             wanted: version.to_owned(),
             held: versions(universe, held),
             hidden: universe.hidden(|package| {
-                universe.index.text(package.name) == name && is_version(&package.evr, version)
+                universe.index.text(package.name) == name
+                    && is_version(universe.index.evr(package), version)
             }),
         },
         _ => ResolveError::NotOffered {
@@ -190,7 +191,7 @@ fn own_packages(
 }
 
 /// Whether a package's version is `wanted`, or begins with it and goes on with a new component.
-pub(crate) fn is_version(evr: &Evr, wanted: &str) -> bool {
+pub(crate) fn is_version(evr: EvrRef<'_>, wanted: &str) -> bool {
     let Some(rest) = evr.version.strip_prefix(wanted) else {
         return format!("{}-{}", evr.version, evr.release) == wanted;
     };
@@ -199,9 +200,9 @@ pub(crate) fn is_version(evr: &Evr, wanted: &str) -> bool {
 
 /// The versions of some packages, newest first.
 fn versions(universe: &Universe, mut packages: Vec<PackageId>) -> Vec<String> {
-    packages.sort_by(|&left, &right| universe.package(right).evr.cmp(&universe.package(left).evr));
+    packages.sort_by(|&left, &right| universe.evr(right).cmp(&universe.evr(left)));
     let mut versions: Vec<String> =
-        packages.into_iter().map(|id| universe.package(id).evr.version.clone()).collect();
+        packages.into_iter().map(|id| universe.evr(id).version.to_owned()).collect();
     versions.dedup();
     versions
 }

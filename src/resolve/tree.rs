@@ -54,7 +54,7 @@ fn runtimes(
         let mut own = roots.rules.iter().filter(|rule| rule.is_own && rule.runtime == runtime.name);
         let chosen = own.next().and_then(|rule| rule.any_of.iter().find(|id| chosen.contains(id)));
         if let Some(&chosen) = chosen {
-            runtime.version.clone_from(&universe.package(chosen).evr.version);
+            universe.evr(chosen).version.clone_into(&mut runtime.version);
         }
     }
     runtimes

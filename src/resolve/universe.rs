@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::model::{
-    Comparison, HostGives, Index, LOCAL, NameHash, Nevra, Package, Relation, StrId,
+    Comparison, EvrRef, HostGives, Index, LOCAL, NameHash, Nevra, Package, Relation, StrId,
 };
 
 use super::capability::{Bound, glob, is_library};
@@ -84,12 +84,17 @@ impl<'a> Universe<'a> {
         self.index.text(self.package(id).name)
     }
 
+    /// A package's epoch, version and release.
+    pub(super) fn evr(&self, id: PackageId) -> EvrRef<'a> {
+        self.index.evr(self.package(id))
+    }
+
     /// A package's full name.
     pub(super) fn nevra(&self, id: PackageId) -> Nevra {
         let package = self.package(id);
         Nevra {
             name: self.index.text(package.name).to_owned(),
-            evr: package.evr.clone(),
+            evr: self.index.evr(package).into(),
             arch: self.index.text(package.arch).to_owned(),
         }
     }
@@ -165,7 +170,7 @@ impl<'a> Universe<'a> {
         let evr = relation.evr.map(|evr| self.index.text(evr));
         let bound = Bound::new(relation.comparison, evr);
         let means = |id: &PackageId| match &bound {
-            Some(bound) => Bound::exactly(&self.package(*id).evr).meets(bound),
+            Some(bound) => Bound::exactly(self.evr(*id)).meets(bound),
             None => true,
         };
         self.named(relation.name).filter(means).collect()
@@ -218,7 +223,7 @@ impl<'a> Universe<'a> {
         const MOST: usize = 3;
         let all = self.hidden_names.packages.iter().copied();
         let mut hidden: Vec<PackageId> = all.filter(|&id| is_meant(self.package(id))).collect();
-        hidden.sort_by(|&left, &right| self.package(right).evr.cmp(&self.package(left).evr));
+        hidden.sort_by(|&left, &right| self.evr(right).cmp(&self.evr(left)));
         let named = |id| self.hiding.hidden(self.index, id as usize);
         hidden.into_iter().filter_map(named).take(MOST).collect()
     }

@@ -123,7 +123,6 @@ fn reference(name: &str) -> String {
         true => character,
         false => '-',
     };
-    let digest = Checksum::of(name.as_bytes());
-    let digest = digest.hex().get(..8).unwrap_or_default();
+    let digest = Checksum::of(name.as_bytes()).first_digits(8);
     format!("SPDXRef-{}-{digest}", name.chars().map(plain).collect::<String>())
 }

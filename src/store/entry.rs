@@ -48,7 +48,7 @@ impl StoredPackage {
     /// # Errors
     /// When it is not there, or no file.
     pub(crate) fn open(&self, digest: &Checksum) -> io::Result<File> {
-        open(&self.directory, digest.hex())
+        open(&self.directory, &digest.hex())
     }
 
     /// Lets it count as used now. Where that fails it goes earlier.
@@ -101,7 +101,7 @@ impl<'s> NewStoredPackage<'s> {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn create(&self, digest: &Checksum) -> io::Result<Option<File>> {
-        match create(&self.directory, digest.hex()) {
+        match create(&self.directory, &digest.hex()) {
             Err(Errno::EXIST) => Ok(None),
             file => Ok(Some(file?)),
         }

@@ -53,12 +53,12 @@ impl StoreKey {
     /// That of the package file with this digest; of those files alone that `only` names, if it names some.
     pub(crate) fn of(package: &Checksum, only: &[RelPath]) -> Self {
         if only.is_empty() {
-            return Self(package.hex().to_owned());
+            return Self(package.hex());
         }
         let mut names: Vec<&str> = only.iter().map(RelPath::as_str).collect();
         names.sort_unstable();
         let which = Checksum::of(names.join("\n").as_bytes());
-        Self(format!("{}-{}", package.hex(), which.hex().get(..16).unwrap_or_default()))
+        Self(format!("{}-{}", package.hex(), which.first_digits(16)))
     }
 }
 

@@ -106,7 +106,7 @@ impl<'a> Layout<'a> {
     pub(super) fn size(&self) -> u64 {
         let placed = self.header.files.iter().zip(&self.places);
         let size = |(file, place): (&HeaderFile, &Option<Placement>)| match &place.as_ref()?.thing {
-            Thing::File { digest, .. } => Some((digest.hex().to_owned(), file.size)),
+            Thing::File { digest, .. } => Some((digest.hex(), file.size)),
             _ => None,
         };
         let sizes: HashMap<String, u64> = placed.filter_map(size).collect();

@@ -72,7 +72,7 @@ impl Release {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         let release = Self { root };
-        release.write("install.sh", &script(VERSION, Checksum::of(PROGRAM.as_bytes()).hex()));
+        release.write("install.sh", &script(VERSION, &Checksum::of(PROGRAM.as_bytes()).hex()));
         for arch in Arch::ALL {
             release.write(&format!("mirror/elsewhere-{VERSION}-{arch}"), PROGRAM);
         }

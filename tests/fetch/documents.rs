@@ -51,7 +51,7 @@ fn a_document_that_only_its_server_vouches_for_is_never_the_caches() {
     let end = bytes.iter().position(|&byte| byte == b'\n').unwrap();
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let (own, other) = (Checksum::of(&world.content), Checksum::of(b"planted"));
-    let head = head.replace(own.hex(), other.hex());
+    let head = head.replace(&own.hex(), &other.hex());
     fs::write(cached(&world), format!("{head}\nplanted")).unwrap();
     assert_eq!(judged(&world, url).unwrap(), b"planted", "it is what the cache takes for current");
     assert_eq!(world.fetcher().document(url, 1 << 20).unwrap(), world.content);

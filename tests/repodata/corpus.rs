@@ -85,7 +85,7 @@ pub(crate) fn view(index: &Index, package: &Package) -> View {
     View {
         name: index.text(package.name).to_owned(),
         arch: index.text(package.arch).to_owned(),
-        evr: Evr::as_text(&package.evr),
+        evr: Evr::from(index.evr(package)).as_text(),
         location: package.location.to_string(),
         checksum: package.checksum.to_string(),
         size: package.size,

@@ -116,7 +116,7 @@ pub(crate) fn package(name: &str) -> Element {
         element("name", &[], name),
         element("arch", &[], "x86_64"),
         element("version", &[("epoch", "0"), ("ver", "1.2"), ("rel", "3")], ""),
-        element("checksum", &[("type", "sha256"), ("pkgid", "YES")], digest.hex()),
+        element("checksum", &[("type", "sha256"), ("pkgid", "YES")], &digest.hex()),
         element("summary", &[], "a package"),
         element("time", &[("file", "1"), ("build", "2")], ""),
         element("size", &[("package", "10"), ("installed", "20"), ("archive", "30")], ""),

@@ -419,7 +419,7 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
     Package {
         name: index.strings.intern(&offer.name),
         arch: index.strings.intern(&offer.arch),
-        evr: offer.evr.clone(),
+        evr: index.strings.intern(&offer.evr.as_text()),
         repository,
         location: format!("Packages/{}.rpm", offer.nevra()).into(),
         size: 1000,

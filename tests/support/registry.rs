@@ -211,7 +211,7 @@ impl Shared {
             return send(to, 202, &[format!("Location: {location}")], b"");
         }
         if rest.contains("/blobs/uploads/there") && method == "PUT" {
-            let digest = Checksum::of(&request.body).hex().to_owned();
+            let digest = Checksum::of(&request.body).hex();
             let is_it = target.contains(&format!("digest=sha256%3A{digest}"));
             let has_state = !manners.relative || target.contains("state=a%2Fb&");
             if !is_it || !has_state {

@@ -344,7 +344,7 @@ impl Package {
             Some(10) => Algorithm::Sha512,
             _ => Algorithm::Sha256,
         };
-        Checksum::by(algorithm, data).hex().to_owned()
+        Checksum::by(algorithm, data).hex()
     }
 
     /// One entry per file. Of a complete package's hard links, the last brings the data.
@@ -396,7 +396,7 @@ fn list_signatures(signatures: &mut HeaderWriter, header: &[u8], signature: Opti
     if let Some(signature) = signature {
         signatures.binary(268, signature);
     }
-    signatures.string(273, Checksum::of(header).hex());
+    signatures.string(273, &Checksum::of(header).hex());
 }
 
 /// The name that `%{?_isa}` puts in parentheses.

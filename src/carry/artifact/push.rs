@@ -218,7 +218,7 @@ impl Making<'_> {
             let annotations = [(TITLE.to_owned(), path.to_owned())].into();
             let layer = Descriptor::new(media_type, &checksum, size);
             layers.push(Descriptor { annotations, ..layer });
-            self.blobs.insert(checksum.hex().to_owned(), (checksum, size, payload));
+            self.blobs.insert(checksum.hex(), (checksum, size, payload));
         }
         let config = written(&Configuration::of(arch, &part.trees))?;
         let checksum = Checksum::of(&config);
@@ -232,7 +232,7 @@ impl Making<'_> {
             subject: None,
             annotations: [(VERSION.to_owned(), version.to_owned())].into(),
         };
-        self.blobs.insert(checksum.hex().to_owned(), (checksum, size, Payload::Bytes(config)));
+        self.blobs.insert(checksum.hex(), (checksum, size, Payload::Bytes(config)));
         written(&manifest)
     }
 }

@@ -43,8 +43,8 @@ impl Bundle {
             .map_err(|source| error(&root, source))?;
         files::make_directory(&root, 0o700).map_err(|source| error(&root, source))?;
         owners.check_root(&root).map_err(FetchError::from)?;
-        let name = self.digest().hex().get(..DIGITS).unwrap_or_default();
-        let place = root.join(name);
+        let name = self.digest().first_digits(DIGITS);
+        let place = root.join(&name);
         let is_there = || -> Result<bool, Error> {
             owners.check_directory(&place).map_err(FetchError::from)?;
             Ok(place.is_dir())

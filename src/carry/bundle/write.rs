@@ -151,8 +151,7 @@ impl<'a> Writer<'a> {
         // A digest has the same length whatever it is of.
         let blank = index.text()?;
         let index_size = blank.len() as u64;
-        let digest = Checksum::of(blank.as_bytes());
-        let set = digest.hex().get(..SET_DIGITS).unwrap_or_default().to_owned();
+        let set = Checksum::of(blank.as_bytes()).first_digits(SET_DIGITS);
         let total = aligned(index_at + index_size) + TRAILER_SIZE as u64;
         let head = head(total, &set, &index.programs, title);
         index.head = Checksum::of(&head);

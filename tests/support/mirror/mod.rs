@@ -204,5 +204,5 @@ fn sources_digest() -> String {
     files.sort();
     let mut text = FORMAT.as_bytes().to_vec();
     files.iter().for_each(|file| text.extend(fs::read(file).unwrap()));
-    Checksum::of(&text).hex().to_owned()
+    Checksum::of(&text).hex()
 }
