@@ -27,6 +27,8 @@
 //! threads that unpack, too. [`sbom`] tells other programs what a prefix consists of; [`minisig`] signs
 //! receipts, and says who signed one, or a release.
 //!
+//! [`ranch`] shows a directory to a command as its root, with files in it that it does not have.
+//!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
 //!
@@ -77,6 +79,7 @@ mod owned;
 mod planning;
 mod prefix;
 mod publish;
+mod ranch;
 mod release;
 mod relocate;
 mod repodata;

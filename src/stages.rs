@@ -61,6 +61,10 @@ pub mod model {
 pub mod prefix {
     pub use crate::prefix::{ConfigReport, Generation, Locked, LostLink, Prefix, PrefixError};
 }
+/// A directory as a command's root.
+pub mod ranch {
+    pub use crate::ranch::RanchError;
+}
 /// Repositories of CernVM-FS.
 pub mod publish {
     pub use crate::publish::{

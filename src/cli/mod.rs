@@ -27,6 +27,7 @@ mod plan;
 mod profile;
 mod prune;
 mod push;
+mod ranch;
 mod receipt;
 mod registry;
 mod remove;
@@ -97,6 +98,7 @@ enum Command {
     Unpin(pin::Unpin),
     Remove(remove::Remove),
     Prune(prune::Prune),
+    Ranch(ranch::RanchCommand),
     Cache(cache::CacheCommand),
     Receipt(receipt::ReceiptCommand),
     Doctor(doctor::Doctor),
@@ -144,6 +146,12 @@ pub fn run() -> ExitCode {
         doctor::run_probe(probe, &host);
         return ExitCode::SUCCESS;
     }
+    if let Some((scratch, words)) = ranch::asked_inside(&host) {
+        return match Cli::try_parse_from(&words) {
+            Ok(Cli { command: Command::Ranch(command) }) => command.run_inside(&host, &scratch),
+            _ => ExitCode::FAILURE,
+        };
+    }
     let typed = Typed::of(&host);
     let status = run_words(&host, &typed);
     typed.clean();
@@ -168,7 +176,9 @@ fn run_words(host: &Host, typed: &Typed) -> ExitCode {
         false => output.terminal(host, Arc::clone(&cancelled), form),
     };
     let execute = || {
-        session::catch_signals(&cancelled)?;
+        if !cli.command.passes_signals_on() {
+            session::catch_signals(&cancelled)?;
+        }
         session::tell_limits(&terminal);
         let reporter: &dyn Reporter = &terminal;
         let _whole = reporter.measure("run");
@@ -183,6 +193,7 @@ fn run_words(host: &Host, typed: &Typed) -> ExitCode {
     match outcome.and(traced).and_then(|()| unwritten.map_or(Ok(()), Err)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::UpdateAvailable) => ExitCode::from(UPDATE_AVAILABLE),
+        Err(Error::Ended(status)) => ExitCode::from(status),
         Err(error) => {
             // However a stage says it.
             let error = if error.is_cancelled() { Error::Cancelled } else { error };
@@ -256,6 +267,11 @@ impl Command {
         matches!(self, Self::Sync(_))
     }
 
+    /// Whether signals are for the program that it runs.
+    fn passes_signals_on(&self) -> bool {
+        matches!(self, Self::Ranch(_))
+    }
+
     fn output(&self) -> &options::Output {
         match self {
             Self::Install(command) => &command.output,
@@ -277,6 +293,7 @@ impl Command {
             Self::Unpin(command) => &command.output,
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
+            Self::Ranch(command) => &command.output,
             Self::Cache(command) => command.output(),
             Self::Receipt(command) => command.output(),
             Self::Doctor(command) => &command.output,
@@ -309,6 +326,7 @@ impl Command {
             Self::Unpin(command) => command.execute(host, terminal),
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
+            Self::Ranch(command) => command.execute(host, terminal),
             Self::Cache(command) => command.execute(host, terminal),
             Self::Receipt(command) => command.execute(host, terminal),
             Self::Doctor(command) => command.execute(host, terminal),

@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use rustix::ffi::CString;
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
+
+use crate::tools::namespaces::{self, Ids};
 
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) fn probe(probe: Probe, tell: &dyn Fn(&str, i32)) {
     match probe {
         Probe::Namespaces => namespaces(tell),
         Probe::Wait => {
-            tell("user", number(unshare(UnshareFlags::NEWUSER)));
+            tell("user", number(namespaces::enter(UnshareFlags::NEWUSER)));
             let _ = io::stdin().read_to_end(&mut Vec::new());
         }
     }
@@ -59,42 +59,27 @@ fn namespaces(tell: &dyn Fn(&str, i32)) {
         tell(name, number(outcome));
     };
     step("fuse-device", open_fuse().map(drop));
-    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let made = unshare(UnshareFlags::NEWUSER);
+    let own = Ids::own();
+    let made = namespaces::enter(UnshareFlags::NEWUSER);
     let is_in = made.is_ok();
     step("user", made);
     if !is_in {
         return;
     }
-    step("map", map_to_root(user, group));
-    let made = unshare(UnshareFlags::NEWNS).and_then(|()| {
-        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        Ok(rustix::mount::mount_change("/", flags)?)
-    });
+    step("map", namespaces::map(Ids::ROOT, own));
+    let made =
+        namespaces::enter(UnshareFlags::NEWNS).and_then(|()| namespaces::keep_mounts_in(false));
     let Some(target) = TARGETS.map(Path::new).into_iter().find(|path| path.is_dir()) else {
         return step("mounts", Err(Errno::NOENT.into()));
     };
-    let mounted = made.and_then(|()| mount("tmpfs", target, "mode=755"));
+    let mounted = made.and_then(|()| namespaces::mount("tmpfs", target, "mode=755"));
     let is_private = mounted.is_ok();
     step("mounts", mounted);
     if is_private {
         step("overlay", overlay(target));
         step("fuse", fuse(target));
     }
-    step("network", unshare(UnshareFlags::NEWNET));
-}
-
-/// Enters new namespaces. This process has one thread, and shares no file descriptors with others.
-#[expect(deprecated, reason = "what makes it unsafe is the flag FILES, which is never given here")]
-fn unshare(flags: UnshareFlags) -> io::Result<()> {
-    Ok(rustix::thread::unshare(flags)?)
-}
-
-/// Maps this user to root of the namespace: what any user may do without helpers.
-fn map_to_root(user: u32, group: u32) -> io::Result<()> {
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+    step("network", namespaces::enter(UnshareFlags::NEWNET));
 }
 
 fn overlay(scratch: &Path) -> io::Result<()> {
@@ -103,8 +88,8 @@ fn overlay(scratch: &Path) -> io::Result<()> {
     }
     let at = scratch.display();
     let data = format!("lowerdir={at}/lower,upperdir={at}/upper,workdir={at}/work");
-    mount("overlay", &scratch.join("merged"), &format!("{data},userxattr"))
-        .or_else(|_| mount("overlay", &scratch.join("merged"), &data))
+    namespaces::mount("overlay", &scratch.join("merged"), &format!("{data},userxattr"))
+        .or_else(|_| namespaces::mount("overlay", &scratch.join("merged"), &data))
 }
 
 /// Opens the device anew: the kernel wants it opened within the namespace of the mount. Nothing
@@ -114,17 +99,11 @@ fn fuse(scratch: &Path) -> io::Result<()> {
     fs::create_dir(&target)?;
     let device = open_fuse()?;
     let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
-    mount("fuse", &target, &data)
+    namespaces::mount("fuse", &target, &data)
 }
 
 fn open_fuse() -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/fuse")
-}
-
-fn mount(kind: &str, target: &Path, data: &str) -> io::Result<()> {
-    let data = CString::new(data)?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    Ok(rustix::mount::mount(kind, target, kind, flags, data.as_c_str())?)
 }
 
 /// 0, or the system's error number; -1 for an error that is none of the system's.

@@ -113,6 +113,9 @@ impl Error {
             Self::Unproved { .. } => UNPROVED,
             Self::Hook { .. } | Self::Unpublishable { .. } => REFUSED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
+            Self::Ended(status) => *status,
+            Self::Ranch(error) if error.is_usage() => 2,
+            Self::Ranch(error) => error.start_status().unwrap_or(HOST),
             Self::TooNew { .. }
             | Self::Musl
             | Self::Gaps { .. }

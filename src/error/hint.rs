@@ -83,6 +83,7 @@ impl Error {
                 }
                 error => error.hint(),
             }),
+            Self::Ranch(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),
@@ -109,6 +110,7 @@ impl Error {
             | Self::File { .. }
             | Self::Output { .. }
             | Self::UpdateAvailable
+            | Self::Ended(_)
             | Self::Cancelled
             | Self::Panicked
             | Self::NotUnpacked(_) => None,

@@ -21,6 +21,7 @@ use crate::minisig::SigningError;
 use crate::model::{Arch, LOCAL, LockError, Nevra, escape};
 use crate::owned::OwnedError;
 use crate::prefix::PrefixError;
+use crate::ranch::RanchError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
@@ -293,6 +294,12 @@ pub enum Error {
         /// Those that failed, in their order.
         Vec<Failure>,
     ),
+    /// A directory cannot be shown as it was asked for.
+    #[error(transparent)]
+    Ranch(#[from] RanchError),
+    /// No failure of this program: a command that it ran ended with this status.
+    #[error("the command ended with status {0}")]
+    Ended(u8),
     /// No failure: the answer of `update --check`, which goes into the exit status alone.
     #[error("there is an update")]
     UpdateAvailable,

@@ -287,7 +287,7 @@ pub(crate) fn become_program(mut command: Command) -> io::Error {
 
 /// Starts `command`; where it cannot be for a moment, a little later: where no more processes may run, or
 /// another thread's new child still has the program's file open for writing.
-fn spawn(mut command: Command, patience: Patience<'_>) -> io::Result<Child> {
+pub(super) fn spawn(mut command: Command, patience: Patience<'_>) -> io::Result<Child> {
     let started = Instant::now();
     loop {
         let passes = [io::ErrorKind::WouldBlock, io::ErrorKind::ExecutableFileBusy];

@@ -15,8 +15,9 @@ const LAYERS: [&[&str]; 14] = [
     &["config", "decoding", "elf", "store", "workshop"],
     // The stages.
     &[
-        "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "relocate",
-        "repodata", "resolve", "sbom", "smoke", "terminal", "trust", "unpack", "verify",
+        "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "ranch",
+        "relocate", "repodata", "resolve", "sbom", "smoke", "terminal", "trust", "unpack",
+        "verify",
     ],
     // What takes two stages.
     &["metadata", "release"],

@@ -1,0 +1,126 @@
+//! Why there is no ranch.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::model::escape;
+
+/// Why a directory could not be shown as it was asked for. The directory itself is what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RanchError {
+    /// What is to be shown cannot be read, or is no directory.
+    #[error("cannot read {} as a root directory", shown(path))]
+    Root {
+        /// What was named.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is to be injected cannot be read.
+    #[error("cannot inject {}", shown(path))]
+    Source {
+        /// What was named.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing can be put in this place.
+    #[error("cannot use the place {} of the root directory: {why}", shown(place))]
+    Place {
+        /// The place, as it was named.
+        place: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// What is to be printed cannot be.
+    #[error("there is a name that is no UTF-8, and no script is printed that would mean another")]
+    Unprintable,
+    /// This host does not let this user make namespaces.
+    #[error("cannot make a user namespace with mounts of its own")]
+    Namespaces {
+        /// Why.
+        source: io::Error,
+    },
+    /// Something could not be made or mounted within the namespaces.
+    #[error("cannot {step}")]
+    Step {
+        /// What.
+        step: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command could not be started.
+    #[error("cannot run {} there", escape(&command.to_string_lossy()))]
+    Start {
+        /// What was to be run.
+        command: OsString,
+        /// Why.
+        source: io::Error,
+    },
+    /// This program could not start itself to make the namespaces.
+    #[error("cannot start the process that makes the namespaces")]
+    Process {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl RanchError {
+    /// That nothing can be put in `place`.
+    pub(super) fn place(place: &Path, why: impl Into<String>) -> Self {
+        Self::Place { place: place.to_owned(), why: why.into() }
+    }
+
+    /// What to do next, where that can be said.
+    #[must_use]
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Namespaces { .. } => {
+                Some("`elsewhere doctor` says what forbids it, and what to ask for".to_owned())
+            }
+            Self::Step { source, .. } if source.raw_os_error() == code(Errno::NOSPC) => Some(
+                "there are more mounts than one namespace may have (/proc/sys/fs/mount-max): inject into a smaller directory"
+                    .to_owned(),
+            ),
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("--inject takes FROM:TO, where FROM is a file or directory of this machine".to_owned())
+            }
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "the command is looked for in the root directory that is shown, by PATH; a program for another \
+                 C library or architecture is not found either, where its loader is missing"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether what was typed makes no sense.
+    #[must_use]
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Root { .. } | Self::Source { .. } | Self::Place { .. } | Self::Unprintable
+        )
+    }
+
+    /// The status that shells have for a command that does not start: 127 where there is none, else 126.
+    #[must_use]
+    pub(crate) fn start_status(&self) -> Option<u8> {
+        match self {
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(127),
+            Self::Start { .. } => Some(126),
+            _ => None,
+        }
+    }
+}
+
+fn code(error: Errno) -> Option<i32> {
+    Some(error.raw_os_error())
+}
+
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
+}
