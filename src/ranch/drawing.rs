@@ -8,7 +8,7 @@
 //! where the original was bound. That is Charliecloud's "symlink ranch" with what breaks in it mended: there, all
 //! entries become links.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -63,7 +63,7 @@ pub(super) fn steps(ranch: &Ranch) -> Result<Vec<Step>, RanchError> {
         tree: Tree::new(root.clone()),
         is_machines: root == Path::new("/"),
         steps: Vec::new(),
-        ranched: BTreeSet::new(),
+        ranched: BTreeMap::new(),
         made: BTreeSet::new(),
         injected: BTreeSet::new(),
     };
@@ -91,8 +91,8 @@ struct Drawing {
     /// Whether the root directory is this machine's own.
     is_machines: bool,
     steps: Vec<Step>,
-    /// Directories that were made anew.
-    ranched: BTreeSet<PathBuf>,
+    /// Directories that were made anew, and where in the scratch directory.
+    ranched: BTreeMap<PathBuf, PathBuf>,
     /// Directories that were added.
     made: BTreeSet<PathBuf>,
     /// Where something was injected.
@@ -177,15 +177,27 @@ impl Drawing {
             if let Some(parent) = path.parent() {
                 self.make_way(&found.path, parent);
             }
+            let own = self.own(&path);
             self.steps.push(match kind {
-                Kind::Directory => Step::Directory(Place::Root(path.clone())),
-                Kind::File => Step::File(Place::Root(path.clone())),
+                Kind::Directory => Step::Directory(own),
+                Kind::File => Step::File(own),
             });
         }
         self.bind(Place::Host(from), Place::Root(path.clone()));
         self.tree.add(path.clone(), kind);
         self.injected.insert(path);
         Ok(())
+    }
+
+    /// Where something new at `path` is made: where its directory, which was made anew, really lies. What is below
+    /// the root may belong to somebody who exchanges directories for links meanwhile; nothing is written there.
+    fn own(&self, path: &Path) -> Place {
+        let mut above = path.ancestors().skip(1);
+        let own = above.find_map(|above| {
+            let own = self.ranched.get(above)?;
+            Some(own.join(path.strip_prefix(above).ok()?))
+        });
+        own.map_or_else(|| Place::Root(path.to_owned()), Place::Scratch)
     }
 
     /// Makes the directories that are missing from `above` down to `path`, `path` among them.
@@ -195,7 +207,7 @@ impl Drawing {
         for name in missing {
             made.push(name);
             if self.made.insert(made.clone()) {
-                self.steps.push(Step::Directory(Place::Root(made.clone())));
+                self.steps.push(Step::Directory(self.own(&made)));
                 self.tree.add(made.clone(), Kind::Directory);
             }
         }
@@ -207,7 +219,7 @@ impl Drawing {
             let why = format!("what is injected at {} stays as it is", shown(injected));
             return Err(RanchError::place(place, why));
         }
-        if self.made.contains(path) || self.ranched.contains(path) {
+        if self.made.contains(path) || self.ranched.contains_key(path) {
             return Ok(());
         }
         let first = path.components().next().map(Component::as_os_str);
@@ -232,8 +244,8 @@ impl Drawing {
         for entry in entries {
             self.give_back(path, &own, &aside, &entry).map_err(unreadable)?;
         }
-        self.bind(Place::Scratch(own), Place::Root(path.to_owned()));
-        self.ranched.insert(path.to_owned());
+        self.bind(Place::Scratch(own.clone()), Place::Root(path.to_owned()));
+        self.ranched.insert(path.to_owned(), own);
         Ok(())
     }
 
