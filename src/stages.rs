@@ -51,10 +51,10 @@ pub mod model {
         Aided, Algorithm, Arch, Artifact, Builds, Checksum, Comparison, Day, DecidedBy,
         DefaultStream, Digester, Dist, Edit, Evr, EvrRef, Extra, FileKind, Fingerprint,
         GlibcVersion, HostGives, Index, KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Linking,
-        Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package, PackageReason, Pins,
-        Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt, ReceiptFile, RelPath,
-        Relation, Repository, RepositoryCost, RepositoryPriority, Runtime, SIGNATURE_NAME,
-        Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
+        Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package, PackageLocation,
+        PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
+        ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
+        SIGNATURE_NAME, Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -59,6 +59,10 @@ pub(crate) const EL8: Shape = Shape {
     arches: 1,
     compressor: "xz",
 };
+/// Small packages, and more metadata than any dist has today.
+const MANY_PACKAGES: Shape =
+    Shape { packages: 20, largest: 4 << 20, other: 200 << 10, metadata: 250, ..EL8 };
+
 /// Where a file system in memory usually is.
 const MEMORY: &str = "/dev/shm";
 
@@ -159,6 +163,12 @@ impl Bench {
                 eprintln!("  others used {:.0} % of a processor", 100.0 * others / after.wall);
             }
         };
+        let many_packages = Mirror::build(&self.work.join("growth"), MANY_PACKAGES);
+        let source_of_many = Source::of(&many_packages, &["x86_64"]);
+        let server = Server::start(&source_of_many.root);
+        let mut one = || before.cold(&source_of_many, &server);
+        let mut other = || self.cold(&source_of_many, &server);
+        row("cold, 250 MB of metadata", &side_by_side(self.runs, &mut [&mut one, &mut other]));
         for (name, latency, connect) in
             [("cold", 0, 0), ("cold, 60 ms a request, 120 ms a connection", 60, 120)]
         {

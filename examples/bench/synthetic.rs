@@ -217,7 +217,7 @@ fn filler(text: &mut String, arch: Arch, repository: &str, bytes: usize) {
             description: "It gives programs what they ask of it, and nothing else. ".repeat(4),
             size: 1000 + number,
             installed: 5000 + number,
-            location: format!("Packages/{name}-1.rpm"),
+            location: format!("Packages/{name}-{}-{}.{arch}.rpm", evr.version, evr.release),
             details: format!(
                 "<rpm:license>MIT</rpm:license>\n<rpm:vendor>bench</rpm:vendor>\n\
                  <rpm:group>Unspecified</rpm:group>\n<rpm:buildhost>localhost</rpm:buildhost>\n\

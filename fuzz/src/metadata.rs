@@ -71,8 +71,9 @@ fn run_primary(bytes: &[u8]) {
         return;
     }
     for package in &index.packages {
-        check_place(&package.location);
-        assert!(!places(&[BASE.to_owned()], &package.location).is_empty());
+        let location = index.location(package);
+        check_place(&location);
+        assert!(!places(&[BASE.to_owned()], &location).is_empty());
         assert!(Arch::X86_64.accepts(index.text(package.arch)));
     }
     for package in &index.set_aside {

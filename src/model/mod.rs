@@ -61,7 +61,7 @@ pub use modules::{Artifact, DefaultStream, ModuleStream, Modules};
 pub(crate) use needs::{MachineNeeds, Shortage};
 pub use nevra::{Evr, EvrRef, Nevra};
 pub(crate) use package::SetAside;
-pub use package::{Comparison, Index, Package, Provide, Relation, Weak};
+pub use package::{Comparison, Index, Package, PackageLocation, Provide, Relation, Weak};
 pub(crate) use plan::{PLAN_FORMAT, PlannedRuntime};
 pub use plan::{PackageReason, Plan, PlannedPackage, Source, TreePlan};
 pub(crate) use receipt::PackageReceipt;

@@ -1,6 +1,8 @@
 //! The parsed repositories: only what resolving needs, packed closely, because a repository can
 //! hold a hundred megabytes of XML.
 
+use std::borrow::Cow;
+
 use super::{Checksum, Evr, EvrRef, Interner, Modules, NameHash, StrId, escape};
 
 /// Packages that were set aside and are named in one message.
@@ -70,8 +72,8 @@ pub struct Package {
     pub evr: StrId,
     /// Position of the repository in [`Index::repositories`].
     pub repository: u16,
-    /// A path below the repository's base URL, as metadata writes it, or a URL of its own.
-    pub location: Box<str>,
+    /// Where its file lies. [`Index::location`] says it in full.
+    pub location: PackageLocation,
     /// Bytes of the package file; 0 where the repository does not say.
     pub size: u64,
     /// Bytes of its files when installed.
@@ -90,6 +92,51 @@ pub struct Package {
     pub weak: Option<Box<Weak>>,
     /// The files that primary.xml lists: `/etc/*`, `*bin/*` and `/usr/lib/sendmail`.
     pub files: Box<[NameHash]>,
+}
+
+/// Where a package's file lies: a path below the repository's base URL, as metadata writes it, or a URL
+/// of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PackageLocation {
+    /// In this directory, which is empty or ends with `/`, under the name that files of packages have:
+    /// `NAME-VERSION-RELEASE.ARCH.rpm`. So are nearly all, in few directories.
+    Usual(StrId),
+    /// There.
+    Other(Box<str>),
+}
+
+impl PackageLocation {
+    /// `text`, of the package with this name, version and architecture.
+    #[must_use]
+    pub fn of(
+        text: &str,
+        (name, evr, arch): (&str, EvrRef<'_>, &str),
+        strings: &mut Interner,
+    ) -> Self {
+        let before = |text: &'_ str, end: &str, mark: char| {
+            text.strip_suffix(end)?.strip_suffix(mark).map(str::len)
+        };
+        let directory = || {
+            let rest = text.strip_suffix(".rpm")?;
+            let rest = rest.get(..before(rest, arch, '.')?)?;
+            let rest = rest.get(..before(rest, evr.release, '-')?)?;
+            let rest = rest.get(..before(rest, evr.version, '-')?)?;
+            let directory = rest.strip_suffix(name)?;
+            (directory.is_empty() || directory.ends_with('/')).then_some(directory)
+        };
+        match directory() {
+            Some(directory) => Self::Usual(strings.intern(directory)),
+            None => Self::Other(text.into()),
+        }
+    }
+
+    /// Bytes of memory that it takes beside itself, about.
+    fn beside(&self) -> usize {
+        match self {
+            Self::Usual(_) => 0,
+            Self::Other(text) => piece(text.len()),
+        }
+    }
 }
 
 /// What a package would like to have beside it, or beside what it would like to be. Nothing is
@@ -142,7 +189,7 @@ impl Package {
             + weak
             + piece(size_of_val(&*self.provides))
             + piece(size_of_val(&*self.files))
-            + piece(self.location.len())
+            + self.location.beside()
             + piece(self.checksum.algorithm().size())
     }
 
@@ -150,6 +197,9 @@ impl Package {
     fn renumber(&mut self, new: &impl Fn(StrId) -> StrId) {
         for id in [&mut self.name, &mut self.arch, &mut self.evr] {
             *id = new(*id);
+        }
+        if let PackageLocation::Usual(directory) = &mut self.location {
+            *directory = new(*directory);
         }
         let weak = self.weak.iter_mut().flat_map(|weak| weak.all_mut());
         for relations in
@@ -243,6 +293,20 @@ impl Index {
         EvrRef::parse(self.text(package.evr))
     }
 
+    /// Where a package's file lies: a path below its repository's base URL, or a URL of its own.
+    #[must_use]
+    pub fn location<'a>(&'a self, package: &'a Package) -> Cow<'a, str> {
+        match &package.location {
+            PackageLocation::Other(text) => Cow::Borrowed(text),
+            PackageLocation::Usual(directory) => {
+                let (directory, name) = (self.text(*directory), self.text(package.name));
+                let (evr, arch) = (self.evr(package), self.text(package.arch));
+                let EvrRef { version, release, .. } = evr;
+                Cow::Owned(format!("{directory}{name}-{version}-{release}.{arch}.rpm"))
+            }
+        }
+    }
+
     /// Adds another index, whose repositories come after those that are here.
     pub fn append(&mut self, other: Self) {
         if self.repositories.is_empty() && self.packages.is_empty() && self.set_aside.is_empty() {
@@ -305,7 +369,7 @@ mod tests {
             arch: intern("noarch"),
             evr: intern("1-1"),
             repository: 0,
-            location: format!("{name}.rpm").into(),
+            location: PackageLocation::Usual(intern("p/")),
             size: 1,
             installed_size: 1,
             checksum: Checksum::of(b""),
@@ -320,6 +384,32 @@ mod tests {
         index
     }
 
+    /// However it is held, it is what was written.
+    #[test]
+    fn a_location_is_what_it_was() {
+        let usual = ["a-1-1.noarch.rpm", "Packages/a/a-1-1.noarch.rpm"];
+        let others = [
+            "",
+            ".rpm",
+            "xa-1-1.noarch.rpm",
+            "p/a-1-1.x86_64.rpm",
+            "p/a-1:1-1.noarch.rpm",
+            "p/a-1-1.noarch.rpm?x",
+            "a-11.noarch.rpm",
+            "https://h.example/a-1-1.noarch",
+        ];
+        for (text, is_usual) in
+            usual.map(|it| (it, true)).into_iter().chain(others.map(|it| (it, false)))
+        {
+            let mut index = index("one", "a", "b");
+            let what = ("a", EvrRef::parse("1-1"), "noarch");
+            let location = PackageLocation::of(text, what, &mut index.strings);
+            assert_eq!(matches!(location, PackageLocation::Usual(_)), is_usual, "{text}");
+            index.packages[0].location = location;
+            assert_eq!(index.location(&index.packages[0]), text);
+        }
+    }
+
     #[test]
     fn an_appended_index_keeps_its_meaning() {
         let mut all = Index::default();
@@ -330,7 +420,7 @@ mod tests {
         assert_eq!(b.repository, 1);
         assert_eq!(all.text(b.name), "b");
         assert_eq!(all.packages[0].requires[0].name, b.name, "one string, one number");
-        assert_eq!(&*b.location, "b.rpm");
+        assert_eq!(all.location(b), "p/b-1-1.noarch.rpm");
         assert_eq!(all.evr(b).to_string(), "1-1");
         assert!(b.has(NameHash::of("/bin/b")));
         assert_eq!(all.display(&b.requires[0]), "c >= 1");

@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Loaded;
 use crate::model::{
-    Arch, Comparison, Dist, Fingerprint, Index, KeyPin, LOCAL, NameHash, Package, Provide,
-    Relation, Source, Weak,
+    Arch, Comparison, Dist, Fingerprint, Index, KeyPin, LOCAL, NameHash, Package, PackageLocation,
+    Provide, Relation, Source, Weak,
 };
 use crate::trust::{self, LocalPackage, LocalRelation};
 
@@ -104,7 +104,7 @@ fn convert(local: LocalPackage, location: &str, repository: u16, index: &mut Ind
         arch: strings.intern(&local.nevra.arch),
         evr: strings.intern(&local.nevra.evr.as_text()),
         repository,
-        location: location.into(),
+        location: PackageLocation::Other(location.into()),
         size: local.size,
         installed_size: local.installed_size,
         checksum: local.checksum,

@@ -12,7 +12,8 @@ use super::values::{Proven, location_of, number, stronger};
 use super::xml::{Element, Xml};
 use crate::decoding::Decoder;
 use crate::model::{
-    Arch, Checksum, Comparison, Evr, Index, NameHash, Package, Provide, Relation, SetAside, Weak,
+    Arch, Checksum, Comparison, Evr, EvrRef, Index, NameHash, Package, PackageLocation, Provide,
+    Relation, SetAside, Weak,
 };
 
 /// Most bytes that a `primary.xml` may unpack to, whatever is declared. The largest real one has
@@ -352,11 +353,13 @@ impl Draft {
         }
         let [recommends, suggests, supplements, enhances] =
             self.weak.each_ref().map(|relations| relations.as_slice().into());
+        let arch = self.arch.as_deref().unwrap_or("noarch");
+        let what = (name, EvrRef::parse(&self.evr), arch);
         Ok(Package {
             name: index.strings.intern(name),
-            arch: index.strings.intern(self.arch.as_deref().unwrap_or("noarch")),
+            arch: index.strings.intern(arch),
             evr,
-            location: location.into(),
+            location: PackageLocation::of(&location, what, &mut index.strings),
             checksum,
             repository: scope.repository,
             size: self.size.0,

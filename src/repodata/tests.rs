@@ -105,7 +105,7 @@ fn a_package_is_read_whole() {
     assert_eq!(*a.files, ["/usr/bin/a", "/etc/a", "/etc/w"].map(NameHash::of));
     assert_eq!(index.evr(a).to_string(), "1.2-3.el9");
     assert_eq!((a.size, a.installed_size, a.repository), (10, 20, 3));
-    assert_eq!(&*a.location, "Packages/a-1.2-3.el9.x86_64.rpm");
+    assert_eq!(index.location(a), "Packages/a-1.2-3.el9.x86_64.rpm");
     assert_eq!(a.checksum, Checksum::of(b"a"));
     assert_eq!(a.requires[1].comparison, Comparison::GreaterOrEqual);
     assert_eq!(index.strings.find("never"), None);

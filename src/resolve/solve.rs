@@ -5,6 +5,7 @@
 //! So choices and conditions are kept back from the solver until a solution breaks them, and are
 //! added one at a time, in libsolv's order, until a solution breaks none.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
@@ -56,12 +57,12 @@ struct Choices<'a> {
 }
 
 /// Where libsolv has a rule: later packages first, and a package's rules by their members.
-type Rank<'a> = (Reverse<(u16, &'a str)>, Vec<Member<'a>>);
+type Rank<'a> = (Reverse<(u16, Cow<'a, str>)>, Vec<Member<'a>>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Member<'a> {
-    Absent(Reverse<(u16, &'a str)>),
-    Present((u16, &'a str)),
+    Absent(Reverse<(u16, Cow<'a, str>)>),
+    Present((u16, Cow<'a, str>)),
 }
 
 impl<'a> Choices<'a> {

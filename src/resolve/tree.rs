@@ -134,7 +134,7 @@ fn planned(universe: &Universe, id: PackageId, reason: PackageReason) -> Planned
     PlannedPackage {
         nevra: universe.nevra(id),
         source: source.cloned().unwrap_or_default(),
-        location: package.location.to_string(),
+        location: index.location(package).into_owned(),
         size: package.size,
         installed_size: package.installed_size,
         checksum: package.checksum.clone(),

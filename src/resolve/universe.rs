@@ -1,5 +1,6 @@
 //! Which packages there are to choose from, and which of them provide a capability.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -213,9 +214,9 @@ impl<'a> Universe<'a> {
     }
 
     /// Where a package stands in the repositories' metadata, which lists packages by path.
-    pub(super) fn place(&self, id: PackageId) -> (u16, &'a str) {
+    pub(super) fn place(&self, id: PackageId) -> (u16, Cow<'a, str>) {
         let package = self.package(id);
-        (package.repository, &package.location)
+        (package.repository, self.index.location(package))
     }
 
     /// Packages that modules hide, of those that are meant: the newest of them.

@@ -86,7 +86,7 @@ pub(crate) fn view(index: &Index, package: &Package) -> View {
         name: index.text(package.name).to_owned(),
         arch: index.text(package.arch).to_owned(),
         evr: Evr::from(index.evr(package)).as_text(),
-        location: package.location.to_string(),
+        location: index.location(package).into_owned(),
         checksum: package.checksum.to_string(),
         size: package.size,
         installed: package.installed_size,

@@ -15,11 +15,16 @@ fn changed(from: &str, to: &str) -> Index {
     index
 }
 
+/// The same, where all three must be there.
+fn all(from: &str, to: &str) -> Index {
+    let index = changed(from, to);
+    assert_eq!(names(&index), ["before", "a", "after"], "{to}");
+    index
+}
+
 /// The package in whose entry `from` became `to`; it must be there.
 fn kept(from: &str, to: &str) -> Package {
-    let mut index = changed(from, to);
-    assert_eq!(names(&index), ["before", "a", "after"], "{to}");
-    index.packages.swap_remove(1)
+    all(from, to).packages.swap_remove(1)
 }
 
 /// Why the package in whose entry `from` became `to` was set aside.
@@ -73,8 +78,7 @@ fn without_an_architecture_it_is_for_all() {
 #[test]
 fn what_a_version_lacks_is_empty() {
     let evr = |to: &str| {
-        let index = changed(VERSION, to);
-        assert_eq!(names(&index), ["before", "a", "after"], "{to}");
+        let index = all(VERSION, to);
         Evr::from(index.evr(&index.packages[1])).as_text()
     };
     assert_eq!(evr(r#"<version epoch="2" ver="1" rel="1"/>"#), "2:1-1");
@@ -157,7 +161,10 @@ fn sizes_may_be_missing_or_odd() {
 
 #[test]
 fn a_location_is_needed() {
-    let location = |to: &str| kept(LOCATION, to).location.into_string();
+    let location = |to: &str| {
+        let index = all(LOCATION, to);
+        index.location(&index.packages[1]).into_owned()
+    };
     assert_eq!(location(r#"<location href="a"/><location href="b"/>"#), "b");
     assert_eq!(location(r#"<location href="a"/><location/>"#), "a");
     for none in
@@ -169,7 +176,10 @@ fn a_location_is_needed() {
 
 #[test]
 fn a_location_is_joined_to_its_base() {
-    let location = |to: &str| kept(LOCATION, to).location.into_string();
+    let location = |to: &str| {
+        let index = all(LOCATION, to);
+        index.location(&index.packages[1]).into_owned()
+    };
     assert_eq!(location(r#"<location href="../a b.rpm"/>"#), "../a b.rpm");
     assert_eq!(location(r#"<location xml:base="" href="a.rpm"/>"#), "a.rpm");
     assert_eq!(location(r#"<location xml:base="pool/" href="/a.rpm"/>"#), "pool/a.rpm");

@@ -5,8 +5,8 @@
 
 use elsewhere::stages::model::{
     Arch, Artifact, Checksum, Comparison, DecidedBy, DefaultStream, Dist, Evr, Extra, GlibcVersion,
-    HostGives, Index, ModuleStream, Modules, NameHash, Origin, Package, Provide, Relation,
-    Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan, Weak,
+    HostGives, Index, ModuleStream, Modules, NameHash, Origin, Package, PackageLocation, Provide,
+    Relation, Repository, RepositoryCost, RepositoryPriority, Runtime, Source, TreePlan, Weak,
 };
 use elsewhere::stages::resolve::{ResolveError, Target, Wanted, resolve};
 
@@ -421,7 +421,7 @@ fn entry(index: &mut Index, offer: &Offer, repository: u16) -> Package {
         arch: index.strings.intern(&offer.arch),
         evr: index.strings.intern(&offer.evr.as_text()),
         repository,
-        location: format!("Packages/{}.rpm", offer.nevra()).into(),
+        location: PackageLocation::Other(format!("Packages/{}.rpm", offer.nevra()).into()),
         size: 1000,
         installed_size: 3000,
         checksum: Checksum::of(offer.nevra().as_bytes()),
