@@ -490,7 +490,7 @@ install_runtime() {
 
 # Whether files can be made in the directory $1, which is made if need be.
 can_write() {
-    mkdir -p -- "$1" 2>/dev/null && tried=$(mktemp -- "$1/.try.XXXXXXXX" 2>/dev/null) && rm -f -- "$tried"
+    (umask 077 && mkdir -p -- "$1") 2>/dev/null && tried=$(mktemp -- "$1/.try.XXXXXXXX" 2>/dev/null) && rm -f -- "$tried"
 }
 
 main "$@" || exit 1; }

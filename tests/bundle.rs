@@ -641,7 +641,8 @@ fn a_run_that_is_killed_leaves_the_old_parts_or_the_new_ones_whole() {
 
 /// What `sh FILE --run` says, of programs that another run may make at the same time.
 fn run_it(site: &Site, words: &str) -> Outcome {
-    let script = format!("sh hello.run --run --repos repos {words}");
+    // Whatever the umask, its cache is for this user alone.
+    let script = format!("umask 000; sh hello.run --run --repos repos {words}");
     let mut command = command_without_network(site, &script);
     Outcome::of(command.env("XDG_CACHE_HOME", site.place("user-cache")).output().unwrap())
 }

@@ -12,6 +12,7 @@ use crate::support::tools::need;
 /// What the ordinary user's shell runs: `$SH` is that shell.
 const USER: &str = r#"
 set -eu
+umask 000
 at=oci://127.0.0.1:5000/lab/hello:1.0
 from() { "$E" install --repos repos --cache-dir "new-$1" -a x86_64 --from "$2" prefix; }
 for way in lock mirror script bundle registry; do

@@ -1,7 +1,8 @@
 //! What is run out of a bundle, kept below the user's cache by the bundle's digest: made once, beside its place,
 //! and never removed by another run.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -39,8 +40,10 @@ impl Bundle {
     ) -> Result<PathBuf, Error> {
         let error = |path: &Path, source| Error::File { path: path.to_owned(), source };
         let root = root.join(DIRECTORY);
-        fs::create_dir_all(root.parent().unwrap_or(&root))
-            .map_err(|source| error(&root, source))?;
+        // Whatever the umask: where others may write, the install that follows would not go on.
+        let above = root.parent().unwrap_or(&root);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(above);
+        made.map_err(|source| error(&root, source))?;
         files::make_directory(&root, 0o700).map_err(|source| error(&root, source))?;
         owners.check_root(&root).map_err(FetchError::from)?;
         let name = self.digest().first_digits(DIGITS);
