@@ -1,6 +1,8 @@
 //! Hosts that have nothing (`make bare`): roots of Debian releases, each with its base and an
 //! ordinary user alone, where the static program installs and everything is put to use.
 
+#[path = "bare/carried.rs"]
+mod carried;
 #[path = "bare/grid.rs"]
 mod grid;
 

@@ -40,6 +40,7 @@ static void open_fuse(void) {
 	check(mount("none", scratch, "tmpfs", 0, "size=64k,mode=755") != 0, "tmpfs on /mnt");
 	umask(0);
 	check(mknod("/mnt/fuse", S_IFCHR | 0666, makedev(10, 229)) != 0, "mknod /mnt/fuse");
+	umask(022);
 	check(mount("/mnt/fuse", "/dev/fuse", NULL, MS_BIND, NULL) != 0, "bind over /dev/fuse");
 	check(umount2(scratch, MNT_DETACH) != 0, "unmount /mnt");
 }
