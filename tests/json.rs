@@ -67,6 +67,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
         || words.starts_with(&["cache", "info"])
         || words.starts_with(&["mirror", "--verify"])
         || words.starts_with(&["sync", "--dry-run"])
+        || words.starts_with(&["ranch", "--print"])
         || words.starts_with(&["bundle", "--verify"])
         || words.starts_with(&["bundle", "--list"]);
     let error = |last: Option<&Value>| {
@@ -164,6 +165,7 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["module", "p"])["runtimes"][0], "hello 1.0");
     assert!(told(&["completions", "bash"])["script"].as_str().unwrap().contains("complete"));
     assert_eq!(told(&["man", "pages"])["directory"], "pages");
+    assert!(told(&["ranch", "--print", "p/x86_64"])["script"].to_string().contains("--rbind"));
     let list = "directory = \"grid\"\n[[runtime]]\nname = \"hello\"\ndists = [\"lab\"]\narches = [\"x86_64\"]\n";
     site.scratch.write("list.toml", list);
     let wished = told(&["sync", "--dry-run", "list.toml"]);
@@ -229,6 +231,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(6, &["mirror", "--verify", "nowhere"]);
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);
+    fails(2, &["ranch", "--print", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");

@@ -253,6 +253,7 @@ fn json_form(words: &[OsString]) -> Form {
     let looks = name == "cache" && has("info")
         || name == "mirror" && has("--verify")
         || name == "sync" && has("--dry-run")
+        || name == "ranch" && has("--print")
         || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {

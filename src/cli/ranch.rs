@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::json;
 
 use super::options::Output;
 use crate::error::Error;
@@ -102,7 +103,11 @@ impl RanchCommand {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         if self.print {
             let script = self.ranch(host).script(&self.words())?;
-            terminal.output_document(script.trim_end());
+            if self.output.json {
+                terminal.output_json(&json!({ "script": script }));
+            } else {
+                terminal.output_document(script.trim_end());
+            }
             return Ok(());
         }
         let scratch = files::unique(&host.temporary_dir(), "elsewhere-ranch");

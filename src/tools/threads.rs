@@ -49,7 +49,7 @@ pub(crate) fn hand<'scope, I: Send + 'scope, T: Send + 'scope>(
     input: I,
     work: impl FnOnce(I) -> T + Send + 'scope,
 ) -> Result<Task<'scope, T>, I> {
-    if limits::memory().is_some_and(|bytes| bytes < ROOM) {
+    if is_narrow() {
         return Err(input);
     }
     // Not with the closure, which is lost with a thread that does not start.
@@ -61,9 +61,17 @@ pub(crate) fn hand<'scope, I: Send + 'scope, T: Send + 'scope>(
     }
 }
 
+/// Whether there is too little address space for another thread.
+fn is_narrow() -> bool {
+    limits::memory().is_some_and(|bytes| bytes < ROOM)
+}
+
 /// Does `work` in a thread of its own, which ends by itself; gives it back where there is none to be
 /// had.
 pub(crate) fn detach<W: FnOnce() + Send + 'static>(name: &str, work: W) -> Result<(), W> {
+    if is_narrow() {
+        return Err(work);
+    }
     let (sender, receiver) = sync_channel::<W>(1);
     let run = move || receiver.recv().into_iter().for_each(|work| work());
     match Builder::new().name(name.to_owned()).spawn(run) {
