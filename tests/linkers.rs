@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use elsewhere::stages::model::Arch;
 use relocation::{Scratch, native, text, try_relocate};
 use support::deb::{Debs, Suite, multiarch};
-use support::tools::{find, missing};
+use support::tools::{find, missing, output};
 
 const MAIN: &str = "#include <stdio.h>
 int middle(void);
@@ -139,12 +139,8 @@ impl Machine {
     fn run(&self, program: &Path) -> Output {
         let mut words = self.runner.clone();
         words.push(program.display().to_string());
-        Command::new(&words[0])
-            .args(&words[1..])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .output()
-            .unwrap()
+        let mut command = Command::new(&words[0]);
+        output(command.args(&words[1..]).env_clear().env("PATH", "/usr/bin:/bin"))
     }
 
     /// `bin/program`, which needs `lib64/libmiddle.so.1`, which needs the library that no machine has;

@@ -2,9 +2,11 @@
 //! package, never a reason to skip; where something else is missing, that is said aloud.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use elsewhere::stages::model::Arch;
 
@@ -54,8 +56,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// # Panics
 /// When it cannot be started or fails: with what it printed.
 pub fn run(command: &mut Command) -> Output {
-    let output =
-        command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let output = output(command);
     assert!(
         output.status.success(),
         "{command:?} ended with {}\n{}{}",
@@ -64,6 +65,28 @@ pub fn run(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Runs a command to its end, which may be a program that this process has just written: while another thread
+/// starts one, its child has that file open too for a moment, and it cannot be started.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn output(command: &mut Command) -> Output {
+    let since = Instant::now();
+    loop {
+        match command.output() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy
+                    && since.elapsed() < Duration::from_secs(10) =>
+            {
+                sleep(Duration::from_millis(5));
+            }
+            outcome => {
+                return outcome.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+            }
+        }
+    }
 }
 
 /// What a command prints, without the last line's end.
