@@ -1,7 +1,8 @@
 //! What every step of a run is given: definitions, this machine, what the user and the site settled, the
 //! way to the network.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetcher;
@@ -17,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub catalog: &'a Catalog,
     /// This program's own file, which is started again to decode.
     pub program: &'a Path,
+    /// This program for several architectures, linked statically, for trees that must have it.
+    pub programs: &'a BTreeMap<Arch, PathBuf>,
     /// This machine.
     pub host: &'a HostFacts,
     /// The dist to take where neither the user nor the prefix says; `None` or `auto` to choose.

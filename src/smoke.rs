@@ -23,7 +23,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::model::{RelPath, Runtime, SmokeTest, Variable, escape};
+use crate::model::{
+    END_OF_PLACES, HostPlace, IN_PLACES, PLACING_PROGRAM, RelPath, Runtime, SmokeTest, Variable,
+    escape,
+};
 use crate::report::{Event, Phase, Reporter};
 use crate::tools::programs::{self, End, Finished};
 use crate::tools::threads;
@@ -83,7 +86,8 @@ fn run_tests(trial: &Trial<'_>, reporter: &dyn Reporter) -> Result<SmokeReport, 
     for (runtime, version) in trial.runtimes {
         for test in &runtime.smoke_tests {
             let program = trial.tree.join(&test.path);
-            let program = Started { path: &program, environment: &runtime.environment };
+            let (environment, places) = (&runtime.environment, &runtime.places);
+            let program = Started { path: &program, environment, places };
             try_test(trial, (runtime, version), test, program, &mut report, reporter)?;
             reporter.advanced(Phase::Test, 1);
         }
@@ -108,7 +112,7 @@ pub fn run_launchers(
             if let Some(test) = test {
                 let launcher = bin.join(&command.name);
                 // It sets the rest itself.
-                let launcher = Started { path: &launcher, environment: &[] };
+                let launcher = Started { path: &launcher, environment: &[], places: &[] };
                 try_test(trial, (runtime, version), test, launcher, &mut report, reporter)?;
             }
         }
@@ -123,6 +127,21 @@ struct Started<'a> {
     path: &'a Path,
     /// What it must be told that no launcher tells it.
     environment: &'a [Variable],
+    /// Where it must find directories of the tree that no launcher shows it there.
+    places: &'a [HostPlace],
+}
+
+impl Started<'_> {
+    /// What starts it, where its tree is at `tree`.
+    fn command(&self, tree: &Path) -> Command {
+        if self.places.is_empty() {
+            return Command::new(self.path);
+        }
+        let mut command = Command::new(tree.join(PLACING_PROGRAM));
+        command.arg(IN_PLACES).arg(tree).args(self.places.iter().flat_map(HostPlace::words));
+        command.arg(END_OF_PLACES).arg(self.path);
+        command
+    }
 }
 
 /// A command of the host that a test needs and that is missing.
@@ -150,7 +169,7 @@ fn try_test(
         return Ok(());
     }
     reporter.detail(format!("running `{shown}`"));
-    let checks: Vec<&str> = test.checks().collect();
+    let checks: Vec<&str> = runtime.checks(test).collect();
     let obstacles = trial.judge.obstacles(&checks);
     // It is tried all the same: what elsewhere may not do, the tree's own program may.
     let limit = if obstacles.is_empty() { TEST_LIMIT } else { DOUBTFUL_LIMIT };
@@ -168,7 +187,7 @@ fn run_test(
     reporter: &dyn Reporter,
 ) -> Result<(), SmokeError> {
     let places = Places::make(trial.scratch)?;
-    let mut command = Command::new(program.path);
+    let mut command = program.command(trial.tree);
     for argument in &test.arguments {
         command.arg(places.expand(argument, version, trial.tree));
     }

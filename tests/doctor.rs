@@ -303,7 +303,7 @@ fn low_limits_and_lost_names_are_found() {
 #[test]
 fn a_launcher_on_noexec_says_so() {
     let command = toml::from_str("name = \"r\"\npath = \"bin/r\"\n").unwrap();
-    let text = elsewhere::stages::launcher::text("r", &command, &[]);
+    let text = elsewhere::stages::launcher::text("r", &command, &[], &[]);
     fs::write(ward().path.join("launcher"), text).unwrap();
     let prefix = ward().path.join("prefix");
     let script = format!(

@@ -57,7 +57,10 @@ fn try_with(
 ) -> Result<Relocated, RelocateError> {
     let (host_libraries, reporter) = (&host_libraries()[..], &Silent::default());
     let (arch, runtimes, makes_declared) = (native(), &[][..], true);
-    Relocation { tree, arch, runtimes, makes_declared, host_libraries, reporter }.run(taken, files)
+    let program = None;
+    let job =
+        Relocation { tree, arch, runtimes, makes_declared, program, host_libraries, reporter };
+    job.run(taken, files)
 }
 
 fn path(text: &str) -> RelPath {

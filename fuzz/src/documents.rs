@@ -105,7 +105,12 @@ fn run_definition(name: &str, bytes: &[u8]) {
     }
     for runtime in catalog.runtimes() {
         for command in &runtime.commands {
-            check_launcher(&launcher::text(&runtime.name, command, &runtime.environment));
+            check_launcher(&launcher::text(
+                &runtime.name,
+                command,
+                &runtime.environment,
+                &runtime.places,
+            ));
         }
     }
 }

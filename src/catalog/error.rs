@@ -53,6 +53,14 @@ pub enum CatalogError {
         /// The file of the other.
         second: String,
     },
+    /// Two runtimes that would be in one prefix, and one of them says that they cannot be.
+    #[error("one prefix cannot have both {first} and {second}: they conflict")]
+    Conflict {
+        /// The runtime that comes first, or is there already.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Two runtimes that would be in one prefix have commands of the same name.
     #[error(
         "one prefix cannot have both: {} and {} have the command {command:?}",
@@ -175,7 +183,7 @@ impl CatalogError {
                  then each can be installed into a prefix of its own"
                     .to_owned(),
             ),
-            Self::CommandTaken { .. } | Self::FileTaken { .. } => {
+            Self::Conflict { .. } | Self::CommandTaken { .. } | Self::FileTaken { .. } => {
                 Some("install one of them into another prefix".to_owned())
             }
             Self::RefusedDist { .. } | Self::NothingSuits { .. } => Some(

@@ -190,7 +190,8 @@ fn build(
 }
 
 /// Refuses two runtimes of one directory that have commands of the same name. A runtime of the user's
-/// own may have those of one that comes with the program: whoever wants both keeps them in two prefixes.
+/// own may have those of one that comes with the program, and so may one that conflicts with the other: whoever
+/// wants both keeps them in two prefixes.
 fn check_commands(
     catalog: &Catalog,
     files: &BTreeMap<String, Definition>,
@@ -199,8 +200,16 @@ fn check_commands(
     let directory = |runtime: &Runtime| definition(&runtime.name).map(|it| it.directory);
     let runtimes: Vec<&Runtime> = catalog.runtimes().collect();
     for (number, one) in runtimes.iter().enumerate() {
+        let is_unknown = |name: &&String| !catalog.runtimes.contains_key(*name);
+        if let Some(name) = one.conflicts.iter().find(is_unknown) {
+            let problem = format!("it conflicts with {name:?}, and there is no such runtime");
+            return Err(CatalogError::Invalid { file: one.file.clone(), problem });
+        }
         let others = runtimes.iter().skip(number + 1);
         for other in others.filter(|other| directory(one) == directory(other)) {
+            if one.conflicts_with(other) {
+                continue;
+            }
             if let Some(command) = one.shares_command(other) {
                 return Err(CatalogError::CommandTwice {
                     command: command.to_owned(),
@@ -334,6 +343,12 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
     }
     if let Some(problem) = files_problem(runtime) {
         return Some(problem);
+    }
+    let places = runtime.places.iter().enumerate();
+    for (number, place) in places {
+        if let Some(other) = runtime.places.iter().take(number).find(|other| other.meets(place)) {
+            return Some(format!("the places {} and {} lie in each other", other.at, place.at));
+        }
     }
     let mut variables: Vec<_> = runtime.environment.iter().map(|it| &it.name).collect();
     variables.sort();

@@ -138,14 +138,21 @@ impl Catalog {
         Ok((!hosts.is_empty()).then_some(aim))
     }
 
-    /// Refuses runtimes for one prefix that have commands of the same name, or want different files in one
-    /// place.
+    /// Refuses runtimes for one prefix of which one says so, that have commands of the same name, or want different
+    /// files in one place.
     ///
     /// # Errors
-    /// [`CatalogError::CommandTaken`] or [`CatalogError::FileTaken`], which name the files of two of them.
+    /// [`CatalogError::Conflict`], [`CatalogError::CommandTaken`] or [`CatalogError::FileTaken`], which name two of
+    /// them.
     pub fn check_together(&self, runtimes: &[&Runtime]) -> Result<(), CatalogError> {
         for (number, one) in runtimes.iter().enumerate() {
             for other in runtimes.iter().skip(number + 1) {
+                if one.conflicts_with(other) {
+                    return Err(CatalogError::Conflict {
+                        first: one.name.clone(),
+                        second: other.name.clone(),
+                    });
+                }
                 if let Some(command) = one.shares_command(other) {
                     return Err(CatalogError::CommandTaken {
                         command: command.to_owned(),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
@@ -16,6 +15,7 @@ use super::install::{Install, read_lock};
 use super::opened::remove_unpacked;
 use super::options::{Output, Settings, Sources, WantedArgs};
 use super::owners;
+use super::programs::NamedProgram;
 use crate::carry::{self, Bundle, BundleMember, BundleOptions, Bundled, Carried};
 use crate::error::Error;
 use crate::host::Host;
@@ -89,20 +89,6 @@ pub(super) struct BundleCommand {
     /// Where this program was unpacked for this run alone.
     #[arg(skip)]
     pub(super) unpacked: Option<PathBuf>,
-}
-
-/// `ARCH=FILE`.
-#[derive(Clone, Debug)]
-struct NamedProgram(Arch, PathBuf);
-
-impl FromStr for NamedProgram {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (arch, path) = text.split_once('=').ok_or("as in aarch64=FILE")?;
-        let arch = arch.parse().map_err(|_| format!("{arch} is no architecture"))?;
-        Ok(Self(arch, path.into()))
-    }
 }
 
 impl BundleCommand {

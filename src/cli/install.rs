@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 
 use super::options::{LegacyArgs, Output, Sources, StoreArgs, Turn, WantedArgs};
 use super::owners;
+use super::programs::ProgramArgs;
 use super::registry::RegistryArgs;
 use super::session::Session;
 use super::versioned::{Layout, Publishing};
@@ -77,6 +78,8 @@ pub(super) struct Install {
     #[arg(long)]
     no_doctor: bool,
     #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
     turn: Turn,
@@ -112,6 +115,7 @@ impl Install {
             name: None,
             dry_run: false,
             no_doctor: true,
+            programs: ProgramArgs::default(),
             registry: RegistryArgs::default(),
             turn: Turn::default(),
             sources: sources.clone(),
@@ -157,7 +161,7 @@ impl Install {
         }
         let session =
             Session::with(host, &sources, settings, terminal)?.made_for(&self.wanted.hosts)?;
-        let session = session.keeping(self.store)?;
+        let session = session.keeping(self.store)?.giving(&self.programs)?;
         let context = self.wanted.age.apply(session.context());
         let keys = session.keys_of(&request.trust)?;
         let whole = Whole::create(&path)?.trusting(owners);
@@ -202,6 +206,7 @@ impl Install {
             wanted: &self.wanted,
             sources,
             store: self.store,
+            programs: &self.programs,
             output: &self.output,
             name: self.name.as_deref(),
             is_dry: self.dry_run,

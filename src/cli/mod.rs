@@ -23,8 +23,10 @@ mod output;
 mod owners;
 mod parts;
 mod pin;
+mod places;
 mod plan;
 mod profile;
+mod programs;
 mod prune;
 mod push;
 mod ranch;
@@ -151,6 +153,9 @@ pub fn run() -> ExitCode {
             Ok(Cli { command: Command::Ranch(command) }) => command.run_inside(&host, &scratch),
             _ => ExitCode::FAILURE,
         };
+    }
+    if let Some(words) = places::asked(&host) {
+        return places::run(words, &host);
     }
     let typed = Typed::of(&host);
     let status = run_words(&host, &typed);

@@ -1,5 +1,6 @@
 //! What every command that reads repositories needs: the catalog, the way to the network, signals.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use signal_hook::flag;
 
 use super::options::{Settings, Sources, StoreArgs};
 use super::owners;
+use super::programs::{self, ProgramArgs};
 use super::trust::TrustArgs;
 use crate::carry::Carried;
 use crate::catalog::Catalog;
@@ -89,6 +91,7 @@ pub(super) fn tell_limits(terminal: &Terminal) {
 pub(super) struct Session<'a> {
     host: &'a Host,
     program: PathBuf,
+    programs: BTreeMap<Arch, PathBuf>,
     today: String,
     catalog: Catalog,
     config: Config,
@@ -145,6 +148,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             host,
             program,
+            programs: programs::own(host),
             today,
             catalog,
             config,
@@ -168,6 +172,14 @@ impl<'a> Session<'a> {
         }
         let store = Store::open(&self.cache_dir, self.owners()?, limit);
         Ok(Self { store: Some(store.map_err(FetchError::from)?), ..self })
+    }
+
+    /// The same, for trees that get the programs of `args` where they must have one.
+    ///
+    /// # Errors
+    /// When one that is named is none, or would run only where its libraries are.
+    pub(super) fn giving(self, args: &ProgramArgs) -> Result<Self, Error> {
+        Ok(Self { programs: args.read(self.host)?, ..self })
     }
 
     /// The same, for trees that run on `hosts`, as `--for` names them.
@@ -223,6 +235,7 @@ impl<'a> Session<'a> {
         Context {
             catalog: &self.catalog,
             program: &self.program,
+            programs: &self.programs,
             host: self.host.facts(),
             default_dist: self.config.dist.as_deref(),
             allowed_dists: &self.config.policy.dists,

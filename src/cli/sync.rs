@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::destinations::{OpenPlace, Place, SyncTold};
 use super::options::{AgeArgs, Output, Sources, StoreArgs};
+use super::programs::ProgramArgs;
 use super::repository::ViaArg;
 use super::session::Session;
 use super::trust::TrustArgs;
@@ -74,6 +75,8 @@ pub(super) struct Sync {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// The wishlist
     #[arg(value_name = "FILE")]
@@ -105,7 +108,7 @@ impl Sync {
         let first = places.first().map_or(&*path, Place::directory);
         let subject = doctor::subject(host, &settings.catalog, first);
         let session = Session::with(host, &self.sources, settings, terminal)?;
-        let session = session.keeping(self.store)?;
+        let session = session.keeping(self.store)?.giving(&self.programs)?;
         let context = self.age.apply(session.context());
         let keys = session.keys_of(&trust)?;
         let (earlier, is_locked) = (earlier.as_ref(), self.locked);

@@ -9,6 +9,7 @@ use super::doctor;
 use super::install::sentence;
 use super::options::{AgeArgs, Output, Sources, StoreArgs, Turn};
 use super::parts::{self, PartOf};
+use super::programs::ProgramArgs;
 use super::session::Session;
 use super::trust::TrustArgs;
 use crate::error::Error;
@@ -45,6 +46,8 @@ pub(super) struct Update {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix to update
     #[arg(value_name = "PREFIX")]
@@ -56,7 +59,7 @@ impl Update {
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
         let whole = Whole::open(&host.absolute(&self.prefix))?;
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
-        let session = session.keeping(self.store)?;
+        let session = session.keeping(self.store)?.giving(&self.programs)?;
         let whole = whole.trusting(session.owners()?);
         let context = self.age.apply(session.context());
         let keys = session.keys(&self.trust)?;

@@ -8,6 +8,7 @@ use super::installation::{Installation, trees_of};
 use super::librarian::signers;
 use super::options::{Output, Sources, StoreArgs};
 use super::parts::{self, PartOf};
+use super::programs::ProgramArgs;
 use super::session::Session;
 use super::trust::TrustArgs;
 use crate::error::Error;
@@ -67,6 +68,8 @@ pub(super) struct Verify {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
     pub(super) output: Output,
     /// Prefix, or tree, to check
     #[arg(value_name = "PREFIX")]
@@ -98,6 +101,7 @@ impl Verify {
         };
         let verification = if self.repair || self.deep {
             let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+            let session = session.giving(&self.programs)?;
             let session = if self.repair { session.keeping(self.store)? } else { session };
             let whole = whole.trusting(session.owners()?);
             let (context, keys) = (session.context(), &session.keys(&self.trust)?);
@@ -212,6 +216,7 @@ impl Verify {
             return trees.iter().map(look).collect();
         }
         let session = Session::open(host, &self.sources, terminal)?.made_for(&[])?;
+        let session = session.giving(&self.programs)?;
         let context = session.context();
         let keys = session.keys(&self.trust)?;
         let temporary = host.temporary_dir();

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use indicatif::HumanBytes;
 
 use super::options::{Output, Settings, Sources, StoreArgs, WantedArgs};
+use super::programs::ProgramArgs;
 use super::session::Session;
 use super::{doctor, repositories};
 use crate::error::Error;
@@ -36,6 +37,7 @@ pub(super) struct Publishing<'a> {
     pub(super) wanted: &'a WantedArgs,
     pub(super) sources: &'a Sources,
     pub(super) store: StoreArgs,
+    pub(super) programs: &'a ProgramArgs,
     pub(super) output: &'a Output,
     /// What the version is called, if not by its version.
     pub(super) name: Option<&'a str>,
@@ -63,7 +65,7 @@ impl Publishing<'_> {
         }
         let subject = doctor::subject(host, &settings.catalog, base);
         let session = Session::with(host, sources, settings, terminal)?.made_for(&wanted.hosts)?;
-        let session = session.keeping(self.store)?;
+        let session = session.keeping(self.store)?.giving(self.programs)?;
         let context = wanted.age.apply(session.context());
         let keys = session.keys_of(&request.trust)?;
         let dists = wanted.dists(context)?;

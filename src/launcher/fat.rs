@@ -12,8 +12,10 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::{FIND_SELF, advise, environment, explain_closed, find_arch};
-use crate::model::{Command, GlibcVersion, LAUNCHER_MARKER, Variable, escape, shell_word};
+use super::{FIND_SELF, advise, environment, explain_closed, find_arch, places};
+use crate::model::{
+    Command, GlibcVersion, HostPlace, LAUNCHER_MARKER, Variable, escape, shell_word,
+};
 
 /// A tree that the launcher may run, for each of the architectures that it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +44,13 @@ const LEVELS: [(u8, &str); 3] = [
 ];
 
 /// The launcher of `command`, one of the commands of the runtime of this name, in a prefix with `trees` of several dists.
-/// It sets what `environment` says.
+/// It sets what `environment` says, and the program finds directories of its tree at `places`.
 #[must_use]
 pub fn choosing(
     runtime: &str,
     command: &Command,
     environment: &[Variable],
+    places: &[HostPlace],
     trees: &[Candidate],
 ) -> String {
     let program = shell_word(command.path.as_str());
@@ -78,13 +81,16 @@ pub fn choosing(
     text.push_str("    elsewhere_chosen=$elsewhere_program\n    break\ndone\n");
     text.push_str("if [ -n \"$elsewhere_chosen\" ]; then\n");
     let tree = "$elsewhere_bin/../$elsewhere_directory$elsewhere_arch";
+    let name = shell_word(&command.name);
+    text.push_str(&places::finding(places, &name, tree));
     text.push_str(&environment::setting(environment, tree));
-    text.push_str("    exec \"$elsewhere_chosen\"");
+    text.push_str(&places::starting(places, tree));
+    text.push_str("\"$elsewhere_chosen\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&shell_word(&command.name), &shell_word(runtime), &trees));
+    text.push_str(&explain(&name, &shell_word(runtime), &trees));
     text
 }
 

@@ -17,7 +17,9 @@
 //! The launcher sets nothing but what the runtime's file declares (Apptainer's declares nothing): where
 //! the user set a variable, or a file of the host or the user's says it all, it stays as it is. (The
 //! programs that a runtime's file names in `library_path` have a launcher of their own inside the tree,
-//! made by relocation.) Its shell variables begin with `elsewhere_` and are not exported. What shells
+//! made by relocation.) Where it declares places at which directories of the tree must stand, the launcher
+//! starts the tree's own program `elsewhere`, which shows them there to the program in a namespace, and waits.
+//! Its shell variables begin with `elsewhere_` and are not exported. What shells
 //! change by themselves cannot be helped, and `tests/launcher_shells.rs` holds them to this list:
 //!
 //! | shell | changes, beside setting `PWD` where it was unset or wrong |
@@ -38,18 +40,28 @@
 
 mod environment;
 mod fat;
+mod places;
 
 use std::fmt::Write as _;
 
 pub use fat::{Candidate, choosing};
 
-use crate::model::{Arch, Command, LAUNCHER_MARKER, VERSION_NAME, Variable, escape, shell_word};
+use crate::model::{
+    Arch, Command, HostPlace, LAUNCHER_MARKER, VERSION_NAME, Variable, escape, shell_word,
+};
 
 /// The launcher of `command`, one of the commands of the runtime of this name: POSIX sh, the same for every architecture, every
-/// prefix and every generation. It sets what `environment` says.
+/// prefix and every generation. It sets what `environment` says, and the program finds directories of its tree at
+/// `places`.
 #[must_use]
-pub fn text(runtime: &str, command: &Command, environment: &[Variable]) -> String {
+pub fn text(
+    runtime: &str,
+    command: &Command,
+    environment: &[Variable],
+    places: &[HostPlace],
+) -> String {
     let program = shell_word(command.path.as_str());
+    let (name, tree) = (shell_word(&command.name), "$elsewhere_bin/../$elsewhere_arch");
     let mut text = String::with_capacity(2048);
     text.push_str("#!/bin/sh -\n");
     text.push_str(LAUNCHER_MARKER);
@@ -59,13 +71,15 @@ pub fn text(runtime: &str, command: &Command, environment: &[Variable]) -> Strin
     let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
-    text.push_str(&environment::setting(environment, "$elsewhere_bin/../$elsewhere_arch"));
-    text.push_str("    exec \"$elsewhere_program\"");
+    text.push_str(&places::finding(places, &name, tree));
+    text.push_str(&environment::setting(environment, tree));
+    text.push_str(&places::starting(places, tree));
+    text.push_str("\"$elsewhere_program\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&shell_word(&command.name), &program, &shell_word(runtime)));
+    text.push_str(&explain(&name, &program, &shell_word(runtime)));
     text
 }
 

@@ -8,10 +8,10 @@ use crate::planning::definitions::made_with;
 use crate::prefix::Prefix;
 
 /// Refuses `plan` where a tree that stays live in `prefix`, of another architecture or dist, has a
-/// command of the same name from another runtime.
+/// command of the same name from another runtime, or a runtime that conflicts with one of the plan.
 ///
 /// # Errors
-/// [`CatalogError::CommandTaken`], or when the prefix cannot be read.
+/// [`CatalogError::CommandTaken`], [`CatalogError::Conflict`], or when the prefix cannot be read.
 pub(super) fn check(context: Context<'_>, plan: &Plan, prefix: &Prefix) -> Result<(), Error> {
     let goes = |arch: Arch| plan.trees.iter().any(|tree| tree.arch == arch);
     check_part(context, plan, prefix, &goes)?;
@@ -48,12 +48,18 @@ fn check_receipt(context: Context<'_>, plan: &Plan, receipt: &Receipt) -> Result
     for planned in plan.trees.iter().flat_map(|tree| &tree.runtimes) {
         let wanted = context.catalog.runtime(&planned.name)?;
         for owner in with.runtimes.iter().filter(|owner| owner.name != wanted.name) {
+            let known = context.catalog.runtime(&owner.name).ok();
+            if known.is_some_and(|known| known.conflicts_with(wanted)) {
+                return Err(Error::Catalog(CatalogError::Conflict {
+                    first: owner.name.clone(),
+                    second: wanted.name.clone(),
+                }));
+            }
             let is_owned = |name: &str| {
                 let mut its = owner.commands.iter().filter(|command| command.name == name);
                 its.any(|command| receipt.has(&command.path))
             };
             if let Some(command) = wanted.commands.iter().find(|command| is_owned(&command.name)) {
-                let known = context.catalog.runtime(&owner.name).ok();
                 let file = known.map(|runtime| runtime.file.clone());
                 return Err(Error::Catalog(CatalogError::CommandTaken {
                     command: command.name.clone(),

@@ -247,6 +247,7 @@ fn make<'l>(
     let mut needed = 0;
     for (tree, staging) in wanted.iter().zip(&stagings) {
         let mut making = Making::new(context, tree, staging)?;
+        making.check_program()?;
         making.keep(keys)?;
         needed = making.needed_space().saturating_add(needed);
         makings.push(making);

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::making::{self, Contents, Making};
 use crate::metadata::Keys;
 use crate::model::{
-    Aided, KeyPin, Loading, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile, RelPath, Runtime,
-    TreePlan,
+    Aided, KeyPin, Loading, PLACING_PROGRAM, PackageReceipt, RECEIPT_NAME, Receipt, ReceiptFile,
+    RelPath, Runtime, TreePlan,
 };
 use crate::planning::definitions::{check_all, of_definitions, pinned};
 use crate::prefix::Prefix;
@@ -163,6 +163,11 @@ fn compare_files(receipt: &Receipt, files: &[ReceiptFile]) -> Vec<Finding> {
     let (told, proven) = (by_path(&told), by_path(files));
     let paths: BTreeSet<&RelPath> = told.keys().chain(proven.keys()).copied().collect();
     let difference = |path: &RelPath| match (told.get(path), proven.get(path)) {
+        // No package brings it: it is this program, or another build of it.
+        (told, proven) if path.as_str() == PLACING_PROGRAM && told != proven => {
+            let reason = "it is elsewhere itself, and not the program that runs".to_owned();
+            Some(Problem::Unproved { reason })
+        }
         // What packages bring is the same for all versions.
         (Some(told), Some(proven)) if told.packaged_checksum() != proven.packaged_checksum() => {
             Some(origin("the receipt's digest is not its package's"))

@@ -79,6 +79,7 @@ impl Making<'_> {
             arch: self.plan.arch,
             runtimes: &self.runtimes,
             makes_declared,
+            program: self.program.as_deref(),
             host_libraries: &self.host_gives.libraries,
             reporter: context.reporter,
         };

@@ -55,11 +55,12 @@ pub(crate) fn launchers(parts: &[DistTrees]) -> BTreeMap<String, String> {
         for runtime in &tree.with.runtimes {
             let commands = runtime.commands.iter();
             for command in commands.filter(|command| tree.receipt.has(&command.path)) {
+                let (environment, places) = (&runtime.environment, &runtime.places);
                 let text = match is_choosing {
-                    false => launcher::text(&runtime.name, command, &runtime.environment),
+                    false => launcher::text(&runtime.name, command, environment, places),
                     true => {
                         let trees = trees(parts, &runtime.name, command);
-                        launcher::choosing(&runtime.name, command, &runtime.environment, &trees)
+                        launcher::choosing(&runtime.name, command, environment, places, &trees)
                     }
                 };
                 launchers.insert(command.name.clone(), text);

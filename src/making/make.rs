@@ -2,6 +2,7 @@
 //! within it: made in the same way, in a workshop of its own.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +16,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::metadata::Keys;
 use crate::model::{
-    CONTAINER_DIRECTORY, FileKind, HostGives, PackageReceipt, PlannedPackage, ReceiptFile, RelPath,
-    Runtime, Source, TreePlan,
+    CONTAINER_DIRECTORY, Checksum, FileKind, HostGives, PLACING_PROGRAM, PackageReceipt,
+    PlannedPackage, ReceiptFile, RelPath, Runtime, Source, TreePlan,
 };
 use crate::tools::files;
 use crate::unpack::{Claims, Destination, Unpacked};
@@ -37,6 +38,9 @@ pub(crate) struct Making<'a> {
     unpacked: Mutex<Vec<(usize, Unpacked)>>,
     /// What was taken over from an earlier tree instead.
     kept: Mutex<Kept>,
+    /// The program that shows directories of the tree at places of the host, where a runtime needs it and it
+    /// is at hand.
+    pub(super) program: Option<Vec<u8>>,
     /// What is bound into containers, where that is a tree of its own.
     pub(super) within: Option<Box<Self>>,
 }
@@ -65,7 +69,68 @@ impl<'a> Making<'a> {
         };
         let claims = Claims::where_names(workshop.folds_case());
         let (unpacked, kept) = (Mutex::default(), Mutex::default());
-        Ok(Self { plan, runtimes, host_gives, workshop, directory, claims, unpacked, kept, within })
+        let mut making = Self {
+            plan,
+            runtimes,
+            host_gives,
+            workshop,
+            directory,
+            claims,
+            unpacked,
+            kept,
+            program: None,
+            within,
+        };
+        making.find_program(context)?;
+        Ok(making)
+    }
+
+    /// Reads the program that shows directories of the tree at places of the host, where a runtime needs that:
+    /// the one that is at hand for the architecture or, where there is none, that of the earlier tree.
+    fn find_program(&mut self, context: Context<'_>) -> Result<(), Error> {
+        if self.needs_program() {
+            self.program = match context.programs.get(&self.plan.arch) {
+                Some(path) => Some(fs::read(path).map_err(|source| {
+                    let path = path.clone();
+                    Error::File { path, source }
+                })?),
+                None => self.earlier_program(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether directories of the tree are to stand at places of the host.
+    fn needs_program(&self) -> bool {
+        self.runtimes.iter().any(|runtime| !runtime.places.is_empty())
+    }
+
+    /// That of the earlier tree, if it is what that tree's receipt says.
+    fn earlier_program(&self) -> Option<Vec<u8>> {
+        let earlier = self.workshop.earlier()?;
+        let is_it = |file: &&ReceiptFile| file.path.as_str() == PLACING_PROGRAM;
+        let told = earlier.receipt.files.iter().find(is_it)?;
+        let bytes = fs::read(earlier.path.join(&told.path)).ok()?;
+        let FileKind::File { checksum, .. } = &told.kind else { return None };
+        (Checksum::of(&bytes) == *checksum).then_some(bytes)
+    }
+
+    /// Refuses to make a tree whose programs would not find what they look for.
+    ///
+    /// # Errors
+    /// When the program for its architecture is not at hand that a runtime needs.
+    pub(crate) fn check_program(&self) -> Result<(), Error> {
+        let mut runtimes = self.runtimes.iter().filter(|runtime| !runtime.places.is_empty());
+        match runtimes.next().filter(|_| self.program.is_none()) {
+            None => Ok(()),
+            Some(runtime) => Err(Error::Usage(format!(
+                "{}: directories of the {arch} tree must stand at places of the machine, and for that the tree must \
+                 have the program `elsewhere` for {arch}: name it, linked statically as those of releases are, with \
+                 --program {arch}=FILE",
+                runtime.name,
+                arch = self.plan.arch
+            ))),
+        }
     }
 
     /// Takes over the files of packages that stay the same from the earlier tree that the workshop

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Dist, GeneratedFile, GlibcVersion, HostGives, RelPath, Runtime, Variable};
+use super::{
+    Command, Dist, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime, Variable,
+};
 
 /// What a tree was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct RuntimeMade {
     /// What these set in the environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environment: Vec<Variable>,
+    /// Directories of the tree that the programs see at places of the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<HostPlace>,
     /// Files that it asks for beside those of packages: a change of them makes another tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<GeneratedFile>,
@@ -45,6 +50,7 @@ impl MadeWith {
             name: runtime.name.clone(),
             commands: runtime.commands.clone(),
             environment: runtime.environment.clone(),
+            places: runtime.places.clone(),
             files: runtime.files.clone(),
             plugin_directories: runtime.plugin_directories.clone(),
         };

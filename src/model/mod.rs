@@ -9,6 +9,7 @@ mod digest;
 mod dist;
 mod file;
 mod host;
+mod host_place;
 mod known_key;
 mod loading;
 mod lock;
@@ -52,6 +53,9 @@ pub(crate) use file::with_inner;
 pub use file::{FileKind, ReceiptFile};
 pub use host::GlibcVersion;
 pub(crate) use host::{HostFacts, Libc};
+pub(crate) use host_place::{
+    END_OF_PLACES, HostPlace, IN_PLACES, PLACING_PROGRAM, PLACING_SCRATCH,
+};
 pub use known_key::{KnownKey, KnownKeys};
 pub(crate) use loading::LAUNCHED_DIRECTORY;
 pub use loading::{Aided, Loading};

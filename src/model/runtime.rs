@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, RelPath, Variable, version_order};
+use super::{Ability, HostPlace, RelPath, Variable, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +38,12 @@ pub struct Runtime {
     /// What launchers set in the environment of the programs.
     #[serde(default)]
     pub environment: Vec<Variable>,
+    /// Directories of the tree that the programs see at places of the host.
+    #[serde(rename = "place", default)]
+    pub places: Vec<HostPlace>,
+    /// Runtimes that cannot be in one prefix with it: both may have commands of the same names.
+    #[serde(default)]
+    pub conflicts: Vec<String>,
     /// Files that no package has.
     #[serde(rename = "file", default)]
     pub files: Vec<GeneratedFile>,
@@ -316,6 +322,19 @@ impl Runtime {
                 && defect.when.contains(version)
         };
         self.defects.iter().filter(is_meant)
+    }
+
+    /// Every check of the host that a test of this runtime needs. Where directories of the tree stand at
+    /// places of the host, no program runs without a namespace.
+    pub fn checks<'a>(&self, test: &'a SmokeTest) -> impl Iterator<Item = &'a str> {
+        let places = if self.places.is_empty() { &[][..] } else { &["user-namespaces", "mounts"] };
+        test.checks().chain(places.iter().copied())
+    }
+
+    /// Whether one of the two says that they cannot be in one prefix.
+    #[must_use]
+    pub fn conflicts_with(&self, other: &Self) -> bool {
+        self.conflicts.contains(&other.name) || other.conflicts.contains(&self.name)
     }
 
     /// A command that `other`, another runtime, has too.

@@ -86,6 +86,7 @@ mod tests {
             store: None,
             catalog: &catalog,
             program: std::path::Path::new("elsewhere"),
+            programs: &std::collections::BTreeMap::new(),
             host: &host,
             default_dist: None,
             allowed_dists: &[],

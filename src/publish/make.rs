@@ -70,6 +70,7 @@ pub(crate) fn make<'a>(
     }
     let makings = places.iter().map(|place| Making::new(context, place.plan, &place.workshop));
     let makings = makings.collect::<Result<Vec<_>, _>>()?;
+    makings.iter().try_for_each(Making::check_program)?;
     let needed = makings.iter().fold(0u64, |sum, making| sum.saturating_add(making.needed_space()));
     if let Some(place) = places.first() {
         place.workshop.check_space(needed)?;

@@ -22,7 +22,6 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 
 pub(crate) use drawing::{Injection, Ranch};
@@ -30,7 +29,7 @@ pub use error::RanchError;
 
 use crate::model::shell_word;
 use crate::tools::namespaces::{self, Ids};
-use crate::tools::programs;
+use crate::tools::{foreground, programs};
 
 /// Options of the scratch file system: what is written there takes memory.
 const SCRATCH: &str = "mode=0755";
@@ -47,6 +46,25 @@ impl Ranch {
         scratch: &Path,
         home: &Path,
     ) -> Result<Infallible, RanchError> {
+        self.enter(scratch, home)?;
+        // Only now: new rights would take it back. If the other process ends, so does this.
+        foreground::end_with_parent().map_err(|source| RanchError::Namespaces { source })?;
+        let (program, arguments) = command.split_first().ok_or_else(|| RanchError::Start {
+            command: OsString::new(),
+            source: io::ErrorKind::InvalidInput.into(),
+        })?;
+        let mut become_it = Command::new(program);
+        become_it.args(arguments);
+        let source = programs::become_program(become_it);
+        Err(RanchError::Start { command: program.clone(), source })
+    }
+
+    /// Lets this process see the root directory, in namespaces of its own. `scratch` is an empty directory, and
+    /// `home` where it goes, where that is there. The process must have one thread.
+    ///
+    /// # Errors
+    /// When there can be no such namespace, or what was asked for makes no sense.
+    pub(crate) fn enter(&self, scratch: &Path, home: &Path) -> Result<(), RanchError> {
         let steps = drawing::steps(self)?;
         let namespaces = |source| RanchError::Namespaces { source };
         let own = Ids::own();
@@ -73,18 +91,7 @@ impl Ranch {
         drop(proc);
         // What it starts with may not be there.
         let _ = rustix::process::chdir(home);
-        // Only now: new rights would take it back. If the other process ends, so does this.
-        let end = Some(Signal::KILL);
-        rustix::process::set_parent_process_death_signal(end)
-            .map_err(|error| namespaces(error.into()))?;
-        let (program, arguments) = command.split_first().ok_or_else(|| RanchError::Start {
-            command: OsString::new(),
-            source: io::ErrorKind::InvalidInput.into(),
-        })?;
-        let mut become_it = Command::new(program);
-        become_it.args(arguments);
-        let source = programs::become_program(become_it);
-        Err(RanchError::Start { command: program.clone(), source })
+        Ok(())
     }
 
     /// A script that does the same by the tools of util-linux: for `unshare --user --map-root-user --mount`.

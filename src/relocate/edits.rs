@@ -1,17 +1,19 @@
 //! What the runtimes' definitions ask for: directories, files, links, and changed lines in text files.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 
 use super::RelocateError;
 use super::tree::{Tree, at};
 use crate::elf::{Led, Places};
-use crate::model::{Edit, FileKind, RelPath, Runtime};
+use crate::model::{Edit, FileKind, PLACING_PROGRAM, PLACING_SCRATCH, RelPath, Runtime};
 
 /// Scripts have some kB.
 const LARGEST_TEXT: u64 = 4 << 20;
 /// What files get that no package has.
 const FILE_MODE: u32 = 0o644;
+/// What the program gets that shows directories at their places.
+const PROGRAM_MODE: u32 = 0o755;
 
 /// Makes the directories that `runtimes` declare.
 pub(super) fn make_directories(
@@ -34,6 +36,27 @@ pub(super) fn make_files(tree: &mut Tree, runtimes: &[&Runtime]) -> Result<(), R
         }
     }
     Ok(())
+}
+
+/// Makes the directories that stand at places of the host, and puts `program`, which shows them there, into
+/// the tree, where it is at hand.
+pub(super) fn make_places(
+    tree: &mut Tree,
+    runtimes: &[&Runtime],
+    program: Option<&[u8]>,
+) -> Result<(), RelocateError> {
+    let mut places = runtimes.iter().flat_map(|runtime| &runtime.places).peekable();
+    if places.peek().is_none() {
+        return Ok(());
+    }
+    places.try_for_each(|place| tree.make_directory(&place.tree))?;
+    let own = |path: &str| RelPath::new(path).map_err(io::Error::other);
+    let (path, scratch) =
+        own(PLACING_PROGRAM)
+            .and_then(|path| Ok((path, own(PLACING_SCRATCH)?)))
+            .map_err(|source| RelocateError::Tree { path: PLACING_PROGRAM.into(), source })?;
+    tree.make_directory(&scratch)?;
+    program.map_or(Ok(()), |program| tree.create(&path, program, PROGRAM_MODE))
 }
 
 /// Makes the links that `runtimes` declare, where the target exists and nothing but a dangling

@@ -18,7 +18,7 @@ pub(super) fn launch(
         .map_err(|invalid| at(path)(io::Error::other(invalid)))?;
     let mode = tree.file(path).map_or(0o755, |file| file.mode);
     tree.rename(path, &program)?;
-    tree.create(path, &text(path, &program, directories), mode)?;
+    tree.create(path, text(path, &program, directories), mode)?;
     Ok(program)
 }
 

@@ -54,7 +54,15 @@ pub fn relocate(
     host_libraries: &[String],
     reporter: &dyn Reporter,
 ) -> Result<Relocated, RelocateError> {
-    let job = Relocation { tree, arch, runtimes, makes_declared: true, host_libraries, reporter };
+    let job = Relocation {
+        tree,
+        arch,
+        runtimes,
+        makes_declared: true,
+        program: None,
+        host_libraries,
+        reporter,
+    };
     job.run(&Taken::new(), files)
 }
 
@@ -69,6 +77,8 @@ pub struct Relocation<'a> {
     pub runtimes: &'a [&'a Runtime],
     /// Whether the directories, files and links that they declare are made here: not in a tree within another.
     pub makes_declared: bool,
+    /// The program that shows directories of the tree at places of the host, where it is at hand.
+    pub program: Option<&'a [u8]>,
     /// Patterns of sonames that are always the host's.
     pub host_libraries: &'a [String],
     /// Whom to tell.
@@ -96,6 +106,7 @@ impl Relocation<'_> {
         drop_build_ids(&mut staged)?;
         if self.makes_declared {
             edits::make_directories(&mut staged, self.runtimes)?;
+            edits::make_places(&mut staged, self.runtimes, self.program)?;
         }
         edits::make_edits(&mut staged, self.runtimes)?;
         if self.makes_declared {

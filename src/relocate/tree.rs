@@ -141,19 +141,20 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Makes `path`, which is free, a file with `text`.
+    /// Makes `path`, which is free, a file with these bytes.
     pub(super) fn create(
         &mut self,
         path: &RelPath,
-        text: &str,
+        bytes: impl AsRef<[u8]>,
         mode: u32,
     ) -> Result<(), RelocateError> {
+        let bytes = bytes.as_ref();
         self.prepare_parent(path)?;
         let new = self.open_new(path.as_path(), mode);
-        new.and_then(|mut new| new.write_all(text.as_bytes())).map_err(at(path))?;
+        new.and_then(|mut new| new.write_all(bytes)).map_err(at(path))?;
         files::set_mode_in(&self.dir, path, mode).map_err(at(path))?;
-        let checksum = Checksum::of(text.as_bytes());
-        let kind = FileKind::File { size: text.len() as u64, checksum, packaged: None };
+        let checksum = Checksum::of(bytes);
+        let kind = FileKind::File { size: bytes.len() as u64, checksum, packaged: None };
         self.list(path, kind, mode);
         Ok(())
     }

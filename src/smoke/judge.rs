@@ -55,7 +55,7 @@ pub(super) fn settle(
         return Err(failure);
     }
     let (obstacles, difference) = if obstacles.is_empty() {
-        let checks: Vec<&str> = test.checks().collect();
+        let checks: Vec<&str> = runtime.checks(test).collect();
         // What makes namespaces is what security modules name.
         let place = runtime.namespace_programs.first().unwrap_or(&test.path);
         let found = trial.judge.obstacles_at(&checks, place, trial.scratch);

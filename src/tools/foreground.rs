@@ -37,6 +37,14 @@ pub(crate) fn run(command: Command) -> io::Result<ExitStatus> {
     ended
 }
 
+/// Lets this process end when the one that started it does, until it gets other rights.
+///
+/// # Errors
+/// When the kernel does not do that.
+pub(crate) fn end_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
 /// The exit status that stands for how a program ended: its own, or 128 and the number of the signal that ended
 /// it, as shells have it.
 pub(crate) fn exit_code(status: ExitStatus) -> u8 {
