@@ -128,6 +128,26 @@ fn hooks_that_fail_leave_a_whole_tree_too() {
 }
 
 #[test]
+fn a_flag_of_a_clock_that_is_behind_is_ones_own_all_the_same() {
+    for way in [Transaction, Ingest] {
+        let publisher = with_version_1(way);
+        let flag = publisher.spool().join("in_transaction.lock");
+        let aged = format!("touch -d '3 seconds ago' {}", flag.display());
+        // It is killed with the transaction open, and the same run throws that away; then it works.
+        publisher.hook("transaction_after_hook", &format!("{aged}; kill -9 $$"));
+        publish(&publisher, way, 2, &Log::default()).unwrap_err();
+        assert!(!publisher.is_open(), "{way:?}");
+        assert_counts(&publisher, 1);
+        publisher.hook("transaction_after_hook", &aged);
+        let log = Log::default();
+        publish(&publisher, way, 3, &log).unwrap();
+        assert!(!log.notes().iter().any(|note| note.contains("waiting")), "{:?}", log.notes());
+        assert_counts(&publisher, 3);
+        publisher.mend();
+    }
+}
+
+#[test]
 fn what_cannot_be_thrown_away_is_said_and_left_to_the_next_run() {
     for (name, point) in
         [("down", "publish.synced"), ("nokey", "publish.synced"), ("", "abort_before_hook")]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::journal::{Entry, Journal, Step};
 use super::revision::Revision;
 use super::server::{Said, Until};
-use super::state::{self, Flag};
+use super::state;
 use super::tags::Tagged;
 use super::tar::{Archive, Manner};
 use super::transact::{HELD, HOOK, TAKEN, free};
@@ -115,8 +115,8 @@ impl CvmfsRepository {
         let mut entry = Journal::entry(&words.tag);
         let mut waiting = Waiting::on(self, reporter);
         loop {
-            let flag = self.configuration.flag()?;
-            let why = match flag {
+            entry.others = self.configuration.flag()?;
+            let why = match entry.others {
                 Some(_) => "another transaction is open".to_owned(),
                 None => match self.try_once(work, &mut entry, &journal, reporter)? {
                     Handed::Over { before, now, said } => {
@@ -150,8 +150,7 @@ impl CvmfsRepository {
         let flag = self.configuration.flag()?;
         // It undoes what it refuses, but not where it was killed, or took the archive for an answer.
         let is_open = said.says(&[HOOK]) || !said.says(&[UNOPENED]);
-        let is_left = |flag: &Flag| flag.is_since(entry.time) && is_open;
-        let left = flag.filter(is_left);
+        let left = flag.filter(|flag| entry.others != Some(*flag) && is_open);
         // Before it is undone: that takes the repository away from whoever is in it.
         let holders = match said.says(&HELD) {
             true => state::holders(&self.configuration.union),

@@ -15,11 +15,11 @@ use super::state::{Flag, MARK};
 use crate::error::CvmfsError;
 use crate::owned::{Owners, open_to_read};
 use crate::tools::files;
-use crate::tools::machine::{host_name, seconds};
+use crate::tools::machine::host_name;
 use crate::tools::replacement::{Care, Replacement};
 
 /// The format of what is written.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Far more than it has.
 const LIMIT: u64 = 1 << 16;
@@ -46,9 +46,10 @@ pub(super) struct Entry {
     nonce: String,
     /// Who it was: for people.
     process: u32,
-    /// When the step began, in seconds since 1970.
-    pub(super) time: u64,
     pub(super) step: Step,
+    /// The flag that was there before the step: another's. Times would not tell, as files get theirs from a clock that
+    /// may be behind: one of the kernel's that is set forward some hundred times a second, or a file server's.
+    pub(super) others: Option<Flag>,
     /// The flag of the transaction that it opened.
     pub(super) flag: Option<Flag>,
     /// What it was to be tagged.
@@ -101,8 +102,8 @@ impl Journal {
             format: FORMAT,
             nonce: format!("{:016x}", files::random()),
             process: std::process::id(),
-            time: seconds(),
             step: Step::Waiting,
+            others: None,
             flag: None,
             tag: tag.to_owned(),
         }
@@ -114,7 +115,6 @@ impl Journal {
     /// When it cannot be written.
     pub(super) fn write(&self, entry: &mut Entry, step: Step) -> Result<(), CvmfsError> {
         entry.step = step;
-        entry.time = seconds();
         let write = || {
             let directory = self.path.parent().unwrap_or(Path::new("/"));
             let text = serde_json::to_vec(entry).map_err(io::Error::other)?;

@@ -87,16 +87,16 @@ impl CvmfsRepository {
     /// Whether the transaction that is open is that of the run which wrote `entry`.
     fn is_ours(&self, entry: &Entry, flag: Flag) -> bool {
         let by_marker = || self.configuration.was_written(&entry.marker());
-        let by_time = || match entry.step {
+        let by_step = || match entry.step {
             // The server opened it, and we were gone before we could write to it.
             Step::Opening => {
                 entry.flag.is_none()
-                    && flag.is_since(entry.time)
+                    && entry.others != Some(flag)
                     && self.configuration.is_untouched()
             }
             Step::Waiting | Step::Open | Step::Publishing => false,
         };
-        entry.flag == Some(flag) || by_marker() || by_time()
+        entry.flag == Some(flag) || by_marker() || by_step()
     }
 
     /// Throws the transaction away that `flag` is of; one that is another's by now is let be.

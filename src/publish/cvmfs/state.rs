@@ -25,13 +25,6 @@ pub(super) struct Flag {
     inode: u64,
 }
 
-impl Flag {
-    /// Whether it was made at `time`, in seconds since 1970, or later.
-    pub(super) fn is_since(self, time: u64) -> bool {
-        u64::try_from(self.seconds).is_ok_and(|seconds| seconds >= time)
-    }
-}
-
 impl Configuration {
     /// The flag, where a transaction is open.
     ///

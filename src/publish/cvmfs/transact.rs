@@ -206,6 +206,7 @@ impl<'r> Run<'r> {
         let mut waiting = Waiting::on(repository, self.reporter);
         loop {
             self.entry.flag = None;
+            self.entry.others = configuration.flag()?;
             self.journal.write(&mut self.entry, Step::Opening)?;
             let words = ["transaction", &name];
             let said =
@@ -216,7 +217,7 @@ impl<'r> Run<'r> {
                 let is_known = said.is_well() || said.says(&[HOOK]);
                 let may_be = said.was_killed() || said.was_ended();
                 !said.says(&TAKEN)
-                    && flag.is_since(self.entry.time)
+                    && self.entry.others != Some(*flag)
                     && (is_known || may_be && configuration.is_untouched())
             };
             match flag.filter(is_new) {
