@@ -87,6 +87,7 @@ mod report;
 mod resolve;
 mod sandbox;
 mod sbom;
+mod shadow;
 mod smoke;
 mod store;
 mod terminal;

@@ -35,7 +35,7 @@ pub mod host {
 }
 /// The text of launchers.
 pub mod launcher {
-    pub use crate::launcher::{Candidate, choosing, own, text};
+    pub use crate::launcher::{Candidate, LaunchedTrees, choosing, own, text};
 }
 /// What a dist offers.
 pub mod metadata {
@@ -59,11 +59,16 @@ pub mod model {
 }
 /// Generations of trees.
 pub mod prefix {
-    pub use crate::prefix::{ConfigReport, Generation, Locked, LostLink, Prefix, PrefixError};
+    pub use crate::prefix::{Generation, Locked, LostLink, Prefix, PrefixError};
+    pub use crate::workshop::ConfigReport;
 }
 /// A directory as a command's root.
 pub mod ranch {
     pub use crate::ranch::RanchError;
+}
+/// Small prefixes over read-only ones.
+pub mod shadow {
+    pub use crate::shadow::ShadowError;
 }
 /// Repositories of CernVM-FS.
 pub mod publish {

@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use elsewhere::stages::launcher;
 use serde_json::Value;
 use support::program;
 use support::tools;
@@ -303,7 +304,7 @@ fn low_limits_and_lost_names_are_found() {
 #[test]
 fn a_launcher_on_noexec_says_so() {
     let command = toml::from_str("name = \"r\"\npath = \"bin/r\"\n").unwrap();
-    let text = elsewhere::stages::launcher::text("r", &command, &[], &[]);
+    let text = launcher::text("r", &command, &[], &[], launcher::LaunchedTrees::Own);
     fs::write(ward().path.join("launcher"), text).unwrap();
     let prefix = ward().path.join("prefix");
     let script = format!(

@@ -68,6 +68,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
         || words.starts_with(&["mirror", "--verify"])
         || words.starts_with(&["sync", "--dry-run"])
         || words.starts_with(&["ranch", "--print"])
+        || words.starts_with(&["shadow", "status"])
         || words.starts_with(&["bundle", "--verify"])
         || words.starts_with(&["bundle", "--list"]);
     let error = |last: Option<&Value>| {
@@ -165,6 +166,9 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["module", "p"])["runtimes"][0], "hello 1.0");
     assert!(told(&["completions", "bash"])["script"].as_str().unwrap().contains("complete"));
     assert_eq!(told(&["man", "pages"])["directory"], "pages");
+    assert_eq!(told(&["shadow", "p", "shade"])["made"], true);
+    assert_eq!(told(&["shadow", "status", "shade"])["trees"][0]["is_current"], true);
+    assert!(told(&["shadow", "remove", "shade"])["removed"].is_string());
     assert!(told(&["ranch", "--print", "p/x86_64"])["script"].to_string().contains("--rbind"));
     let list = "directory = \"grid\"\n[[runtime]]\nname = \"hello\"\ndists = [\"lab\"]\narches = [\"x86_64\"]\n";
     site.scratch.write("list.toml", list);
@@ -173,18 +177,8 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     let published = told(&["sync", "list.toml"]);
     assert_eq!(published["bases"][0]["switched"]["to"], "2.0");
     assert!(published["bases"][0]["added"][0]["account"]["new_bytes"].as_u64().unwrap() > 0);
-    let again = told(&[
-        "install",
-        "--layout",
-        "versioned",
-        "-d",
-        "lab",
-        "-r",
-        "hello",
-        "-a",
-        "x86_64",
-        "grid/hello",
-    ]);
+    let layout = ["install", "--layout", "versioned"];
+    let again = told(&[&layout[..], &basic[..], &["grid/hello"]].concat());
     assert_eq!(again["wanted"][0], "2.0");
     assert_eq!(told(&["lint", "grid"])["findings"][0]["rule"], "catalog");
     assert_eq!(told(&["cache", "info"])["unpacked"]["packages"], 3);
@@ -231,6 +225,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(6, &["mirror", "--verify", "nowhere"]);
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);
+    fails(2, &["shadow", "status", "nowhere"]);
     fails(2, &["ranch", "--print", "nowhere"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use elsewhere::stages::catalog::Catalog;
-use elsewhere::stages::launcher;
+use elsewhere::stages::launcher::{self, LaunchedTrees};
 use elsewhere::stages::model::{Arch, Plan, Receipt, RelPath};
 use elsewhere::stages::prefix::Prefix;
 
@@ -105,12 +105,10 @@ fn run_definition(name: &str, bytes: &[u8]) {
     }
     for runtime in catalog.runtimes() {
         for command in &runtime.commands {
-            check_launcher(&launcher::text(
-                &runtime.name,
-                command,
-                &runtime.environment,
-                &runtime.places,
-            ));
+            for kind in [LaunchedTrees::Own, LaunchedTrees::Shadow] {
+                let (environment, places) = (&runtime.environment, &runtime.places);
+                check_launcher(&launcher::text(&runtime.name, command, environment, places, kind));
+            }
         }
     }
 }

@@ -350,7 +350,9 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
             return Some(format!("the places {} and {} lie in each other", other.at, place.at));
         }
     }
-    let mut variables: Vec<_> = runtime.environment.iter().map(|it| &it.name).collect();
+    let of_shadows = &runtime.shadow.environment;
+    let mut variables: Vec<_> =
+        runtime.environment.iter().chain(of_shadows).map(|it| &it.name).collect();
     variables.sort();
     if let Some([name, _]) = variables.windows(2).find(|pair| pair.first() == pair.last()) {
         return Some(format!("the variable {name} stands twice"));

@@ -1,12 +1,14 @@
 //! What commands that only read look at: a prefix, a published version, or one tree that lies anywhere.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::parts::PartOf;
 use crate::error::Error;
 use crate::lifecycle::{self, Whole};
-use crate::model::RelPath;
+use crate::model::{Receipt, RelPath, escape};
+use crate::prefix::Generation;
 use crate::publish::{Published, Standing};
 use crate::workshop::MadeTree;
 
@@ -32,6 +34,53 @@ impl Installation {
         match Published::at(path)? {
             Some(version) => Ok(Self::Version(version)),
             None => Ok(Self::Prefix(Whole::open(path)?)),
+        }
+    }
+}
+
+/// A tree, and where it lies.
+pub(super) struct PlacedTree {
+    /// Beside the launchers.
+    pub(super) place: RelPath,
+    /// The tree itself, by a path that leads to this version whatever counts later.
+    pub(super) tree: MadeTree,
+    /// The path that leads to what counts.
+    pub(super) now: PathBuf,
+}
+
+/// All trees that count of the prefix, the published version, or the directory of versions at `path`.
+///
+/// # Errors
+/// When one cannot be read; or that `path` is a tree by itself, or nothing at all.
+pub(super) fn placed_trees(path: &Path) -> Result<Vec<PlacedTree>, Error> {
+    let place = |text: &str| {
+        RelPath::new(text).map_err(|_| Error::Usage(format!("{} names no directory", escape(text))))
+    };
+    match Installation::at(path)? {
+        Installation::Tree(_) => Err(Error::Usage(format!(
+            "{} is one tree: name the prefix or version that it is part of",
+            escape(&path.to_string_lossy())
+        ))),
+        Installation::Prefix(whole) => {
+            let trees = whole.placed_trees()?.into_iter();
+            let placed = |(label, generation, receipt): (String, Generation, Receipt)| {
+                let now = path.join(&label);
+                let tree = MadeTree { path: generation.path, receipt };
+                Ok(PlacedTree { place: place(&label)?, tree, now })
+            };
+            trees.map(placed).collect()
+        }
+        Installation::Version(version) => {
+            // What a link says now is the version that this is of.
+            let itself = fs::read_link(&version.path).ok();
+            let itself = itself.map(|text| version.path.with_file_name(text));
+            let itself = itself.unwrap_or_else(|| version.path.clone());
+            let placed = |(place, tree): (RelPath, MadeTree)| {
+                let now = version.path.join(&place);
+                let tree = MadeTree { path: itself.join(&place), ..tree };
+                PlacedTree { place, tree, now }
+            };
+            Ok(version.trees()?.into_iter().map(placed).collect())
         }
     }
 }

@@ -39,6 +39,7 @@ mod rollback;
 mod sbom;
 mod self_command;
 mod session;
+mod shadow;
 mod status;
 mod sync;
 mod trust;
@@ -100,6 +101,7 @@ enum Command {
     Unpin(pin::Unpin),
     Remove(remove::Remove),
     Prune(prune::Prune),
+    Shadow(shadow::ShadowCommand),
     Ranch(ranch::RanchCommand),
     Cache(cache::CacheCommand),
     Receipt(receipt::ReceiptCommand),
@@ -259,6 +261,7 @@ fn json_form(words: &[OsString]) -> Form {
         || name == "mirror" && has("--verify")
         || name == "sync" && has("--dry-run")
         || name == "ranch" && has("--print")
+        || name == "shadow" && has("status")
         || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
@@ -299,6 +302,7 @@ impl Command {
             Self::Unpin(command) => &command.output,
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
+            Self::Shadow(command) => command.output(),
             Self::Ranch(command) => &command.output,
             Self::Cache(command) => command.output(),
             Self::Receipt(command) => command.output(),
@@ -332,6 +336,7 @@ impl Command {
             Self::Unpin(command) => command.execute(host, terminal),
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
+            Self::Shadow(command) => command.execute(host, terminal),
             Self::Ranch(command) => command.execute(host, terminal),
             Self::Cache(command) => command.execute(host, terminal),
             Self::Receipt(command) => command.execute(host, terminal),

@@ -7,6 +7,7 @@ use crate::model::LockError;
 use crate::prefix::PrefixError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
+use crate::shadow::ShadowError;
 use crate::smoke::SmokeError;
 use crate::tools::limits::Limit;
 use crate::unpack::UnpackError;
@@ -27,7 +28,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 15] = [
         9,
         "busy: another run works on the prefix, or on the mirror or bundle, or a repository is busy",
     ),
-    (UPDATE_AVAILABLE, "update --check, lock --check: there is an update"),
+    (UPDATE_AVAILABLE, "update --check, lock --check, shadow update --check: there is an update"),
     (UNDEFINED, "definitions: those that an installed tree was made with are not at hand"),
     (UNPROVED, "unproved: nothing is damaged, and not all of it can be proved by this version"),
     (
@@ -116,6 +117,7 @@ impl Error {
             Self::Ended(status) => *status,
             Self::Ranch(error) if error.is_usage() => 2,
             Self::Ranch(error) => error.start_status().unwrap_or(HOST),
+            Self::Shadow(error) => shadow_status(error),
             Self::TooNew { .. }
             | Self::Musl
             | Self::Gaps { .. }
@@ -180,6 +182,16 @@ fn registry_status(error: &RegistryError) -> u8 {
         RegistryError::Refused { .. }
         | RegistryError::Answer { .. }
         | RegistryError::Helper { .. } => NETWORK,
+    }
+}
+
+/// The disk, unless what was typed makes no sense, or another run is at work.
+fn shadow_status(error: &ShadowError) -> u8 {
+    match error {
+        ShadowError::Busy { .. } => 9,
+        ShadowError::Damaged { .. } => 8,
+        error if error.is_usage() => 2,
+        _ => 6,
     }
 }
 

@@ -30,6 +30,15 @@ const VERSIONS: &str = "`elsewhere list --all-versions` shows what repositories 
 const HOOK: &str = "nothing is published where one fails that is run before; what is published stays where one fails that \
                     is run after: run that by hand";
 
+/// What to do where no key of `repository`, `DIST/ID`, could be had.
+fn name_the_key(repository: Option<&str>) -> String {
+    let named = repository.map_or_else(String::new, |it| format!("{it}="));
+    format!(
+        "get the key from its owner and name it with --trust-key {named}FILE, or name a mirror that has it with \
+         --mirror; the dist's definition says where it is (`url`, `alternates`)"
+    )
+}
+
 impl Error {
     /// What to do next, where there is something useful to say.
     #[must_use]
@@ -52,11 +61,7 @@ impl Error {
             Self::Registry(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
             Self::Untrusted { missing_keys, repository, .. } if !missing_keys.is_empty() => {
-                let named = repository.as_ref().map_or_else(String::new, |it| format!("{it}="));
-                Some(format!(
-                    "get the key from its owner and name it with --trust-key {named}FILE, or name a mirror \
-                     that has it with --mirror; the dist's definition says where it is (`url`, `alternates`)"
-                ))
+                Some(name_the_key(repository.as_deref()))
             }
             Self::Untrusted { source, repository, .. } => source.hint_for(repository.as_deref()),
             Self::Trust(error) | Self::KeyFile(KeyFileError::Unusable { source: error, .. }) => {
@@ -84,6 +89,7 @@ impl Error {
                 error => error.hint(),
             }),
             Self::Ranch(error) => error.hint(),
+            Self::Shadow(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),

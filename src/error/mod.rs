@@ -25,6 +25,7 @@ use crate::ranch::RanchError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
+use crate::shadow::ShadowError;
 use crate::smoke::SmokeError;
 use crate::tools::limits::Limit;
 use crate::trust::TrustError;
@@ -297,6 +298,9 @@ pub enum Error {
     /// A directory cannot be shown as it was asked for.
     #[error(transparent)]
     Ranch(#[from] RanchError),
+    /// A shadow could not be made or removed.
+    #[error(transparent)]
+    Shadow(#[from] ShadowError),
     /// No failure of this program: a command that it ran ended with this status.
     #[error("the command ended with status {0}")]
     Ended(u8),

@@ -2,12 +2,19 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Effect, TREE, Variable, shell_word};
+use super::trees::LaunchedTrees;
+use crate::model::{Effect, SHADOW_NOW as NOW, SHADOW_THEN as THEN, TREE, Variable, shell_word};
 
 /// Sets what `environment` says, for programs of the tree at `tree`, a word of the launcher's, which may be
-/// relative to the working directory. Nothing at all where there is nothing to set.
-pub(super) fn setting(environment: &[Variable], tree: &str) -> String {
-    if environment.is_empty() {
+/// relative to the working directory. Nothing at all where there is nothing to set. Those of a shadow look behind
+/// it first; `name` is the launcher's.
+pub(super) fn setting(
+    name: &str,
+    environment: &[Variable],
+    trees: LaunchedTrees,
+    tree: &str,
+) -> String {
+    if environment.is_empty() && trees == LaunchedTrees::Own {
         return String::new();
     }
     let mut text = format!(
@@ -18,6 +25,9 @@ pub(super) fn setting(environment: &[Variable], tree: &str) -> String {
     esac
 "#
     );
+    if trees == LaunchedTrees::Shadow {
+        text.push_str(&look_behind(&shell_word(name)));
+    }
     for variable in environment {
         let name = &variable.name;
         let is_there = |place: &String| format!("[ ! -e {} ]", place_word(place));
@@ -53,6 +63,22 @@ pub(super) fn setting(environment: &[Variable], tree: &str) -> String {
         }
     }
     text
+}
+
+/// Says where what the shadow's tree is made of is gone, or is another version by now, if there is somebody to read it.
+/// `-ef` follows links, and forks nothing. `name` is quoted for the shell.
+fn look_behind(name: &str) -> String {
+    format!(
+        r#"    if [ ! -e "$elsewhere_tree/{THEN}" ]; then
+        printf "%s: what '%s' is made of is gone, or not mounted now\nWhere there is a newer version: elsewhere shadow update DIR\n" \
+            {name} "$elsewhere_tree" >&2
+        exit 127
+    elif [ -t 2 ] && [ ! "$elsewhere_tree/{THEN}" -ef "$elsewhere_tree/{NOW}" ]; then
+        printf "%s: there is another version than the one that '%s' is made of: elsewhere shadow update\n" \
+            {name} "$elsewhere_tree" >&2
+    fi
+"#
+    )
 }
 
 /// A value as the right side of an assignment.

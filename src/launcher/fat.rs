@@ -12,6 +12,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
+use super::trees::LaunchedTrees;
 use super::{FIND_SELF, advise, environment, explain_closed, find_arch, places};
 use crate::model::{
     Command, GlibcVersion, HostPlace, LAUNCHER_MARKER, Variable, escape, shell_word,
@@ -51,6 +52,7 @@ pub fn choosing(
     command: &Command,
     environment: &[Variable],
     places: &[HostPlace],
+    kind: LaunchedTrees,
     trees: &[Candidate],
 ) -> String {
     let program = shell_word(command.path.as_str());
@@ -83,14 +85,18 @@ pub fn choosing(
     let tree = "$elsewhere_bin/../$elsewhere_directory$elsewhere_arch";
     let name = shell_word(&command.name);
     text.push_str(&places::finding(places, &name, tree));
-    text.push_str(&environment::setting(environment, tree));
+    text.push_str(&environment::setting(&command.name, environment, kind, tree));
     text.push_str(&places::starting(places, tree));
     text.push_str("\"$elsewhere_chosen\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&name, &shell_word(runtime), &trees));
+    let advice = advise(
+        kind,
+        r#""To add one: elsewhere install -d DIST -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#,
+    );
+    text.push_str(&explain(&name, &shell_word(runtime), &trees, &advice));
     text
 }
 
@@ -195,7 +201,7 @@ fn find_level() -> String {
 
 /// Says on standard error what this machine is, what there is, and what to type. `name` and `runtime`
 /// are quoted for the shell.
-fn explain(name: &str, runtime: &str, trees: &[Candidate]) -> String {
+fn explain(name: &str, runtime: &str, trees: &[Candidate], advice: &str) -> String {
     let needs = |tree: &Candidate| match tree.x86_64_level {
         0 | 1 => format!("{} glibc {}", escape(&tree.dist), tree.glibc),
         level => format!("{} glibc {} and x86-64-v{level}", escape(&tree.dist), tree.glibc),
@@ -222,8 +228,5 @@ printf "%s: '%s' has no %s for %s with %s%s\nThere %s; they need: %s\n%s\n" \
 exit 127
 "#,
         needs = shell_word(&needs),
-        advice = advise(
-            r#""To add one: elsewhere install -d DIST -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#
-        ),
     )
 }

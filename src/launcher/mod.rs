@@ -41,10 +41,12 @@
 mod environment;
 mod fat;
 mod places;
+mod trees;
 
 use std::fmt::Write as _;
 
 pub use fat::{Candidate, choosing};
+pub use trees::LaunchedTrees;
 
 use crate::model::{
     Arch, Command, HostPlace, LAUNCHER_MARKER, VERSION_NAME, Variable, escape, shell_word,
@@ -59,6 +61,7 @@ pub fn text(
     command: &Command,
     environment: &[Variable],
     places: &[HostPlace],
+    trees: LaunchedTrees,
 ) -> String {
     let program = shell_word(command.path.as_str());
     let (name, tree) = (shell_word(&command.name), "$elsewhere_bin/../$elsewhere_arch");
@@ -72,14 +75,18 @@ pub fn text(
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
     text.push_str(&places::finding(places, &name, tree));
-    text.push_str(&environment::setting(environment, tree));
+    text.push_str(&environment::setting(&command.name, environment, trees, tree));
     text.push_str(&places::starting(places, tree));
     text.push_str("\"$elsewhere_program\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));
     }
     text.push_str(" \"$@\"\nfi\n");
-    text.push_str(&explain(&name, &program, &shell_word(runtime)));
+    let advice = advise(
+        trees,
+        r#""To add it: elsewhere install -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#,
+    );
+    text.push_str(&explain(&name, &program, &shell_word(runtime), &advice));
     text
 }
 
@@ -125,9 +132,15 @@ fi
     )
 }
 
-/// Sets `elsewhere_advice` to `advice`, shell words, or to what is right where `elsewhere_prefix` is a published version, or
-/// lies in one as `dists/DIST`: nobody but who publishes it can add something, and whoever reads it is somebody else.
-fn advise(advice: &str) -> String {
+/// Sets `elsewhere_advice` to `advice`, shell words, or to what is right where `elsewhere_prefix` is a shadow, is a published
+/// version, or lies in one as `dists/DIST`: nobody but who publishes it can add something, and whoever reads it is somebody
+/// else.
+fn advise(trees: LaunchedTrees, advice: &str) -> String {
+    if trees == LaunchedTrees::Shadow {
+        return "elsewhere_advice=\"What it is made of has none, is gone, or is not mounted: elsewhere shadow update \
+                '$elsewhere_prefix'\"\n"
+            .to_owned();
+    }
     format!(
         r#"elsewhere_advice={advice}
 for elsewhere_other in "$elsewhere_prefix" "$elsewhere_prefix/../.."; do
@@ -184,7 +197,7 @@ elsewhere_arch=${elsewhere_arch#.}
 
 /// Says on standard error what is missing, what there is, and what to type. `name`, `program` and
 /// `runtime` are quoted for the shell.
-fn explain(name: &str, program: &str, runtime: &str) -> String {
+fn explain(name: &str, program: &str, runtime: &str, advice: &str) -> String {
     let arches = Arch::ALL.map(Arch::as_str).join(" ");
     let closed =
         explain_closed(name, "[ -n \"$elsewhere_arch\" ] && [ -f \"$elsewhere_program\" ]");
@@ -200,9 +213,6 @@ elsewhere_runtime={runtime}
     {name} "$elsewhere_prefix" {name} "${{elsewhere_arch:-this machine}}" "${{elsewhere_has:- nothing}}" \
     "$elsewhere_advice" >&2
 exit 127
-"#,
-        advice = advise(
-            r#""To add it: elsewhere install -a ${elsewhere_arch:-ARCH} -r $elsewhere_runtime '$elsewhere_prefix'""#
-        )
+"#
     )
 }

@@ -14,14 +14,14 @@ use crate::making::{self, Judge, Making};
 use crate::metadata::Keys;
 use crate::model::{Arch, GlibcVersion, Plan, Receipt, TreePlan, UnfitPath};
 use crate::planning::{Present, definitions};
-use crate::prefix::{ConfigReport, Generation, Locked, Prefix, PrefixError, Staging};
+use crate::prefix::{Generation, Locked, Prefix, PrefixError, Staging};
 use crate::relocate::RelocateError;
 use crate::report::Reporter;
 use crate::smoke::{self, SmokeError, Trial};
 use crate::tools::files::is_full;
 use crate::tools::threads::{self, Task};
 use crate::unpack::UnpackError;
-use crate::workshop::{Workshop, WorkshopError, read_signature};
+use crate::workshop::{ConfigReport, Workshop, WorkshopError, read_signature};
 
 /// What the caller decides.
 #[derive(Clone, Copy, Debug)]
@@ -386,7 +386,7 @@ fn try_launchers(
 }
 
 /// Tells what became of the user's configuration.
-pub(super) fn tell_config(reporter: &dyn Reporter, report: ConfigReport) {
+pub(crate) fn tell_config(reporter: &dyn Reporter, report: ConfigReport) {
     for path in report.kept {
         reporter.note(format!("{path}: your edited version stays"));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
+use crate::launcher::LaunchedTrees;
 use crate::making::{self, DistTrees, MadeWithReceipt};
 use crate::model::Receipt;
 use crate::prefix::{Generation, Locked, Prefix, PrefixError};
@@ -56,7 +57,7 @@ pub(super) fn texts_by<'a>(
         }
         parts.push(DistTrees { directory: member.place(), trees });
     }
-    Ok(making::launchers(&parts))
+    Ok(making::launchers(&parts, LaunchedTrees::Own))
 }
 
 /// Writes the launchers of every program in `receipts`. Those that are there stay as they are, which is

@@ -21,7 +21,7 @@ mod whole;
 
 pub(crate) use changes::{Change, TreeChange};
 pub(crate) use distrust::distrust;
-pub(crate) use install::{InstallOptions, Installed, InstalledTree};
+pub(crate) use install::{InstallOptions, Installed, InstalledTree, tell_config};
 pub(crate) use life::Removed;
 pub(crate) use origin::verify_tree_origin;
 pub(crate) use sign::{SignedTree, Signing, sign_tree};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::launcher::{self, Candidate};
-use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt};
+use crate::launcher::{self, Candidate, LaunchedTrees};
+use crate::model::{Arch, Command, GlibcVersion, MadeWith, Receipt, RelPath};
 use crate::planning::definitions::made_with;
 
 /// The trees of one dist, for several architectures.
@@ -34,6 +34,31 @@ impl MadeWithReceipt {
         Ok(Self { receipt, with })
     }
 
+    /// The same, for a shadow of the tree: what one needs definitions say where the receipt is older than that.
+    ///
+    /// # Errors
+    /// As [`MadeWithReceipt::new`].
+    pub(crate) fn for_shadow(catalog: &Catalog, receipt: Receipt) -> Result<Self, Error> {
+        let mut made = Self::new(catalog, receipt)?;
+        for runtime in &mut made.with.runtimes {
+            if let (true, Ok(definition)) =
+                (runtime.shadow.is_nothing(), catalog.runtime(&runtime.name))
+            {
+                runtime.shadow = definition.shadow.clone();
+            }
+        }
+        Ok(made)
+    }
+
+    /// Programs of which a shadow has copies, sorted.
+    pub(crate) fn copied_programs(&self) -> Vec<RelPath> {
+        let copies = self.with.runtimes.iter().flat_map(|runtime| &runtime.shadow.copies);
+        let mut copies: Vec<_> = copies.filter(|path| self.receipt.has(path)).cloned().collect();
+        copies.sort();
+        copies.dedup();
+        copies
+    }
+
     /// The glibc that a machine must have for it: its dist's own, which its packages may ask for after
     /// an update, or what it asks for where that is more.
     fn glibc(&self) -> GlibcVersion {
@@ -45,7 +70,7 @@ impl MadeWithReceipt {
 /// Names and texts of the launchers of every program in `parts`. Those of trees that lie beside `bin` run
 /// the one of their architecture; where there are trees of several dists, they choose among those.
 #[must_use]
-pub(crate) fn launchers(parts: &[DistTrees]) -> BTreeMap<String, String> {
+pub(crate) fn launchers(parts: &[DistTrees], kind: LaunchedTrees) -> BTreeMap<String, String> {
     let is_choosing = parts.iter().any(|part| !part.directory.is_empty());
     // What was made last counts where definitions changed.
     let mut made: Vec<&MadeWithReceipt> = parts.iter().flat_map(|part| &part.trees).collect();
@@ -55,12 +80,16 @@ pub(crate) fn launchers(parts: &[DistTrees]) -> BTreeMap<String, String> {
         for runtime in &tree.with.runtimes {
             let commands = runtime.commands.iter();
             for command in commands.filter(|command| tree.receipt.has(&command.path)) {
-                let (environment, places) = (&runtime.environment, &runtime.places);
+                let mut environment = runtime.environment.clone();
+                if kind == LaunchedTrees::Shadow {
+                    environment.extend(runtime.shadow.environment.iter().cloned());
+                }
+                let (name, environment, places) = (&runtime.name, &environment, &runtime.places);
                 let text = match is_choosing {
-                    false => launcher::text(&runtime.name, command, environment, places),
+                    false => launcher::text(name, command, environment, places, kind),
                     true => {
-                        let trees = trees(parts, &runtime.name, command);
-                        launcher::choosing(&runtime.name, command, environment, places, &trees)
+                        let trees = trees(parts, name, command);
+                        launcher::choosing(name, command, environment, places, kind, &trees)
                     }
                 };
                 launchers.insert(command.name.clone(), text);

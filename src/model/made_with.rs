@@ -5,8 +5,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Dist, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime, Variable,
+    Command, Dist, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime,
+    ShadowNeeds, Variable,
 };
+
+/// Where a shadow keeps what is its own: in its root, and in the root of each tree.
+pub(crate) const SHADOW_NAME: &str = ".elsewhere-shadow";
+
+/// In a shadow's tree: the receipt of the tree that it is made of.
+pub(crate) const SHADOW_THEN: &str = ".elsewhere-shadow/then";
+
+/// In a shadow's tree: the receipt of the tree that it would be made of now.
+pub(crate) const SHADOW_NOW: &str = ".elsewhere-shadow/now";
 
 /// What a tree was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +44,9 @@ pub struct RuntimeMade {
     /// Directories of the tree that the programs see at places of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<HostPlace>,
+    /// What a shadow of the tree needs.
+    #[serde(default, skip_serializing_if = "ShadowNeeds::is_nothing")]
+    pub shadow: ShadowNeeds,
     /// Files that it asks for beside those of packages: a change of them makes another tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<GeneratedFile>,
@@ -51,6 +64,7 @@ impl MadeWith {
             commands: runtime.commands.clone(),
             environment: runtime.environment.clone(),
             places: runtime.places.clone(),
+            shadow: runtime.shadow.clone(),
             files: runtime.files.clone(),
             plugin_directories: runtime.plugin_directories.clone(),
         };

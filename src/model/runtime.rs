@@ -44,6 +44,9 @@ pub struct Runtime {
     /// Runtimes that cannot be in one prefix with it: both may have commands of the same names.
     #[serde(default)]
     pub conflicts: Vec<String>,
+    /// What a shadow of its trees needs.
+    #[serde(default)]
+    pub shadow: ShadowNeeds,
     /// Files that no package has.
     #[serde(rename = "file", default)]
     pub files: Vec<GeneratedFile>,
@@ -228,6 +231,27 @@ pub struct Link {
     pub path: RelPath,
     /// What it leads to, as a place in the tree. When that is not there, no link is made.
     pub target: RelPath,
+}
+
+/// What a shadow of a tree needs so that its own configuration counts: a tree of links to the one that it stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowNeeds {
+    /// Programs that look for their configuration beside the place where they lie themselves, links followed: a shadow
+    /// has copies of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<RelPath>,
+    /// What its launchers set beside the runtime's environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Variable>,
+}
+
+impl ShadowNeeds {
+    /// Whether it needs nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A file that no package has, the same in every tree. Where a package has something in its place, that

@@ -59,7 +59,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use config::ConfigReport;
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use lock::Locked;

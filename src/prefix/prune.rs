@@ -8,9 +8,10 @@ use std::path::Path;
 use super::error::PrefixError;
 use super::event::Event;
 use super::replay::{Live, Settled};
-use super::{ConfigReport, Generation, Locked, Prefix};
+use super::{Generation, Locked, Prefix};
 use crate::model::Arch;
 use crate::tools::machine;
+use crate::workshop::ConfigReport;
 
 /// A generation that was live in the last seven days may be in use on machines that this one cannot
 /// see, and NFS clients may still have its symlink in their caches. In seconds.

@@ -16,6 +16,7 @@ use super::separate::separate;
 use crate::context::Context;
 use crate::doctor::Subject;
 use crate::error::Error;
+use crate::launcher::LaunchedTrees;
 use crate::making::{self, DistTrees, Judge, MadeWithReceipt, Making};
 use crate::metadata::Keys;
 use crate::model::{Receipt, RelPath, Runtime, TreePlan, VERSION_NAME, escape};
@@ -242,11 +243,14 @@ pub(super) fn launchers(parts: Parts) -> Vec<(String, BTreeMap<String, String>)>
     for (directory, trees) in parts {
         let own = DistTrees { directory: String::new(), trees };
         if !directory.is_empty() {
-            texts.push((directory.clone(), making::launchers(std::slice::from_ref(&own))));
+            texts.push((
+                directory.clone(),
+                making::launchers(std::slice::from_ref(&own), LaunchedTrees::Own),
+            ));
         }
         all.push(DistTrees { directory, ..own });
     }
-    texts.push((String::new(), making::launchers(&all)));
+    texts.push((String::new(), making::launchers(&all, LaunchedTrees::Own)));
     texts
 }
 

@@ -90,6 +90,6 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) ->
 }
 
 /// A path for people.
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }

@@ -2,6 +2,7 @@
 //! finished tree to take unchanged files from. And the finished tree itself, wherever it lies. Knows
 //! nothing of prefixes and generations.
 
+mod configuration;
 mod error;
 mod inabilities;
 mod made;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use configuration::ConfigReport;
+pub(crate) use configuration::{ConfigStates, Edited};
 pub(crate) use error::WorkshopError;
 pub(crate) use made::{MadeTree, parse_receipt, read_receipt_bytes, read_signature};
 pub(crate) use share::Share;

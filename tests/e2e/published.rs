@@ -54,6 +54,45 @@ fn a_grid_of_two_architectures_reads_what_another_user_published() {
     }
 }
 
+#[test]
+fn a_user_has_a_configuration_of_his_own_over_what_another_published() {
+    let (session, base) = published("shadow");
+    let version = base.join("current");
+    let (hidden, poison) = (session.system_copies(&version), session.poison(&version));
+    let read_only = vec![base.clone()];
+    let plain = Run { read_only, ..Run::default() };
+    let how = Run { hidden, library_path: Some(poison), ..plain.clone() };
+    let (home, shadow) = (quoted(base.as_os_str()), session.work.join("home/my own"));
+    let own = quoted(shadow.as_os_str());
+    let make = format!(
+        "set -e; ./elsewhere shadow {home} {own}
+         echo 'message = edited here' >> {own}/x86_64/etc/apptainer/apptainer.conf
+         ./elsewhere shadow status {own}
+         if touch {home}/new 2>/dev/null; then echo written; fi"
+    );
+    let mut told = session.script(&plain, &make);
+    let launch = format!(
+        "set -e; {apptainer} buildcfg; {apptainer} exec image sh -c 'echo it ran'
+         {own}/bin/mksquashfs -version | head -n 1",
+        apptainer = launcher(&shadow, "apptainer"),
+    );
+    told.push_str(&session.script(&how, &launch));
+    let tree = shadow.join(".elsewhere-shadow/1/x86_64");
+    let configuration = format!("APPTAINER_CONF_FILE={}/etc/apptainer/", tree.display());
+    let libexec = format!("LIBEXECDIR={}/libexec/apptainer\n", tree.display());
+    for part in [
+        &*configuration,
+        &*libexec,
+        "edited here",
+        "it ran\n",
+        "mksquashfs version",
+        "as it is there\n  edited etc/apptainer/apptainer.conf",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!is_root() || !told.contains("written"), "{told}");
+}
+
 /// What a launch asks for.
 #[derive(Debug, Default)]
 struct Asked {

@@ -77,7 +77,8 @@ pub fn text(name: &str) -> String {
 
 fn text_of(runtime: &Runtime, name: &str) -> String {
     let command = runtime.commands.iter().find(|command| command.name == name).unwrap();
-    launcher::text(&runtime.name, command, &runtime.environment, &runtime.places)
+    let own = launcher::LaunchedTrees::Own;
+    launcher::text(&runtime.name, command, &runtime.environment, &runtime.places, own)
 }
 
 /// A runtime whose launchers set something: `host` is a directory in which they look for files.
@@ -459,13 +460,10 @@ fn choosing_of(runtime: &Runtime, trees: &[(&str, &str, u8)]) -> String {
         x86_64_level: level,
     };
     let trees: Vec<_> = trees.iter().map(tree).collect();
-    launcher::choosing(
-        &runtime.name,
-        &runtime.commands[0],
-        &runtime.environment,
-        &runtime.places,
-        &trees,
-    )
+    let own = launcher::LaunchedTrees::Own;
+    let command = &runtime.commands[0];
+    let (environment, places) = (&runtime.environment, &runtime.places);
+    launcher::choosing(&runtime.name, command, environment, places, own, &trees)
 }
 
 /// How one of several dists is chosen, on machines that are directories.

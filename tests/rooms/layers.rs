@@ -16,8 +16,8 @@ const LAYERS: [&[&str]; 14] = [
     // The stages.
     &[
         "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "ranch",
-        "relocate", "repodata", "resolve", "sbom", "smoke", "terminal", "trust", "unpack",
-        "verify",
+        "relocate", "repodata", "resolve", "sbom", "shadow", "smoke", "terminal", "trust",
+        "unpack", "verify",
     ],
     // What takes two stages.
     &["metadata", "release"],

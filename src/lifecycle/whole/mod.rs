@@ -217,6 +217,21 @@ impl Whole {
         Ok(trees)
     }
 
+    /// The same, each with where it lies beside the launchers.
+    ///
+    /// # Errors
+    /// As [`Whole::trees`].
+    pub(crate) fn placed_trees(&self) -> Result<Vec<(String, Generation, Receipt)>, Error> {
+        let mut trees = Vec::new();
+        for member in self.members(None)? {
+            let placed = |(generation, receipt): (Generation, Receipt)| {
+                (member.label(generation.arch), generation, receipt)
+            };
+            trees.extend(member.trees()?.into_iter().map(placed));
+        }
+        Ok(trees)
+    }
+
     /// Makes older generations live again. `told` hears of each member what was live and what is; of
     /// several, one that has nothing to go back to stays as it is.
     ///
