@@ -44,7 +44,8 @@
 //! 2. `tools` holds what is needed everywhere and is nobody's own: threads, limits. [`report`] is how
 //!    stages tell what they do.
 //!    [`owned`] opens what this user must own, and [`sandbox`] takes away what is not needed.
-//! 3. [`decoding`] knows compression, `elf` programs and libraries, [`config`] the settings, [`store`] what was
+//! 3. [`decoding`] knows compression, `elf` programs and libraries, [`imagefile`] where an image's file system
+//!    lies in a file, [`config`] the settings, [`store`] what was
 //!    unpacked before, and [`workshop`] where trees are made.
 //! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
 //! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
@@ -69,6 +70,7 @@ mod elf;
 mod error;
 mod fetch;
 mod host;
+mod imagefile;
 mod launcher;
 mod lifecycle;
 mod making;

@@ -62,6 +62,10 @@ pub mod prefix {
     pub use crate::prefix::{Generation, Locked, LostLink, Prefix, PrefixError};
     pub use crate::workshop::ConfigReport;
 }
+/// Files that hold a root directory.
+pub mod imagefile {
+    pub use crate::imagefile::{ImageFile, ImageFileError, ImageMachine};
+}
 /// A directory as a command's root.
 pub mod ranch {
     pub use crate::ranch::RanchError;

@@ -24,6 +24,8 @@ mod mirror;
 mod podman;
 #[path = "e2e/published.rs"]
 mod published;
+#[path = "e2e/ranch.rs"]
+mod ranch;
 #[path = "e2e/scopes.rs"]
 mod scopes;
 #[path = "e2e/user.rs"]

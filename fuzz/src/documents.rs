@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use elsewhere::stages::catalog::Catalog;
+use elsewhere::stages::imagefile::ImageFile;
 use elsewhere::stages::launcher::{self, LaunchedTrees};
 use elsewhere::stages::model::{Arch, Plan, Receipt, RelPath};
 use elsewhere::stages::prefix::Prefix;
@@ -14,6 +15,7 @@ const LOCK: u8 = 0;
 const RECEIPT: u8 = 1;
 const HISTORY: u8 = 2;
 const JOURNAL: u8 = 8;
+const IMAGE: u8 = 9;
 /// Definitions: their names below the user's directory.
 const DEFINITIONS: [(u8, &str, &str); 5] = [
     (3, "dists/el8.toml", include_str!("../../repos/dists/el8.toml")),
@@ -30,6 +32,7 @@ pub(super) fn run(input: &[u8]) {
         RECEIPT => run_prefix(".elsewhere/x86_64/1/.elsewhere.json", bytes),
         HISTORY => run_prefix(".elsewhere/x86_64/history.json", bytes),
         JOURNAL => run_prefix(".elsewhere/x86_64/journal.jsonl", bytes),
+        IMAGE => run_image(bytes),
         kind => {
             let definition = DEFINITIONS.iter().find(|(number, ..)| *number == kind);
             if let Some((_, name, _)) = definition {
@@ -59,6 +62,16 @@ fn run_lock(bytes: &[u8]) {
 }
 
 /// Reads a prefix that has `bytes` as one of its files.
+fn run_image(bytes: &[u8]) {
+    match ImageFile::of_bytes(bytes) {
+        Ok(image) => {
+            let end = image.offset.checked_add(image.size);
+            assert!(end.is_some_and(|end| end <= bytes.len() as u64), "an image beyond its file");
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
 fn run_prefix(name: &str, bytes: &[u8]) {
     let scratch = Scratch::new();
     scratch.directory(".elsewhere/x86_64/1");
@@ -121,8 +134,27 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds =
         vec![tagged(LOCK, lock()), tagged(RECEIPT, receipt()), tagged(HISTORY, history())];
     seeds.push(tagged(JOURNAL, journal()));
+    seeds.push([&[IMAGE], image().as_slice()].concat());
     seeds.extend(DEFINITIONS.map(|(kind, _, text)| tagged(kind, text)));
     seeds
+}
+
+/// A SIF file with one descriptor, whose partition is a squashfs superblock.
+fn image() -> Vec<u8> {
+    let mut file = vec![0; 128 + 585];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(32, b"SIF_MAGIC\x0001\x0002\0");
+    for (at, number) in [(88, 1i64), (96, 128), (128 + 17, 713), (128 + 25, 96)] {
+        put(at, &number.to_le_bytes());
+    }
+    put(128, &0x4004i32.to_le_bytes());
+    put(128 + 4, &[1]);
+    put(128 + 201, &[1, 0, 0, 0, 2, 0, 0, 0, b'0', b'0']);
+    let mut block = [0; 96];
+    block[..4].copy_from_slice(b"hsqs");
+    block[28] = 4;
+    file.extend(block);
+    file
 }
 
 fn history() -> String {

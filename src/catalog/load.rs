@@ -350,6 +350,9 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
             return Some(format!("the places {} and {} lie in each other", other.at, place.at));
         }
     }
+    if let Some(problem) = runtime.squashfs_mounters.iter().find_map(|it| it.problem()) {
+        return Some(problem);
+    }
     let of_shadows = &runtime.shadow.environment;
     let mut variables: Vec<_> =
         runtime.environment.iter().chain(of_shadows).map(|it| &it.name).collect();

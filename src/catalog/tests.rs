@@ -235,6 +235,18 @@ fn checks_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn a_mounter_that_is_not_told_what_to_mount_is_refused() {
+    let mounter = |arguments: &str| {
+        format!("{RUNTIME}[[squashfs_mounter]]\npath = 'bin/tool'\narguments = [{arguments}]\n")
+    };
+    let text = mounter("'-o', 'offset={offset}', '{image}'");
+    let message = Definitions::new("mounter", &[("runtimes/tool.toml", &text)]).refused();
+    assert!(message.contains("the mounter bin/tool lack {directory}"), "{message}");
+    let text = mounter("'{image}', '{offset}', '{directory}'");
+    assert!(Definitions::new("mounts", &[("runtimes/tool.toml", &text)]).load().is_ok());
+}
+
+#[test]
 fn a_misplaced_file_is_refused_and_others_are_left_alone() {
     let mine = Definitions::new("misplaced", &[("el8.toml", DIST)]);
     assert!(mine.refused().starts_with("el8.toml is no definition"));

@@ -150,11 +150,8 @@ pub fn run() -> ExitCode {
         doctor::run_probe(probe, &host);
         return ExitCode::SUCCESS;
     }
-    if let Some((scratch, words)) = ranch::asked_inside(&host) {
-        return match Cli::try_parse_from(&words) {
-            Ok(Cli { command: Command::Ranch(command) }) => command.run_inside(&host, &scratch),
-            _ => ExitCode::FAILURE,
-        };
+    if let Some(stage) = ranch::asked_stage(&host) {
+        return run_stage(&host, stage);
     }
     if let Some(words) = places::asked(&host) {
         return places::run(words, &host);
@@ -163,6 +160,24 @@ pub fn run() -> ExitCode {
     let status = run_words(&host, &typed);
     typed.clean();
     status
+}
+
+/// Runs one of a ranch's processes.
+fn run_stage(host: &Host, stage: ranch::Stage) -> ExitCode {
+    let typed = |words: &[OsString]| match Cli::try_parse_from(words) {
+        Ok(Cli { command: Command::Ranch(command) }) => Some(command),
+        _ => None,
+    };
+    let status = match stage {
+        ranch::Stage::Inside(scratch, words) => {
+            typed(&words).map(|command| command.run_inside(host, &scratch))
+        }
+        ranch::Stage::Enter(own, scratch, words) => {
+            typed(&words).map(|command| command.enter(host, own, &scratch))
+        }
+        ranch::Stage::Serve(parent, words) => Some(ranch::serve(parent, words)),
+    };
+    status.unwrap_or(ExitCode::FAILURE)
 }
 
 /// Runs what was typed.

@@ -90,14 +90,13 @@ impl Placed {
             Injection { source, place }
         };
         let ranch = Ranch {
-            root: PathBuf::from("/"),
             injections: places.into_iter().map(injection).collect(),
             writable: Vec::new(),
             is_root: false,
         };
         // What the machine says of this process is told by the mounts of today.
         let (own, home) = (host.executable(), host.absolute(Path::new(".")));
-        ranch.enter(&tree.join(PLACING_SCRATCH), &home)?;
+        ranch.enter(Path::new("/"), &tree.join(PLACING_SCRATCH), &home)?;
         let mut command = Command::new(own);
         command.arg(IN_PLACES).arg(&tree).arg(END_OF_PLACES).arg(program).args(words);
         let status = foreground::run(command).map_err(|source| RanchError::Process { source })?;

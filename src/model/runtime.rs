@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, HostPlace, RelPath, Variable, version_order};
+use super::{Ability, HostPlace, RelPath, SquashfsMounter, Variable, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,6 +88,9 @@ pub struct Runtime {
     /// What it does on a host, and what the host must let it: `elsewhere doctor` says which work.
     #[serde(rename = "ability", default)]
     pub abilities: Vec<Ability>,
+    /// Programs of its that mount squashfs file systems, the better ones first.
+    #[serde(rename = "squashfs_mounter", default)]
+    pub squashfs_mounters: Vec<SquashfsMounter>,
     /// Where the definition stands, for messages.
     #[serde(skip)]
     pub file: String,

@@ -62,7 +62,7 @@ use std::path::{Path, PathBuf};
 pub use error::PrefixError;
 pub use generation::Generation;
 pub use lock::Locked;
-pub(crate) use program::KeptProgram;
+pub(crate) use program::{KeptProgram, keeper};
 pub(crate) use prune::Pruned;
 pub use settle::LostLink;
 pub(crate) use staging::Staging;

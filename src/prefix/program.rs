@@ -44,6 +44,12 @@ pub(crate) enum KeptProgram {
     Extra,
 }
 
+/// The prefix that keeps the program at `executable`, if one does.
+pub(crate) fn keeper(executable: &Path) -> Option<&Path> {
+    let own = executable.ancestors().find(|above| above.ends_with(Layout::programs_text()))?;
+    own.ancestors().nth(Layout::programs_text().components().count())
+}
+
 impl Prefix {
     /// Whether it keeps programs, and so has a launcher for them.
     pub(crate) fn keeps_programs(&self) -> bool {

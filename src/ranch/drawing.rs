@@ -31,8 +31,6 @@ pub(crate) struct Injection {
 /// What a command is to see as its root directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranch {
-    /// The directory, which stays as it is.
-    pub(crate) root: PathBuf,
     /// What is added.
     pub(crate) injections: Vec<Injection>,
     /// Directories below the root that can be written to. What is written is gone when the command has ended.
@@ -50,15 +48,19 @@ const KERNELS: [&str; 3] = ["dev", "proc", "sys"];
 /// What the original of a directory is called in its ranch, unless something there is called so.
 const ASIDE: &str = ".ranch";
 
-/// The steps for a ranch, all of which are known before the first is taken.
+/// The steps by which the directory `root`, which stays as it is, becomes a ranch. All of them are known before
+/// the first is taken. `place` is the directory's, where that is said otherwise than by its path.
 ///
 /// # Errors
 /// When the root or something that is to be injected cannot be read, or has no place.
-pub(super) fn steps(ranch: &Ranch) -> Result<Vec<Step>, RanchError> {
-    let root = directory(&ranch.root).map_err(|source| {
-        let path = ranch.root.clone();
-        RanchError::Root { path, source }
-    })?;
+pub(super) fn steps(
+    ranch: &Ranch,
+    root: &Path,
+    place: Option<Place>,
+) -> Result<Vec<Step>, RanchError> {
+    let path = root;
+    let root =
+        directory(path).map_err(|source| RanchError::Root { path: path.to_owned(), source })?;
     let mut drawing = Drawing {
         tree: Tree::new(root.clone()),
         is_machines: root == Path::new("/"),
@@ -68,7 +70,7 @@ pub(super) fn steps(ranch: &Ranch) -> Result<Vec<Step>, RanchError> {
         injected: BTreeSet::new(),
     };
     drawing.steps.push(Step::Directory(Place::Scratch(ROOT.into())));
-    drawing.bind(Place::Host(root), Place::Root(PathBuf::new()));
+    drawing.bind(place.unwrap_or(Place::Host(root)), Place::Root(PathBuf::new()));
     if !drawing.is_machines {
         drawing.give_hosts();
     }

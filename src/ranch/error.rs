@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::imagefile::ImageFileError;
 use crate::model::escape;
 
 /// Why a directory could not be shown as it was asked for. The directory itself is what it was.
@@ -26,6 +27,40 @@ pub enum RanchError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file that should hold a root directory does not.
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
+    /// Its programs are another machine's.
+    #[error(
+        "the programs of the image {} are for {machine}, and not for this machine",
+        shown(path)
+    )]
+    Machine {
+        /// The file.
+        path: PathBuf,
+        /// For what they are.
+        machine: &'static str,
+    },
+    /// Nobody is there to mount it.
+    #[error("cannot mount the image {}: there is no {wanted}", shown(path))]
+    NoMounter {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for, and where.
+        wanted: String,
+        /// The runtime that brings it.
+        runtime: String,
+    },
+    /// It was not mounted.
+    #[error("cannot mount the image {} with {}: {said}", shown(path), shown(program))]
+    Mount {
+        /// The file.
+        path: PathBuf,
+        /// The program.
+        program: PathBuf,
+        /// What the program said.
+        said: String,
     },
     /// Nothing can be put in this place.
     #[error("cannot use the place {} of the root directory: {why}", shown(place))]
@@ -85,6 +120,13 @@ impl RanchError {
                 "there are more mounts than one namespace may have (/proc/sys/fs/mount-max): inject into a smaller directory"
                     .to_owned(),
             ),
+            Self::NoMounter { runtime, .. } => Some(format!(
+                "`elsewhere install -r {runtime} PREFIX` installs one, for --prefix PREFIX; so does the \
+                 distribution's own package"
+            )),
+            Self::Mount { .. } => {
+                Some("`elsewhere doctor` says whether this user may mount by FUSE".to_owned())
+            }
             Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("--inject takes FROM:TO, where FROM is a file or directory of this machine".to_owned())
             }
@@ -102,7 +144,12 @@ impl RanchError {
     pub(crate) fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Root { .. } | Self::Source { .. } | Self::Place { .. } | Self::Unprintable
+            Self::Root { .. }
+                | Self::Image(_)
+                | Self::Machine { .. }
+                | Self::Source { .. }
+                | Self::Place { .. }
+                | Self::Unprintable
         )
     }
 

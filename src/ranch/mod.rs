@@ -8,10 +8,12 @@
 //!
 //! The one that was started waits, in the namespaces where it always was, and the other makes new ones and becomes the
 //! command. If the first became the command, its namespace would end when the command makes another for itself, as
-//! container runtimes do, and what was mounted there would be gone.
+//! container runtimes do, and what was mounted there would be gone. Where the root directory is a file, [`image`]
+//! says who else there is.
 
 mod drawing;
 mod error;
+mod image;
 mod steps;
 mod walk;
 
@@ -20,63 +22,128 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use rustix::thread::UnshareFlags;
 
 pub(crate) use drawing::{Injection, Ranch};
 pub use error::RanchError;
+pub(crate) use image::{Image, serve};
+
+use steps::{Place, Step};
 
 use crate::model::shell_word;
+use crate::tools::foreground;
 use crate::tools::namespaces::{self, Ids};
-use crate::tools::{foreground, programs};
+use crate::tools::programs::{self, Running};
 
 /// Options of the scratch file system: what is written there takes memory.
 const SCRATCH: &str = "mode=0755";
 
+/// Where in the scratch directory a file is mounted that holds the root directory.
+const IMAGE: &str = "image";
+
+/// Where a command is to start, and as whom.
+pub(crate) struct Start<'a> {
+    /// The program and its arguments.
+    pub(crate) command: &'a [OsString],
+    /// An empty directory, in which the root directory is made.
+    pub(crate) scratch: &'a Path,
+    /// The working directory, where that is there.
+    pub(crate) home: &'a Path,
+}
+
 impl Ranch {
-    /// Becomes `command`, which sees the root directory. `scratch` is an empty directory, and `home` where
-    /// it starts, where that is there. The process must have one thread.
+    /// Becomes a command, which sees the directory `root` as its root. The process must have one thread.
     ///
     /// # Errors
     /// When there can be no such namespace, what was asked for makes no sense, or the command cannot be started.
     pub(crate) fn become_command(
         &self,
-        command: &[OsString],
-        scratch: &Path,
-        home: &Path,
+        root: &Path,
+        start: &Start<'_>,
     ) -> Result<Infallible, RanchError> {
-        self.enter(scratch, home)?;
-        // Only now: new rights would take it back. If the other process ends, so does this.
-        foreground::end_with_parent().map_err(|source| RanchError::Namespaces { source })?;
-        let (program, arguments) = command.split_first().ok_or_else(|| RanchError::Start {
-            command: OsString::new(),
-            source: io::ErrorKind::InvalidInput.into(),
-        })?;
+        let (waiting, own) = (parent(), Ids::own());
+        let steps = drawing::steps(self, root, None)?;
+        prepare(own, start.scratch)?;
+        end_with(waiting)?;
+        take(&steps, start.scratch)?;
+        self.go_in(own, start)
+    }
+
+    /// Lets this process see the directory `root` as its root, in namespaces of its own. `scratch` is an empty
+    /// directory, and `home` where it goes, where that is there. The process must have one thread.
+    ///
+    /// # Errors
+    /// When there can be no such namespace, or what was asked for makes no sense.
+    pub(crate) fn enter(&self, root: &Path, scratch: &Path, home: &Path) -> Result<(), RanchError> {
+        let own = Ids::own();
+        let steps = drawing::steps(self, root, None)?;
+        prepare(own, scratch)?;
+        take(&steps, scratch)?;
+        self.settle(own, scratch, home)
+    }
+
+    /// Runs what becomes a command by [`Self::go_in`], and waits for it. Meanwhile the file `image` is what it
+    /// will see as its root, mounted by what `serve` is, a process that becomes [`serve`]. The process must have one
+    /// thread.
+    ///
+    /// # Errors
+    /// When there can be no such namespace, the file cannot be mounted, what was asked for makes no sense, or the
+    /// process cannot be started.
+    pub(crate) fn run_in_image(
+        &self,
+        image: &Image,
+        scratch: &Path,
+        [serve, enter]: [Command; 2],
+    ) -> Result<ExitStatus, RanchError> {
+        let _mounted = self.mount_image(image, scratch, serve, |steps| take(&steps, scratch))?;
+        foreground::run(enter).map_err(|source| RanchError::Process { source })
+    }
+
+    /// Mounts `image` within new namespaces, and does with the steps from there what is to be done with them.
+    fn mount_image<T>(
+        &self,
+        image: &Image,
+        scratch: &Path,
+        serve: Command,
+        go_on: impl FnOnce(Vec<Step>) -> Result<T, RanchError>,
+    ) -> Result<(Running, T), RanchError> {
+        let failed = |source| RanchError::Process { source };
+        let waiting = parent();
+        prepare(Ids::own(), scratch)?;
+        end_with(waiting)?;
+        let mounted = scratch.join(IMAGE);
+        fs::create_dir(&mounted).map_err(failed)?;
+        let running = image.mount(&mounted, serve)?;
+        let steps = drawing::steps(self, &mounted, Some(Place::Scratch(IMAGE.into())))?;
+        Ok((running, go_on(steps)?))
+    }
+
+    /// Becomes the command in a root directory that was made, in namespaces that this process is in already, as
+    /// `own` outside. The process must have one thread.
+    ///
+    /// # Errors
+    /// When that directory cannot be made the root, or the command cannot be started.
+    pub(crate) fn go_in(&self, own: Ids, start: &Start<'_>) -> Result<Infallible, RanchError> {
+        let waiting = parent();
+        self.settle(own, start.scratch, start.home)?;
+        // Once more, if it was said before: new rights took it back.
+        end_with(waiting)?;
+        let (program, arguments) =
+            start.command.split_first().ok_or_else(|| RanchError::Start {
+                command: OsString::new(),
+                source: io::ErrorKind::InvalidInput.into(),
+            })?;
         let mut become_it = Command::new(program);
         become_it.args(arguments);
         let source = programs::become_program(become_it);
         Err(RanchError::Start { command: program.clone(), source })
     }
 
-    /// Lets this process see the root directory, in namespaces of its own. `scratch` is an empty directory, and
-    /// `home` where it goes, where that is there. The process must have one thread.
-    ///
-    /// # Errors
-    /// When there can be no such namespace, or what was asked for makes no sense.
-    pub(crate) fn enter(&self, scratch: &Path, home: &Path) -> Result<(), RanchError> {
-        let steps = drawing::steps(self)?;
+    /// Makes the root directory that was made this process's own, and goes there.
+    fn settle(&self, own: Ids, scratch: &Path, home: &Path) -> Result<(), RanchError> {
         let namespaces = |source| RanchError::Namespaces { source };
-        let own = Ids::own();
-        enter(own).map_err(namespaces)?;
-        namespaces::mount("tmpfs", scratch, SCRATCH).map_err(|source| {
-            let step = "mount a file system in memory".to_owned();
-            RanchError::Step { step, source }
-        })?;
-        for step in &steps {
-            let told = |source| RanchError::Step { step: step.describe(), source };
-            step.take(scratch).map_err(told)?;
-        }
         let root = |source| {
             let step = "make it the root directory".to_owned();
             RanchError::Step { step, source }
@@ -94,24 +161,53 @@ impl Ranch {
         Ok(())
     }
 
-    /// A script that does the same by the tools of util-linux: for `unshare --user --map-root-user --mount`.
+    /// A script that does what [`Self::become_command`] does, by the tools of util-linux: for `unshare --user
+    /// --map-root-user --mount`.
     ///
     /// # Errors
     /// When what was asked for makes no sense.
-    pub(crate) fn script(&self, command: &[OsString]) -> Result<String, RanchError> {
-        let steps = drawing::steps(self)?;
+    pub(crate) fn script(&self, root: &Path, command: &[OsString]) -> Result<String, RanchError> {
+        self.script_of(&drawing::steps(self, root, None)?, None, Ids::own(), command)
+    }
+
+    /// The same for a file, which must be mounted for that, as by [`Self::run_in_image`].
+    ///
+    /// # Errors
+    /// When there can be no such namespace, the file cannot be mounted, or what was asked for makes no sense.
+    pub(crate) fn script_of_image(
+        &self,
+        image: &Image,
+        scratch: &Path,
+        serve: Command,
+        command: &[OsString],
+    ) -> Result<String, RanchError> {
+        // Before this process is root.
+        let own = Ids::own();
+        let script = |steps: Vec<Step>| self.script_of(&steps, Some(image), own, command);
+        Ok(self.mount_image(image, scratch, serve, script)?.1)
+    }
+
+    fn script_of(
+        &self,
+        steps: &[Step],
+        image: Option<&Image>,
+        Ids { user, group }: Ids,
+        command: &[OsString],
+    ) -> Result<String, RanchError> {
         let mut script = String::from(
             "#!/bin/sh\n# Run it so: unshare --user --map-root-user --mount sh FILE\nset -e\n\
              scratch=$(mktemp -d)\nmount --make-rslave /\n",
         );
         script.push_str(&format!("mount -t tmpfs -o {SCRATCH} tmpfs \"$scratch\"\n"));
-        for step in &steps {
+        if let Some(image) = image {
+            script.push_str(&image.commands(&format!("\"$scratch\"/{IMAGE}")));
+        }
+        for step in steps {
             script.push_str(&step.command());
             script.push('\n');
         }
         let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
         let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
-        let Ids { user, group } = Ids::own();
         let root = format!("\"$scratch\"/{}", steps::ROOT);
         let change = match self.is_root {
             true => format!("chroot {root}"),
@@ -120,12 +216,38 @@ impl Ranch {
                 format!("unshare --user --map-user={user} --map-group={group} --root={root} --wd=/")
             }
         };
-        script.push_str(&format!("exec {change} {}\n", words.join(" ")));
+        // Where a program is to be ended afterwards, somebody must be left to do so.
+        let exec = if image.is_some() { "" } else { "exec " };
+        script.push_str(&format!("{exec}{change} {}\n", words.join(" ")));
         match script.contains(char::REPLACEMENT_CHARACTER) {
             true => Err(RanchError::Unprintable),
             false => Ok(script),
         }
     }
+}
+
+/// The process that waits for this one.
+fn parent() -> u32 {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid().unsigned_abs())
+}
+
+/// Lets this process end with the one that waits for it, until it gets other rights.
+fn end_with(waiting: u32) -> Result<(), RanchError> {
+    image::end_with(waiting).map_err(|source| RanchError::Process { source })
+}
+
+/// Enters namespaces in which this process is root, and mounts the scratch directory.
+fn prepare(own: Ids, scratch: &Path) -> Result<(), RanchError> {
+    enter(own).map_err(|source| RanchError::Namespaces { source })?;
+    namespaces::mount("tmpfs", scratch, SCRATCH).map_err(|source| {
+        let step = "mount a file system in memory".to_owned();
+        RanchError::Step { step, source }
+    })
+}
+
+fn take(steps: &[Step], scratch: &Path) -> Result<(), RanchError> {
+    let told = |step: &Step, source| RanchError::Step { step: step.describe(), source };
+    steps.iter().try_for_each(|step| step.take(scratch).map_err(|source| told(step, source)))
 }
 
 /// Enters a user namespace, as its root, with mounts of its own.

@@ -210,6 +210,35 @@ impl Running {
         Ok(String::from_utf8_lossy(line).into_owned())
     }
 
+    /// Waits until `is_done`. Where the program ends or the time is over before, what it wrote until then is the
+    /// answer.
+    ///
+    /// # Errors
+    /// When the program cannot be watched.
+    pub(crate) fn wait_until(
+        &mut self,
+        patience: Patience<'_>,
+        is_done: impl Fn() -> bool,
+    ) -> io::Result<Result<(), String>> {
+        self.watch(patience, |_| is_done())?;
+        if is_done() {
+            return Ok(Ok(()));
+        }
+        drain(&mut self.reader, &mut self.output)?;
+        Ok(Err(String::from_utf8_lossy(&self.output).into_owned()))
+    }
+
+    /// Lets it write whatever it wants from now on, which nobody reads and it need not wait for.
+    ///
+    /// # Errors
+    /// When the pipe cannot be had, or there is no thread for it.
+    pub(crate) fn stop_listening(&self) -> io::Result<()> {
+        let mut reader = self.reader.try_clone()?;
+        rustix::fs::fcntl_setfl(&reader, OFlags::empty())?;
+        let swallow = move || drop(io::copy(&mut reader, &mut io::sink()));
+        threads::detach("unheard", swallow).map_err(|_| io::Error::other("there is no thread"))
+    }
+
     /// Collects output until the program ends, or `is_enough` of it (`None`), or it must be ended.
     fn watch(
         &mut self,

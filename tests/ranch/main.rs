@@ -7,6 +7,7 @@ mod support;
 
 mod ended;
 mod grown;
+mod images;
 mod kernels;
 mod refused;
 mod seen;

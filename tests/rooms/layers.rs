@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 14] = [
     // What everybody needs.
     &["tools", "report"],
     &["owned", "sandbox"],
-    &["config", "decoding", "elf", "store", "workshop"],
+    &["config", "decoding", "elf", "imagefile", "store", "workshop"],
     // The stages.
     &[
         "audit", "catalog", "doctor", "fetch", "host", "launcher", "minisig", "prefix", "ranch",

@@ -31,6 +31,7 @@ pub mod rpms;
 pub mod scratch;
 pub mod server;
 pub mod session;
+pub mod sif;
 pub mod site;
 pub mod small;
 pub mod tiny;

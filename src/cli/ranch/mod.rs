@@ -1,21 +1,28 @@
-//! `elsewhere ranch`: a directory as a command's root, with files in it that it does not have.
+//! `elsewhere ranch`: a directory, or what is in a file, as a command's root, with files in it that it does not have.
+
+mod mounter;
+mod stage;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use super::options::Output;
+pub(super) use self::stage::{Stage, asked_stage};
+use super::options::{Definitions, Output};
 use crate::error::Error;
 use crate::host::Host;
-use crate::ranch::{Injection, Ranch, RanchError};
+use crate::model::escape;
+use crate::ranch::{self, Injection, Ranch, RanchError, Start};
 use crate::terminal::{Form, Terminal};
+use crate::tools::namespaces::Ids;
 use crate::tools::{files, foreground};
 
 /// What is run where no command is named.
@@ -23,7 +30,8 @@ const SHELL: &str = "/bin/sh";
 
 /// Run a command that sees a directory as its root, with files in it that it does not have
 ///
-/// The directory, a tree of a container image for example, may be read-only and stays as it is: what is
+/// The directory, a tree of a container image for example, or what is in a squashfs or SIF file, may be read-only and
+/// stays as it is: what is
 /// added is seen by the command alone. Directories on the way to what is added are made anew, of links and bind
 /// mounts, in a user namespace; that needs neither overlayfs nor root. /dev, /proc, /sys and /tmp are this machine's, where
 /// the directory has a place for them. What is written to --writable directories is gone when the command has
@@ -36,6 +44,7 @@ Examples:
   elsewhere ranch /cvmfs/images.example.org/alpine -- cat /etc/os-release
   elsewhere ranch -i ~/site.conf:/etc/app/site.conf -i ./lib:/opt/lib IMAGE -- /opt/app/run
   elsewhere ranch -w /var/cache IMAGE                     a shell
+  elsewhere ranch --prefix ~/apptainer image.sif -- app   what is in a file
   elsewhere ranch -i ~/sw:/cvmfs/sw.example.org / -- make   this machine, with a /cvmfs
   elsewhere ranch --print -i ~/lib.so:/usr/lib/lib.so IMAGE")]
 pub(super) struct RanchCommand {
@@ -52,9 +61,15 @@ pub(super) struct RanchCommand {
     /// Print what would be mounted, as a script for `unshare`, and run nothing
     #[arg(long)]
     print: bool,
+    /// Mount ROOT, where it is a file, with the program of this prefix [default: that of the prefix that this
+    /// program lies in, else the one in PATH]
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<PathBuf>,
+    #[command(flatten)]
+    definitions: Definitions,
     #[command(flatten)]
     pub(super) output: Output,
-    /// The directory; / is this machine's own root
+    /// The directory, or a squashfs or SIF file; / is this machine's own root
     #[arg(value_name = "ROOT")]
     root: PathBuf,
     /// The command and its arguments [default: /bin/sh]
@@ -82,17 +97,13 @@ impl FromStr for InjectedPath {
     }
 }
 
-/// The first word of the command line of the process that becomes the command: no command of users', and so in no
-/// help.
-const INSIDE: &str = "ranch-inside";
-
-/// The scratch directory and what the user typed, where this process is to become a command.
-pub(super) fn asked_inside(host: &Host) -> Option<(PathBuf, Vec<OsString>)> {
-    let mut words = host.arguments();
-    let program = words.next()?;
-    (words.next()? == INSIDE).then_some(())?;
-    let scratch = words.next()?;
-    Some((scratch.into(), [program].into_iter().chain(words).collect()))
+/// Becomes a program that ends with `parent`, this process's own; or says why not, and with which status.
+pub(super) fn serve(parent: u32, words: Vec<OsString>) -> ExitCode {
+    let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let error = ranch::serve(parent, words.into_iter());
+    // To the one who started it, who says the rest.
+    let _ = writeln!(io::stderr(), "cannot run {}: {error}", escape(&program));
+    ExitCode::FAILURE
 }
 
 impl RanchCommand {
@@ -101,13 +112,9 @@ impl RanchCommand {
     /// # Errors
     /// When it cannot be run; and [`Error::Ended`], with its exit status, when it has run.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        if self.print {
-            let script = self.ranch(host).script(&self.words())?;
-            if self.output.json {
-                terminal.output_json(&json!({ "script": script }));
-            } else {
-                terminal.output_document(script.trim_end());
-            }
+        let root = host.absolute(&self.root);
+        if self.print && !root.is_file() {
+            self.show(&self.ranch(host).script(&root, &self.words())?, terminal);
             return Ok(());
         }
         let scratch = files::unique(&host.temporary_dir(), "elsewhere-ranch");
@@ -115,26 +122,73 @@ impl RanchCommand {
             let path = scratch.clone();
             Error::File { path, source }
         })?;
-        let mut inside = Command::new(host.executable());
-        inside.arg(INSIDE).arg(&scratch).args(host.arguments().skip(1));
-        let ended = foreground::run(inside);
+        let ended = foreground::run(stage::inside(host, &scratch));
         // Outside nothing was ever mounted there.
         let _ = fs::remove_dir(&scratch);
         let status = ended.map_err(|source| RanchError::Process { source })?;
         Err(Error::Ended(foreground::exit_code(status)))
     }
 
-    /// Becomes the command, in the process that was started for that; or says why not, and with which status.
+    /// Makes the namespaces, in the process that was started for that, and becomes the command, or waits for it; or
+    /// says why not, and with which status.
     pub(super) fn run_inside(&self, host: &Host, scratch: &Path) -> ExitCode {
+        match self.try_inside(host, scratch) {
+            Ok(status) => status,
+            Err(error) => self.tell(host, &error),
+        }
+    }
+
+    fn try_inside(&self, host: &Host, scratch: &Path) -> Result<ExitCode, Error> {
+        let (ranch, root, words) = (self.ranch(host), host.absolute(&self.root), self.words());
         let home = host.absolute(Path::new("."));
-        let outcome = self.ranch(host).become_command(&self.words(), scratch, &home);
-        let error = match outcome {
+        let start = Start { command: &words, scratch, home: &home };
+        if !root.is_file() {
+            match ranch.become_command(&root, &start) {
+                Ok(never) => match never {},
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let own = Ids::own();
+        let catalog = self.definitions.catalog(host)?;
+        let image = mounter::image(host, &catalog, root, self.prefix.as_deref())?;
+        let serve = stage::serve(host);
+        if self.print {
+            let terminal = self.output.terminal(host, Arc::default(), Form::Document);
+            let script = ranch.script_of_image(&image, scratch, serve, &words)?;
+            self.show(&script, &terminal);
+            terminal.finish();
+            return Ok(ExitCode::SUCCESS);
+        }
+        let enter = stage::enter(host, own, scratch);
+        let status = ranch.run_in_image(&image, scratch, [serve, enter])?;
+        Ok(ExitCode::from(foreground::exit_code(status)))
+    }
+
+    /// Becomes the command in the root directory that was made, in the process that was started for that; or says
+    /// why not, and with which status.
+    pub(super) fn enter(&self, host: &Host, own: Ids, scratch: &Path) -> ExitCode {
+        let (words, home) = (self.words(), host.absolute(Path::new(".")));
+        let start = Start { command: &words, scratch, home: &home };
+        match self.ranch(host).go_in(own, &start) {
             Ok(never) => match never {},
-            Err(error) => Error::from(error),
-        };
-        let terminal = self.output.terminal(host, Arc::default(), Form::Events);
-        terminal.error(&error, error.hint().as_deref(), error.exit_status());
+            Err(error) => self.tell(host, &error.into()),
+        }
+    }
+
+    /// Says why there is no command.
+    fn tell(&self, host: &Host, error: &Error) -> ExitCode {
+        let form = if self.print { Form::Document } else { Form::Events };
+        let terminal = self.output.terminal(host, Arc::default(), form);
+        terminal.error(error, error.hint().as_deref(), error.exit_status());
         ExitCode::from(error.exit_status())
+    }
+
+    fn show(&self, script: &str, terminal: &Terminal) {
+        if self.output.json {
+            terminal.output_json(&json!({ "script": script }));
+        } else {
+            terminal.output_document(script.trim_end());
+        }
     }
 
     fn ranch(&self, host: &Host) -> Ranch {
@@ -143,7 +197,6 @@ impl RanchCommand {
             place: place.clone(),
         };
         Ranch {
-            root: host.absolute(&self.root),
             injections: self.injections.iter().map(injection).collect(),
             writable: self.writable.clone(),
             is_root: self.map_root,
