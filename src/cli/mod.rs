@@ -169,13 +169,13 @@ fn run_stage(host: &Host, stage: ranch::Stage) -> ExitCode {
         _ => None,
     };
     let status = match stage {
-        ranch::Stage::Inside(scratch, words) => {
-            typed(&words).map(|command| command.run_inside(host, &scratch))
+        ranch::Stage::Inside(post, words) => {
+            typed(&words).map(|command| command.run_inside(host, &post))
         }
-        ranch::Stage::Enter(own, scratch, words) => {
-            typed(&words).map(|command| command.enter(host, own, &scratch))
+        ranch::Stage::Enter(own, post, words) => {
+            typed(&words).map(|command| command.enter(host, own, &post))
         }
-        ranch::Stage::Serve(parent, words) => Some(ranch::serve(parent, words)),
+        ranch::Stage::Serve(parent, words) => Some(ranch::serve(host, parent, words)),
     };
     status.unwrap_or(ExitCode::FAILURE)
 }

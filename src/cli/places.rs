@@ -92,6 +92,7 @@ impl Placed {
         let ranch = Ranch {
             injections: places.into_iter().map(injection).collect(),
             writable: Vec::new(),
+            keep: None,
             is_root: false,
         };
         // What the machine says of this process is told by the mounts of today.

@@ -5,6 +5,7 @@ use crate::fetch::{FetchError, Reason, RegistryError};
 use crate::metadata::{MetadataError, is_malformed};
 use crate::model::LockError;
 use crate::prefix::PrefixError;
+use crate::ranch::RanchError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::shadow::ShadowError;
@@ -116,6 +117,8 @@ impl Error {
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::Ended(status) => *status,
             Self::Ranch(error) if error.is_usage() => 2,
+            Self::Ranch(RanchError::KeptBusy { .. }) => 9,
+            Self::Ranch(RanchError::Keep(_)) => 6,
             Self::Ranch(error) => error.start_status().unwrap_or(HOST),
             Self::Shadow(error) => shadow_status(error),
             Self::TooNew { .. }

@@ -4,13 +4,16 @@
 //! Whatever such a file says is somebody's claim: every place and length is held against the file's size before
 //! it is used, and nothing is read that it names without that.
 
+mod found;
 mod sif;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::model::escape;
+pub use found::{ImageFile, ImageFileError, ImageMachine};
+
+use found::{ImageFault, number, unusable};
 
 /// The first bytes of a squashfs file system of little-endian machines, which all are since 4.0.
 const SQUASHFS: [u8; 4] = *b"hsqs";
@@ -24,81 +27,13 @@ const USED_AT: usize = 40;
 /// The one version of the format that anything mounts.
 const VERSION: u16 = 4;
 
-/// A squashfs file system in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageFile {
-    /// Where it begins, in bytes.
-    pub offset: u64,
-    /// How long what holds it is, in bytes.
-    pub size: u64,
-    /// Whose programs are in it, where the file says that.
-    pub machine: Option<ImageMachine>,
-}
-
-/// A kind of machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageMachine {
-    /// As Go, and so the files, call it.
-    pub name: &'static str,
-    /// As `uname -m` may.
-    pub machines: &'static [&'static str],
-}
-
-/// Why no file system of a file can be shown.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageFileError {
-    /// The file cannot be read.
-    #[error("cannot read the image {}", shown(path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is no image, or one that is damaged, or one that nobody mounts without root.
-    #[error("cannot use {} as an image: {why}", shown(path))]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-}
-
-/// Why not, before it is said of which file.
-pub(crate) enum Fault {
-    /// It cannot be read.
-    Unreadable(io::Error),
-    /// What is wrong with it.
-    Unusable(String),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Unusable("it is cut off".to_owned()),
-            _ => Self::Unreadable(error),
-        }
-    }
-}
-
-impl Fault {
-    fn of(self, path: &Path) -> ImageFileError {
-        let path = path.to_owned();
-        match self {
-            Self::Unreadable(source) => ImageFileError::Unreadable { path, source },
-            Self::Unusable(why) => ImageFileError::Unusable { path, why },
-        }
-    }
-}
-
 impl ImageFile {
     /// Looks into the file at `path`.
     ///
     /// # Errors
     /// When it cannot be read, or holds no squashfs file system that can be mounted.
     pub fn open(path: &Path) -> Result<Self, ImageFileError> {
-        let file = File::open(path).map_err(|error| Fault::from(error).of(path))?;
+        let file = File::open(path).map_err(|error| ImageFault::from(error).of(path))?;
         Self::read(file).map_err(|fault| fault.of(path))
     }
 
@@ -110,7 +45,7 @@ impl ImageFile {
         Self::read(io::Cursor::new(bytes)).map_err(|fault| fault.of(Path::new("image")))
     }
 
-    fn read(mut file: impl Read + Seek) -> Result<Self, Fault> {
+    fn read(mut file: impl Read + Seek) -> Result<Self, ImageFault> {
         let length = file.seek(SeekFrom::End(0))?;
         file.rewind()?;
         let mut head = Vec::new();
@@ -126,7 +61,7 @@ impl ImageFile {
 }
 
 /// Refuses what no squashfs file system begins, and one that is longer than what holds it.
-fn check_squashfs(file: &mut (impl Read + Seek), found: &ImageFile) -> Result<(), Fault> {
+fn check_squashfs(file: &mut (impl Read + Seek), found: &ImageFile) -> Result<(), ImageFault> {
     let mut block = [0; SUPERBLOCK];
     file.seek(SeekFrom::Start(found.offset))?;
     file.read_exact(&mut block)?;
@@ -142,17 +77,4 @@ fn check_squashfs(file: &mut (impl Read + Seek), found: &ImageFile) -> Result<()
         true => Ok(()),
         false => Err(unusable("it is cut off: its file system is longer than the file")),
     }
-}
-
-/// `N` bytes from a place on.
-fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn unusable(why: impl Into<String>) -> Fault {
-    Fault::Unusable(why.into())
-}
-
-fn shown(path: &Path) -> String {
-    escape(&path.to_string_lossy()).into_owned()
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::{Fault, ImageFile, ImageMachine, number, unusable};
+use super::found::{ImageFault, ImageFile, ImageMachine, number, unusable};
 
 /// The header, in bytes.
 pub(super) const HEADER: usize = 128;
@@ -71,7 +71,7 @@ pub(super) fn system_partition(
     file: &mut (impl Read + Seek),
     head: &[u8],
     length: u64,
-) -> Result<ImageFile, Fault> {
+) -> Result<ImageFile, ImageFault> {
     if !head.get(VERSION_AT..).is_some_and(|rest| rest.starts_with(VERSION)) {
         return Err(unusable("it is SIF of another version than 01"));
     }
@@ -120,7 +120,7 @@ pub(super) fn system_partition(
 }
 
 /// Refuses a partition that is no squashfs.
-fn check_kind(kind: i32) -> Result<(), Fault> {
+fn check_kind(kind: i32) -> Result<(), ImageFault> {
     let what = match kind {
         SQUASHFS => return Ok(()),
         EXT3 => "ext3, which only runtimes with root's help mount",

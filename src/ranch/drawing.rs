@@ -16,6 +16,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::RanchError;
+use super::keeping::{Given, Kept};
 use super::steps::{Place, ROOT, Step};
 use super::walk::{Kind, Tree, shown};
 
@@ -33,8 +34,10 @@ pub(crate) struct Injection {
 pub(crate) struct Ranch {
     /// What is added.
     pub(crate) injections: Vec<Injection>,
-    /// Directories below the root that can be written to. What is written is gone when the command has ended.
+    /// Directories below the root that can be written to.
     pub(crate) writable: Vec<PathBuf>,
+    /// Where what is written is kept; else it is gone when the command has ended.
+    pub(crate) keep: Option<PathBuf>,
     /// Whether the command is to be root there, and not its user.
     pub(crate) is_root: bool,
 }
@@ -64,6 +67,8 @@ pub(super) fn steps(
     let mut drawing = Drawing {
         tree: Tree::new(root.clone()),
         is_machines: root == Path::new("/"),
+        keep: ranch.keep.clone(),
+        ways: Vec::new(),
         steps: Vec::new(),
         ranched: BTreeMap::new(),
         made: BTreeSet::new(),
@@ -77,7 +82,7 @@ pub(super) fn steps(
     drawing.make_all_anew(ranch);
     ranch.writable.iter().try_for_each(|place| drawing.open(place))?;
     ranch.injections.iter().try_for_each(|injection| drawing.inject(injection))?;
-    Ok(drawing.steps)
+    Ok(drawing.close())
 }
 
 /// A directory's path without symlinks.
@@ -92,9 +97,12 @@ struct Drawing {
     tree: Tree,
     /// Whether the root directory is this machine's own.
     is_machines: bool,
+    keep: Option<PathBuf>,
+    /// Steps that make places for what is kept.
+    ways: Vec<Step>,
     steps: Vec<Step>,
-    /// Directories that were made anew, and where in the scratch directory.
-    ranched: BTreeMap<PathBuf, PathBuf>,
+    /// Directories that were made anew, and where they really lie.
+    ranched: BTreeMap<PathBuf, Place>,
     /// Directories that were added.
     made: BTreeSet<PathBuf>,
     /// Where something was injected.
@@ -144,8 +152,7 @@ impl Drawing {
             return self.make_anew(place, &found.path);
         }
         self.make_anew(place, &found.path)?;
-        self.make_way(&found.path, &path);
-        Ok(())
+        self.make_way(place, &found.path, &path)
     }
 
     /// Puts something in its place.
@@ -165,25 +172,21 @@ impl Drawing {
             return Err(RanchError::place(place, "something else is injected there already"));
         }
         if found.missing.is_empty() {
-            match (found.kind, kind) {
-                (Kind::Directory, Kind::File) => {
-                    return Err(RanchError::place(place, "a file cannot take a directory's place"));
-                }
-                (Kind::File, Kind::Directory) => {
-                    return Err(RanchError::place(place, "a directory cannot take a file's place"));
-                }
-                _ => {}
+            let why = match (found.kind, kind) {
+                (Kind::Directory, Kind::File) => "a file cannot take a directory's place",
+                (Kind::File, Kind::Directory) => "a directory cannot take a file's place",
+                _ => "",
+            };
+            if !why.is_empty() {
+                return Err(RanchError::place(place, why));
             }
+            self.use_again(&path);
         } else {
             self.make_anew(place, &found.path)?;
             if let Some(parent) = path.parent() {
-                self.make_way(&found.path, parent);
+                self.make_way(place, &found.path, parent)?;
             }
-            let own = self.own(&path);
-            self.steps.push(match kind {
-                Kind::Directory => Step::Directory(own),
-                Kind::File => Step::File(own),
-            });
+            self.add(place, &path, kind)?;
         }
         self.bind(Place::Host(from), Place::Root(path.clone()));
         self.tree.add(path.clone(), kind);
@@ -191,28 +194,66 @@ impl Drawing {
         Ok(())
     }
 
-    /// Where something new at `path` is made: where its directory, which was made anew, really lies. What is below
-    /// the root may belong to somebody who exchanges directories for links meanwhile; nothing is written there.
-    fn own(&self, path: &Path) -> Place {
+    /// Makes something new and empty at `path`: where its directory, which was made anew, really lies. What is
+    /// below the root may belong to somebody who exchanges directories for links meanwhile; nothing is written there.
+    fn add(&mut self, place: &Path, path: &Path, kind: Kind) -> Result<(), RanchError> {
+        let given = match kind {
+            Kind::Directory => Given::Directory,
+            Kind::File => Given::File,
+        };
         let mut above = path.ancestors().skip(1);
         let own = above.find_map(|above| {
-            let own = self.ranched.get(above)?;
-            Some(own.join(path.strip_prefix(above).ok()?))
+            Some((above.to_owned(), self.ranched.get(above)?, path.strip_prefix(above).ok()?))
         });
-        own.map_or_else(|| Place::Root(path.to_owned()), Place::Scratch)
+        let Some((above, own, below)) = own else {
+            self.steps.push(given.step(Place::Root(path.to_owned())));
+            return Ok(());
+        };
+        match self.tree.kept.get_mut(&above).map(|kept| kept.give(below, &given, false)) {
+            None => self.steps.push(given.step(own.join(below))),
+            Some(Some(steps)) => self.steps.extend(steps),
+            Some(None) => {
+                let why = format!("an earlier run has kept something else at {}", shown(path));
+                return Err(RanchError::place(place, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that what an earlier run made at `path` is used once more.
+    fn use_again(&mut self, path: &Path) {
+        let above = path.ancestors().skip(1).find(|above| self.tree.kept.contains_key(*above));
+        let Some(above) = above.map(Path::to_owned) else { return };
+        let place = path.strip_prefix(&above).unwrap_or(path);
+        if let Some(kept) = self.tree.kept.get_mut(&above) {
+            place.ancestors().for_each(|place| kept.use_again(place));
+        }
+    }
+
+    /// All steps, with those that make what is kept a whole.
+    fn close(mut self) -> Vec<Step> {
+        let mut first = self.ways;
+        for kept in self.tree.kept.values() {
+            let (before, after) = kept.close();
+            first.push(before);
+            self.steps.extend(after);
+        }
+        first.append(&mut self.steps);
+        first
     }
 
     /// Makes the directories that are missing from `above` down to `path`, `path` among them.
-    fn make_way(&mut self, above: &Path, path: &Path) {
-        let Ok(missing) = path.strip_prefix(above) else { return };
+    fn make_way(&mut self, place: &Path, above: &Path, path: &Path) -> Result<(), RanchError> {
+        let missing = path.strip_prefix(above).unwrap_or(path);
         let mut made = above.to_owned();
         for name in missing {
             made.push(name);
             if self.made.insert(made.clone()) {
-                self.steps.push(Step::Directory(self.own(&made)));
+                self.add(place, &made, Kind::Directory)?;
                 self.tree.add(made.clone(), Kind::Directory);
             }
         }
+        Ok(())
     }
 
     /// Makes the directory at `path` anew, unless that was done or it is new itself.
@@ -221,7 +262,8 @@ impl Drawing {
             let why = format!("what is injected at {} stays as it is", shown(injected));
             return Err(RanchError::place(place, why));
         }
-        if self.made.contains(path) || self.ranched.contains_key(path) {
+        let is_own = self.tree.own(path).is_some();
+        if is_own || self.made.contains(path) || self.ranched.contains_key(path) {
             return Ok(());
         }
         let first = path.components().next().map(Component::as_os_str);
@@ -238,46 +280,83 @@ impl Drawing {
         }
         entries.sort_by_key(fs::DirEntry::file_name);
         let names: BTreeSet<_> = entries.iter().map(fs::DirEntry::file_name).collect();
-        let aside = free_name(|name| names.contains(OsStr::new(name)));
-        let own = PathBuf::from(format!("{}", self.ranched.len() + 1));
-        self.steps.push(Step::Directory(Place::Scratch(own.clone())));
-        self.steps.push(Step::Directory(Place::Scratch(own.join(&aside))));
-        self.bind(Place::Root(path.to_owned()), Place::Scratch(own.join(&aside)));
+        let mut kept = self.open_kept(place, path)?;
+        let is_taken = |name: &str| {
+            let name = OsStr::new(name);
+            names.contains(name) || kept.as_ref().is_some_and(|kept| kept.has_own(name))
+        };
+        let aside = free_name(is_taken);
+        let own = match &kept {
+            Some(kept) => Place::Host(kept.here()),
+            None => {
+                let own = Place::Scratch(format!("{}", self.ranched.len() + 1).into());
+                self.steps.push(Step::Directory(own.clone()));
+                own
+            }
+        };
+        let original = Place::Root(path.to_owned());
+        self.give(&own, kept.as_mut(), OsStr::new(&aside), &Given::Directory, Some(&original));
         for entry in entries {
-            self.give_back(path, &own, &aside, &entry).map_err(unreadable)?;
+            let name = entry.file_name();
+            let (given, is_shown) = given_back(&entry, &aside).map_err(unreadable)?;
+            let entry = is_shown.then(|| original.join(&name));
+            self.give(&own, kept.as_mut(), &name, &given, entry.as_ref());
         }
-        self.bind(Place::Scratch(own.clone()), Place::Root(path.to_owned()));
+        self.bind(own.clone(), original);
         self.ranched.insert(path.to_owned(), own);
+        self.tree.kept.extend(kept.map(|kept| (path.to_owned(), kept)));
         Ok(())
     }
 
-    /// Lets an entry of the directory at `path` be seen in the one that takes its place.
-    fn give_back(
-        &mut self,
-        path: &Path,
-        own: &Path,
-        aside: &str,
-        entry: &fs::DirEntry,
-    ) -> io::Result<()> {
-        let name = entry.file_name();
-        let at = Place::Scratch(own.join(&name));
-        let metadata = entry.metadata()?;
-        let original = Place::Root(path.join(&name));
-        if metadata.is_symlink() {
-            // Word for word: one that climbs would climb from another place.
-            let target = fs::read_link(entry.path())?;
-            self.steps.push(Step::Link { at, target });
-        } else if metadata.is_dir() {
-            self.steps.push(Step::Directory(at.clone()));
-            self.bind(original, at);
-        } else if metadata.is_file() && !is_program(&name, metadata.permissions().mode()) {
-            self.steps.push(Step::Link { at, target: Path::new(aside).join(&name) });
-        } else {
-            self.steps.push(Step::File(at.clone()));
-            self.bind(original, at);
-        }
-        Ok(())
+    /// What is kept of the directory at `path`, if anything is to be.
+    fn open_kept(&mut self, place: &Path, path: &Path) -> Result<Option<Kept>, RanchError> {
+        let Some(keep) = &self.keep else { return Ok(None) };
+        let (kept, ways) = Kept::open(keep, path).map_err(|error| {
+            RanchError::place(place, format!("what is kept of it cannot be read: {error}"))
+        })?;
+        let is_new = |way: &Step| !self.ways.contains(way);
+        let ways: Vec<Step> = ways.into_iter().filter(is_new).collect();
+        self.ways.extend(ways);
+        Ok(Some(kept))
     }
+
+    /// Puts something called `name` into a directory that is made anew at `own`, and lets `shown` be seen there.
+    fn give(
+        &mut self,
+        own: &Place,
+        kept: Option<&mut Kept>,
+        name: &OsStr,
+        given: &Given,
+        shown: Option<&Place>,
+    ) {
+        let at = own.join(name);
+        match kept.map(|kept| kept.give(Path::new(name), given, true)) {
+            None => self.steps.push(given.step(at.clone())),
+            Some(Some(steps)) => self.steps.extend(steps),
+            // The command has something else there.
+            Some(None) => return,
+        }
+        if let Some(shown) = shown {
+            self.bind(shown.clone(), at);
+        }
+    }
+}
+
+/// As what an entry of a directory is given back in the one that takes its place, and whether the entry itself is
+/// seen there.
+fn given_back(entry: &fs::DirEntry, aside: &str) -> io::Result<(Given, bool)> {
+    let name = entry.file_name();
+    let metadata = entry.metadata()?;
+    Ok(if metadata.is_symlink() {
+        // Word for word: one that climbs would climb from another place.
+        (Given::Link(fs::read_link(entry.path())?), false)
+    } else if metadata.is_dir() {
+        (Given::Directory, true)
+    } else if metadata.is_file() && !is_program(&name, metadata.permissions().mode()) {
+        (Given::Link(Path::new(aside).join(&name)), false)
+    } else {
+        (Given::File, true)
+    })
 }
 
 /// Whether a file may be asked for its own path, and so must have it: a program. Libraries are executable too where

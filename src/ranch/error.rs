@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::imagefile::ImageFileError;
 use crate::model::escape;
+use crate::owned::OwnedError;
 
 /// Why a directory could not be shown as it was asked for. The directory itself is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,15 @@ pub enum RanchError {
         program: PathBuf,
         /// What the program said.
         said: String,
+    },
+    /// Nothing can be kept where it should be.
+    #[error("cannot keep what is written")]
+    Keep(#[source] OwnedError),
+    /// Another run keeps things there.
+    #[error("another run keeps what it writes in {}", shown(path))]
+    KeptBusy {
+        /// The directory.
+        path: PathBuf,
     },
     /// Nothing can be put in this place.
     #[error("cannot use the place {} of the root directory: {why}", shown(place))]

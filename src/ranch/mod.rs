@@ -14,6 +14,7 @@
 mod drawing;
 mod error;
 mod image;
+mod keeping;
 mod steps;
 mod walk;
 
@@ -29,6 +30,7 @@ use rustix::thread::UnshareFlags;
 pub(crate) use drawing::{Injection, Ranch};
 pub use error::RanchError;
 pub(crate) use image::{Image, serve};
+pub(crate) use keeping::hold;
 
 use steps::{Place, Step};
 
@@ -51,6 +53,8 @@ pub(crate) struct Start<'a> {
     pub(crate) scratch: &'a Path,
     /// The working directory, where that is there.
     pub(crate) home: &'a Path,
+    /// The process that waits for this one, which ends with it.
+    pub(crate) waiting: u32,
 }
 
 impl Ranch {
@@ -63,10 +67,10 @@ impl Ranch {
         root: &Path,
         start: &Start<'_>,
     ) -> Result<Infallible, RanchError> {
-        let (waiting, own) = (parent(), Ids::own());
+        let own = Ids::own();
         let steps = drawing::steps(self, root, None)?;
         prepare(own, start.scratch)?;
-        end_with(waiting)?;
+        end_with(start.waiting)?;
         take(&steps, start.scratch)?;
         self.go_in(own, start)
     }
@@ -94,10 +98,11 @@ impl Ranch {
     pub(crate) fn run_in_image(
         &self,
         image: &Image,
-        scratch: &Path,
+        start: &Start<'_>,
         [serve, enter]: [Command; 2],
     ) -> Result<ExitStatus, RanchError> {
-        let _mounted = self.mount_image(image, scratch, serve, |steps| take(&steps, scratch))?;
+        let go_on = |steps: Vec<Step>| take(&steps, start.scratch);
+        let _mounted = self.mount_image(image, start, serve, go_on)?;
         foreground::run(enter).map_err(|source| RanchError::Process { source })
     }
 
@@ -105,15 +110,14 @@ impl Ranch {
     fn mount_image<T>(
         &self,
         image: &Image,
-        scratch: &Path,
+        start: &Start<'_>,
         serve: Command,
         go_on: impl FnOnce(Vec<Step>) -> Result<T, RanchError>,
     ) -> Result<(Running, T), RanchError> {
         let failed = |source| RanchError::Process { source };
-        let waiting = parent();
-        prepare(Ids::own(), scratch)?;
-        end_with(waiting)?;
-        let mounted = scratch.join(IMAGE);
+        prepare(Ids::own(), start.scratch)?;
+        end_with(start.waiting)?;
+        let mounted = start.scratch.join(IMAGE);
         fs::create_dir(&mounted).map_err(failed)?;
         let running = image.mount(&mounted, serve)?;
         let steps = drawing::steps(self, &mounted, Some(Place::Scratch(IMAGE.into())))?;
@@ -126,10 +130,9 @@ impl Ranch {
     /// # Errors
     /// When that directory cannot be made the root, or the command cannot be started.
     pub(crate) fn go_in(&self, own: Ids, start: &Start<'_>) -> Result<Infallible, RanchError> {
-        let waiting = parent();
         self.settle(own, start.scratch, start.home)?;
         // Once more, if it was said before: new rights took it back.
-        end_with(waiting)?;
+        end_with(start.waiting)?;
         let (program, arguments) =
             start.command.split_first().ok_or_else(|| RanchError::Start {
                 command: OsString::new(),
@@ -177,14 +180,13 @@ impl Ranch {
     pub(crate) fn script_of_image(
         &self,
         image: &Image,
-        scratch: &Path,
+        start: &Start<'_>,
         serve: Command,
-        command: &[OsString],
     ) -> Result<String, RanchError> {
         // Before this process is root.
         let own = Ids::own();
-        let script = |steps: Vec<Step>| self.script_of(&steps, Some(image), own, command);
-        Ok(self.mount_image(image, scratch, serve, script)?.1)
+        let script = |steps: Vec<Step>| self.script_of(&steps, Some(image), own, start.command);
+        Ok(self.mount_image(image, start, serve, script)?.1)
     }
 
     fn script_of(
@@ -224,11 +226,6 @@ impl Ranch {
             false => Ok(script),
         }
     }
-}
-
-/// The process that waits for this one.
-fn parent() -> u32 {
-    rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid().unsigned_abs())
 }
 
 /// Lets this process end with the one that waits for it, until it gets other rights.

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::model::{escape, shell_word};
 use crate::tools::namespaces;
+use crate::tools::replacement::{Care, Replacement};
 
 /// Where something lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,15 @@ impl Place {
             Self::Scratch(path) => scratch.join(path),
             Self::Root(path) => scratch.join(ROOT).join(path),
             Self::Host(path) => path.clone(),
+        }
+    }
+
+    /// A place in it.
+    pub(super) fn join(&self, name: impl AsRef<Path>) -> Self {
+        match self {
+            Self::Scratch(path) => Self::Scratch(path.join(name)),
+            Self::Root(path) => Self::Root(path.join(name)),
+            Self::Host(path) => Self::Host(path.join(name)),
         }
     }
 
@@ -70,6 +80,10 @@ pub(super) enum Step {
     Link { at: Place, target: PathBuf },
     /// What lies in one place is seen in another too, with all that is mounted there.
     Bind { from: Place, at: Place },
+    /// An empty file or directory, or a symlink, is removed; anything else stays.
+    Remove(Place),
+    /// A file of this machine gets these bytes, all at once.
+    Write { at: PathBuf, text: Vec<u8> },
 }
 
 impl Step {
@@ -83,6 +97,14 @@ impl Step {
             Self::File(at) => fs::File::create_new(at.path(scratch)).map(drop),
             Self::Link { at, target } => symlink(target, at.path(scratch)),
             Self::Bind { from, at } => namespaces::bind(&from.path(scratch), &at.path(scratch)),
+            Self::Remove(at) => remove(&at.path(scratch)),
+            Self::Write { at, text } => {
+                // A run that was killed may have left one.
+                let new = at.with_extension("new");
+                let _ = fs::remove_file(&new);
+                let fill = |file: &mut fs::File| file.write_all(text);
+                Replacement::file(new, Care::Usual(0o600), fill)?.put(at)
+            }
         }
     }
 
@@ -93,6 +115,8 @@ impl Step {
             Self::File(at) => format!("make the file {at}"),
             Self::Link { at, .. } => format!("make the link {at}"),
             Self::Bind { from, at } => format!("mount {from} on {at}"),
+            Self::Remove(at) => format!("remove {at}"),
+            Self::Write { at, .. } => format!("write {}", text(at)),
         }
     }
 
@@ -105,6 +129,20 @@ impl Step {
                 format!("ln -s -- {} {}", shell_word(&target.to_string_lossy()), at.word())
             }
             Self::Bind { from, at } => format!("mount --rbind {} {}", from.word(), at.word()),
+            // Of what is kept no script is printed.
+            Self::Remove(_) | Self::Write { .. } => ":".to_owned(),
         }
     }
+}
+
+/// Removes what holds nothing.
+fn remove(path: &Path) -> io::Result<()> {
+    let kinds = [io::ErrorKind::NotFound, io::ErrorKind::DirectoryNotEmpty];
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir(path),
+        Ok(found) if found.is_file() && found.len() > 0 => Ok(()),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    removed.or_else(|error| if kinds.contains(&error.kind()) { Ok(()) } else { Err(error) })
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::RanchError;
+use super::keeping::Kept;
 
 /// As many symlinks as Linux follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -36,17 +37,26 @@ pub(super) struct Found {
 pub(super) struct Tree {
     root: PathBuf,
     added: BTreeMap<PathBuf, Kind>,
+    /// Directories that were made anew of which things are kept.
+    pub(super) kept: BTreeMap<PathBuf, Kept>,
 }
 
 impl Tree {
     /// The directory at `root`, which has no symlinks in its path.
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, added: BTreeMap::new() }
+        Self { root, added: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
     /// Where this machine has `path` of the tree.
     pub(super) fn on_host(&self, path: &Path) -> PathBuf {
-        self.root.join(path)
+        self.own(path).unwrap_or_else(|| self.root.join(path))
+    }
+
+    /// Where `path` lies if that is not the original's, but kept of an earlier run.
+    pub(super) fn own(&self, path: &Path) -> Option<PathBuf> {
+        let (above, kept) =
+            path.ancestors().skip(1).find_map(|it| Some((it, self.kept.get(it)?)))?;
+        kept.own(path.strip_prefix(above).ok()?)
     }
 
     /// Says that something was put at `path`, which has no symlinks.

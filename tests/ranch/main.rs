@@ -8,6 +8,7 @@ mod support;
 mod ended;
 mod grown;
 mod images;
+mod keeping;
 mod kernels;
 mod refused;
 mod seen;

@@ -5,7 +5,6 @@ mod stage;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,11 +14,11 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use self::stage::Post;
 pub(super) use self::stage::{Stage, asked_stage};
 use super::options::{Definitions, Output};
 use crate::error::Error;
 use crate::host::Host;
-use crate::model::escape;
 use crate::ranch::{self, Injection, Ranch, RanchError, Start};
 use crate::terminal::{Form, Terminal};
 use crate::tools::namespaces::Ids;
@@ -35,7 +34,7 @@ const SHELL: &str = "/bin/sh";
 /// added is seen by the command alone. Directories on the way to what is added are made anew, of links and bind
 /// mounts, in a user namespace; that needs neither overlayfs nor root. /dev, /proc, /sys and /tmp are this machine's, where
 /// the directory has a place for them. What is written to --writable directories is gone when the command has
-/// ended. Its exit status is the command's: 127 where there is no such command, 126 where it cannot be started.
+/// ended, unless --keep names a place for it. Its exit status is the command's: 127 where there is no such command, 126 where it cannot be started.
 ///
 /// Apptainer and podman do not see what is mounted below an image's directory: give them --bind and -v instead.
 #[derive(Debug, Args)]
@@ -44,6 +43,7 @@ Examples:
   elsewhere ranch /cvmfs/images.example.org/alpine -- cat /etc/os-release
   elsewhere ranch -i ~/site.conf:/etc/app/site.conf -i ./lib:/opt/lib IMAGE -- /opt/app/run
   elsewhere ranch -w /var/cache IMAGE                     a shell
+  elsewhere ranch -w /opt -k ~/opt IMAGE -- install.sh    what is written is there next time
   elsewhere ranch --prefix ~/apptainer image.sif -- app   what is in a file
   elsewhere ranch -i ~/sw:/cvmfs/sw.example.org / -- make   this machine, with a /cvmfs
   elsewhere ranch --print -i ~/lib.so:/usr/lib/lib.so IMAGE")]
@@ -55,6 +55,10 @@ pub(super) struct RanchCommand {
     /// Let the command write to this directory of the root; its subdirectories stay as they are
     #[arg(short, long, value_name = "DIR")]
     writable: Vec<PathBuf>,
+    /// Keep in DIR what is written to --writable directories and beside what is injected, for the next run with DIR
+    /// to see it; one run at a time has it
+    #[arg(short, long, value_name = "DIR", conflicts_with = "print")]
+    keep: Option<PathBuf>,
     /// Let the command be root, as far as files are this user's
     #[arg(long)]
     map_root: bool,
@@ -98,12 +102,14 @@ impl FromStr for InjectedPath {
 }
 
 /// Becomes a program that ends with `parent`, this process's own; or says why not, and with which status.
-pub(super) fn serve(parent: u32, words: Vec<OsString>) -> ExitCode {
-    let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    let error = ranch::serve(parent, words.into_iter());
+pub(super) fn serve(host: &Host, parent: u32, words: Vec<OsString>) -> ExitCode {
+    let command = words.first().cloned().unwrap_or_default();
+    let source = ranch::serve(parent, words.into_iter());
     // To the one who started it, who says the rest.
-    let _ = writeln!(io::stderr(), "cannot run {}: {error}", escape(&program));
-    ExitCode::FAILURE
+    let error = Error::from(RanchError::Start { command, source });
+    let terminal = Output::default().terminal(host, Arc::default(), Form::Events);
+    terminal.error(&error, None, error.exit_status());
+    ExitCode::from(error.exit_status())
 }
 
 impl RanchCommand {
@@ -117,6 +123,10 @@ impl RanchCommand {
             self.show(&self.ranch(host).script(&root, &self.words())?, terminal);
             return Ok(());
         }
+        let _kept = match &self.keep {
+            Some(keep) => Some(ranch::hold(&host.absolute(keep))?),
+            None => None,
+        };
         let scratch = files::unique(&host.temporary_dir(), "elsewhere-ranch");
         DirBuilder::new().mode(0o700).create(&scratch).map_err(|source| {
             let path = scratch.clone();
@@ -131,17 +141,18 @@ impl RanchCommand {
 
     /// Makes the namespaces, in the process that was started for that, and becomes the command, or waits for it; or
     /// says why not, and with which status.
-    pub(super) fn run_inside(&self, host: &Host, scratch: &Path) -> ExitCode {
-        match self.try_inside(host, scratch) {
+    pub(super) fn run_inside(&self, host: &Host, post: &Post) -> ExitCode {
+        match self.try_inside(host, post) {
             Ok(status) => status,
             Err(error) => self.tell(host, &error),
         }
     }
 
-    fn try_inside(&self, host: &Host, scratch: &Path) -> Result<ExitCode, Error> {
+    fn try_inside(&self, host: &Host, post: &Post) -> Result<ExitCode, Error> {
         let (ranch, root, words) = (self.ranch(host), host.absolute(&self.root), self.words());
         let home = host.absolute(Path::new("."));
-        let start = Start { command: &words, scratch, home: &home };
+        let Post { waiting, scratch } = post;
+        let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
         if !root.is_file() {
             match ranch.become_command(&root, &start) {
                 Ok(never) => match never {},
@@ -154,21 +165,22 @@ impl RanchCommand {
         let serve = stage::serve(host);
         if self.print {
             let terminal = self.output.terminal(host, Arc::default(), Form::Document);
-            let script = ranch.script_of_image(&image, scratch, serve, &words)?;
+            let script = ranch.script_of_image(&image, &start, serve)?;
             self.show(&script, &terminal);
             terminal.finish();
             return Ok(ExitCode::SUCCESS);
         }
         let enter = stage::enter(host, own, scratch);
-        let status = ranch.run_in_image(&image, scratch, [serve, enter])?;
+        let status = ranch.run_in_image(&image, &start, [serve, enter])?;
         Ok(ExitCode::from(foreground::exit_code(status)))
     }
 
     /// Becomes the command in the root directory that was made, in the process that was started for that; or says
     /// why not, and with which status.
-    pub(super) fn enter(&self, host: &Host, own: Ids, scratch: &Path) -> ExitCode {
+    pub(super) fn enter(&self, host: &Host, own: Ids, post: &Post) -> ExitCode {
         let (words, home) = (self.words(), host.absolute(Path::new(".")));
-        let start = Start { command: &words, scratch, home: &home };
+        let Post { waiting, scratch } = post;
+        let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
         match self.ranch(host).go_in(own, &start) {
             Ok(never) => match never {},
             Err(error) => self.tell(host, &error.into()),
@@ -199,6 +211,7 @@ impl RanchCommand {
         Ranch {
             injections: self.injections.iter().map(injection).collect(),
             writable: self.writable.clone(),
+            keep: self.keep.as_ref().map(|keep| host.absolute(keep)),
             is_root: self.map_root,
         }
     }
