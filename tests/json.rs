@@ -68,6 +68,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
         || words.starts_with(&["mirror", "--verify"])
         || words.starts_with(&["sync", "--dry-run"])
         || words.starts_with(&["ranch", "--print"])
+        || words.starts_with(&["ranch", "--for"])
         || words.starts_with(&["shadow", "status"])
         || words.starts_with(&["bundle", "--verify"])
         || words.starts_with(&["bundle", "--list"]);
@@ -169,6 +170,8 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["shadow", "p", "shade"])["made"], true);
     assert_eq!(told(&["shadow", "status", "shade"])["trees"][0]["is_current"], true);
     assert!(told(&["shadow", "remove", "shade"])["removed"].is_string());
+    let options = &told(&["ranch", "--for", "apptainer", "-i", "/:/host"])["options"];
+    assert_eq!(*options, serde_json::json!(["--bind", "/:/host"]));
     assert!(told(&["ranch", "--print", "p/x86_64"])["script"].to_string().contains("--rbind"));
     let list = "directory = \"grid\"\n[[runtime]]\nname = \"hello\"\ndists = [\"lab\"]\narches = [\"x86_64\"]\n";
     site.scratch.write("list.toml", list);
@@ -227,6 +230,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(2, &["push", "nowhere"]);
     fails(2, &["shadow", "status", "nowhere"]);
     fails(2, &["ranch", "--print", "nowhere"]);
+    fails(2, &["ranch", "--for", "crun", "-i", "/:/host"]);
     fails(2, &["completions", "cmd.exe"]);
     fails(2, &["cache", "prune", "--size", "much"]);
     site.scratch.write("file", "");

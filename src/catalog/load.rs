@@ -350,7 +350,8 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
             return Some(format!("the places {} and {} lie in each other", other.at, place.at));
         }
     }
-    if let Some(problem) = runtime.squashfs_mounters.iter().find_map(|it| it.problem()) {
+    let of_mounters = runtime.squashfs_mounters.iter().find_map(|it| it.problem());
+    if let Some(problem) = of_mounters.or_else(|| runtime.bind.as_ref()?.problem()) {
         return Some(problem);
     }
     let of_shadows = &runtime.shadow.environment;

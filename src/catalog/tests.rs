@@ -247,6 +247,25 @@ fn a_mounter_that_is_not_told_what_to_mount_is_refused() {
 }
 
 #[test]
+fn words_for_binds_that_lack_a_name_are_refused() {
+    let bind = |options: &str, command: &str| {
+        format!("{RUNTIME}[bind]\noptions = [{options}]\ncommand = [{command}]\n")
+    };
+    let right = ("'-v', '{from}:{to}'", "'run', '{options}', '{image}'");
+    for (options, command, expected) in [
+        ("'-v', '{from}'", right.1, "the `options` of `[bind]` lack {to}"),
+        (right.0, "'run', '{image}'", "has no word {options}"),
+        (right.0, "'run', '{options}'", "lacks {image}"),
+    ] {
+        let text = bind(options, command);
+        let message = Definitions::new("bind", &[("runtimes/tool.toml", &text)]).refused();
+        assert!(message.contains(expected), "{message}");
+    }
+    let text = bind(right.0, right.1);
+    assert!(Definitions::new("binds", &[("runtimes/tool.toml", &text)]).load().is_ok());
+}
+
+#[test]
 fn a_misplaced_file_is_refused_and_others_are_left_alone() {
     let mine = Definitions::new("misplaced", &[("el8.toml", DIST)]);
     assert!(mine.refused().starts_with("el8.toml is no definition"));

@@ -271,11 +271,12 @@ fn json_form(words: &[OsString]) -> Form {
         return Form::Document;
     };
     let has = |option: &str| words.iter().any(|word| word == option);
+    let begins = |option: &str| words.iter().any(|word| word.starts_with(option));
     let repairs = name == "verify" && has("--repair");
     let looks = name == "cache" && has("info")
         || name == "mirror" && has("--verify")
         || name == "sync" && has("--dry-run")
-        || name == "ranch" && has("--print")
+        || name == "ranch" && (has("--print") || has("--for") || begins("--for="))
         || name == "shadow" && has("status")
         || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();

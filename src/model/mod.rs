@@ -82,7 +82,7 @@ pub use reuse::{Linking, Taken};
 pub(crate) use reuse::{Reusable, Reuse};
 pub(crate) use runtime::{Command, GeneratedFile, ShadowNeeds, SmokeTest, UnfitPath};
 pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};
-pub(crate) use showing::SquashfsMounter;
+pub(crate) use showing::{BindWords, SquashfsMounter};
 pub use sighting::{Sighting, Sightings};
 pub use strings::NameHash;
 pub(crate) use strings::{Interner, StrId};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, HostPlace, RelPath, SquashfsMounter, Variable, version_order};
+use super::{Ability, BindWords, HostPlace, RelPath, SquashfsMounter, Variable, version_order};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct Runtime {
     /// Programs of its that mount squashfs file systems, the better ones first.
     #[serde(rename = "squashfs_mounter", default)]
     pub squashfs_mounters: Vec<SquashfsMounter>,
+    /// How it is told to show files of the machine in an image, where it takes words for that.
+    #[serde(default)]
+    pub bind: Option<BindWords>,
     /// Where the definition stands, for messages.
     #[serde(skip)]
     pub file: String,

@@ -33,6 +33,59 @@ impl SquashfsMounter {
     }
 }
 
+/// How a runtime is told to show files of the machine in an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BindWords {
+    /// The words for one file or directory: `{from}` is where it lies, `{to}` where it is seen.
+    pub options: Vec<String>,
+    /// The words for an image that can be written to, where there are any.
+    #[serde(default)]
+    pub writable: Vec<String>,
+    /// Characters that no path may hold, because the runtime takes them for its own.
+    #[serde(default)]
+    pub unfit: String,
+    /// The words between the runtime's first command and the command that is run in the image: `{options}` are
+    /// those above, and `{image}` is the image.
+    pub command: Vec<String>,
+}
+
+/// The name that stands for all options.
+const OPTIONS: &str = "{options}";
+
+impl BindWords {
+    /// The words for one file or directory.
+    #[must_use]
+    pub fn words(&self, from: &str, to: &str) -> Vec<String> {
+        self.options.iter().map(|word| filled(word, &[("{from}", from), ("{to}", to)])).collect()
+    }
+
+    /// The words that run something in `image`.
+    #[must_use]
+    pub fn line(&self, options: &[String], image: &str) -> Vec<String> {
+        let words = |word: &String| match word == OPTIONS {
+            true => options.to_vec(),
+            false => vec![filled(word, &[("{image}", image)])],
+        };
+        self.command.iter().flat_map(words).collect()
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let lacks = |words: &[String], name: &str| !words.iter().any(|word| word.contains(name));
+        let of_options = ["{from}", "{to}"].into_iter().find(|name| lacks(&self.options, name));
+        if let Some(name) = of_options {
+            return Some(format!("the `options` of `[bind]` lack {name}"));
+        }
+        if !self.command.iter().any(|word| word == OPTIONS) {
+            return Some("the `command` of `[bind]` has no word {options}".to_owned());
+        }
+        let lacks_image = lacks(&self.command, "{image}");
+        lacks_image.then(|| "the `command` of `[bind]` lacks {image}".to_owned())
+    }
+}
+
 /// `text` with values for names in it. What is in a value is never taken for a name.
 fn filled(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::new();

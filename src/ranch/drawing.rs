@@ -375,7 +375,7 @@ fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// Refuses what names no place of a root directory.
-fn check(place: &Path) -> Result<(), RanchError> {
+pub(super) fn check(place: &Path) -> Result<(), RanchError> {
     if !place.is_absolute() {
         return Err(RanchError::place(place, "it must begin with /"));
     }

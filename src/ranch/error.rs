@@ -72,6 +72,22 @@ pub enum RanchError {
         /// The directory.
         path: PathBuf,
     },
+    /// A runtime would take a path for something else.
+    #[error("cannot tell {runtime} of {}: it takes {character:?} for its own", shown(path))]
+    Unfit {
+        /// The path.
+        path: PathBuf,
+        /// The runtime.
+        runtime: String,
+        /// The character.
+        character: char,
+    },
+    /// A runtime has no words for files.
+    #[error("the definition of {runtime} has no words for files that are to be seen in an image")]
+    NoWords {
+        /// The runtime.
+        runtime: String,
+    },
     /// Nothing can be put in this place.
     #[error("cannot use the place {} of the root directory: {why}", shown(place))]
     Place {
@@ -157,6 +173,8 @@ impl RanchError {
             Self::Root { .. }
                 | Self::Image(_)
                 | Self::Machine { .. }
+                | Self::Unfit { .. }
+                | Self::NoWords { .. }
                 | Self::Source { .. }
                 | Self::Place { .. }
                 | Self::Unprintable

@@ -16,6 +16,7 @@ mod error;
 mod image;
 mod keeping;
 mod steps;
+mod telling;
 mod walk;
 
 use std::convert::Infallible;
@@ -31,6 +32,7 @@ pub(crate) use drawing::{Injection, Ranch};
 pub use error::RanchError;
 pub(crate) use image::{Image, serve};
 pub(crate) use keeping::hold;
+pub(crate) use telling::line;
 
 use steps::{Place, Step};
 

@@ -12,6 +12,7 @@ mod keeping;
 mod kernels;
 mod refused;
 mod seen;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -19,6 +19,7 @@ pub(super) use self::stage::{Stage, asked_stage};
 use super::options::{Definitions, Output};
 use crate::error::Error;
 use crate::host::Host;
+use crate::model::shell_word;
 use crate::ranch::{self, Injection, Ranch, RanchError, Start};
 use crate::terminal::{Form, Terminal};
 use crate::tools::namespaces::Ids;
@@ -36,7 +37,8 @@ const SHELL: &str = "/bin/sh";
 /// the directory has a place for them. What is written to --writable directories is gone when the command has
 /// ended, unless --keep names a place for it. Its exit status is the command's: 127 where there is no such command, 126 where it cannot be started.
 ///
-/// Apptainer and podman do not see what is mounted below an image's directory: give them --bind and -v instead.
+/// Apptainer and podman do not see what is mounted below an image's directory: --for prints what says the same to
+/// them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -46,6 +48,7 @@ Examples:
   elsewhere ranch -w /opt -k ~/opt IMAGE -- install.sh    what is written is there next time
   elsewhere ranch --prefix ~/apptainer image.sif -- app   what is in a file
   elsewhere ranch -i ~/sw:/cvmfs/sw.example.org / -- make   this machine, with a /cvmfs
+  elsewhere ranch --for apptainer -i ~/a.conf:/etc/a.conf image.sif -- app
   elsewhere ranch --print -i ~/lib.so:/usr/lib/lib.so IMAGE")]
 pub(super) struct RanchCommand {
     /// Show FROM, a file or directory of this machine, at TO: in place of what is there, or beside it (the last
@@ -65,6 +68,10 @@ pub(super) struct RanchCommand {
     /// Print what would be mounted, as a script for `unshare`, and run nothing
     #[arg(long)]
     print: bool,
+    /// Run nothing, and print what says the same to RUNTIME, which does not see a ranch in its images: its options, or
+    /// with ROOT, the image as RUNTIME calls it, the whole command line
+    #[arg(long = "for", value_name = "RUNTIME", conflicts_with_all = ["print", "keep", "map_root", "prefix"])]
+    runtime: Option<String>,
     /// Mount ROOT, where it is a file, with the program of this prefix [default: that of the prefix that this
     /// program lies in, else the one in PATH]
     #[arg(long, value_name = "PREFIX")]
@@ -74,8 +81,8 @@ pub(super) struct RanchCommand {
     #[command(flatten)]
     pub(super) output: Output,
     /// The directory, or a squashfs or SIF file; / is this machine's own root
-    #[arg(value_name = "ROOT")]
-    root: PathBuf,
+    #[arg(value_name = "ROOT", required_unless_present = "runtime")]
+    root: Option<PathBuf>,
     /// The command and its arguments [default: /bin/sh]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -118,7 +125,10 @@ impl RanchCommand {
     /// # Errors
     /// When it cannot be run; and [`Error::Ended`], with its exit status, when it has run.
     pub(super) fn execute(&self, host: &Host, terminal: &Terminal) -> Result<(), Error> {
-        let root = host.absolute(&self.root);
+        if let Some(runtime) = &self.runtime {
+            return self.tell_runtime(runtime, host, terminal);
+        }
+        let root = self.root(host);
         if self.print && !root.is_file() {
             self.show(&self.ranch(host).script(&root, &self.words())?, terminal);
             return Ok(());
@@ -139,6 +149,33 @@ impl RanchCommand {
         Err(Error::Ended(foreground::exit_code(status)))
     }
 
+    /// Prints what says the same to a runtime.
+    fn tell_runtime(&self, name: &str, host: &Host, terminal: &Terminal) -> Result<(), Error> {
+        let catalog = self.definitions.catalog(host)?;
+        let runtime = catalog.runtime(name)?;
+        let bind = runtime.bind.as_ref().zip(runtime.commands.first());
+        let (bind, program) =
+            bind.ok_or_else(|| RanchError::NoWords { runtime: runtime.name.clone() })?;
+        let options = self.ranch(host).options(&runtime.name, bind)?;
+        let line = match &self.root {
+            None => None,
+            Some(image) => Some(ranch::line(&program.name, bind, &options, image, &self.words())?),
+        };
+        if self.output.json {
+            terminal.output_json(&json!({ "options": options, "command": line }));
+            return Ok(());
+        }
+        let words = line.unwrap_or(options);
+        let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+        terminal.output_document(&words.join(" "));
+        Ok(())
+    }
+
+    fn root(&self, host: &Host) -> PathBuf {
+        // clap has seen to it where it is asked for.
+        host.absolute(self.root.as_deref().unwrap_or_else(|| Path::new("/")))
+    }
+
     /// Makes the namespaces, in the process that was started for that, and becomes the command, or waits for it; or
     /// says why not, and with which status.
     pub(super) fn run_inside(&self, host: &Host, post: &Post) -> ExitCode {
@@ -149,7 +186,7 @@ impl RanchCommand {
     }
 
     fn try_inside(&self, host: &Host, post: &Post) -> Result<ExitCode, Error> {
-        let (ranch, root, words) = (self.ranch(host), host.absolute(&self.root), self.words());
+        let (ranch, root, words) = (self.ranch(host), self.root(host), self.words());
         let home = host.absolute(Path::new("."));
         let Post { waiting, scratch } = post;
         let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
