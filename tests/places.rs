@@ -19,6 +19,7 @@ use support::{program, tools};
 /// machines. Whoever asks for it by `self` learns what the kernel says it is, from within namespaces of its own.
 const STRICT: &str = r#"#!/bin/sh
 fail() { echo "strict: $1" >&2; exit 9; }
+[ -x /usr/local/bin/elsewhere-strict ] || fail 'no program'
 [ -r /etc/elsewhere-strict/strict.conf ] || fail 'no configuration'
 [ -x /usr/libexec/elsewhere-strict/bin/starter ] || fail 'no starter'
 [ -d /var/lib/elsewhere-strict/mnt/session ] || fail 'no session directory'
@@ -30,7 +31,7 @@ end) exit "$2" ;;
 die) kill -KILL $$ ;;
 wait) trap 'echo ended; exit 33' TERM; echo $$; while :; do sleep 0.05; done ;;
 host) cat /etc/hostname /etc/os-release >/dev/null && [ -d /usr/bin ] && ls /etc/elsewhere-strict ;;
-path) command -v newuidmap newgidmap || echo none ;;
+map) cat /proc/self/uid_map ;;
 esac
 "#;
 
@@ -57,6 +58,11 @@ at = "/etc/elsewhere-strict"
 [[place]]
 tree = "libexec/elsewhere-strict"
 at = "/usr/libexec/elsewhere-strict"
+
+# A file.
+[[place]]
+tree = "bin/strict"
+at = "/usr/local/bin/elsewhere-strict"
 
 [[place]]
 tree = "var/lib/elsewhere-strict"
@@ -135,11 +141,15 @@ fn expected(words: &str) -> String {
 fn programs_find_their_tree_at_the_places_that_they_were_built_for() {
     let (site, prefix) = Site::installed("places");
     let alone = said(&prefix.join("x86_64/bin/strict"), &["say"]);
-    assert!(alone.contains("no configuration"), "the host has it itself: {alone}");
+    assert!(alone.contains("no program"), "the host has it itself: {alone}");
     assert_eq!(said(&prefix.join("bin/strict"), &["say", "a b", ""]), expected("a b "));
     let moved = site.world.prefix("moved 'here");
     fs::rename(&prefix, &moved).unwrap();
     assert_eq!(said(&moved.join("bin/saying"), &["then"]), expected("first then"));
+    // Who asks who this user is outside is told the truth, and not that it is root.
+    let user = rustix::process::getuid().as_raw().to_string();
+    let map = said(&moved.join("bin/strict"), &["map"]);
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), [&user, &user, "1"]);
     // What the host has is there, and the place holds the tree's alone.
     assert_eq!(said(&moved.join("bin/strict"), &["host"]), "strict.conf\n");
     assert!(!Path::new("/etc/elsewhere-strict").exists(), "something was left on the host");

@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::model::{END_OF_PLACES, IN_PLACES, PLACING_SCRATCH};
 use crate::ranch::{Injection, Ranch, RanchError};
 use crate::terminal::Form;
-use crate::tools::{foreground, programs};
+use crate::tools::{foreground, namespaces, programs};
 
 /// The status of shells for a command that cannot be started.
 const NOT_STARTED: u8 = 126;
@@ -98,6 +98,8 @@ impl Placed {
         // What the machine says of this process is told by the mounts of today.
         let (own, home) = (host.executable(), host.absolute(Path::new(".")));
         ranch.enter(Path::new("/"), &tree.join(PLACING_SCRATCH), &home)?;
+        // The setuid helpers of the host, which would do that for it, have no rights here.
+        let _ = namespaces::let_programs_mount();
         let mut command = Command::new(own);
         command.arg(IN_PLACES).arg(&tree).arg(END_OF_PLACES).arg(program).args(words);
         let status = foreground::run(command).map_err(|source| RanchError::Process { source })?;

@@ -20,11 +20,11 @@ pub(crate) const END_OF_PLACES: &str = "--";
 /// What is the kernel's, and never another's.
 const KERNELS: [&str; 3] = ["dev", "proc", "sys"];
 
-/// A directory of the tree that the runtime's programs see at a place of the host.
+/// A directory or file of the tree that the runtime's programs see at a place of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Claim")]
 pub struct HostPlace {
-    /// The directory, as a place in the tree. It is made where no package has it.
+    /// What it is, as a place in the tree. It is a directory, which is made, where no package has it.
     pub tree: RelPath,
     /// Where it stands: absolute and plain, at least two names deep, and not the kernel's.
     pub at: String,

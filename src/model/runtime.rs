@@ -294,6 +294,9 @@ pub struct Edit {
     pub line_starts_with: String,
     /// … becomes this text, `\n` included where several lines are wanted. Written as it stands.
     pub becomes: String,
+    /// Whether a file without such a line is fine.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// A program that must run before the tree goes live.

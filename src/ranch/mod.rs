@@ -71,7 +71,7 @@ impl Ranch {
     ) -> Result<Infallible, RanchError> {
         let own = Ids::own();
         let steps = drawing::steps(self, root, None)?;
-        prepare(own, start.scratch)?;
+        prepare(Ids::ROOT, own, start.scratch)?;
         end_with(start.waiting)?;
         take(&steps, start.scratch)?;
         self.go_in(own, start)
@@ -85,9 +85,10 @@ impl Ranch {
     pub(crate) fn enter(&self, root: &Path, scratch: &Path, home: &Path) -> Result<(), RanchError> {
         let own = Ids::own();
         let steps = drawing::steps(self, root, None)?;
-        prepare(own, scratch)?;
+        // Who it is to be from the first: what asks who it is outside finds its user there, and not root.
+        prepare(if self.is_root { Ids::ROOT } else { own }, own, scratch)?;
         take(&steps, scratch)?;
-        self.settle(own, scratch, home)
+        settle(None, scratch, home)
     }
 
     /// Runs what becomes a command by [`Self::go_in`], and waits for it. Meanwhile the file `image` is what it
@@ -117,7 +118,7 @@ impl Ranch {
         go_on: impl FnOnce(Vec<Step>) -> Result<T, RanchError>,
     ) -> Result<(Running, T), RanchError> {
         let failed = |source| RanchError::Process { source };
-        prepare(Ids::own(), start.scratch)?;
+        prepare(Ids::ROOT, Ids::own(), start.scratch)?;
         end_with(start.waiting)?;
         let mounted = start.scratch.join(IMAGE);
         fs::create_dir(&mounted).map_err(failed)?;
@@ -132,7 +133,7 @@ impl Ranch {
     /// # Errors
     /// When that directory cannot be made the root, or the command cannot be started.
     pub(crate) fn go_in(&self, own: Ids, start: &Start<'_>) -> Result<Infallible, RanchError> {
-        self.settle(own, start.scratch, start.home)?;
+        settle((!self.is_root).then_some(own), start.scratch, start.home)?;
         // Once more, if it was said before: new rights took it back.
         end_with(start.waiting)?;
         let (program, arguments) =
@@ -144,26 +145,6 @@ impl Ranch {
         become_it.args(arguments);
         let source = programs::become_program(become_it);
         Err(RanchError::Start { command: program.clone(), source })
-    }
-
-    /// Makes the root directory that was made this process's own, and goes there.
-    fn settle(&self, own: Ids, scratch: &Path, home: &Path) -> Result<(), RanchError> {
-        let namespaces = |source| RanchError::Namespaces { source };
-        let root = |source| {
-            let step = "make it the root directory".to_owned();
-            RanchError::Step { step, source }
-        };
-        // Opened while it is there: the root directory may have none.
-        let proc = fs::File::open("/proc").map_err(root)?;
-        namespaces::change_root(&scratch.join(steps::ROOT)).map_err(root)?;
-        if !self.is_root {
-            namespaces::enter(UnshareFlags::NEWUSER).map_err(namespaces)?;
-            namespaces::map_at(own, Ids::ROOT, &proc).map_err(namespaces)?;
-        }
-        drop(proc);
-        // What it starts with may not be there.
-        let _ = rustix::process::chdir(home);
-        Ok(())
     }
 
     /// A script that does what [`Self::become_command`] does, by the tools of util-linux: for `unshare --user
@@ -230,14 +211,35 @@ impl Ranch {
     }
 }
 
+/// Makes the root directory that was made this process's own, and goes there: as `user`, where this process is root
+/// and is not to stay so.
+fn settle(user: Option<Ids>, scratch: &Path, home: &Path) -> Result<(), RanchError> {
+    let namespaces = |source| RanchError::Namespaces { source };
+    let root = |source| {
+        let step = "make it the root directory".to_owned();
+        RanchError::Step { step, source }
+    };
+    // Opened while it is there: the root directory may have none.
+    let proc = fs::File::open("/proc").map_err(root)?;
+    namespaces::change_root(&scratch.join(steps::ROOT)).map_err(root)?;
+    if let Some(user) = user {
+        namespaces::enter(UnshareFlags::NEWUSER).map_err(namespaces)?;
+        namespaces::map_at(user, Ids::ROOT, &proc).map_err(namespaces)?;
+    }
+    drop(proc);
+    // What it starts with may not be there.
+    let _ = rustix::process::chdir(home);
+    Ok(())
+}
+
 /// Lets this process end with the one that waits for it, until it gets other rights.
 fn end_with(waiting: u32) -> Result<(), RanchError> {
     image::end_with(waiting).map_err(|source| RanchError::Process { source })
 }
 
-/// Enters namespaces in which this process is root, and mounts the scratch directory.
-fn prepare(own: Ids, scratch: &Path) -> Result<(), RanchError> {
-    enter(own).map_err(|source| RanchError::Namespaces { source })?;
+/// Enters namespaces in which this process is `inside`, and mounts the scratch directory.
+fn prepare(inside: Ids, own: Ids, scratch: &Path) -> Result<(), RanchError> {
+    enter(inside, own).map_err(|source| RanchError::Namespaces { source })?;
     namespaces::mount("tmpfs", scratch, SCRATCH).map_err(|source| {
         let step = "mount a file system in memory".to_owned();
         RanchError::Step { step, source }
@@ -249,10 +251,11 @@ fn take(steps: &[Step], scratch: &Path) -> Result<(), RanchError> {
     steps.iter().try_for_each(|step| step.take(scratch).map_err(|source| told(step, source)))
 }
 
-/// Enters a user namespace, as its root, with mounts of its own.
-fn enter(own: Ids) -> io::Result<()> {
+/// Enters a user namespace as `inside`, with mounts of its own. Until this process becomes another program it has all
+/// rights there, whoever it is.
+fn enter(inside: Ids, own: Ids) -> io::Result<()> {
     namespaces::enter(UnshareFlags::NEWUSER)?;
-    namespaces::map(Ids::ROOT, own)?;
+    namespaces::map(inside, own)?;
     namespaces::enter(UnshareFlags::NEWNS)?;
     // What autofs mounts later belongs to what is shown.
     namespaces::keep_mounts_in(true)

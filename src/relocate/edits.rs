@@ -38,7 +38,7 @@ pub(super) fn make_files(tree: &mut Tree, runtimes: &[&Runtime]) -> Result<(), R
     Ok(())
 }
 
-/// Makes the directories that stand at places of the host, and puts `program`, which shows them there, into
+/// Makes the directories that stand at places of the host, where no package has them, and puts `program`, which shows them there, into
 /// the tree, where it is at hand.
 pub(super) fn make_places(
     tree: &mut Tree,
@@ -49,7 +49,10 @@ pub(super) fn make_places(
     if places.peek().is_none() {
         return Ok(());
     }
-    places.try_for_each(|place| tree.make_directory(&place.tree))?;
+    places.try_for_each(|place| match tree.file(&place.tree) {
+        Some(_) => Ok(()),
+        None => tree.make_directory(&place.tree),
+    })?;
     let own = |path: &str| RelPath::new(path).map_err(io::Error::other);
     let (path, scratch) =
         own(PLACING_PROGRAM)
@@ -99,6 +102,9 @@ fn make_edit(mut file: &File, edit: &Edit) -> Result<(), RelocateError> {
     file.take(LARGEST_TEXT + 1).read_to_end(&mut text).map_err(at(&edit.path))?;
     let edited = (text.len() as u64 <= LARGEST_TEXT).then(|| edited(&text, edit)).flatten();
     let Some(edited) = edited else {
+        if edit.optional {
+            return Ok(());
+        }
         let (path, line) = (edit.path.clone(), edit.line_starts_with.clone());
         return Err(RelocateError::NoSuchLine { path, line });
     };
@@ -133,6 +139,7 @@ mod tests {
             path: RelPath::new("bin/fakeroot").unwrap(),
             line_starts_with: "PREFIX=".to_owned(),
             becomes: "a=1\nb=2".to_owned(),
+            optional: false,
         };
         let text = b"#!/bin/sh\n  PREFIX=/usr\nexport PREFIX=1\n\xff\nPREFIX=";
         let expected = b"#!/bin/sh\na=1\nb=2\nexport PREFIX=1\n\xff\na=1\nb=2";

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::ffi::CString;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{CapabilitySet, UnshareFlags};
 
 /// A user and a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,16 @@ pub(crate) fn map_at(inside: Ids, outside: Ids, proc: &File) -> io::Result<()> {
     }
     write("self/uid_map", &format!("{} {} 1", inside.user, outside.user))?;
     write("self/gid_map", &format!("{} {} 1", inside.group, outside.group))
+}
+
+/// Lets the programs that this process starts mount file systems in its user namespace, whoever they are there, as
+/// those of FUSE: without it only root may. Kernels know that since 4.3.
+pub(crate) fn let_programs_mount() -> io::Result<()> {
+    let admin = CapabilitySet::SYS_ADMIN;
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.inheritable |= admin;
+    rustix::thread::set_capabilities(None, sets)?;
+    Ok(rustix::thread::configure_capability_in_ambient_set(admin, true)?)
 }
 
 /// Lets nobody else see what is mounted in this namespace; with `follows`, what is mounted outside later is
