@@ -9,6 +9,7 @@
 //! cargo run --release --example bench -- compare --before FILE    # two builds, in turn
 //! cargo run --release --example bench -- carry          # from a mirror, a bundle, a registry; with --peer too
 //! cargo run --release --example bench -- publish        # versions, in a directory and in a stand-in for CVMFS
+//! cargo run --release --example bench -- ranch          # against overlayfs and fuse-overlayfs
 //! ```
 //!
 //! `compare` ends with 1 where the later build is slower, or takes more memory, by more than a tenth.
@@ -29,6 +30,7 @@ mod install;
 mod measure;
 mod plot;
 mod publish;
+mod ranch;
 mod synthetic;
 
 #[path = "../../tests/support/mod.rs"]
@@ -80,7 +82,10 @@ fn main() {
         "compare" => bench.compare(Path::new(&options["before"])),
         "carry" => bench.carry(&options),
         "publish" => bench.publish(),
-        other => panic!("none of `install`, `growth`, `compare`, `carry`, `publish`: {other}"),
+        "ranch" => bench.ranch(),
+        other => {
+            panic!("none of `install`, `growth`, `compare`, `carry`, `publish`, `ranch`: {other}")
+        }
     }
 }
 
