@@ -87,6 +87,7 @@ mod relocate;
 mod repodata;
 mod report;
 mod resolve;
+mod runtime_config;
 mod sandbox;
 mod sbom;
 mod shadow;

@@ -70,6 +70,10 @@ pub mod imagefile {
 pub mod ranch {
     pub use crate::ranch::RanchError;
 }
+/// Settings of runtimes.
+pub mod runtime_config {
+    pub use crate::runtime_config::RuntimeConfigError;
+}
 /// Small prefixes over read-only ones.
 pub mod shadow {
     pub use crate::shadow::ShadowError;

@@ -70,6 +70,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
         || words.starts_with(&["ranch", "--print"])
         || words.starts_with(&["ranch", "--for"])
         || words.starts_with(&["shadow", "status"])
+        || words.starts_with(&["runtime-config", "get"])
         || words.starts_with(&["bundle", "--verify"])
         || words.starts_with(&["bundle", "--list"]);
     let error = |last: Option<&Value>| {
@@ -193,7 +194,8 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     serde_json::from_slice::<Value>(&output.stdout).unwrap();
     events(&output.stderr, &["doctor"]);
     // A release that the built-in key has signed is in nobody's reach here.
-    tried.extend(["doctor", "self"].map(str::to_owned));
+    // What has settings is tried in tests/runtime_config.rs.
+    tried.extend(["doctor", "runtime-config", "self"].map(str::to_owned));
     assert_eq!(tried, commands());
 }
 
@@ -229,6 +231,7 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);
     fails(2, &["shadow", "status", "nowhere"]);
+    fails(6, &["runtime-config", "get", "nowhere"]);
     fails(2, &["ranch", "--print", "nowhere"]);
     fails(2, &["ranch", "--for", "crun", "-i", "/:/host"]);
     fails(2, &["completions", "cmd.exe"]);

@@ -36,6 +36,7 @@ mod remove;
 mod repositories;
 mod repository;
 mod rollback;
+mod runtime_config;
 mod sbom;
 mod self_command;
 mod session;
@@ -102,6 +103,7 @@ enum Command {
     Remove(remove::Remove),
     Prune(prune::Prune),
     Shadow(shadow::ShadowCommand),
+    RuntimeConfig(runtime_config::RuntimeConfigCommand),
     Ranch(ranch::RanchCommand),
     Cache(cache::CacheCommand),
     Receipt(receipt::ReceiptCommand),
@@ -278,6 +280,7 @@ fn json_form(words: &[OsString]) -> Form {
         || name == "sync" && has("--dry-run")
         || name == "ranch" && (has("--print") || has("--for") || begins("--for="))
         || name == "shadow" && has("status")
+        || name == "runtime-config" && !has("set")
         || name == "bundle" && (has("--verify") || has("--list"));
     let is_known = Cli::command().find_subcommand(name).is_some();
     match DOCUMENTS.contains(&name.as_str()) || looks || !is_known {
@@ -319,6 +322,7 @@ impl Command {
             Self::Remove(command) => &command.output,
             Self::Prune(command) => &command.output,
             Self::Shadow(command) => command.output(),
+            Self::RuntimeConfig(command) => command.output(),
             Self::Ranch(command) => &command.output,
             Self::Cache(command) => command.output(),
             Self::Receipt(command) => command.output(),
@@ -353,6 +357,7 @@ impl Command {
             Self::Remove(command) => command.execute(host, terminal),
             Self::Prune(command) => command.execute(host, terminal),
             Self::Shadow(command) => command.execute(host, terminal),
+            Self::RuntimeConfig(command) => command.execute(host, terminal),
             Self::Ranch(command) => command.execute(host, terminal),
             Self::Cache(command) => command.execute(host, terminal),
             Self::Receipt(command) => command.execute(host, terminal),

@@ -121,6 +121,7 @@ impl Error {
             Self::Ranch(RanchError::Keep(_)) => 6,
             Self::Ranch(error) => error.start_status().unwrap_or(HOST),
             Self::Shadow(error) => shadow_status(error),
+            Self::RuntimeConfig(error) => error.exit_status(),
             Self::TooNew { .. }
             | Self::Musl
             | Self::Gaps { .. }

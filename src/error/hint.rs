@@ -90,6 +90,7 @@ impl Error {
             }),
             Self::Ranch(error) => error.hint(),
             Self::Shadow(error) => error.hint(),
+            Self::RuntimeConfig(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),
             Self::Undefined { .. } => Some(DEFINITIONS.to_owned()),
             Self::NoDist { .. } => Some("see elsewhere list".to_owned()),

@@ -25,6 +25,7 @@ use crate::ranch::RanchError;
 use crate::release::ReleaseError;
 use crate::relocate::RelocateError;
 use crate::resolve::ResolveError;
+use crate::runtime_config::RuntimeConfigError;
 use crate::shadow::ShadowError;
 use crate::smoke::SmokeError;
 use crate::tools::limits::Limit;
@@ -298,6 +299,9 @@ pub enum Error {
     /// A directory cannot be shown as it was asked for.
     #[error(transparent)]
     Ranch(#[from] RanchError),
+    /// A runtime's settings could not be read or changed.
+    #[error(transparent)]
+    RuntimeConfig(#[from] RuntimeConfigError),
     /// A shadow could not be made or removed.
     #[error(transparent)]
     Shadow(#[from] ShadowError),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Command, Dist, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime,
-    ShadowNeeds, Variable,
+    RuntimeConfig, ShadowNeeds, Variable,
 };
 
 /// Where a shadow keeps what is its own: in its root, and in the root of each tree.
@@ -47,6 +47,9 @@ pub struct RuntimeMade {
     /// What a shadow of the tree needs.
     #[serde(default, skip_serializing_if = "ShadowNeeds::is_nothing")]
     pub shadow: ShadowNeeds,
+    /// Its file of settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<RuntimeConfig>,
     /// Files that it asks for beside those of packages: a change of them makes another tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<GeneratedFile>,
@@ -65,6 +68,7 @@ impl MadeWith {
             environment: runtime.environment.clone(),
             places: runtime.places.clone(),
             shadow: runtime.shadow.clone(),
+            config: runtime.config.clone(),
             files: runtime.files.clone(),
             plugin_directories: runtime.plugin_directories.clone(),
         };

@@ -80,7 +80,9 @@ pub use request::Pins;
 pub(crate) use request::{Request, RuntimeRequest};
 pub use reuse::{Linking, Taken};
 pub(crate) use reuse::{Reusable, Reuse};
-pub(crate) use runtime::{Command, GeneratedFile, ShadowNeeds, SmokeTest, UnfitPath};
+pub(crate) use runtime::{
+    Command, GeneratedFile, RuntimeConfig, ShadowNeeds, SmokeTest, UnfitPath,
+};
 pub use runtime::{Edit, Extra, HostGives, LAUNCHER_MARKER, Runtime};
 pub(crate) use showing::{BindWords, SquashfsMounter};
 pub use sighting::{Sighting, Sightings};

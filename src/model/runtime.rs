@@ -47,6 +47,9 @@ pub struct Runtime {
     /// What a shadow of its trees needs.
     #[serde(default)]
     pub shadow: ShadowNeeds,
+    /// Its file of settings, and how to learn of its program which there are.
+    #[serde(default)]
+    pub config: Option<RuntimeConfig>,
     /// Files that no package has.
     #[serde(rename = "file", default)]
     pub files: Vec<GeneratedFile>,
@@ -237,6 +240,22 @@ pub struct Link {
     pub path: RelPath,
     /// What it leads to, as a place in the tree. When that is not there, no link is made.
     pub target: RelPath,
+}
+
+/// A file of settings, `key = value` on each line, and the program that knows which there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// The file.
+    pub path: RelPath,
+    /// The program of the tree.
+    pub program: RelPath,
+    /// Its arguments to write the file `{new}` with every setting, each as it is by default. One that has no default stands in a
+    /// comment.
+    pub defaults: Vec<String>,
+    /// Its arguments to read `{file}` and write what it understood to `{new}`, in the same form; it fails where a value makes
+    /// no sense to it.
+    pub understood: Vec<String>,
 }
 
 /// What a shadow of a tree needs so that its own configuration counts: a tree of links to the one that it stands for.

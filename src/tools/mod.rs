@@ -11,6 +11,7 @@ pub(crate) mod machine;
 pub(crate) mod manners;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+pub(crate) mod nearest;
 pub(crate) mod network;
 pub(crate) mod programs;
 pub(crate) mod replacement;
