@@ -4,12 +4,13 @@
 //! A user namespace with mounts of its own is all that it takes, which kernels have since 3.9 and EL7. [`drawing`]
 //! says how a directory that cannot be written becomes one that can.
 //!
-//! # Two processes
+//! # Three processes
 //!
-//! The one that was started waits, in the namespaces where it always was, and the other makes new ones and becomes the
-//! command. If the first became the command, its namespace would end when the command makes another for itself, as
-//! container runtimes do, and what was mounted there would be gone. Where the root directory is a file, [`image`]
-//! says who else there is.
+//! The one that was started waits, in the namespaces where it always was. Another makes new ones and waits there, and a
+//! third becomes the command. If the second became it, its namespace would end where the command makes another for itself, as
+//! container runtimes do, and what is mounted there would be torn down: then `/proc/self/exe`, by which they find their
+//! own files, is a path of the mount and no more of the root directory. Where that is a file, [`image`] says who else there
+//! is.
 
 mod drawing;
 mod error;
@@ -60,21 +61,22 @@ pub(crate) struct Start<'a> {
 }
 
 impl Ranch {
-    /// Becomes a command, which sees the directory `root` as its root. The process must have one thread.
+    /// Runs what becomes a command by [`Self::go_in`], which will see the directory `root` as its root, and waits for it.
+    /// The process must have one thread.
     ///
     /// # Errors
-    /// When there can be no such namespace, what was asked for makes no sense, or the command cannot be started.
-    pub(crate) fn become_command(
+    /// When there can be no such namespace, what was asked for makes no sense, or the process cannot be started.
+    pub(crate) fn run(
         &self,
         root: &Path,
         start: &Start<'_>,
-    ) -> Result<Infallible, RanchError> {
-        let own = Ids::own();
+        enter: Command,
+    ) -> Result<ExitStatus, RanchError> {
         let steps = drawing::steps(self, root, None)?;
-        prepare(Ids::ROOT, own, start.scratch)?;
+        prepare(Ids::ROOT, Ids::own(), start.scratch)?;
         end_with(start.waiting)?;
         take(&steps, start.scratch)?;
-        self.go_in(own, start)
+        foreground::run(enter).map_err(|source| RanchError::Process { source })
     }
 
     /// Lets this process see the directory `root` as its root, in namespaces of its own. `scratch` is an empty
@@ -147,7 +149,7 @@ impl Ranch {
         Err(RanchError::Start { command: program.clone(), source })
     }
 
-    /// A script that does what [`Self::become_command`] does, by the tools of util-linux: for `unshare --user
+    /// A script that does what [`Self::run`] does, by the tools of util-linux: for `unshare --user
     /// --map-root-user --mount`.
     ///
     /// # Errors

@@ -131,6 +131,24 @@ fn a_machines_own_root_gets_what_it_lacks() {
     assert!(!std::path::Path::new("/cvmfs/sw.example.org/leaf").exists());
 }
 
+/// As container runtimes do, which find their own files so: once the namespace in which they were started is gone, the kernel
+/// knows no more where it was mounted.
+#[test]
+fn a_program_keeps_its_place_when_it_makes_namespaces_of_its_own() {
+    const SCRIPT: &str = "import ctypes, os\n\
+                          before = os.readlink('/proc/self/exe')\n\
+                          assert ctypes.CDLL(None).unshare(0x10020000) == 0\n\
+                          print(before == os.readlink('/proc/self/exe'), before.startswith('/usr/'))";
+    let barn = Barn::new("place");
+    let leaf = barn.own("leaf", "leaf\n");
+    let mut command = barn.as_user(barn.place.join("elsewhere"));
+    command.args(["ranch", "-i", &format!("{leaf}:/cvmfs/sw.example.org/leaf"), "/", "--"]);
+    // Debian's, whose place everybody may enter.
+    command.args(["/usr/bin/python3", "-c", SCRIPT]);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "True True\n", "{output:?}");
+}
+
 /// The name under which the original lies may be there already.
 #[test]
 fn no_name_clashes() {

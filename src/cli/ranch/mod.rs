@@ -190,13 +190,11 @@ impl RanchCommand {
         let home = host.absolute(Path::new("."));
         let Post { waiting, scratch } = post;
         let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
+        let enter = stage::enter(host, Ids::own(), scratch);
         if !root.is_file() {
-            match ranch.become_command(&root, &start) {
-                Ok(never) => match never {},
-                Err(error) => return Err(error.into()),
-            }
+            let status = ranch.run(&root, &start, enter)?;
+            return Ok(ExitCode::from(foreground::exit_code(status)));
         }
-        let own = Ids::own();
         let catalog = self.definitions.catalog(host)?;
         let image = mounter::image(host, &catalog, root, self.prefix.as_deref())?;
         let serve = stage::serve(host);
@@ -207,7 +205,6 @@ impl RanchCommand {
             terminal.finish();
             return Ok(ExitCode::SUCCESS);
         }
-        let enter = stage::enter(host, own, scratch);
         let status = ranch.run_in_image(&image, &start, [serve, enter])?;
         Ok(ExitCode::from(foreground::exit_code(status)))
     }
