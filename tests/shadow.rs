@@ -226,6 +226,13 @@ fn published_versions_and_several_dists_have_shadows() {
     assert!(world.prefix("s/aarch64/etc/shade/shade.conf").is_file());
     world.define("large", "2.18", 1, "");
     world.ok(&["install", "-r", "shade", "-d", "small,large", "both"]);
+    // What was edited in a tree that there is none for any more is not lost.
+    let text = world.fails(2, &["shadow", "both", "s"]);
+    assert!(text.contains("no tree for them any more: x86_64/etc/shade/shade.conf"), "{text}");
+    assert_says(&world, "s/bin/shade", "2 2 mine told=etc/shade/shade.conf x");
+    for name in [CONF, &format!("{CONF}.rpmnew")] {
+        fs::remove_file(world.prefix("s").join(name)).unwrap();
+    }
     world.ok(&["shadow", "both", "s"]);
     assert!(!world.prefix("s/aarch64").exists(), "it has none");
     assert!(fs::read_link(world.prefix("s/dists")).is_ok());

@@ -62,6 +62,18 @@ pub enum ShadowError {
         /// They.
         files: Vec<RelPath>,
     },
+    /// The same, for want of a tree to carry it into.
+    #[error(
+        "{} has files that you edited or added, and there is no tree for them any more: {}",
+        shown(path),
+        list(files)
+    )]
+    Left {
+        /// The shadow.
+        path: PathBuf,
+        /// They.
+        files: Vec<RelPath>,
+    },
     /// What is written down of it makes no sense.
     #[error("{} is damaged: {problem}", shown(path))]
     Record {
@@ -107,6 +119,10 @@ impl ShadowError {
             Self::Edited { .. } => {
                 Some("save what you want to keep, and add --force".to_owned())
             }
+            Self::Left { .. } => Some(
+                "save what you want to keep, and delete these files; or make another shadow beside this one"
+                    .to_owned(),
+            ),
             Self::Record { .. } => Some(
                 "save what you edited below its etc directories, delete the directory, and make the shadow anew"
                     .to_owned(),
@@ -130,6 +146,7 @@ impl ShadowError {
                 | Self::Name { .. }
                 | Self::Empty { .. }
                 | Self::Edited { .. }
+                | Self::Left { .. }
         )
     }
 }

@@ -4,36 +4,25 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::{ShadowError, failed};
+use super::original::Original;
 use super::place::{link_text, live, lock, make_parents, making, own, parent, roots, unlink};
 use super::record::{FORMAT, RECORD, RecordedTree, Shadow, ShadowRecord};
+use super::state::{edits, holds, states};
 use crate::model::{
-    Algorithm, CONFIG_DIRECTORY, Checksum, FileKind, RECEIPT_NAME, RelPath, SHADOW_NAME,
-    SHADOW_NOW, SHADOW_THEN,
+    CONFIG_DIRECTORY, Checksum, FileKind, RECEIPT_NAME, RelPath, SHADOW_NAME, SHADOW_NOW,
+    SHADOW_THEN,
 };
 use crate::owned::open_to_read;
 use crate::report::Reporter;
 use crate::tools::files;
 use crate::tools::replacement::{Care, Replacement};
-use crate::workshop::{ConfigReport, ConfigStates, Edited, MadeTree, read_receipt_bytes};
+use crate::workshop::{ConfigReport, ConfigStates, Edited, read_receipt_bytes};
 
 /// What a run makes, in its own directory.
 const NEW: &str = "new";
-
-/// A tree of the prefix.
-#[derive(Clone, Debug)]
-pub(crate) struct Original {
-    /// Where it lies there, beside `bin`.
-    pub(crate) place: RelPath,
-    /// The tree itself, by a path that will lead to this version whatever counts there.
-    pub(crate) tree: MadeTree,
-    /// Where the version that counts lies, whichever that is.
-    pub(crate) now: PathBuf,
-    /// Programs of which a shadow has copies.
-    pub(crate) copies: Vec<RelPath>,
-}
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -42,21 +31,6 @@ pub(crate) struct MadeShadow {
     pub(crate) is_new: bool,
     /// The places of its trees, and what became of the user's configuration in each.
     pub(crate) trees: Vec<(RelPath, ConfigReport)>,
-}
-
-impl Original {
-    /// Whether it is what the recorded tree was made of, its configuration included.
-    pub(super) fn is_what(&self, recorded: &RecordedTree) -> bool {
-        let receipt = read_receipt_bytes(&self.tree.path);
-        let is_its = receipt
-            .is_ok_and(|bytes| bytes.is_some_and(|bytes| Checksum::of(&bytes) == recorded.receipt));
-        // What an administrator edited there since is nothing that a receipt tells.
-        is_its
-            && Path::new(&recorded.tree) == self.tree.path
-            && self.copies.iter().eq(recorded.copies.keys())
-            && ConfigStates::read(&self.tree.path, &ConfigStates::default(), &mut Vec::new())
-                .is_ok_and(|etc| etc == recorded.etc)
-    }
 }
 
 /// Makes the shadow `root` of `of`, which has these trees, with these launchers; of one that is there the next version,
@@ -109,6 +83,9 @@ fn fill(
     if earlier.as_ref().is_some_and(has) {
         return Ok(MadeShadow::default());
     }
+    if let Some(earlier) = &earlier {
+        check_edits(earlier, originals)?;
+    }
     let making = making(root);
     let new = making.join(NEW);
     files::make_directory(&new, 0o755).map_err(failed("make the directory", &new))?;
@@ -127,6 +104,16 @@ fn fill(
     write(&new.join(RECORD), &json, 0o644)?;
     put(root, earlier.as_ref(), &record, &new)?;
     Ok(made)
+}
+
+/// Refuses to go on where the user edited something in a tree that the prefix has none for any more: it would be lost.
+fn check_edits(earlier: &Shadow, originals: &[Original]) -> Result<(), ShadowError> {
+    let stays = |place: &RelPath| originals.iter().any(|original| original.place == *place);
+    let files = edits(&states(earlier, originals)?, |place| !stays(place));
+    match files.is_empty() {
+        true => Ok(()),
+        false => Err(ShadowError::Left { path: earlier.root.clone(), files }),
+    }
 }
 
 /// Refuses places in which nothing of a shadow may be made.
@@ -237,15 +224,10 @@ impl Work<'_> {
         files::copy(&source, |_| files::create(to, 0o755)).map_err(failed("write", to))?;
         files::set_mode_at(to, 0o755).map_err(failed("set the mode of", to))?;
         // What was copied is what is held against it.
-        let copied =
-            open_to_read(to).and_then(|file| Checksum::of_reader(checksum.algorithm(), file));
-        let (copied, _) = copied.map_err(failed("read", to))?;
-        if copied != *checksum {
+        if !holds(to, checksum) {
             return Err(ShadowError::Damaged { path: from.to_owned() });
         }
-        let again = open_to_read(to).and_then(|file| Checksum::of_reader(Algorithm::Sha256, file));
-        let (digest, _) = again.map_err(failed("read", to))?;
-        self.copied.insert(path.clone(), digest);
+        self.copied.insert(path.clone(), checksum.clone());
         Ok(())
     }
 

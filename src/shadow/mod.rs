@@ -20,13 +20,15 @@
 
 mod error;
 mod make;
+mod original;
 mod place;
 mod record;
 mod remove;
 mod state;
 
 pub use error::ShadowError;
-pub(crate) use make::{Original, make};
+pub(crate) use make::make;
+pub(crate) use original::Original;
 pub(crate) use record::Shadow;
 pub(crate) use remove::remove;
 pub(crate) use state::{ShadowState, states};

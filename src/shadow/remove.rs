@@ -5,8 +5,7 @@ use std::fs;
 use super::error::{ShadowError, failed};
 use super::place::{live, lock, own, roots, unlink};
 use super::record::Shadow;
-use super::state::states;
-use crate::model::RelPath;
+use super::state::{edits, states};
 use crate::tools::files;
 
 /// Removes `shadow`, and its directory where nothing else is in that; with `force` also where the user edited
@@ -17,14 +16,7 @@ use crate::tools::files;
 pub(crate) fn remove(shadow: &Shadow, force: bool) -> Result<(), ShadowError> {
     let root = &shadow.root;
     let _lock = lock(root)?;
-    let trees = states(shadow, &[])?;
-    let in_place = |place: &RelPath, path: &RelPath| place.join(path);
-    let edited: Vec<RelPath> = trees
-        .iter()
-        .flat_map(|tree| {
-            tree.edited.iter().chain(&tree.added).map(|path| in_place(&tree.place, path))
-        })
-        .collect();
+    let edited = edits(&states(shadow, &[])?, |_| true);
     if !edited.is_empty() && !force {
         return Err(ShadowError::Edited { path: root.clone(), files: edited });
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::ShadowError;
-use super::make::Original;
+use super::original::Original;
 use super::record::{RecordedTree, Shadow};
-use crate::model::{Algorithm, Checksum, RelPath};
+use crate::model::{Checksum, RelPath};
 use crate::owned::open_to_read;
 use crate::workshop::ConfigStates;
 
@@ -46,12 +46,11 @@ pub(crate) fn states(
     let tree = |recorded: &RecordedTree| {
         let original = originals.iter().find(|it| it.place == recorded.place);
         let path = shadow.tree(&recorded.place);
-        let now = ConfigStates::read(&path, &recorded.etc, &mut Vec::new())?.0;
-        let then = &recorded.etc.0;
-        let named = |is_meant: &dyn Fn(&RelPath) -> bool, among: &ConfigStates| -> Vec<RelPath> {
-            among.0.keys().filter(|path| is_meant(path)).cloned().collect()
+        let ConfigStates(now) = ConfigStates::read(&path, &recorded.etc, &mut Vec::new())?;
+        let ConfigStates(then) = &recorded.etc;
+        let is_edited = |path: &RelPath| {
+            then.get(path).is_some_and(|then| now.get(path).is_some_and(|now| now != then))
         };
-        let all = ConfigStates(now.clone());
         let is_damaged =
             |(copy, checksum): &(&RelPath, &Checksum)| !holds(&path.join(copy), checksum);
         Ok(ShadowState {
@@ -64,15 +63,9 @@ pub(crate) fn states(
                 .collect(),
             is_there: fs::exists(&recorded.tree).unwrap_or(false),
             is_current: original.is_some_and(|original| original.is_what(recorded)),
-            edited: named(
-                &|path| {
-                    then.get(path)
-                        .is_some_and(|state| now.get(path) != Some(state) && now.contains_key(path))
-                },
-                &all,
-            ),
-            added: named(&|path| !then.contains_key(path), &all),
-            removed: named(&|path| !now.contains_key(path), &recorded.etc),
+            edited: now.keys().filter(|path| is_edited(path)).cloned().collect(),
+            added: now.keys().filter(|path| !then.contains_key(*path)).cloned().collect(),
+            removed: then.keys().filter(|path| !now.contains_key(*path)).cloned().collect(),
             damaged: recorded
                 .copies
                 .iter()
@@ -84,8 +77,16 @@ pub(crate) fn states(
     shadow.record.trees.iter().map(tree).collect()
 }
 
+/// What the user edited or added in those of these trees whose place is meant: paths in the shadow.
+pub(super) fn edits(trees: &[ShadowState], is_meant: impl Fn(&RelPath) -> bool) -> Vec<RelPath> {
+    let meant = trees.iter().filter(|tree| is_meant(&tree.place));
+    meant
+        .flat_map(|tree| tree.edited.iter().chain(&tree.added).map(|path| tree.place.join(path)))
+        .collect()
+}
+
 /// Whether the file at `path` has this content.
-fn holds(path: &Path, checksum: &Checksum) -> bool {
-    let found = open_to_read(path).and_then(|file| Checksum::of_reader(Algorithm::Sha256, file));
+pub(super) fn holds(path: &Path, checksum: &Checksum) -> bool {
+    let found = open_to_read(path).and_then(|file| Checksum::of_reader(checksum.algorithm(), file));
     found.is_ok_and(|(found, _)| found == *checksum)
 }
