@@ -72,6 +72,7 @@ mod fetch;
 mod host;
 mod imagefile;
 mod launcher;
+mod layers;
 mod lifecycle;
 mod making;
 mod metadata;

@@ -37,6 +37,10 @@ pub mod host {
 pub mod launcher {
     pub use crate::launcher::{Candidate, LaunchedTrees, choosing, own, text};
 }
+/// Layers of images.
+pub mod layers {
+    pub use crate::layers::{ImageNode, ImageTree, LayerError, NodeKind, apply};
+}
 /// What a dist offers.
 pub mod metadata {
     pub use crate::metadata::{Loaded, Means, Memory, MetadataError, TrustFailure, load};

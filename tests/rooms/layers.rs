@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 14] = [
         "fetch",
         "host",
         "launcher",
+        "layers",
         "minisig",
         "prefix",
         "ranch",

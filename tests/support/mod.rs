@@ -34,6 +34,7 @@ pub mod session;
 pub mod sif;
 pub mod site;
 pub mod small;
+pub mod tarball;
 pub mod tiny;
 pub mod tools;
 pub mod world;
