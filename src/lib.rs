@@ -71,6 +71,7 @@ mod error;
 mod fetch;
 mod host;
 mod imagefile;
+mod images;
 mod launcher;
 mod layers;
 mod lifecycle;

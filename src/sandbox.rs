@@ -58,13 +58,22 @@ const CHANGES: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 /// outside `writable` and open no TCP connection. What is open already stays usable. Reading is
 /// not restricted. Never fails: what this kernel cannot do is told.
 pub fn confine(writable: &[&Path]) -> Confinement {
-    match restrict(writable) {
+    confine_to(writable, CHANGES)
+}
+
+/// The same, but that named pipes may be made, which images have.
+pub(crate) fn confine_with_pipes(writable: &[&Path]) -> Confinement {
+    confine_to(writable, CHANGES | AccessFs::MakeFifo)
+}
+
+fn confine_to(writable: &[&Path], changes: BitFlags<AccessFs>) -> Confinement {
+    match restrict(writable, changes) {
         Ok(confinement) => confinement,
         Err(error) => Confinement::Unavailable(error.to_string()),
     }
 }
 
-fn restrict(writable: &[&Path]) -> Result<Confinement, RulesetError> {
+fn restrict(writable: &[&Path], changes: BitFlags<AccessFs>) -> Result<Confinement, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_write(ABI::V4))?
@@ -75,7 +84,7 @@ fn restrict(writable: &[&Path]) -> Result<Confinement, RulesetError> {
             Ok(directory) => directory,
             Err(error) => return Ok(Confinement::Unavailable(error.to_string())),
         };
-        rules = rules.add_rule(PathBeneath::new(directory, CHANGES))?;
+        rules = rules.add_rule(PathBeneath::new(directory, changes))?;
     }
     let status = rules.restrict_self()?;
     Ok(match status.ruleset {

@@ -20,7 +20,7 @@ pub mod decoding {
 }
 /// What goes wrong.
 pub mod error {
-    pub use crate::error::{CvmfsError, Error};
+    pub use crate::error::{CvmfsError, Error, ImageError};
 }
 /// Bytes, with the digest that was asked for.
 pub mod fetch {
@@ -57,8 +57,8 @@ pub mod model {
         GlibcVersion, HostGives, Index, KeyPin, KnownKey, KnownKeys, LAUNCHER_MARKER, Linking,
         Loading, ModuleStream, Modules, NameHash, Nevra, Origin, Package, PackageLocation,
         PackageReason, Pins, Plan, PlannedPackage, Provide, RECEIPT_FORMAT, RECEIPT_NAME, Receipt,
-        ReceiptFile, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority, Runtime,
-        SIGNATURE_NAME, Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
+        ReceiptFile, Registries, RelPath, Relation, Repository, RepositoryCost, RepositoryPriority,
+        Runtime, SIGNATURE_NAME, Sighting, Sightings, Source, Taken, TreePlan, TrustedFile, Weak,
     };
 }
 /// Generations of trees.

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, Fingerprint, HostGives, RelPath, Remedies,
-    Repository, Runtime, TomlProblem, read_toml, without_userinfo,
+    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, Fingerprint, HostGives, ImageFiles, Registries,
+    RelPath, Remedies, Repository, Runtime, TomlProblem, read_toml, without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -63,10 +63,12 @@ fn collect(
         let is_definition = relative == "host.toml"
             || relative == "doctor.toml"
             || relative == "names.toml"
+            || relative == "registries.toml"
+            || relative == "images.toml"
             || relative.starts_with("dists/")
             || relative.starts_with("runtimes/");
         if !is_definition {
-            let expected = "there may be dists/, runtimes/, host.toml, names.toml and doctor.toml";
+            let expected = "there may be dists/, runtimes/, host.toml, names.toml, doctor.toml, registries.toml and images.toml";
             return Err(CatalogError::UnexpectedFile { path, expected });
         }
         let text = fs::read_to_string(&path)
@@ -155,6 +157,8 @@ fn build(
         host: HostGives::default(),
         names: Names::default(),
         remedies: Remedies::default(),
+        registries: Registries::default(),
+        image_files: ImageFiles::default(),
         logins: Vec::new(),
         certificates: Vec::new(),
     };
@@ -176,6 +180,10 @@ fn build(
             catalog.runtimes.insert(runtime.name.clone(), runtime);
         } else if relative == "doctor.toml" {
             catalog.remedies = parse(definition)?;
+        } else if relative == "registries.toml" {
+            catalog.registries = parse(definition)?;
+        } else if relative == "images.toml" {
+            catalog.image_files = parse(definition)?;
         } else {
             catalog.host = parse(definition)?;
         }

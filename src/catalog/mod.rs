@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 pub(crate) use choose::Choice;
 pub(crate) use error::CatalogError;
 
-use crate::model::{Aim, Arch, Dist, Fingerprint, HostFacts, HostGives, Remedies, Remedy, Runtime};
+use crate::model::{
+    Aim, Arch, Dist, Fingerprint, HostFacts, HostGives, ImageFiles, Registries, Remedies, Remedy,
+    Runtime,
+};
 use names::Names;
 
 /// The x86-64 level of a machine that nothing more is known of.
@@ -29,6 +32,8 @@ pub struct Catalog {
     host: HostGives,
     names: Names,
     remedies: Remedies,
+    registries: Registries,
+    image_files: ImageFiles,
     /// The URLs that came with a name and password, which they have no more elsewhere.
     logins: Vec<String>,
     /// Copies of certificates.
@@ -40,6 +45,18 @@ impl Catalog {
     #[must_use]
     pub(crate) fn logins(&self) -> &[String] {
         &self.logins
+    }
+
+    /// What registries of images are called, and where they are.
+    #[must_use]
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
+    /// What the trees of images get besides what their layers have.
+    #[must_use]
+    pub(crate) fn image_files(&self) -> &ImageFiles {
+        &self.image_files
     }
 
     /// Copies of certificates, each with the fingerprint of its key as its file is called. Whether it holds

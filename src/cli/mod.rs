@@ -9,6 +9,7 @@ mod destinations;
 mod doctor;
 mod document;
 mod history;
+mod image;
 mod install;
 mod installation;
 mod librarian;
@@ -105,6 +106,7 @@ enum Command {
     Shadow(shadow::ShadowCommand),
     RuntimeConfig(runtime_config::RuntimeConfigCommand),
     Ranch(ranch::RanchCommand),
+    Image(image::ImageCommand),
     Cache(cache::CacheCommand),
     Receipt(receipt::ReceiptCommand),
     Doctor(doctor::Doctor),
@@ -279,6 +281,7 @@ fn json_form(words: &[OsString]) -> Form {
         || name == "mirror" && has("--verify")
         || name == "sync" && has("--dry-run")
         || name == "ranch" && (has("--print") || has("--for") || begins("--for="))
+        || name == "image" && has("verify")
         || name == "shadow" && has("status")
         || name == "runtime-config" && !has("set")
         || name == "bundle" && (has("--verify") || has("--list"));
@@ -324,6 +327,7 @@ impl Command {
             Self::Shadow(command) => command.output(),
             Self::RuntimeConfig(command) => command.output(),
             Self::Ranch(command) => &command.output,
+            Self::Image(command) => command.output(),
             Self::Cache(command) => command.output(),
             Self::Receipt(command) => command.output(),
             Self::Doctor(command) => &command.output,
@@ -359,6 +363,7 @@ impl Command {
             Self::Shadow(command) => command.execute(host, terminal),
             Self::RuntimeConfig(command) => command.execute(host, terminal),
             Self::Ranch(command) => command.execute(host, terminal),
+            Self::Image(command) => command.execute(host, terminal),
             Self::Cache(command) => command.execute(host, terminal),
             Self::Receipt(command) => command.execute(host, terminal),
             Self::Doctor(command) => command.execute(host, terminal),

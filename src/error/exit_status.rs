@@ -21,7 +21,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str); 15] = [
     (2, "usage: the command line or a definition is wrong"),
     (3, "network: a source could not be reached or read"),
     (4, "trust: something is not what its digest or signature says"),
-    (5, "resolution: no set of packages fits"),
+    (5, "resolution: no set of packages fits, or an image has nothing for the machine"),
     (6, "disk: the prefix, the cache or the temporary directory cannot be written"),
     (HOST, "this host: what was installed does not run here, or a limit is too low"),
     (8, "damage: an installed tree or launcher, or a bundle, is not as it was made"),
@@ -86,6 +86,7 @@ impl Error {
             | Self::NoDist { .. } => 2,
             Self::Fetch(error) => fetch_status(error),
             Self::Registry(error) => registry_status(error),
+            Self::Image(error) => error.exit_status(),
             Self::Metadata(error) => metadata_status(error),
             Self::Trust(_)
             | Self::Untrusted { .. }

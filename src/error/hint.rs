@@ -59,6 +59,7 @@ impl Error {
             Self::Catalog(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Registry(error) => error.hint(),
+            Self::Image(error) => error.hint(),
             Self::Metadata(error) => error.hint(),
             Self::Untrusted { missing_keys, repository, .. } if !missing_keys.is_empty() => {
                 Some(name_the_key(repository.as_deref()))

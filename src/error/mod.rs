@@ -3,6 +3,9 @@
 mod cvmfs;
 mod exit_status;
 mod hint;
+mod image;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,7 @@ use std::sync::Arc;
 
 pub use cvmfs::CvmfsError;
 pub(crate) use exit_status::{EXIT_STATUSES, HOST, INTERRUPTED, NETWORK, UPDATE_AVAILABLE};
+pub use image::ImageError;
 
 use crate::audit::{AuditError, Gap};
 use crate::catalog::CatalogError;
@@ -287,6 +291,9 @@ pub enum Error {
         /// The damaged files.
         paths: Vec<String>,
     },
+    /// An image could not be had, or used.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A repository of CernVM-FS was not published.
     #[error(transparent)]
     Cvmfs(#[from] CvmfsError),
@@ -412,6 +419,7 @@ impl Error {
                 self.keys_wanted().iter().any(|error| matches!(**error, FetchError::Cancelled))
             }
             Self::Cvmfs(error) => matches!(error, CvmfsError::Cancelled),
+            Self::Image(error) => error.is_cancelled(),
             error => matches!(error, Self::Cancelled),
         }
     }
@@ -461,32 +469,4 @@ fn list(gaps: &[Gap]) -> String {
         lines.push(format!("and {} more", gaps.len() - SHOWN_GAPS));
     }
     lines.join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::trust::SignatureProblem;
-
-    fn untrusted(problem: SignatureProblem, key: FetchError) -> Error {
-        let source = TrustError::Package { package: "p".to_owned(), source: problem };
-        Error::untrusted(source, ("el9", "base"), vec![Arc::new(key)])
-    }
-
-    #[test]
-    fn a_key_that_could_not_be_asked_for_says_nothing_of_the_package() {
-        let unknown = || SignatureProblem::UnknownKey("ab".to_owned());
-        let no_files = || FetchError::System(io::Error::from_raw_os_error(24));
-        let limited = untrusted(unknown(), no_files());
-        assert_eq!(limited.exit_status(), HOST);
-        assert!(limited.hint().is_some_and(|hint| hint.contains("ulimit -n")), "{limited}");
-        let cancelled = untrusted(unknown(), FetchError::Cancelled);
-        assert!(cancelled.is_cancelled());
-        assert_eq!(cancelled.exit_status(), INTERRUPTED);
-        let elsewhere = untrusted(unknown(), FetchError::Unavailable(Vec::new()));
-        assert_eq!(elsewhere.exit_status(), 4);
-        // What another key says of it stands, whatever kept from this one.
-        let bad = untrusted(SignatureProblem::Missing, no_files());
-        assert_eq!(bad.exit_status(), 4);
-    }
 }

@@ -71,6 +71,12 @@ fn absolute(base: &str, location: &str) -> Option<String> {
     is_secure.then(|| url.into())
 }
 
+/// The URL of the file at an absolute path.
+#[must_use]
+pub(crate) fn file_url(path: &Path) -> Option<String> {
+    Url::from_file_path(path).ok().map(String::from)
+}
+
 /// `location`, as metadata gives it, below the base URL `base`.
 #[must_use]
 pub fn join(base: &str, location: &str) -> String {

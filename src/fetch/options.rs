@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::Registries;
 use crate::owned::Owners;
 
 /// How to fetch.
@@ -36,6 +37,8 @@ pub struct FetchOptions {
     pub logins: Vec<String>,
     /// Files with names and passwords for registries, best first.
     pub registry_logins: Vec<PathBuf>,
+    /// What registries are called, and where they are.
+    pub registries: Registries,
     /// The variables about proxies and certificates that are set.
     pub variables: Vec<(&'static str, OsString)>,
 }
@@ -58,6 +61,7 @@ impl FetchOptions {
             netrc: None,
             logins: Vec::new(),
             registry_logins: Vec::new(),
+            registries: Registries::default(),
             variables: Vec::new(),
         }
     }

@@ -24,3 +24,4 @@ pub use apply::apply;
 pub use error::LayerError;
 pub use node::{ImageNode, NodeKind};
 pub use tree::ImageTree;
+pub(crate) use tree::{on_disk_directory, on_disk_file};

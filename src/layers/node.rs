@@ -19,6 +19,15 @@ pub struct ImageNode {
     pub(super) layer: u32,
 }
 
+impl ImageNode {
+    /// Whether a tree has of it all that the image says.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let is_device = matches!(self.kind, NodeKind::Device { .. });
+        self.owner == (0, 0) && self.mode & 0o6000 == 0 && self.lost.is_empty() && !is_device
+    }
+}
+
 /// What something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeKind {

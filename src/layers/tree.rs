@@ -28,6 +28,16 @@ const OWNERS_DIRECTORY: u32 = 0o700;
 /// What a directory has that no layer says anything of.
 const IMPLIED: u32 = 0o755;
 
+/// The permissions that a file has in a tree, of those that its image says.
+pub(crate) const fn on_disk_file(mode: u32) -> u32 {
+    mode & KEPT | OWNERS
+}
+
+/// The same of a directory.
+pub(crate) const fn on_disk_directory(mode: u32) -> u32 {
+    mode & KEPT | OWNERS_DIRECTORY
+}
+
 /// A tree that is being made below one directory, which nobody else writes to.
 pub struct ImageTree<'a> {
     root: &'a Dir,
@@ -87,7 +97,9 @@ impl<'a> ImageTree<'a> {
     /// The tree in the directory `root`, which is empty.
     #[must_use]
     pub fn new(root: &'a Dir) -> Self {
-        Self { root, nodes: BTreeMap::new(), layer: 0, last: None }
+        let node = About::of_root(IMPLIED).node(NodeKind::Directory, 0);
+        let nodes = BTreeMap::from([(PathBuf::new(), node)]);
+        Self { root, nodes, layer: 0, last: None }
     }
 
     /// What is in it, by its place.
@@ -139,16 +151,17 @@ impl<'a> ImageTree<'a> {
         self.symlink(&walk::names(path.as_bytes()), &About::of_root(KEPT), text.as_bytes())
     }
 
-    /// Gives the directories their times, which are changed by what is made in them.
-    ///
-    /// # Errors
-    /// None that matters: not every file system keeps times.
+    /// Gives the directories their times, which are changed by what is made in them; and what no layer has, the newest
+    /// time of all that they have, so that the same image is the same tree. Not every file system keeps times, and
+    /// nothing depends on them.
     pub fn finish(&mut self) {
         self.last = None;
+        let newest = self.nodes.values().filter_map(|node| node.mtime).max().unwrap_or_default();
         for (path, node) in self.nodes.iter().rev() {
-            if let (NodeKind::Directory, Some(mtime)) = (&node.kind, node.mtime) {
+            if node.kind == NodeKind::Directory || node.mtime.is_none() {
                 let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-                let _ = utimensat(self.root, path, &times(mtime), AtFlags::SYMLINK_NOFOLLOW);
+                let mtime = times(node.mtime.unwrap_or(newest));
+                let _ = utimensat(self.root, path, &mtime, AtFlags::SYMLINK_NOFOLLOW);
             }
         }
     }
@@ -200,7 +213,7 @@ impl<'a> ImageTree<'a> {
         names: &[OsString],
         about: &About<'_>,
     ) -> Result<(), LayerError> {
-        let mode = about.mode & KEPT | OWNERS_DIRECTORY;
+        let mode = on_disk_directory(about.mode);
         let mut node = about.node(NodeKind::Directory, self.layer);
         let place = if names.is_empty() {
             self.last = None;
@@ -232,7 +245,7 @@ impl<'a> ImageTree<'a> {
         fill: impl FnOnce(&mut File) -> Result<(u64, Checksum), LayerError>,
     ) -> Result<(), LayerError> {
         let (name, place) = self.make_room(names)?;
-        let mode = about.mode & KEPT | OWNERS;
+        let mode = on_disk_file(about.mode);
         let mut file = self.new_file(name, mode).map_err(|source| failed(names, source))?;
         let (size, digest) = fill(&mut file)?;
         let mut node = about.node(NodeKind::File { size, digest }, self.layer);
@@ -278,7 +291,7 @@ impl<'a> ImageTree<'a> {
     /// Makes a named pipe.
     pub(super) fn fifo(&mut self, names: &[OsString], about: &About<'_>) -> Result<(), LayerError> {
         let (name, place) = self.make_room(names)?;
-        let mode = about.mode & KEPT | OWNERS;
+        let mode = on_disk_file(about.mode);
         let kind = rustix::fs::FileType::Fifo;
         let made = rustix::fs::mknodat(self.here(), name, kind, Mode::from_raw_mode(mode), 0);
         made.map_err(|error| failed(names, error.into()))?;

@@ -43,7 +43,7 @@ const LAYERS: [&[&str]; 14] = [
     &["error"],
     &["context"],
     &["planning"],
-    &["making", "carry"],
+    &["making", "carry", "images"],
     &["lifecycle", "publish"],
     &["cli"],
     &["main", "stages"],

@@ -35,6 +35,8 @@ pub struct Manners {
     pub endless: bool,
     /// This status, to so many requests whose line contains this.
     pub status: Option<(&'static str, u16, usize)>,
+    /// It says the digest of a manifest, and how many more it gives.
+    pub says_digest: bool,
     /// It lists referrers itself, so many on a page.
     pub referrers: Option<usize>,
     /// What a tag means is replaced only where the request's condition holds.
@@ -353,8 +355,16 @@ impl Shared {
         }
         match self.manifests.lock().unwrap().get(&key) {
             Some((kind, bytes)) => {
-                let state = format!("ETag: \"sha256:{}\"", Checksum::of(bytes).hex());
-                send(to, 200, &[format!("Content-Type: {kind}"), state], bytes)
+                let digest = Checksum::of(bytes).hex();
+                let mut headers =
+                    vec![format!("Content-Type: {kind}"), format!("ETag: \"sha256:{digest}\"")];
+                if manners.says_digest {
+                    headers.push(format!("Docker-Content-Digest: sha256:{digest}"));
+                    headers.push("ratelimit-limit: 100;w=21600".to_owned());
+                    headers.push("ratelimit-remaining: 76;w=21600".to_owned());
+                }
+                let body = if request.method == "HEAD" { b"" } else { bytes.as_slice() };
+                send(to, 200, &headers, body)
             }
             None => send(to, 404, &[], b""),
         }

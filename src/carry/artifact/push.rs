@@ -173,7 +173,7 @@ fn index(manifests: &[(Arch, Vec<u8>)], version: &str) -> Result<Vec<u8>, Error>
     let descriptor = |(arch, bytes): &(Arch, Vec<u8>)| {
         let (architecture, os) = (go_name(*arch).to_owned(), SYSTEM.to_owned());
         Descriptor {
-            platform: Some(Platform { architecture, os }),
+            platform: Some(Platform { architecture, os, variant: None }),
             artifact_type: Some(KIND.to_owned()),
             ..Descriptor::new(MANIFEST, &Checksum::of(bytes), bytes.len() as u64)
         }

@@ -12,6 +12,10 @@ use crate::model::Checksum;
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The media type of an index.
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What docker calls them: they are the same but for that.
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// See [`DOCKER_MANIFEST`].
+pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Most bytes of either: what the distribution specification asks every registry to take.
 pub(crate) const DOCUMENT_LIMIT: u64 = 4 << 20;
 /// The annotation that has a file's name.
@@ -45,6 +49,9 @@ pub(crate) struct Platform {
     pub architecture: String,
     /// As Go calls it.
     pub os: String,
+    /// Which of several processors of the architecture it is for, where that matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 /// A manifest: a configuration and layers.

@@ -23,7 +23,8 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 
 pub(crate) use document::{
-    DOCUMENT_LIMIT, Descriptor, INDEX, ImageIndex, ImageManifest, MANIFEST, Platform, TITLE,
+    DOCKER_INDEX, DOCKER_MANIFEST, DOCUMENT_LIMIT, Descriptor, INDEX, ImageIndex, ImageManifest,
+    MANIFEST, Platform, TITLE,
 };
 pub(crate) use error::RegistryError;
 pub(crate) use payload::Payload;
@@ -35,9 +36,14 @@ use logins::Login;
 use super::error::{Attempt, Failure};
 use super::http::{Answer, check_status};
 use super::{FetchError, Fetched, Fetcher, Reason};
-use crate::model::Checksum;
+use crate::model::{Checksum, escape};
 use crate::report::{Event, Phase};
 
+/// The digest of what is answered, as the registry says.
+const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+/// How many manifests a registry gives in a time, and how many of these are left: `100;w=21600`.
+const LIMIT_HEADER: HeaderName = HeaderName::from_static("ratelimit-limit");
+const LEFT_HEADER: HeaderName = HeaderName::from_static("ratelimit-remaining");
 /// Most bytes of an error's text that are read.
 const ERROR_LIMIT: u64 = 64 << 10;
 /// Most characters of it that are shown.
@@ -126,15 +132,23 @@ impl<'f> Registry<'f> {
     ) -> Result<Self, RegistryError> {
         let Reference { registry, repository, .. } = reference;
         let place = format!("{registry}/{repository}");
-        let is_plain = is_plain.unwrap_or_else(|| is_loopback(registry));
+        let registries = &fetcher.options.registries;
+        let address = registries.address(registry);
+        let is_plain = is_plain.unwrap_or_else(|| is_loopback(address));
         let scheme = if is_plain { "http" } else { "https" };
         let url = |path: &str| {
-            Url::parse(&format!("{scheme}://{registry}/v2/{path}")).map_err(|_| {
+            Url::parse(&format!("{scheme}://{address}/v2/{path}")).map_err(|_| {
                 RegistryError::Answer { place: place.clone(), what: "is no address".to_owned() }
             })
         };
         let (root, base) = (url("")?, url(&format!("{repository}/"))?);
-        let login = match logins::find(&fetcher.options.registry_logins, registry, repository)? {
+        let files = &fetcher.options.registry_logins;
+        let mut found = logins::find(files, registry, repository)?;
+        for name in registries.find(registry).map_or(&[][..], |known| &known.logins) {
+            found =
+                found.map_or_else(|| logins::find(files, name, repository), |it| Ok(Some(it)))?;
+        }
+        let login = match found {
             Some(found @ (Login::Password { .. } | Login::Identity { .. })) => Some(found),
             other => netrc(fetcher, &root).or(other),
         };
@@ -194,6 +208,37 @@ impl<'f> Registry<'f> {
                 self.fetcher.store(&got, &found)?;
                 Ok(found)
             }
+        }
+    }
+
+    /// What a tag means now, asked for without the manifest itself, which some registries count; `None` where the
+    /// registry does not say.
+    ///
+    /// # Errors
+    /// When there is no such tag, or the registry does not answer.
+    pub(crate) fn meaning(&self, tag: &ManifestName) -> Result<Option<Checksum>, RegistryError> {
+        let action = format!("find {}", self.called(tag));
+        self.patiently(|| {
+            let answer = self.send(&self.asking_manifest(Method::HEAD, tag, &action)?)?;
+            if answer.status != 200 {
+                return Err(self.refusal(answer, &action));
+            }
+            self.tell_limit(&answer);
+            let digest = answer.header(&DIGEST_HEADER).and_then(reference::sha256);
+            Ok(digest)
+        })
+    }
+
+    /// Tells how many requests the registry still answers, where it says so.
+    fn tell_limit(&self, answer: &Answer<'_>) {
+        let [limit, left] = [&LIMIT_HEADER, &LEFT_HEADER].map(|name| answer.header(name));
+        if let (Some(limit), Some(left)) = (limit, left) {
+            let number = |text: &str| text.split(';').next().unwrap_or_default().trim().to_owned();
+            let window = limit.split(";w=").nth(1).and_then(|it| it.trim().parse::<u64>().ok());
+            let window = window.map_or_else(String::new, |it| format!(" in {} s", it));
+            let (limit, left) = (number(limit), number(left));
+            let told = format!("{}: {left} of {limit} pulls are left{window}", self.place);
+            self.fetcher.reporter.detail(escape(&told).into_owned());
         }
     }
 
@@ -389,7 +434,8 @@ impl<'f> Registry<'f> {
         action: &'a str,
     ) -> Result<Ask<'a>, RegistryError> {
         let ask = Ask::new(method, self.manifest_url(target)?, action);
-        Ok(ask.with(ACCEPT, INDEX).with(ACCEPT, MANIFEST))
+        let kinds = [INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST];
+        Ok(kinds.into_iter().fold(ask, |ask, kind| ask.with(ACCEPT, kind)))
     }
 }
 
