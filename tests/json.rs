@@ -10,9 +10,11 @@ use std::fs;
 use std::process::Output;
 
 use serde_json::Value;
+use support::goods::{Goods, PLAIN};
 use support::program;
 use support::registry::StandIn;
 use support::site::{Site, data, hello};
+use support::tarball::Tarball;
 
 /// Commands whose result is a document, which stands alone on standard output.
 const DOCUMENTS: [&str; 13] = [
@@ -69,6 +71,7 @@ fn told(site: &Site, status: i32, words: &[&str]) -> Value {
         || words.starts_with(&["sync", "--dry-run"])
         || words.starts_with(&["ranch", "--print"])
         || words.starts_with(&["ranch", "--for"])
+        || words.starts_with(&["image", "verify"])
         || words.starts_with(&["shadow", "status"])
         || words.starts_with(&["runtime-config", "get"])
         || words.starts_with(&["bundle", "--verify"])
@@ -171,6 +174,12 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["shadow", "p", "shade"])["made"], true);
     assert_eq!(told(&["shadow", "status", "shade"])["trees"][0]["is_current"], true);
     assert!(told(&["shadow", "remove", "shade"])["removed"].is_string());
+    let mut goods = Goods::default();
+    let image = goods.image(&serde_json::json!({}), &[(PLAIN, Tarball::new().file("a", "1"))]);
+    goods.layout(&site.place("layout"), &image);
+    let pulled = told(&["image", "pull", "--platform", "linux/amd64", "oci:layout", "-o", "tree"]);
+    assert_eq!((&pulled["layers"], &pulled["platform"]), (&1.into(), &"linux/amd64".into()));
+    assert_eq!(told(&["image", "verify", "tree"])["findings"], serde_json::json!([]));
     let options = &told(&["ranch", "--for", "apptainer", "-i", "/:/host"])["options"];
     assert_eq!(*options, serde_json::json!(["--bind", "/:/host"]));
     assert!(told(&["ranch", "--print", "p/x86_64"])["script"].to_string().contains("--rbind"));
@@ -231,6 +240,8 @@ fn every_command_is_read_by_programs_when_it_fails() {
     fails(6, &["bundle", "--verify", "nowhere"]);
     fails(2, &["push", "nowhere"]);
     fails(2, &["shadow", "status", "nowhere"]);
+    fails(2, &["image", "pull", "shub://nowhere"]);
+    fails(2, &["image", "verify", "nowhere"]);
     fails(6, &["runtime-config", "get", "nowhere"]);
     fails(2, &["ranch", "--print", "nowhere"]);
     fails(2, &["ranch", "--for", "crun", "-i", "/:/host"]);

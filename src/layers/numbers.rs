@@ -1,5 +1,8 @@
 //! The numbers of tar headers: octal digits, or for those that are too large two's complement in base 256 (GNU).
 
+/// Archives consist of blocks of so many bytes; a header is one.
+pub(super) const BLOCK: usize = 512;
+
 /// The number in a field; zero where that is empty, `None` where it is none or is no number.
 pub(super) fn number(field: &[u8]) -> Option<i64> {
     match field.first() {

@@ -4,9 +4,8 @@
 use std::io::Read;
 
 use super::error::LayerError;
-use super::numbers::{count, decimal};
+use super::numbers::{BLOCK, count, decimal};
 use super::pax::PaxRecords;
-use super::tar::BLOCK;
 
 /// Most parts of a file. The longest map of one that is no attack is far below.
 const MOST_PARTS: usize = 1 << 20;

@@ -8,13 +8,11 @@
 use std::io::{self, Read};
 
 use super::error::LayerError;
-use super::numbers::{count, decimal, number};
+use super::numbers::{BLOCK, count, decimal, number};
 use super::pax::PaxRecords;
 use super::sparse::SparseMap;
 use crate::tools::base64;
 
-/// Archives consist of blocks of so many bytes.
-pub(super) const BLOCK: usize = 512;
 /// Most bytes of a long name, or of an extended header.
 const LONGEST: u64 = 1 << 20;
 /// Prefixes of the keys of extended attributes.

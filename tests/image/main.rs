@@ -13,7 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use shelf::{Goods, INDEX, Shelf, layers, result, said};
+use shelf::{Shelf, result, said};
+use support::goods::{GZIP, Goods, INDEX, PLAIN, layers};
 use support::killing::kill_at_each;
 use support::registry::Manners;
 use support::tarball::{TarEntry, Tarball};
@@ -193,7 +194,7 @@ fn every_kind_of_damage_is_found() {
         .entry(TarEntry { owner: (5, 6), device: (1, 3), ..TarEntry::new(b'3', "dev/null") })
         .entry(TarEntry::new(b'0', "su").mode(0o4755))
         .entry(TarEntry::new(b'6', "pipe"));
-    let manifest = goods.image(&json!({}), &[(shelf::GZIP, tar)]);
+    let manifest = goods.image(&json!({}), &[(GZIP, tar)]);
     goods.layout(&shelf.place("layout"), &manifest);
     let told = said(&shelf.run(&["pull", "-a", "x86_64", "oci:layout:1", "-o", "tree"]).ok());
     assert!(told.contains("2 of them have an owner, a device or a right"), "{told}");
@@ -232,8 +233,8 @@ fn every_kind_of_damage_is_found() {
 #[test]
 fn whoever_is_killed_leaves_what_was_there() {
     let (shelf, mut goods) = (Shelf::new("image-killed"), Goods::default());
-    let one = goods.image(&json!({}), &[(shelf::PLAIN, Tarball::new().file("version", "1"))]);
-    let two = goods.image(&json!({}), &[(shelf::PLAIN, Tarball::new().file("version", "2"))]);
+    let one = goods.image(&json!({}), &[(PLAIN, Tarball::new().file("version", "1"))]);
+    let two = goods.image(&json!({}), &[(PLAIN, Tarball::new().file("version", "2"))]);
     goods.layout(&shelf.place("one"), &one);
     goods.layout(&shelf.place("two"), &two);
     let pull = |layout: &str| {

@@ -10,9 +10,9 @@ use std::process::Command;
 use elsewhere::stages::model::Checksum;
 use serde_json::json;
 
-use crate::shelf::{GZIP, Goods, PLAIN, Shelf, layers};
-use crate::stocked;
+use crate::shelf::Shelf;
 use crate::support::deb::{Debs, Suite};
+use crate::support::goods::{GZIP, Goods, PLAIN, layers};
 use crate::support::registry::Real;
 use crate::support::tarball::{TarEntry, Tarball};
 use crate::support::tools::{find, host_arch, missing, run};
@@ -172,15 +172,4 @@ fn debians_registry_is_read() {
     shelf.run(&["pull", "oci:layout", "-o", "local"]).ok();
     assert_eq!(listing(&shelf.place("tree/usr")), listing(&shelf.place("local/usr")));
     shelf.run(&["verify", "tree"]).ok();
-}
-
-#[test]
-fn a_tree_is_pulled_by_anybody() {
-    // As the user that runs this; another one is tried by the layers' own tests of rights.
-    let (shelf, _) = stocked("image-user");
-    shelf.pull("1", &[]).ok();
-    assert_eq!(
-        fs::metadata(shelf.place("tree/usr")).unwrap().uid(),
-        rustix::process::geteuid().as_raw()
-    );
 }

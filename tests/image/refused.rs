@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::shelf::{CONFIG, GZIP, Goods, INDEX, MANIFEST, Shelf, layers, result, said};
+use crate::shelf::{Shelf, result, said};
 use crate::stocked;
+use crate::support::goods::{CONFIG, GZIP, Goods, INDEX, MANIFEST, layers};
 use crate::support::registry::Manners;
 use crate::support::tarball::Tarball;
 

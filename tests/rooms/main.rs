@@ -177,13 +177,14 @@ fn files_are_written_beside_and_renamed_in_one_way() {
 fn only_the_prefix_knows_its_layout() {
     for (path, room, text) in sources() {
         // A receipt lies in its tree, in a prefix or not; its signature beside it. And what is published is no prefix,
-        // nor is a shadow.
+        // nor is a shadow, nor an image.
         let own = [
             "\".elsewhere.json\"",
             "\".elsewhere.json.minisig\"",
             "\".elsewhere-version.json\"",
             "\".elsewhere-versions.json\"",
             "\".elsewhere-new\"",
+            "\".elsewhere-image.json\"",
             "\".elsewhere-shadow\"",
             "\".elsewhere-shadow/then\"",
             "\".elsewhere-shadow/now\"",

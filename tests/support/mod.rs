@@ -15,6 +15,7 @@ pub mod cvmfs;
 pub mod deb;
 pub mod gateway;
 pub mod golang;
+pub mod goods;
 pub mod header;
 pub mod image;
 pub mod jail;

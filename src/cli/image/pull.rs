@@ -105,5 +105,5 @@ fn tell(pulled: &PulledImage, directory: &str, terminal: &Terminal) {
             "{not_kept} of them have an owner, a device or a right that only root can give: the receipt names them"
         ));
     }
-    terminal.line(format_args!("try: apptainer run {}", shell_word(directory)));
+    terminal.line(format_args!("try: elsewhere ranch {}", shell_word(directory)));
 }
