@@ -39,7 +39,7 @@ pub mod launcher {
 }
 /// Layers of images.
 pub mod layers {
-    pub use crate::layers::{ImageNode, ImageTree, LayerError, NodeKind, apply};
+    pub use crate::layers::{Attribute, ImageNode, ImageTree, LayerError, NodeKind, apply};
 }
 /// What a dist offers.
 pub mod metadata {

@@ -42,7 +42,7 @@ impl WantedPlatform {
         match self.0.architecture.as_str() {
             // All of them are of the eighth version at least.
             "arm64" => {
-                let version = |variant| if variant == "" { "v8" } else { variant };
+                let version = |variant| if str::is_empty(variant) { "v8" } else { variant };
                 (version(there) == version(wanted)).then_some(1)
             }
             // What is for fewer features runs on processors with more.

@@ -22,6 +22,6 @@ mod walk;
 
 pub use apply::apply;
 pub use error::LayerError;
-pub use node::{ImageNode, NodeKind};
+pub use node::{Attribute, ImageNode, NodeKind};
 pub use tree::ImageTree;
 pub(crate) use tree::{on_disk_directory, on_disk_file};

@@ -2,6 +2,9 @@
 
 use crate::model::Checksum;
 
+/// An extended attribute: its name and its value.
+pub type Attribute = (Vec<u8>, Vec<u8>);
+
 /// Something that an image has, as its layers say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageNode {
@@ -14,7 +17,7 @@ pub struct ImageNode {
     /// Seconds since 1970, and nanoseconds; `None` of what no layer has, and merely is on the way to something.
     pub mtime: Option<(i64, u32)>,
     /// Extended attributes that were not kept: only root gives them, or the file system has none.
-    pub lost: Vec<(Vec<u8>, Vec<u8>)>,
+    pub lost: Vec<Attribute>,
     /// The layer that brought it, from 0.
     pub(super) layer: u32,
 }

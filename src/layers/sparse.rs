@@ -82,7 +82,7 @@ impl SparseMap {
             return Self::new(size, parts, stored).map(Some);
         }
         let numbers: Option<Vec<u64>> = match records.get("GNU.sparse.map") {
-            Some(map) if map.is_empty() => Some(Vec::new()),
+            Some([]) => Some(Vec::new()),
             Some(map) => map.split(|byte| *byte == b',').map(decimal).collect(),
             None => {
                 let is_one = |key: &[u8]| {

@@ -8,6 +8,7 @@
 use std::io::{self, Read};
 
 use super::error::LayerError;
+use super::node::Attribute;
 use super::numbers::{BLOCK, count, decimal, number};
 use super::pax::PaxRecords;
 use super::sparse::SparseMap;
@@ -51,7 +52,7 @@ pub(super) struct TarMember {
     /// Major and minor number of a device.
     pub(super) device: (u64, u64),
     /// Extended attributes.
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) xattrs: Vec<Attribute>,
     /// Where a file has holes.
     pub(super) map: Option<SparseMap>,
 }
@@ -326,7 +327,7 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
 }
 
 /// The extended attributes of a member.
-fn xattrs(records: &PaxRecords) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LayerError> {
+fn xattrs(records: &PaxRecords) -> Result<Vec<Attribute>, LayerError> {
     let mut found = Vec::new();
     for (key, value) in records.iter() {
         if let Some(name) = key.strip_prefix(XATTR) {

@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::error::LayerError;
-use super::node::{ImageNode, NodeKind};
+use super::node::{Attribute, ImageNode, NodeKind};
 use super::walk::{self, Missing, Spot};
 use crate::model::Checksum;
 use crate::tools::files;
@@ -53,7 +53,7 @@ pub(super) struct About<'m> {
     pub(super) mode: u32,
     pub(super) owner: (u64, u64),
     pub(super) mtime: Option<(i64, u32)>,
-    pub(super) xattrs: &'m [(Vec<u8>, Vec<u8>)],
+    pub(super) xattrs: &'m [Attribute],
 }
 
 impl About<'_> {
@@ -427,7 +427,7 @@ fn finish(file: &File, mode: u32, mtime: Option<(i64, u32)>) -> io::Result<()> {
 }
 
 /// Gives a file the attributes that its owner may give, and says which are left.
-fn keep_xattrs_of(file: &File, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn keep_xattrs_of(file: &File, xattrs: &[Attribute]) -> Vec<Attribute> {
     let is_lost = |(name, value): &&(Vec<u8>, Vec<u8>)| {
         !name.starts_with(b"user.")
             || fsetxattr(file, name.as_slice(), value, XattrFlags::empty()).is_err()
@@ -436,11 +436,7 @@ fn keep_xattrs_of(file: &File, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Vec<u8>, V
 }
 
 /// The same of the directory `name`.
-fn keep_xattrs(
-    directory: BorrowedFd<'_>,
-    name: &OsStr,
-    xattrs: &[(Vec<u8>, Vec<u8>)],
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn keep_xattrs(directory: BorrowedFd<'_>, name: &OsStr, xattrs: &[Attribute]) -> Vec<Attribute> {
     if xattrs.is_empty() {
         return Vec::new();
     }

@@ -19,7 +19,7 @@ pub(super) struct ImageCommand {
 
 #[derive(Debug, Subcommand)]
 enum Inner {
-    Pull(pull::Pull),
+    Pull(Box<pull::Pull>),
     Verify(verify::VerifyImage),
 }
 
