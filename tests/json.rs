@@ -120,6 +120,13 @@ fn commands() -> BTreeSet<String> {
         .collect()
 }
 
+/// Writes a directory with an image.
+fn write_layout(site: &Site) {
+    let mut goods = Goods::default();
+    let image = goods.image(&serde_json::json!({}), &[(PLAIN, Tarball::new().file("a", "1"))]);
+    goods.layout(&site.place("layout"), &image);
+}
+
 #[test]
 fn every_command_is_read_by_programs_when_it_succeeds() {
     let site = configured("json-success");
@@ -174,9 +181,7 @@ fn every_command_is_read_by_programs_when_it_succeeds() {
     assert_eq!(told(&["shadow", "p", "shade"])["made"], true);
     assert_eq!(told(&["shadow", "status", "shade"])["trees"][0]["is_current"], true);
     assert!(told(&["shadow", "remove", "shade"])["removed"].is_string());
-    let mut goods = Goods::default();
-    let image = goods.image(&serde_json::json!({}), &[(PLAIN, Tarball::new().file("a", "1"))]);
-    goods.layout(&site.place("layout"), &image);
+    write_layout(&site);
     let pulled = told(&["image", "pull", "--platform", "linux/amd64", "oci:layout", "-o", "tree"]);
     assert_eq!((&pulled["layers"], &pulled["platform"]), (&1.into(), &"linux/amd64".into()));
     assert_eq!(told(&["image", "verify", "tree"])["findings"], serde_json::json!([]));
