@@ -40,7 +40,7 @@ pub(super) struct ImageReceipt {
     pub(super) layers: Vec<ReceiptLayer>,
     /// The version of this program.
     pub(super) made_with: String,
-    /// The digest of `files`: what [`ImageFile::line`] has of each, a line each.
+    /// The digest of `files`: what [`ImageEntry::line`] has of each, a line each.
     pub(super) tree: Checksum,
     /// Everything in it but the receipt, sorted by path.
     pub(super) files: Vec<ImageEntry>,
