@@ -54,7 +54,8 @@ pub(super) struct Pull {
     sources: Sources,
     #[command(flatten)]
     pub(super) output: Output,
-    /// The image: [docker://|oci://][HOST/]NAME[:TAG][@DIGEST], or oci:DIR[:TAG] of a directory in OCI's layout
+    /// The image: HOST/NAME:TAG or HOST/NAME@sha256:DIGEST, also with docker:// or oci:// before it, or without HOST/ or
+    /// :TAG; or oci:DIR:TAG in a directory in OCI's layout
     #[arg(value_name = "IMAGE")]
     image: String,
 }
