@@ -18,3 +18,4 @@ pub(crate) mod replacement;
 pub(crate) mod space;
 pub(crate) mod splice;
 pub(crate) mod threads;
+pub(crate) mod tree_text;
