@@ -27,7 +27,8 @@
 //! threads that unpack, too. [`sbom`] tells other programs what a prefix consists of; [`minisig`] signs
 //! receipts, and says who signed one, or a release.
 //!
-//! [`ranch`] shows a directory to a command as its root, with files in it that it does not have.
+//! [`ranch`] shows a directory to a command as its root, with files in it that it does not have, and [`drivers`] says which
+//! of this machine's programs need for its GPUs.
 //!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
@@ -47,6 +48,7 @@
 //! 3. [`decoding`] knows compression, `elf` programs and libraries, [`imagefile`] where an image's file system
 //!    lies in a file, [`config`] the settings, [`store`] what was
 //!    unpacked before, and [`workshop`] where trees are made.
+//!    [`drivers`] knows libraries of this machine, by what `elf` reads of them.
 //! 4. The stages above, and [`terminal`], the only one that draws. They do not know each other.
 //! 5. [`metadata`] reads what a dist offers; [`release`] judges newer versions of this program itself,
 //!    and puts them in place.
@@ -66,6 +68,7 @@ mod config;
 mod context;
 mod decoding;
 mod doctor;
+mod drivers;
 mod elf;
 mod error;
 mod fetch;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Gap;
-use crate::elf::{Linkage, Object, Survey, host_has, origin_directory};
-use crate::model::{Aided, RelPath};
+use crate::elf::{Linkage, Object, Survey, origin_directory};
+use crate::model::{Aided, RelPath, is_among};
 
 /// Loads programs, and collects what they lack.
 pub(super) struct Loader<'a> {
@@ -102,7 +102,7 @@ impl<'a> Loader<'a> {
         let hit =
             hit.and_then(|(index, origin)| Some((index, self.survey.objects.get(index)?, origin)));
         let Some((index, object, origin)) = hit else {
-            return if host_has(self.host_libraries, name) { Found::Host } else { Found::Nowhere };
+            return if is_among(self.host_libraries, name) { Found::Host } else { Found::Nowhere };
         };
         self.seen.insert(index);
         let is_same = |other: &Loaded| std::ptr::eq(other.object, object);
@@ -132,7 +132,7 @@ impl<'a> Loader<'a> {
             }
         };
         let Some(provider) = provider.map(|it| it.object) else { return };
-        if host_has(self.host_libraries, name) {
+        if is_among(self.host_libraries, name) {
             let provider = provider.path().clone();
             self.gaps.insert(Gap::Shadowed { path, library, provider });
             return;

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, Fingerprint, HostGives, ImageFiles, Registries,
-    RelPath, Remedies, Repository, Runtime, TomlProblem, read_toml, without_userinfo,
+    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, DriverFacts, Fingerprint, HostGives, ImageFiles,
+    Registries, RelPath, Remedies, Repository, Runtime, TomlProblem, read_toml, without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -62,13 +62,14 @@ fn collect(
         let relative = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
         let is_definition = relative == "host.toml"
             || relative == "doctor.toml"
+            || relative == "drivers.toml"
             || relative == "names.toml"
             || relative == "registries.toml"
             || relative == "images.toml"
             || relative.starts_with("dists/")
             || relative.starts_with("runtimes/");
         if !is_definition {
-            let expected = "there may be dists/, runtimes/, host.toml, names.toml, doctor.toml, registries.toml and images.toml";
+            let expected = "there may be dists/, runtimes/, host.toml, names.toml, doctor.toml, drivers.toml, registries.toml and images.toml";
             return Err(CatalogError::UnexpectedFile { path, expected });
         }
         let text = fs::read_to_string(&path)
@@ -159,6 +160,7 @@ fn build(
         remedies: Remedies::default(),
         registries: Registries::default(),
         image_files: ImageFiles::default(),
+        drivers: DriverFacts::default(),
         logins: Vec::new(),
         certificates: Vec::new(),
     };
@@ -184,11 +186,15 @@ fn build(
             catalog.registries = parse(definition)?;
         } else if relative == "images.toml" {
             catalog.image_files = parse(definition)?;
+        } else if relative == "drivers.toml" {
+            catalog.drivers = parse(definition)?;
+            check(definition, catalog.drivers.problem())?;
         } else {
             catalog.host = parse(definition)?;
         }
     }
     check_commands(&catalog, files)?;
+    check_drivers(&catalog)?;
     for definition in name_tables {
         let names: Names = parse(definition)?;
         check(definition, names.problem(&catalog.dists))?;
@@ -225,6 +231,19 @@ fn check_commands(
                     second: other.file.clone(),
                 });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses runtimes that name a kind of hardware that there is none of. Another `drivers.toml` may have others.
+fn check_drivers(catalog: &Catalog) -> Result<(), CatalogError> {
+    for runtime in catalog.runtimes() {
+        let is_unknown = |kind: &&str| catalog.drivers.kind(kind).is_none();
+        let mut named = runtime.drivers.iter().map(|drivers| drivers.kind.as_str());
+        if let Some(kind) = named.find(is_unknown) {
+            let problem = format!("there is no kind {kind:?} in drivers.toml");
+            return Err(CatalogError::Invalid { file: runtime.file.clone(), problem });
         }
     }
     Ok(())

@@ -16,8 +16,8 @@ pub(crate) use choose::Choice;
 pub(crate) use error::CatalogError;
 
 use crate::model::{
-    Aim, Arch, Dist, Fingerprint, HostFacts, HostGives, ImageFiles, Registries, Remedies, Remedy,
-    Runtime,
+    Aim, Arch, Dist, DriverFacts, Fingerprint, HostFacts, HostGives, ImageFiles, Registries,
+    Remedies, Remedy, Runtime,
 };
 use names::Names;
 
@@ -34,6 +34,7 @@ pub struct Catalog {
     remedies: Remedies,
     registries: Registries,
     image_files: ImageFiles,
+    drivers: DriverFacts,
     /// The URLs that came with a name and password, which they have no more elsewhere.
     logins: Vec<String>,
     /// Copies of certificates.
@@ -222,6 +223,12 @@ impl Catalog {
             |patterns: &[String]| patterns.is_empty() || names::any_matches(patterns, &plain);
         let mut remedies = self.remedies.remedies.iter();
         remedies.find(|remedy| remedy.cause == cause && fits(&remedy.distributions))
+    }
+
+    /// What is known of drivers.
+    #[must_use]
+    pub(crate) fn drivers(&self) -> &DriverFacts {
+        &self.drivers
     }
 
     /// The dists to choose from where the user names none, the best one first, at least one.

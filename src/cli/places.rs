@@ -90,6 +90,7 @@ impl Placed {
             Injection { source, place }
         };
         let ranch = Ranch {
+            drivers: None,
             injections: places.into_iter().map(injection).collect(),
             writable: Vec::new(),
             keep: None,

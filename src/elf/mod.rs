@@ -20,7 +20,7 @@ pub(crate) use segment::{Section, Segment};
 pub(crate) use source::{ByteSource, Overlay, Patch};
 pub(crate) use standalone::check_standalone;
 pub(crate) use strings::Strings;
-pub(crate) use survey::{Object, Survey, Unopened, host_has, origin_directory};
+pub(crate) use survey::{Object, Survey, Unopened, origin_directory};
 pub(crate) use walk::{Led, Places};
 
 use std::io::{self, Read};

@@ -149,17 +149,6 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Whether `name` matches one of `globs`, in which `*` stands for any characters.
-pub(crate) fn host_has(globs: &[String], name: &str) -> bool {
-    globs.iter().any(|glob| matches(glob, name))
-}
-
-fn matches(glob: &str, name: &str) -> bool {
-    let Some((head, rest)) = glob.split_once('*') else { return glob == name };
-    let Some(tail) = name.strip_prefix(head) else { return false };
-    (0..=tail.len()).any(|at| tail.get(at..).is_some_and(|tail| matches(rest, tail)))
-}
-
 /// The directory of the tree that an entry of a run path means for a file in `origin`, when the
 /// entry is relative to the file (`$ORIGIN/../lib64`). `None` for other entries, and when it
 /// climbs out of the tree. The root is empty.
@@ -182,15 +171,6 @@ pub(crate) fn origin_directory(entry: &str, origin: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_match_whole_names() {
-        let globs = ["libc.so.6".to_owned(), "libnss_*.so.2".to_owned()];
-        assert!(host_has(&globs, "libc.so.6"));
-        assert!(host_has(&globs, "libnss_files.so.2"));
-        assert!(!host_has(&globs, "libnss_files.so.1"));
-        assert!(!host_has(&globs, "libc.so.6.1"));
-    }
 
     #[test]
     fn run_paths_are_read_from_where_the_file_is() {

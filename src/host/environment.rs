@@ -47,6 +47,14 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("NO_PROXY", "the same"),
     ("SSL_CERT_FILE", "certificates of the authorities to trust, instead of the system's"),
     ("SSL_CERT_DIR", "a directory of such certificates, under OpenSSL's hashed names"),
+    (
+        "ELSEWHERE_CDI_DIRS",
+        "directories of CDI specifications, as --cdi-dir names them, divided by `:`",
+    ),
+    (
+        "LD_LIBRARY_PATH",
+        "what a command's libraries are looked for in before those of drivers that `elsewhere ranch` shows",
+    ),
     ("PATH", "where `elsewhere doctor` finds the programs that it asks"),
 ];
 
@@ -167,6 +175,12 @@ impl Environment {
     /// A variable that holds a path.
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         self.0.get(name).map(PathBuf::from)
+    }
+
+    /// The directories of `ELSEWHERE_CDI_DIRS`, but relative ones; `None` where it is not set.
+    pub(super) fn cdi_directories(&self) -> Option<Vec<PathBuf>> {
+        let list = self.0.get("ELSEWHERE_CDI_DIRS")?;
+        Some(std::env::split_paths(list).filter(|path| path.is_absolute()).collect())
     }
 
     /// The directories of `PATH`, but relative ones.

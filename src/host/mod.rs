@@ -242,6 +242,21 @@ impl Host {
         self.environment.search_path()
     }
 
+    /// Where CDI specifications are, the later directories counting more: `ELSEWHERE_CDI_DIRS`, or those that the interface
+    /// names.
+    #[must_use]
+    pub(crate) fn cdi_directories(&self) -> Vec<PathBuf> {
+        let usual = || ["/etc/cdi", "/var/run/cdi"].map(PathBuf::from).to_vec();
+        self.environment.cdi_directories().unwrap_or_else(usual)
+    }
+
+    /// `LD_LIBRARY_PATH`; empty where it is not set, or is no text.
+    #[must_use]
+    pub(crate) fn library_path(&self) -> String {
+        let value = self.environment.path("LD_LIBRARY_PATH").unwrap_or_default();
+        value.into_os_string().into_string().unwrap_or_default()
+    }
+
     /// The variables about proxies and certificates that are set, and their values.
     #[must_use]
     pub(crate) fn network_variables(&self) -> Vec<(&'static str, OsString)> {

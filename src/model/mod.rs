@@ -7,6 +7,7 @@ mod compression;
 mod day;
 mod digest;
 mod dist;
+mod drivers;
 mod file;
 mod host;
 mod host_place;
@@ -51,6 +52,7 @@ pub use dist::{
     Builds, DecidedBy, Dist, Fingerprint, KeyPin, Origin, Repository, RepositoryCost,
     RepositoryPriority,
 };
+pub(crate) use drivers::{DriverFacts, DriverKind, RuntimeDrivers, is_among};
 pub(crate) use file::CONFIG_DIRECTORY;
 pub(crate) use file::with_inner;
 pub use file::{FileKind, ReceiptFile};

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ability, BindWords, HostPlace, RelPath, SquashfsMounter, Variable, version_order};
+use super::{
+    Ability, BindWords, HostPlace, RelPath, RuntimeDrivers, SquashfsMounter, Variable,
+    version_order,
+};
 
 /// A container runtime, or a tool beside one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +100,9 @@ pub struct Runtime {
     /// How it is told to show files of the machine in an image, where it takes words for that.
     #[serde(default)]
     pub bind: Option<BindWords>,
+    /// What it has for kinds of hardware.
+    #[serde(default)]
+    pub drivers: Vec<RuntimeDrivers>,
     /// Where the definition stands, for messages.
     #[serde(skip)]
     pub file: String,

@@ -39,12 +39,27 @@ impl SquashfsMounter {
 pub struct BindWords {
     /// The words for one file or directory: `{from}` is where it lies, `{to}` where it is seen.
     pub options: Vec<String>,
+    /// The same for what cannot be written to there, where it has words for that.
+    #[serde(default)]
+    pub read_only: Vec<String>,
+    /// The words for one device node; none where it shows the machine's by itself. Where nothing is said here, it cannot be told of any.
+    #[serde(default)]
+    pub nodes: Option<Vec<String>>,
+    /// The words for one variable, `{name}` and `{value}`, where it has some.
+    #[serde(default)]
+    pub variable: Vec<String>,
+    /// The words for a device that it looks up in CDI specifications by itself, `{device}`, where it does that.
+    #[serde(default)]
+    pub device: Vec<String>,
     /// The words for an image that can be written to, where there are any.
     #[serde(default)]
     pub writable: Vec<String>,
     /// Characters that no path may hold, because the runtime takes them for its own.
     #[serde(default)]
     pub unfit: String,
+    /// Characters that no variable's value may hold, for the same reason.
+    #[serde(default)]
+    pub unfit_value: String,
     /// The words between the runtime's first command and the command that is run in the image: `{options}` are
     /// those above, and `{image}` is the image.
     pub command: Vec<String>,
@@ -58,6 +73,33 @@ impl BindWords {
     #[must_use]
     pub fn words(&self, from: &str, to: &str) -> Vec<String> {
         self.options.iter().map(|word| filled(word, &[("{from}", from), ("{to}", to)])).collect()
+    }
+
+    /// The same, for what cannot be written to.
+    #[must_use]
+    pub fn read_only_words(&self, from: &str, to: &str) -> Vec<String> {
+        let words = if self.read_only.is_empty() { &self.options } else { &self.read_only };
+        words.iter().map(|word| filled(word, &[("{from}", from), ("{to}", to)])).collect()
+    }
+
+    /// The words for one device node; `None` where there are none, and it does not show it by itself.
+    #[must_use]
+    pub fn node_words(&self, from: &str, to: &str) -> Option<Vec<String>> {
+        let words = self.nodes.as_ref().filter(|words| !words.is_empty() || from == to)?;
+        Some(words.iter().map(|word| filled(word, &[("{from}", from), ("{to}", to)])).collect())
+    }
+
+    /// The words for one variable.
+    #[must_use]
+    pub fn variable_words(&self, name: &str, value: &str) -> Vec<String> {
+        let values = [("{name}", name), ("{value}", value)];
+        self.variable.iter().map(|word| filled(word, &values)).collect()
+    }
+
+    /// The words for one device of a CDI specification.
+    #[must_use]
+    pub fn device_words(&self, device: &str) -> Vec<String> {
+        self.device.iter().map(|word| filled(word, &[("{device}", device)])).collect()
     }
 
     /// The words that run something in `image`.
@@ -77,6 +119,18 @@ impl BindWords {
         let of_options = ["{from}", "{to}"].into_iter().find(|name| lacks(&self.options, name));
         if let Some(name) = of_options {
             return Some(format!("the `options` of `[bind]` lack {name}"));
+        }
+        let rest: [(&str, &[String], &[&str]); 4] = [
+            ("read_only", &self.read_only, &["{from}", "{to}"]),
+            ("nodes", self.nodes.as_deref().unwrap_or_default(), &["{from}", "{to}"]),
+            ("variable", &self.variable, &["{name}", "{value}"]),
+            ("device", &self.device, &["{device}"]),
+        ];
+        for (field, words, names) in rest {
+            let lacking = names.iter().find(|name| !words.is_empty() && lacks(words, name));
+            if let Some(name) = lacking {
+                return Some(format!("the `{field}` of `[bind]` lacks {name}"));
+            }
         }
         if !self.command.iter().any(|word| word == OPTIONS) {
             return Some("the `command` of `[bind]` has no word {options}".to_owned());

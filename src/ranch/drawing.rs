@@ -12,35 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::asked::{Injection, Ranch, check};
 use super::error::RanchError;
-use super::keeping::{Given, Kept};
+use super::fitting::{Fitted, fit};
+use super::keeping::{Given, Kept, free_name, given_back};
+use super::orders::Orders;
 use super::steps::{Place, ROOT, Step};
 use super::walk::{Kind, Tree, shown};
-
-/// What is to be seen where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Injection {
-    /// A file or directory of this machine.
-    pub(crate) source: PathBuf,
-    /// Where it is seen, below the root.
-    pub(crate) place: PathBuf,
-}
-
-/// What a command is to see as its root directory.
-#[derive(Clone, Debug)]
-pub(crate) struct Ranch {
-    /// What is added.
-    pub(crate) injections: Vec<Injection>,
-    /// Directories below the root that can be written to.
-    pub(crate) writable: Vec<PathBuf>,
-    /// Where what is written is kept; else it is gone when the command has ended.
-    pub(crate) keep: Option<PathBuf>,
-    /// Whether the command is to be root there, and not its user.
-    pub(crate) is_root: bool,
-}
+use crate::drivers::{DriverLink, DriverMount};
+use crate::tools::namespaces;
 
 /// Directories of a machine that a root directory gets, where it has a place for them.
 const HOSTS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
@@ -48,19 +30,23 @@ const HOSTS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 /// What no ranch is made of: the kernel's own file systems.
 const KERNELS: [&str; 3] = ["dev", "proc", "sys"];
 
-/// What the original of a directory is called in its ranch, unless something there is called so.
-const ASIDE: &str = ".ranch";
+/// Where the loader's cache lies.
+const ETC: &str = "/etc";
+
+/// All that is to be done.
+pub(super) struct Drawn {
+    pub(super) steps: Vec<Step>,
+    pub(super) orders: Orders,
+    /// What is to be said to the user.
+    pub(super) said: Vec<String>,
+}
 
 /// The steps by which the directory `root`, which stays as it is, becomes a ranch. All of them are known before
 /// the first is taken. `place` is the directory's, where that is said otherwise than by its path.
 ///
 /// # Errors
 /// When the root or something that is to be injected cannot be read, or has no place.
-pub(super) fn steps(
-    ranch: &Ranch,
-    root: &Path,
-    place: Option<Place>,
-) -> Result<Vec<Step>, RanchError> {
+pub(super) fn steps(ranch: &Ranch, root: &Path, place: Option<Place>) -> Result<Drawn, RanchError> {
     let path = root;
     let root =
         directory(path).map_err(|source| RanchError::Root { path: path.to_owned(), source })?;
@@ -73,16 +59,26 @@ pub(super) fn steps(
         ranched: BTreeMap::new(),
         made: BTreeSet::new(),
         injected: BTreeSet::new(),
+        lent: Vec::new(),
+        replaced: BTreeSet::new(),
     };
+    let keeps = ranch.keep.is_some();
+    let fitted =
+        ranch.drivers.as_ref().map(|it| fit(&drawing.tree, it, drawing.is_machines, keeps));
+    let fitted = fitted.unwrap_or_default();
     drawing.steps.push(Step::Directory(Place::Scratch(ROOT.into())));
     drawing.bind(place.unwrap_or(Place::Host(root)), Place::Root(PathBuf::new()));
     if !drawing.is_machines {
         drawing.give_hosts();
     }
-    drawing.make_all_anew(ranch);
+    drawing.make_all_anew(ranch, &fitted);
     ranch.writable.iter().try_for_each(|place| drawing.open(place))?;
-    ranch.injections.iter().try_for_each(|injection| drawing.inject(injection))?;
-    Ok(drawing.close())
+    for injection in &ranch.injections {
+        drawing.inject(injection)?;
+    }
+    drawing.add_drivers(&fitted)?;
+    let Fitted { orders, said, .. } = fitted;
+    Ok(Drawn { steps: drawing.close(), orders, said })
 }
 
 /// A directory's path without symlinks.
@@ -107,6 +103,10 @@ struct Drawing {
     made: BTreeSet<PathBuf>,
     /// Where something was injected.
     injected: BTreeSet<PathBuf>,
+    /// Directories of the machine that are seen as they are, by their names.
+    lent: Vec<&'static str>,
+    /// What links take the place of.
+    replaced: BTreeSet<PathBuf>,
 }
 
 impl Drawing {
@@ -121,20 +121,28 @@ impl Drawing {
             let on_host = Path::new("/").join(name);
             if is_there(&self.tree.on_host(Path::new(name))) && is_there(&on_host) {
                 self.bind(Place::Host(on_host), Place::Root(name.into()));
+                self.lent.push(name);
             }
         }
     }
 
     /// Makes those directories anew that will have to be, the upper ones first: what is mounted in lower ones would
     /// else be mounted once more. What has no place is told when its turn comes.
-    fn make_all_anew(&mut self, ranch: &Ranch) {
+    fn make_all_anew(&mut self, ranch: &Ranch, fitted: &Fitted) {
+        self.replaced =
+            fitted.links.iter().filter_map(|link| self.replaced_by(link, fitted)).collect();
+        let ways = fitted.links.iter().filter_map(|link| Some(link.place.parent()?.to_owned()));
+        let cached = (!fitted.orders.folders.is_empty()).then(|| ETC.into());
+        let whole: Vec<PathBuf> =
+            ranch.writable.iter().cloned().chain(ways).chain(cached).collect();
         let found = |place: &PathBuf| {
             let found = self.tree.find(place).ok().filter(|_| check(place).is_ok())?;
-            let is_needed = !found.missing.is_empty() || ranch.writable.contains(place);
+            let is_needed = !found.missing.is_empty() || whole.contains(place);
             (is_needed && found.kind == Kind::Directory).then_some(found.path)
         };
         let places = ranch.injections.iter().map(|injection| &injection.place);
-        let paths: BTreeSet<PathBuf> = places.chain(&ranch.writable).filter_map(found).collect();
+        let places = places.chain(fitted.mounts.iter().map(|mount| &mount.place));
+        let paths: BTreeSet<PathBuf> = places.chain(&whole).filter_map(found).collect();
         for path in paths {
             let _ = self.make_anew(&path, &path);
         }
@@ -156,7 +164,7 @@ impl Drawing {
     }
 
     /// Puts something in its place.
-    fn inject(&mut self, injection: &Injection) -> Result<(), RanchError> {
+    fn inject(&mut self, injection: &Injection) -> Result<PathBuf, RanchError> {
         let Injection { source, place } = injection;
         check(place)?;
         let unreadable = |error| RanchError::Source { path: source.clone(), source: error };
@@ -186,21 +194,122 @@ impl Drawing {
             if let Some(parent) = path.parent() {
                 self.make_way(place, &found.path, parent)?;
             }
-            self.add(place, &path, kind)?;
+            let given = if is_directory { Given::Directory } else { Given::File };
+            self.add(place, &path, &given)?;
         }
         self.bind(Place::Host(from), Place::Root(path.clone()));
         self.tree.add(path.clone(), kind);
+        self.injected.insert(path.clone());
+        Ok(path)
+    }
+
+    /// Adds what fits of drivers.
+    fn add_drivers(&mut self, fitted: &Fitted) -> Result<(), RanchError> {
+        for mount in &fitted.mounts {
+            self.show(mount).map_err(|error| error.wanted_by(&mount.wanted_by))?;
+        }
+        for link in &fitted.links {
+            self.link(link).map_err(|error| error.wanted_by(&link.wanted_by))?;
+        }
+        match fitted.orders.folders.is_empty() {
+            true => Ok(()),
+            false => self.open(Path::new(ETC)),
+        }
+    }
+
+    /// Whether `place` is in a directory of the machine that is seen as it is.
+    fn is_lent(&self, place: &Path) -> bool {
+        let first = place.components().find(|part| *part != Component::RootDir);
+        first.is_some_and(|first| self.lent.iter().any(|name| first.as_os_str() == *name))
+    }
+
+    /// Shows something of a driver's in its place.
+    fn show(&mut self, mount: &DriverMount) -> Result<(), RanchError> {
+        let DriverMount { source, place, .. } = mount;
+        let at = if self.is_lent(place) {
+            match fs::canonicalize(place) {
+                Ok(there) if there == *source => return Ok(()),
+                Ok(there) if self.is_lent(&there) && there.is_dir() == source.is_dir() => {
+                    let at = Place::Root(there.strip_prefix("/").unwrap_or(&there).to_owned());
+                    self.bind(Place::Host(source.clone()), at.clone());
+                    at
+                }
+                _ => {
+                    let why = "the directory is this machine's, which has nothing there that it could stand for";
+                    return Err(RanchError::place(place, why));
+                }
+            }
+        } else {
+            let found = self.tree.find(place)?;
+            let same = Step::Bind {
+                from: Place::Host(source.clone()),
+                at: Place::Root(found.path.clone()),
+            };
+            // By another way to the same place.
+            if found.missing.is_empty() && self.steps.contains(&same) {
+                return Ok(());
+            }
+            Place::Root(self.inject(&Injection { source: source.clone(), place: place.clone() })?)
+        };
+        let wanted = mount.limits.flags();
+        if !wanted.is_empty() {
+            let unreadable = |error| RanchError::Source { path: source.clone(), source: error };
+            let flags = wanted | namespaces::flags_of(source).map_err(unreadable)?;
+            self.steps.push(Step::Restrict { at, flags });
+        }
+        Ok(())
+    }
+
+    /// What a link takes the place of: what is no directory, and not the same link.
+    fn replaced_by(&self, link: &DriverLink, fitted: &Fitted) -> Option<PathBuf> {
+        let found = self.tree.find(link.place.parent()?).ok()?;
+        let path = found.path.join(link.place.file_name()?);
+        let on_host = self.tree.on_host(&path);
+        let there = fs::symlink_metadata(&on_host).ok()?;
+        let is_same =
+            there.is_symlink() && fs::read_link(&on_host).is_ok_and(|it| it == link.target);
+        let is_shown = fitted.mounts.iter().any(|mount| mount.place == link.place);
+        (found.missing.is_empty() && !there.is_dir() && !is_same && !is_shown).then_some(path)
+    }
+
+    /// Makes a link of a driver's, in place of a file or link that is there.
+    fn link(&mut self, DriverLink { place, target, .. }: &DriverLink) -> Result<(), RanchError> {
+        check(place)?;
+        let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else { return Ok(()) };
+        if self.is_lent(place) && fs::symlink_metadata(place).is_ok() {
+            return Ok(());
+        }
+        let found = self.tree.find(parent)?;
+        if found.kind == Kind::File {
+            return Err(RanchError::place(
+                place,
+                format!("{} is no directory", shown(&found.path)),
+            ));
+        }
+        let directory = found.path.join(found.missing.iter().collect::<PathBuf>());
+        let path = directory.join(name);
+        if self.injected.contains(&path) {
+            return Ok(());
+        }
+        let on_host = self.tree.on_host(&path);
+        match fs::symlink_metadata(&on_host).ok().filter(|_| found.missing.is_empty()) {
+            Some(there) if there.is_dir() => {
+                return Err(RanchError::place(place, "a link cannot take a directory's place"));
+            }
+            Some(_) if !self.replaced.contains(&path) => return Ok(()),
+            _ => {}
+        }
+        self.make_anew(place, &found.path)?;
+        self.make_way(place, &found.path, &directory)?;
+        self.add(place, &path, &Given::Link(target.clone()))?;
+        self.tree.add(path.clone(), Kind::File);
         self.injected.insert(path);
         Ok(())
     }
 
     /// Makes something new and empty at `path`: where its directory, which was made anew, really lies. What is
     /// below the root may belong to somebody who exchanges directories for links meanwhile; nothing is written there.
-    fn add(&mut self, place: &Path, path: &Path, kind: Kind) -> Result<(), RanchError> {
-        let given = match kind {
-            Kind::Directory => Given::Directory,
-            Kind::File => Given::File,
-        };
+    fn add(&mut self, place: &Path, path: &Path, given: &Given) -> Result<(), RanchError> {
         let mut above = path.ancestors().skip(1);
         let own = above.find_map(|above| {
             Some((above.to_owned(), self.ranched.get(above)?, path.strip_prefix(above).ok()?))
@@ -209,7 +318,7 @@ impl Drawing {
             self.steps.push(given.step(Place::Root(path.to_owned())));
             return Ok(());
         };
-        match self.tree.kept.get_mut(&above).map(|kept| kept.give(below, &given, false)) {
+        match self.tree.kept.get_mut(&above).map(|kept| kept.give(below, given, false)) {
             None => self.steps.push(given.step(own.join(below))),
             Some(Some(steps)) => self.steps.extend(steps),
             Some(None) => {
@@ -249,7 +358,7 @@ impl Drawing {
         for name in missing {
             made.push(name);
             if self.made.insert(made.clone()) {
-                self.add(place, &made, Kind::Directory)?;
+                self.add(place, &made, &Given::Directory)?;
                 self.tree.add(made.clone(), Kind::Directory);
             }
         }
@@ -298,6 +407,9 @@ impl Drawing {
         self.give(&own, kept.as_mut(), OsStr::new(&aside), &Given::Directory, Some(&original));
         for entry in entries {
             let name = entry.file_name();
+            if self.replaced.contains(&path.join(&name)) {
+                continue;
+            }
             let (given, is_shown) = given_back(&entry, &aside).map_err(unreadable)?;
             let entry = is_shown.then(|| original.join(&name));
             self.give(&own, kept.as_mut(), &name, &given, entry.as_ref());
@@ -340,50 +452,4 @@ impl Drawing {
             self.bind(shown.clone(), at);
         }
     }
-}
-
-/// As what an entry of a directory is given back in the one that takes its place, and whether the entry itself is
-/// seen there.
-fn given_back(entry: &fs::DirEntry, aside: &str) -> io::Result<(Given, bool)> {
-    let name = entry.file_name();
-    let metadata = entry.metadata()?;
-    Ok(if metadata.is_symlink() {
-        // Word for word: one that climbs would climb from another place.
-        (Given::Link(fs::read_link(entry.path())?), false)
-    } else if metadata.is_dir() {
-        (Given::Directory, true)
-    } else if metadata.is_file() && !is_program(&name, metadata.permissions().mode()) {
-        (Given::Link(Path::new(aside).join(&name)), false)
-    } else {
-        (Given::File, true)
-    })
-}
-
-/// Whether a file may be asked for its own path, and so must have it: a program. Libraries are executable too where
-/// packagers want it, and nobody asks them.
-fn is_program(name: &OsStr, mode: u32) -> bool {
-    let name = name.to_string_lossy();
-    let is_library = name.ends_with(".so") || name.contains(".so.");
-    mode & 0o111 != 0 && !is_library
-}
-
-/// A name that nothing has.
-fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
-    let numbered = (1..).map(|number| format!("{ASIDE}{number}"));
-    let mut names = [ASIDE.to_owned()].into_iter().chain(numbered);
-    names.find(|name| !is_taken(name)).unwrap_or_default()
-}
-
-/// Refuses what names no place of a root directory.
-pub(super) fn check(place: &Path) -> Result<(), RanchError> {
-    if !place.is_absolute() {
-        return Err(RanchError::place(place, "it must begin with /"));
-    }
-    if place.components().any(|component| component == Component::ParentDir) {
-        return Err(RanchError::place(place, "it must not contain `..`"));
-    }
-    if place == Path::new("/") {
-        return Err(RanchError::place(place, "the root itself is what is shown"));
-    }
-    Ok(())
 }

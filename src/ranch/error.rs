@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::drivers::DriverError;
 use crate::imagefile::ImageFileError;
 use crate::model::escape;
 use crate::owned::OwnedError;
@@ -96,6 +97,25 @@ pub enum RanchError {
         /// Why.
         why: String,
     },
+    /// It is not known what a driver needs.
+    #[error(transparent)]
+    Drivers(#[from] DriverError),
+    /// Something of a driver's has no place.
+    #[error("{by}: {source}")]
+    Wanted {
+        /// Who wants it: a file, and what in it.
+        by: String,
+        /// Why it has none.
+        source: Box<RanchError>,
+    },
+    /// A runtime has no words for something of a driver's.
+    #[error("the definition of {runtime} has no words for {what}")]
+    NoDriverWords {
+        /// The runtime.
+        runtime: String,
+        /// What it would be told of.
+        what: String,
+    },
     /// What is to be printed cannot be.
     #[error("there is a name that is no UTF-8, and no script is printed that would mean another")]
     Unprintable,
@@ -135,6 +155,11 @@ impl RanchError {
         Self::Place { place: place.to_owned(), why: why.into() }
     }
 
+    /// The same, with who wants it.
+    pub(super) fn wanted_by(self, by: &str) -> Self {
+        Self::Wanted { by: by.to_owned(), source: Box::new(self) }
+    }
+
     /// What to do next, where that can be said.
     #[must_use]
     pub(crate) fn hint(&self) -> Option<String> {
@@ -145,6 +170,10 @@ impl RanchError {
             Self::Step { source, .. } if source.raw_os_error() == code(Errno::NOSPC) => Some(
                 "there are more mounts than one namespace may have (/proc/sys/fs/mount-max): inject into a smaller directory"
                     .to_owned(),
+            ),
+            Self::Drivers(error) => error.hint(),
+            Self::NoDriverWords { .. } => Some(
+                "a command that `elsewhere ranch` runs itself has all of it: leave --for out".to_owned(),
             ),
             Self::NoMounter { runtime, .. } => Some(format!(
                 "`elsewhere install -r {runtime} PREFIX` installs one, for --prefix PREFIX; so does the \
@@ -175,6 +204,9 @@ impl RanchError {
                 | Self::Machine { .. }
                 | Self::Unfit { .. }
                 | Self::NoWords { .. }
+                | Self::Drivers(_)
+                | Self::Wanted { .. }
+                | Self::NoDriverWords { .. }
                 | Self::Source { .. }
                 | Self::Place { .. }
                 | Self::Unprintable

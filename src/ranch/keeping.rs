@@ -15,6 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -87,6 +88,41 @@ impl Given {
         }
     }
 }
+
+/// As what an entry of a directory is given back in the one that takes its place, and whether the entry itself is
+/// seen there.
+pub(super) fn given_back(entry: &fs::DirEntry, aside: &str) -> io::Result<(Given, bool)> {
+    let name = entry.file_name();
+    let metadata = entry.metadata()?;
+    Ok(if metadata.is_symlink() {
+        // Word for word: one that climbs would climb from another place.
+        (Given::Link(fs::read_link(entry.path())?), false)
+    } else if metadata.is_dir() {
+        (Given::Directory, true)
+    } else if metadata.is_file() && !is_program(&name, metadata.permissions().mode()) {
+        (Given::Link(Path::new(aside).join(&name)), false)
+    } else {
+        (Given::File, true)
+    })
+}
+
+/// Whether a file may be asked for its own path, and so must have it: a program. Libraries are executable too where
+/// packagers want it, and nobody asks them.
+fn is_program(name: &OsStr, mode: u32) -> bool {
+    let name = name.to_string_lossy();
+    let is_library = name.ends_with(".so") || name.contains(".so.");
+    mode & 0o111 != 0 && !is_library
+}
+
+/// A name that nothing has.
+pub(super) fn free_name(is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (1..).map(|number| format!("{ASIDE}{number}"));
+    let mut names = [ASIDE.to_owned()].into_iter().chain(numbered);
+    names.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// What the original of a directory is called in its ranch, unless something there is called so.
+const ASIDE: &str = ".ranch";
 
 /// What is known of a directory from earlier runs: places in it, and what was put there.
 #[derive(Debug, Default, PartialEq, Eq)]

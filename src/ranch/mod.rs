@@ -12,10 +12,13 @@
 //! own files, is a path of the mount and no more of the root directory. Where that is a file, [`image`] says who else there
 //! is.
 
+mod asked;
 mod drawing;
 mod error;
+mod fitting;
 mod image;
 mod keeping;
+mod orders;
 mod steps;
 mod telling;
 mod walk;
@@ -29,12 +32,15 @@ use std::process::{Command, ExitStatus};
 
 use rustix::thread::UnshareFlags;
 
-pub(crate) use drawing::{Injection, Ranch};
+pub(crate) use asked::{Injection, Ranch};
 pub use error::RanchError;
+pub(crate) use fitting::DriverNeeds;
 pub(crate) use image::{Image, serve};
 pub(crate) use keeping::hold;
 pub(crate) use telling::line;
 
+use drawing::Drawn;
+use orders::Orders;
 use steps::{Place, Step};
 
 use crate::model::shell_word;
@@ -58,6 +64,8 @@ pub(crate) struct Start<'a> {
     pub(crate) home: &'a Path,
     /// The process that waits for this one, which ends with it.
     pub(crate) waiting: u32,
+    /// Says something to the user.
+    pub(crate) tell: &'a dyn Fn(&str),
 }
 
 impl Ranch {
@@ -72,10 +80,10 @@ impl Ranch {
         start: &Start<'_>,
         enter: Command,
     ) -> Result<ExitStatus, RanchError> {
-        let steps = drawing::steps(self, root, None)?;
+        let drawn = drawing::steps(self, root, None)?;
         prepare(Ids::ROOT, Ids::own(), start.scratch)?;
         end_with(start.waiting)?;
-        take(&steps, start.scratch)?;
+        make(&drawn, start)?;
         foreground::run(enter).map_err(|source| RanchError::Process { source })
     }
 
@@ -86,10 +94,10 @@ impl Ranch {
     /// When there can be no such namespace, or what was asked for makes no sense.
     pub(crate) fn enter(&self, root: &Path, scratch: &Path, home: &Path) -> Result<(), RanchError> {
         let own = Ids::own();
-        let steps = drawing::steps(self, root, None)?;
+        let drawn = drawing::steps(self, root, None)?;
         // Who it is to be from the first: what asks who it is outside finds its user there, and not root.
         prepare(if self.is_root { Ids::ROOT } else { own }, own, scratch)?;
-        take(&steps, scratch)?;
+        take(&drawn.steps, scratch)?;
         settle(None, scratch, home)
     }
 
@@ -106,7 +114,7 @@ impl Ranch {
         start: &Start<'_>,
         [serve, enter]: [Command; 2],
     ) -> Result<ExitStatus, RanchError> {
-        let go_on = |steps: Vec<Step>| take(&steps, start.scratch);
+        let go_on = |drawn: Drawn| make(&drawn, start);
         let _mounted = self.mount_image(image, start, serve, go_on)?;
         foreground::run(enter).map_err(|source| RanchError::Process { source })
     }
@@ -117,7 +125,7 @@ impl Ranch {
         image: &Image,
         start: &Start<'_>,
         serve: Command,
-        go_on: impl FnOnce(Vec<Step>) -> Result<T, RanchError>,
+        go_on: impl FnOnce(Drawn) -> Result<T, RanchError>,
     ) -> Result<(Running, T), RanchError> {
         let failed = |source| RanchError::Process { source };
         prepare(Ids::ROOT, Ids::own(), start.scratch)?;
@@ -125,8 +133,8 @@ impl Ranch {
         let mounted = start.scratch.join(IMAGE);
         fs::create_dir(&mounted).map_err(failed)?;
         let running = image.mount(&mounted, serve)?;
-        let steps = drawing::steps(self, &mounted, Some(Place::Scratch(IMAGE.into())))?;
-        Ok((running, go_on(steps)?))
+        let drawn = drawing::steps(self, &mounted, Some(Place::Scratch(IMAGE.into())))?;
+        Ok((running, go_on(drawn)?))
     }
 
     /// Becomes the command in a root directory that was made, in namespaces that this process is in already, as
@@ -135,6 +143,9 @@ impl Ranch {
     /// # Errors
     /// When that directory cannot be made the root, or the command cannot be started.
     pub(crate) fn go_in(&self, own: Ids, start: &Start<'_>) -> Result<Infallible, RanchError> {
+        // While the scratch directory can be seen.
+        let orders =
+            Orders::left(start.scratch).map_err(|source| RanchError::Process { source })?;
         settle((!self.is_root).then_some(own), start.scratch, start.home)?;
         // Once more, if it was said before: new rights took it back.
         end_with(start.waiting)?;
@@ -145,6 +156,7 @@ impl Ranch {
             })?;
         let mut become_it = Command::new(program);
         become_it.args(arguments);
+        orders.follow(&mut become_it, start.tell);
         let source = programs::become_program(become_it);
         Err(RanchError::Start { command: program.clone(), source })
     }
@@ -154,8 +166,15 @@ impl Ranch {
     ///
     /// # Errors
     /// When what was asked for makes no sense.
-    pub(crate) fn script(&self, root: &Path, command: &[OsString]) -> Result<String, RanchError> {
-        self.script_of(&drawing::steps(self, root, None)?, None, Ids::own(), command)
+    pub(crate) fn script(
+        &self,
+        root: &Path,
+        command: &[OsString],
+        tell: &dyn Fn(&str),
+    ) -> Result<String, RanchError> {
+        let drawn = drawing::steps(self, root, None)?;
+        drawn.said.iter().for_each(|text| tell(text));
+        self.script_of(&drawn, None, Ids::own(), command)
     }
 
     /// The same for a file, which must be mounted for that, as by [`Self::run_in_image`].
@@ -170,13 +189,16 @@ impl Ranch {
     ) -> Result<String, RanchError> {
         // Before this process is root.
         let own = Ids::own();
-        let script = |steps: Vec<Step>| self.script_of(&steps, Some(image), own, start.command);
+        let script = |drawn: Drawn| {
+            drawn.said.iter().for_each(|text| (start.tell)(text));
+            self.script_of(&drawn, Some(image), own, start.command)
+        };
         Ok(self.mount_image(image, start, serve, script)?.1)
     }
 
     fn script_of(
         &self,
-        steps: &[Step],
+        drawn: &Drawn,
         image: Option<&Image>,
         Ids { user, group }: Ids,
         command: &[OsString],
@@ -189,13 +211,15 @@ impl Ranch {
         if let Some(image) = image {
             script.push_str(&image.commands(&format!("\"$scratch\"/{IMAGE}")));
         }
-        for step in steps {
+        for step in &drawn.steps {
             script.push_str(&step.command());
             script.push('\n');
         }
         let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
         let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
         let root = format!("\"$scratch\"/{}", steps::ROOT);
+        let (line, variables) = drawn.orders.commands(&root);
+        script.push_str(&line);
         let change = match self.is_root {
             true => format!("chroot {root}"),
             // Whoever is not root any more may not change it.
@@ -205,7 +229,7 @@ impl Ranch {
         };
         // Where a program is to be ended afterwards, somebody must be left to do so.
         let exec = if image.is_some() { "" } else { "exec " };
-        script.push_str(&format!("{exec}{change} {}\n", words.join(" ")));
+        script.push_str(&format!("{exec}{variables}{change} {}\n", words.join(" ")));
         match script.contains(char::REPLACEMENT_CHARACTER) {
             true => Err(RanchError::Unprintable),
             false => Ok(script),
@@ -244,6 +268,16 @@ fn prepare(inside: Ids, own: Ids, scratch: &Path) -> Result<(), RanchError> {
     enter(inside, own).map_err(|source| RanchError::Namespaces { source })?;
     namespaces::mount("tmpfs", scratch, SCRATCH).map_err(|source| {
         let step = "mount a file system in memory".to_owned();
+        RanchError::Step { step, source }
+    })
+}
+
+/// Makes the root directory, says what is to be said, and leaves the orders for who becomes the command.
+fn make(drawn: &Drawn, start: &Start<'_>) -> Result<(), RanchError> {
+    take(&drawn.steps, start.scratch)?;
+    drawn.said.iter().for_each(|text| (start.tell)(text));
+    drawn.orders.leave(start.scratch).map_err(|source| {
+        let step = "leave orders in the scratch directory".to_owned();
         RanchError::Step { step, source }
     })
 }

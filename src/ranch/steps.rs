@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::mount::MountFlags;
+
 use crate::model::{escape, shell_word};
 use crate::tools::namespaces;
 use crate::tools::replacement::{Care, Replacement};
@@ -80,6 +82,8 @@ pub(super) enum Step {
     Link { at: Place, target: PathBuf },
     /// What lies in one place is seen in another too, with all that is mounted there.
     Bind { from: Place, at: Place },
+    /// What is mounted there gets these flags and no other: nobody can write to it, for example.
+    Restrict { at: Place, flags: MountFlags },
     /// An empty file or directory, or a symlink, is removed; anything else stays.
     Remove(Place),
     /// A file of this machine gets these bytes, all at once.
@@ -97,6 +101,7 @@ impl Step {
             Self::File(at) => fs::File::create_new(at.path(scratch)).map(drop),
             Self::Link { at, target } => symlink(target, at.path(scratch)),
             Self::Bind { from, at } => namespaces::bind(&from.path(scratch), &at.path(scratch)),
+            Self::Restrict { at, flags } => namespaces::restrict(&at.path(scratch), *flags),
             Self::Remove(at) => remove(&at.path(scratch)),
             Self::Write { at, text } => {
                 // A run that was killed may have left one.
@@ -115,6 +120,7 @@ impl Step {
             Self::File(at) => format!("make the file {at}"),
             Self::Link { at, .. } => format!("make the link {at}"),
             Self::Bind { from, at } => format!("mount {from} on {at}"),
+            Self::Restrict { at, .. } => format!("restrict what is mounted on {at}"),
             Self::Remove(at) => format!("remove {at}"),
             Self::Write { at, .. } => format!("write {}", text(at)),
         }
@@ -129,6 +135,10 @@ impl Step {
                 format!("ln -s -- {} {}", shell_word(&target.to_string_lossy()), at.word())
             }
             Self::Bind { from, at } => format!("mount --rbind {} {}", from.word(), at.word()),
+            Self::Restrict { at, flags } => {
+                let names = namespaces::flag_names(*flags).join(",");
+                format!("mount -o remount,bind,{names} {}", at.word())
+            }
             // Of what is kept no script is printed.
             Self::Remove(_) | Self::Write { .. } => ":".to_owned(),
         }

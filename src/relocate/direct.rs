@@ -10,7 +10,8 @@
 use std::collections::BTreeSet;
 
 use super::run_path::{LIBGCC, from_origin, own_directories};
-use crate::elf::{Object, Survey, host_has};
+use crate::elf::{Object, Survey};
+use crate::model::is_among;
 
 /// What every library of the host's needs, which are glibc's own: this one, and the loader.
 const LIBC: &str = "libc.so.6";
@@ -117,7 +118,7 @@ impl List<'_> {
         if self.names.contains(name) {
             return Some(None);
         }
-        if host_has(self.host_libraries, name) || self.survey.provider(name, preferred).is_none() {
+        if is_among(self.host_libraries, name) || self.survey.provider(name, preferred).is_none() {
             self.names.insert(name.to_owned());
             self.needed.push(name.to_owned());
             return Some(Some(Listed::Host));
@@ -127,7 +128,7 @@ impl List<'_> {
 
     /// Lists the library `name` of the tree, if it is there.
     fn add_bundled(&mut self, name: &str, preferred: &[String]) -> Option<Option<Listed>> {
-        if host_has(self.host_libraries, name) || self.names.contains(name) {
+        if is_among(self.host_libraries, name) || self.names.contains(name) {
             return Some(None);
         }
         let Some((directory, index)) = self.survey.provider(name, preferred) else {

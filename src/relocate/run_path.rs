@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::elf::{Led, Object, Survey, host_has, origin_directory};
-use crate::model::RelPath;
+use crate::elf::{Led, Object, Survey, origin_directory};
+use crate::model::{RelPath, is_among};
 
 /// What glibc loads by itself, without `DT_NEEDED`, when a thread ends.
 pub(super) const LIBGCC: &str = "libgcc_s.so.1";
@@ -38,7 +38,7 @@ pub(super) fn reach(survey: &Survey, index: usize, host_libraries: &[String]) ->
         let libgcc = object.linkage.may_load_libgcc.then_some(LIBGCC);
         let bundled = needed
             .chain(libgcc)
-            .filter(|name| !name.contains('/') && !host_has(host_libraries, name))
+            .filter(|name| !name.contains('/') && !is_among(host_libraries, name))
             .filter_map(|name| survey.provider(name, &preferred));
         for (directory, index) in bundled {
             found.push(directory);

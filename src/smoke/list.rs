@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::process::start;
 use super::{Fault, SmokeError, Trial};
-use crate::elf::{Abi, Elf, ElfError, Reading, host_has};
-use crate::model::{Arch, FileKind, RelPath};
+use crate::elf::{Abi, Elf, ElfError, Reading};
+use crate::model::{Arch, FileKind, RelPath, is_among};
 use crate::report::{Phase, Reporter};
 use crate::tools::programs::{self, End};
 use crate::tools::threads;
@@ -130,7 +130,7 @@ impl<'a> Bundled<'a> {
         let files = trial.files.iter().filter(|file| is_loaded(&file.kind));
         let names = files.map(|file| file.path.file_name());
         let names =
-            names.filter(|name| name.contains(".so") && !host_has(trial.host_libraries, name));
+            names.filter(|name| name.contains(".so") && !is_among(trial.host_libraries, name));
         Ok(Self { trial, root, names: names.collect() })
     }
 

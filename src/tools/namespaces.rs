@@ -87,6 +87,47 @@ pub(crate) fn bind(from: &Path, at: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount_bind_recursive(from, at)?)
 }
 
+/// What the mount at `path` is like: flags that whoever mounts it once more must give again, since a user namespace may not
+/// take any of them back.
+pub(crate) fn flags_of(path: &Path) -> io::Result<MountFlags> {
+    use rustix::fs::StatVfsMountFlags as Had;
+    let had = rustix::fs::statvfs(path)?.f_flag;
+    let known = [
+        (Had::RDONLY, MountFlags::RDONLY),
+        (Had::NOSUID, MountFlags::NOSUID),
+        (Had::NODEV, MountFlags::NODEV),
+        (Had::NOEXEC, MountFlags::NOEXEC),
+        (Had::NOATIME, MountFlags::NOATIME),
+        (Had::NODIRATIME, MountFlags::NODIRATIME),
+        (Had::RELATIME, MountFlags::RELATIME),
+    ];
+    let has = known.into_iter().filter(|(flag, _)| had.contains(*flag));
+    let flags = has.fold(MountFlags::empty(), |all, (_, flag)| all | flag);
+    let is_strict = !flags.intersects(MountFlags::NOATIME | MountFlags::RELATIME);
+    Ok(if is_strict { flags | MountFlags::STRICTATIME } else { flags })
+}
+
+/// The names of flags, as mount(8) takes them.
+pub(crate) fn flag_names(flags: MountFlags) -> Vec<&'static str> {
+    let known = [
+        (MountFlags::RDONLY, "ro"),
+        (MountFlags::NOSUID, "nosuid"),
+        (MountFlags::NODEV, "nodev"),
+        (MountFlags::NOEXEC, "noexec"),
+        (MountFlags::NOATIME, "noatime"),
+        (MountFlags::NODIRATIME, "nodiratime"),
+        (MountFlags::RELATIME, "relatime"),
+        (MountFlags::STRICTATIME, "strictatime"),
+    ];
+    let has = known.into_iter().filter(|(flag, _)| flags.contains(*flag));
+    has.map(|(_, name)| name).collect()
+}
+
+/// Gives the mount at `at`, and none below it, these flags and no other.
+pub(crate) fn restrict(at: &Path, flags: MountFlags) -> io::Result<()> {
+    Ok(rustix::mount::mount_remount(at, MountFlags::BIND | flags, "")?)
+}
+
 /// Makes the mount at `root` the root directory of this process, and of its namespace, and lets go of what was
 /// mounted elsewhere. Unlike after chroot(2), programs can make user namespaces there.
 pub(crate) fn change_root(root: &Path) -> io::Result<()> {

@@ -5,11 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cdi;
+mod drivers;
 mod ended;
 mod grown;
 mod images;
 mod keeping;
 mod kernels;
+mod machine;
 mod refused;
 mod seen;
 mod told;
@@ -65,6 +68,14 @@ impl Barn {
             }
         }
         barn
+    }
+
+    /// As whom commands run.
+    pub fn user(&self) -> u32 {
+        match rustix::process::geteuid() {
+            id if id.is_root() => USER,
+            id => id.as_raw(),
+        }
     }
 
     pub fn root(&self) -> PathBuf {

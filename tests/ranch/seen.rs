@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::support::tools;
-use crate::{Barn, USER, executable};
+use crate::{Barn, executable};
 
 /// The poster's example: a directory that nobody may write to, and a file beside what is there.
 #[test]
@@ -105,10 +105,7 @@ fn the_cases_tell_a_ranch_of_links_from_this_one() {
 #[test]
 fn the_user_stays_who_he_is_and_can_be_root() {
     let barn = Barn::new("who");
-    let user = match rustix::process::geteuid() {
-        id if id.is_root() => USER,
-        id => id.as_raw(),
-    };
+    let user = barn.user();
     assert_eq!(barn.prints(&[], "id -u"), format!("{user}\n"));
     assert_eq!(barn.prints(&["--map-root"], "id -u"), "0\n");
     // Programs there make namespaces of their own, as container runtimes do.

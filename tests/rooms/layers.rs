@@ -6,13 +6,15 @@ use super::imports::{Imports, circles};
 
 /// The rooms, from the lowest layer to the highest. A room may name those of lower layers: no neighbour,
 /// and nobody above it.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     // What crosses rooms.
     &["model"],
     // What everybody needs.
     &["tools", "report"],
     &["owned", "sandbox"],
     &["config", "decoding", "elf", "imagefile", "store", "workshop"],
+    // What programs need of this machine.
+    &["drivers"],
     // The stages.
     &[
         "audit",

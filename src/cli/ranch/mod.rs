@@ -1,5 +1,6 @@
 //! `elsewhere ranch`: a directory, or what is in a file, as a command's root, with files in it that it does not have.
 
+mod drivers;
 mod mounter;
 mod stage;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use self::drivers::DriverArgs;
 use self::stage::Post;
 pub(super) use self::stage::{Stage, asked_stage};
 use super::options::{Definitions, Output};
@@ -21,6 +23,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::model::shell_word;
 use crate::ranch::{self, Injection, Ranch, RanchError, Start};
+use crate::report::Reporter;
 use crate::terminal::{Form, Terminal};
 use crate::tools::namespaces::Ids;
 use crate::tools::{files, foreground};
@@ -48,6 +51,8 @@ Examples:
   elsewhere ranch -w /opt -k ~/opt IMAGE -- install.sh    what is written is there next time
   elsewhere ranch --prefix ~/apptainer image.sif -- app   what is in a file
   elsewhere ranch -i ~/sw:/cvmfs/sw.example.org / -- make   this machine, with a /cvmfs
+  elsewhere ranch --nv IMAGE -- nvidia-smi                with what this machine's GPUs need
+  elsewhere ranch --cdi nvidia.com/gpu=0 IMAGE -- app     the same as a CDI specification says it
   elsewhere ranch --for apptainer -i ~/a.conf:/etc/a.conf image.sif -- app
   elsewhere ranch --print -i ~/lib.so:/usr/lib/lib.so IMAGE")]
 pub(super) struct RanchCommand {
@@ -62,6 +67,8 @@ pub(super) struct RanchCommand {
     /// to see it; one run at a time has it
     #[arg(short, long, value_name = "DIR", conflicts_with = "print")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    drivers: DriverArgs,
     /// Let the command be root, as far as files are this user's
     #[arg(long)]
     map_root: bool,
@@ -72,8 +79,8 @@ pub(super) struct RanchCommand {
     /// with ROOT, the image as RUNTIME calls it, the whole command line
     #[arg(long = "for", value_name = "RUNTIME", conflicts_with_all = ["print", "keep", "map_root", "prefix"])]
     runtime: Option<String>,
-    /// Mount ROOT, where it is a file, with the program of this prefix [default: that of the prefix that this
-    /// program lies in, else the one in PATH]
+    /// Take the program that mounts ROOT, where that is a file, and the list for --nv or --rocm from this prefix
+    /// [default: that in which this program lies, else PATH and this machine's own]
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<PathBuf>,
     #[command(flatten)]
@@ -130,7 +137,8 @@ impl RanchCommand {
         }
         let root = self.root(host);
         if self.print && !root.is_file() {
-            self.show(&self.ranch(host).script(&root, &self.words())?, terminal);
+            let tell = |text: &str| terminal.warning(text.to_owned());
+            self.show(&self.fitted_ranch(host)?.script(&root, &self.words(), &tell)?, terminal);
             return Ok(());
         }
         let _kept = match &self.keep {
@@ -156,7 +164,10 @@ impl RanchCommand {
         let bind = runtime.bind.as_ref().zip(runtime.commands.first());
         let (bind, program) =
             bind.ok_or_else(|| RanchError::NoWords { runtime: runtime.name.clone() })?;
-        let options = self.ranch(host).options(&runtime.name, bind)?;
+        let (mut options, drivers) = self.drivers.told(host, runtime, bind)?;
+        let ranch = Ranch { drivers, ..self.ranch(host) };
+        options
+            .extend(ranch.options(&runtime.name, bind, &|text| terminal.warning(text.to_owned()))?);
         let line = match &self.root {
             None => None,
             Some(image) => Some(ranch::line(&program.name, bind, &options, image, &self.words())?),
@@ -186,10 +197,11 @@ impl RanchCommand {
     }
 
     fn try_inside(&self, host: &Host, post: &Post) -> Result<ExitCode, Error> {
-        let (ranch, root, words) = (self.ranch(host), self.root(host), self.words());
+        let (ranch, root, words) = (self.fitted_ranch(host)?, self.root(host), self.words());
         let home = host.absolute(Path::new("."));
         let Post { waiting, scratch } = post;
-        let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
+        let tell = |text: &str| self.warn(host, text);
+        let start = Start { command: &words, scratch, home: &home, waiting: *waiting, tell: &tell };
         let enter = stage::enter(host, Ids::own(), scratch);
         if !root.is_file() {
             let status = ranch.run(&root, &start, enter)?;
@@ -214,11 +226,20 @@ impl RanchCommand {
     pub(super) fn enter(&self, host: &Host, own: Ids, post: &Post) -> ExitCode {
         let (words, home) = (self.words(), host.absolute(Path::new(".")));
         let Post { waiting, scratch } = post;
-        let start = Start { command: &words, scratch, home: &home, waiting: *waiting };
+        let tell = |text: &str| self.warn(host, text);
+        let start = Start { command: &words, scratch, home: &home, waiting: *waiting, tell: &tell };
         match self.ranch(host).go_in(own, &start) {
             Ok(never) => match never {},
             Err(error) => self.tell(host, &error.into()),
         }
+    }
+
+    /// Says something to the user, who has no terminal here yet: one that draws would have a second thread.
+    fn warn(&self, host: &Host, text: &str) {
+        let form = if self.print { Form::Document } else { Form::Events };
+        let terminal = self.output.terminal(host, Arc::default(), form);
+        terminal.warning(text.to_owned());
+        terminal.finish();
     }
 
     /// Says why there is no command.
@@ -247,7 +268,18 @@ impl RanchCommand {
             writable: self.writable.clone(),
             keep: self.keep.as_ref().map(|keep| host.absolute(keep)),
             is_root: self.map_root,
+            drivers: None,
         }
+    }
+
+    /// The same, with what was asked for of this machine's drivers.
+    fn fitted_ranch(&self, host: &Host) -> Result<Ranch, Error> {
+        if self.drivers.is_nothing() {
+            return Ok(self.ranch(host));
+        }
+        let catalog = self.definitions.catalog(host)?;
+        let drivers = self.drivers.needs(host, &catalog, self.prefix.as_deref())?;
+        Ok(Ranch { drivers: Some(drivers), ..self.ranch(host) })
     }
 
     fn words(&self) -> Vec<OsString> {

@@ -47,20 +47,28 @@ fn mounter<'a>(
         Some((directory.join(path(mounter)), mounter))
     };
     let in_tree = |mounter: &SquashfsMounter| mounter.path.as_path().to_owned();
-    let own = host.executable();
-    let prefix_dir = prefix.or_else(|| prefix::keeper(&own));
-    if let (Some(directory), Some(arch)) = (prefix_dir, host.program_arch()) {
-        let found = trees(directory, arch)?.iter().find_map(|tree| within(tree, &in_tree));
-        // A prefix that is named is the one that is meant.
-        if found.is_some() || prefix.is_some() {
-            return Ok(found);
-        }
+    let found = in_trees(host, prefix, &|tree| within(tree, &in_tree))?;
+    // A prefix that is named is the one that is meant.
+    if found.is_some() || prefix.is_some() {
+        return Ok(found);
     }
     let name = |mounter: &SquashfsMounter| {
         PathBuf::from(mounter.path.as_path().file_name().unwrap_or_default())
     };
     let mut search = host.search_path().into_iter().filter(|directory| directory.is_absolute());
     Ok(search.find_map(|directory| within(&directory, &name)))
+}
+
+/// What `find` finds in a tree for this machine of the prefix that is named, or of the one that this program lies in.
+pub(super) fn in_trees<T>(
+    host: &Host,
+    prefix: Option<&Path>,
+    find: &dyn Fn(&Path) -> Option<T>,
+) -> Result<Option<T>, Error> {
+    let own = host.executable();
+    let directory = prefix.or_else(|| prefix::keeper(&own));
+    let (Some(directory), Some(arch)) = (directory, host.program_arch()) else { return Ok(None) };
+    Ok(trees(directory, arch)?.iter().find_map(|tree| find(tree)))
 }
 
 /// The trees at `path` that this machine runs.
