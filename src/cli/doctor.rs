@@ -219,6 +219,8 @@ impl<'a> Patient<'a> {
             installed,
             dists: dists(catalog, host),
             temporary_dir: host.temporary_dir(),
+            drivers: catalog.drivers().kinds.clone(),
+            cdi_directories: host.cdi_directories(),
             network_variables: host.network_variables(),
         };
         let loading = loading.unwrap_or_default();

@@ -12,6 +12,7 @@
 mod account;
 mod bound;
 mod diagnosis;
+mod drivers;
 mod explain;
 mod machine;
 mod namespaces;
@@ -53,6 +54,7 @@ const CHECKS: &[Check] = &[
     (&["prefix", "temporary"], place::observe),
     (&["libc", "processor"], machine::programs),
     (&["container-libc"], tree::container_libc),
+    (&["drivers"], drivers::observe),
     (LIMITS, machine::limits),
     (&["decoding"], machine::decoding),
     (&["network"], network::observe),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::explain::at;
-use crate::model::{Ability, Arch, GlibcVersion, HostFacts, MachineNeeds};
+use crate::model::{Ability, Arch, DriverKind, GlibcVersion, HostFacts, MachineNeeds};
 
 /// The host, the user, and the directories that matter.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub(crate) struct Subject {
     pub dists: Vec<DistFacts>,
     /// Where images are built and unpacked.
     pub temporary_dir: PathBuf,
+    /// What is known of drivers: the kinds of hardware that are looked for.
+    pub drivers: Vec<DriverKind>,
+    /// Where CDI specifications are, seen from `root`; the later directories count more.
+    pub cdi_directories: Vec<PathBuf>,
     /// The variables about proxies and certificates that are set.
     pub network_variables: Vec<(&'static str, OsString)>,
 }

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 
 use super::namespaces::{Steps, judge};
 use super::{
-    DistFacts, InstalledFacts, Observation, State, Subject, bound, machine, network, place,
+    DistFacts, InstalledFacts, Observation, State, Subject, bound, drivers, machine, network, place,
 };
-use crate::model::{Ability, Arch, CHECKS, HostFacts, Libc, Remedies};
+use crate::model::{Ability, Arch, CHECKS, DriverKind, HostFacts, Libc, Remedies};
 
 /// A healthy machine on which these files exist.
 fn subject(name: &str, files: &[(&str, &str)]) -> Subject {
@@ -43,6 +43,8 @@ fn subject(name: &str, files: &[(&str, &str)]) -> Subject {
         installed: None,
         dists: vec![dist("el8", "2.28", 1), dist("el9", "2.34", 2), dist("el10", "2.39", 3)],
         temporary_dir: PathBuf::from("/tmp"),
+        drivers: Vec::new(),
+        cdi_directories: vec![PathBuf::from("/etc/cdi")],
         network_variables: Vec::new(),
     }
 }
@@ -218,6 +220,43 @@ fn hardware_and_programs_that_an_ability_needs_are_looked_for() {
     }
 }
 
+/// What there is of a made-up kind of hardware, as far as an empty file can be it.
+#[test]
+fn devices_without_drivers_and_odd_specifications_are_told() {
+    let kind = DriverKind {
+        name: "toy".to_owned(),
+        title: "Toy".to_owned(),
+        devices: vec!["/dev/toy*".to_owned()],
+        libraries: vec!["libtoy.so.*".to_owned()],
+        sockets: Vec::new(),
+    };
+    let seen = |name: &str, files: &[(&str, &str)]| {
+        let mut subject = subject(name, files);
+        subject.drivers = vec![kind.clone()];
+        let found = drivers::observe(&subject);
+        (found[0].state, found[0].cause, found[0].evidence.clone())
+    };
+    let none = seen("drivers-none", &[]);
+    assert_eq!(none, (State::Ok, "", "no Toy device; no CDI specification in /etc/cdi".to_owned()));
+    let device = ("/dev/toy0", "");
+    let (state, cause, evidence) = seen("drivers-device", &[device]);
+    assert_eq!((state, cause), (State::Limited, "drivers-missing"), "{evidence}");
+    assert!(evidence.starts_with("Toy: /dev/toy0, no library of its driver"), "{evidence}");
+    let good = r#"{"cdiVersion":"0.6.0","kind":"toy.example/toy","devices":[{"name":"0"},{"name":"all"}]}"#;
+    let (state, _, evidence) = seen("drivers-cdi", &[("/etc/cdi/toy.json", good)]);
+    assert_eq!(state, State::Ok);
+    assert!(evidence.ends_with("CDI: toy.example/toy=0, toy.example/toy=all"), "{evidence}");
+    let (state, cause, evidence) = seen(
+        "drivers-odd",
+        &[("/etc/cdi/toy.json", good), ("/etc/cdi/odd.yaml", "kind: toy/toy\n")],
+    );
+    assert_eq!((state, cause), (State::Limited, "drivers-specification"), "{evidence}");
+    assert!(
+        evidence.contains("odd.yaml: line 1: the specification has no cdiVersion"),
+        "{evidence}"
+    );
+}
+
 /// Definitions name checks, and those that are misspelt are refused by this list.
 #[test]
 fn definitions_may_name_every_check() {
@@ -232,6 +271,7 @@ fn causes_and_remedies_are_the_same() {
     let sources = [
         include_str!("account.rs"),
         include_str!("bound.rs"),
+        include_str!("drivers.rs"),
         include_str!("explain.rs"),
         include_str!("machine.rs"),
         include_str!("namespaces.rs"),
@@ -260,6 +300,7 @@ fn causes_and_remedies_are_the_same() {
         "resolv-",
         "fakeroot-",
         "proc-",
+        "drivers-",
     ];
     let others = ["id-maps", "fuse-device", "resolv-conf"];
     let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The checks of the host, by the names that definitions and users call them, in the order in which
 /// `elsewhere doctor` shows them.
-pub(crate) const CHECKS: [&str; 18] = [
+pub(crate) const CHECKS: [&str; 19] = [
     "kernel",
     "user-namespaces",
     "mounts",
@@ -21,6 +21,7 @@ pub(crate) const CHECKS: [&str; 18] = [
     "libc",
     "processor",
     "container-libc",
+    "drivers",
     "limits",
     "decoding",
     "network",
