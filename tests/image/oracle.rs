@@ -116,6 +116,8 @@ fn trees_are_those_that_umoci_makes() {
         "environment",
         ".elsewhere-image.json",
         "etc/mtab",
+        "etc/passwd",
+        "etc/group",
         "etc/hosts",
         "etc/resolv.conf",
     ];
@@ -171,5 +173,35 @@ fn debians_registry_is_read() {
     shelf.run(&["pull", &name, "-o", "tree"]).ok();
     shelf.run(&["pull", "oci:layout", "-o", "local"]).ok();
     assert_eq!(listing(&shelf.place("tree/usr")), listing(&shelf.place("local/usr")));
+    shelf.run(&["verify", "tree"]).ok();
+}
+
+#[test]
+fn charliecloud_runs_a_tree_as_it_lies() {
+    let (shelf, mut goods) = (Shelf::new("image-run"), Goods::default());
+    let debs = Debs::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Suite::default());
+    let packages =
+        ["charliecloud-runtime", "libsquashfuse0", "libfuse3-3", "liblzo2-2", "busybox-static"];
+    debs.fetch(host_arch(), &packages);
+    let busybox = fs::read(debs.busybox(host_arch())).unwrap();
+    let program = TarEntry { data: busybox, ..TarEntry::new(b'0', "bin/busybox").mode(0o755) };
+    let tar =
+        Tarball::new().entry(program).symlink("bin/sh", "busybox").symlink("bin/cat", "busybox");
+    let layers =
+        [(GZIP, tar.symlink("lib", "usr/lib")), (PLAIN, Tarball::new().file("lib/two", "2"))];
+    let manifest = goods.image(&json!({ "architecture": go_arch() }), &layers);
+    goods.layout(&shelf.place("layout"), &manifest);
+    shelf.run(&["pull", "oci:layout", "-o", "tree"]).ok();
+    let roots = packages.map(|name| debs.package(host_arch(), name).root);
+    let libraries: Vec<PathBuf> = roots
+        .iter()
+        .flat_map(|root| ["usr/lib", "lib"].map(|place| root.join(place)))
+        .flat_map(|place| fs::read_dir(place).into_iter().flatten().map(|it| it.unwrap().path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    let mut command = Command::new(roots[0].join("usr/bin/ch-run"));
+    command.arg(shelf.place("tree")).args(["--", "/bin/sh", "-c", "cat /usr/lib/two"]);
+    command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap()).env("USER", "tester");
+    assert_eq!(run(&mut command).stdout, b"2");
     shelf.run(&["verify", "tree"]).ok();
 }
