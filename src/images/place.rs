@@ -60,7 +60,7 @@ impl ImageStage {
         match fs::rename(&self.path, &self.destination) {
             Ok(()) => return Ok(()),
             // There is a tree.
-            Err(source) if source.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(source) if is_there(&source) => {}
             Err(source) => return Err(error(source)),
         }
         let exchange = RenameFlags::EXCHANGE;
@@ -77,6 +77,11 @@ impl ImageStage {
         // What was there.
         files::remove_tree(&self.path).map_err(error)
     }
+}
+
+/// Whether renaming failed because a directory is not empty, for which file systems have two words.
+fn is_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }
 
 impl Drop for ImageStage {

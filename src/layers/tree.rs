@@ -28,6 +28,9 @@ const OWNERS_DIRECTORY: u32 = 0o700;
 /// What a directory has that no layer says anything of.
 const IMPLIED: u32 = 0o755;
 
+/// Most bytes that may be known of a tree: ten million files with names of usual length.
+const MOST_KNOWN: usize = 2 << 30;
+
 /// The permissions that a file has in a tree, of those that its image says.
 pub(crate) const fn on_disk_file(mode: u32) -> u32 {
     mode & KEPT | OWNERS
@@ -42,6 +45,8 @@ pub(crate) const fn on_disk_directory(mode: u32) -> u32 {
 pub struct ImageTree<'a> {
     root: &'a Dir,
     nodes: BTreeMap<PathBuf, ImageNode>,
+    /// Bytes that are known of all that was ever in it.
+    known: usize,
     /// The layer that is being applied.
     pub(super) layer: u32,
     /// The directory that was used last, and the names that led there.
@@ -99,7 +104,7 @@ impl<'a> ImageTree<'a> {
     pub fn new(root: &'a Dir) -> Self {
         let node = About::of_root(IMPLIED).node(NodeKind::Directory, 0);
         let nodes = BTreeMap::from([(PathBuf::new(), node)]);
-        Self { root, nodes, layer: 0, last: None }
+        Self { root, nodes, known: 0, layer: 0, last: None }
     }
 
     /// What is in it, by its place.
@@ -233,8 +238,7 @@ impl<'a> ImageTree<'a> {
             node.lost = keep_xattrs(self.here(), name, about.xattrs);
             place
         };
-        self.nodes.insert(place, node);
-        Ok(())
+        self.know(place, node)
     }
 
     /// Makes a file of what `fill` writes, which says how many bytes that were, and their digest.
@@ -251,8 +255,7 @@ impl<'a> ImageTree<'a> {
         let mut node = about.node(NodeKind::File { size, digest }, self.layer);
         node.lost = keep_xattrs_of(&file, about.xattrs);
         finish(&file, mode, about.mtime).map_err(|source| failed(names, source))?;
-        self.nodes.insert(place, node);
-        Ok(())
+        self.know(place, node)
     }
 
     /// Makes an empty file that stands for a device.
@@ -284,8 +287,7 @@ impl<'a> ImageTree<'a> {
         self.set_time(name, about.mtime);
         let mut node = about.node(NodeKind::Symlink(text.to_vec()), self.layer);
         node.lost = about.xattrs.to_vec();
-        self.nodes.insert(place, node);
-        Ok(())
+        self.know(place, node)
     }
 
     /// Makes a named pipe.
@@ -299,8 +301,7 @@ impl<'a> ImageTree<'a> {
         self.set_time(name, about.mtime);
         let mut node = about.node(NodeKind::Fifo, self.layer);
         node.lost = about.xattrs.to_vec();
-        self.nodes.insert(place, node);
-        Ok(())
+        self.know(place, node)
     }
 
     /// Makes another name of what is at `target`. `false` where nothing is there.
@@ -329,8 +330,20 @@ impl<'a> ImageTree<'a> {
             Err(error) if files::is_refusal(&error.into()) => self.copy(&from, name, &node)?,
             Err(error) => return Err(failed(names, error.into())),
         }
-        self.nodes.insert(place, ImageNode { layer: self.layer, ..node });
+        self.know(place, ImageNode { layer: self.layer, ..node })?;
         Ok(true)
+    }
+
+    /// Notes what is at `place` now.
+    fn know(&mut self, place: PathBuf, node: ImageNode) -> Result<(), LayerError> {
+        let lost: usize = node.lost.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let text = if let NodeKind::Symlink(text) = &node.kind { text.len() } else { 0 };
+        self.known += size_of::<ImageNode>() + place.as_os_str().len() + text + lost;
+        if self.known > MOST_KNOWN {
+            return Err(LayerError::archive("it has far more files than any image"));
+        }
+        self.nodes.insert(place, node);
+        Ok(())
     }
 
     /// Makes a copy of what cannot have another name.

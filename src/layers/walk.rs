@@ -14,6 +14,9 @@ use rustix::io::Errno;
 /// As many symlinks as Linux follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
+/// Directories that may lie in each other: each is open while what is in it is looked for. No real image has a quarter.
+const DEEPEST: usize = 256;
+
 /// The names of a path, which may climb no higher than the root: `a/../../b` is `b`.
 pub(super) fn names(path: &[u8]) -> Vec<OsString> {
     let mut names: Vec<OsString> = Vec::new();
@@ -67,6 +70,9 @@ pub(super) fn follow(
         if name == ".." {
             way.pop();
             continue;
+        }
+        if way.len() >= DEEPEST {
+            return Err(Errno::NAMETOOLONG.into());
         }
         let here = way.last().map_or_else(|| root.as_fd(), |(_, handle)| handle.as_fd());
         match openat(here, &name, flags, Mode::empty()) {

@@ -68,10 +68,17 @@ fn circles_and_depth_end() {
     let name = "n".repeat(300);
     let told = refusal(&[Tarball::new().entry(TarEntry::new(b'0', "x").record("path", &name))]);
     assert!(told.contains("cannot write /nnn"), "{told}");
-    let deep = "d/".repeat(3000);
-    let entry = TarEntry::new(b'0', "x").record("path", format!("{deep}x"));
-    let jail = Jail::new();
-    let _ = apply_all(&jail, &[Tarball::new().entry(entry).bytes()]);
+    // However deep, what was made can be removed: each directory is open meanwhile.
+    let deep = |count: usize| {
+        let path = format!("{}x", "d/".repeat(count));
+        Tarball::new().entry(TarEntry::new(b'0', "x").record("path", path))
+    };
+    assert!(refusal(&[deep(3000)]).contains("cannot write /d/d"));
+    assert_eq!(names_of(&[deep(200)]).len(), 201);
+    let link =
+        |name: &str, text: &str| TarEntry::new(b'2', name).record("linkpath", text.repeat(200));
+    let links = Tarball::new().entry(link("d", "e/")).entry(link("d/l", "f/"));
+    assert!(refusal(&[links.file("d/l/x", "")]).contains("cannot write /d/l"));
 }
 
 #[test]
