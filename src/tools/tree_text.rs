@@ -19,6 +19,9 @@ const MOST_KEYS: usize = 4096;
 /// Most bytes that they hold together, for the same reason.
 const MOST_BYTES: usize = 16 << 20;
 
+/// What is said of such a text.
+const TOO_MUCH: &str = "it is more than any real text holds, its aliases followed";
+
 /// Something in such a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
@@ -75,12 +78,16 @@ pub(crate) fn read_yaml(text: &str) -> Result<Node, TreeTextError> {
 /// Reads a text in JSON.
 ///
 /// # Errors
-/// When it is no JSON, has a key twice, or is nested deeper than any real text.
+/// When it is no JSON, has a key twice, or is more than any real text.
 pub(crate) fn read_json(text: &str) -> Result<Node, TreeTextError> {
-    serde_json::from_str(text).map_err(|error| TreeTextError {
+    let node: Node = serde_json::from_str(text).map_err(|error| TreeTextError {
         line: error.line(),
         why: format!("it is not JSON: {error}"),
-    })
+    })?;
+    match node.weight().0 > MOST_NODES {
+        true => Err(TreeTextError { line: 1, why: TOO_MUCH.to_owned() }),
+        false => Ok(node),
+    }
 }
 
 impl Node {
@@ -174,7 +181,7 @@ impl Reading {
         let (nodes, bytes) = node.weight();
         (self.nodes, self.bytes) = (self.nodes + nodes, self.bytes + bytes);
         match self.nodes > MOST_NODES || self.bytes > MOST_BYTES {
-            true => Err("it is more than any real text holds, its aliases followed".to_owned()),
+            true => Err(TOO_MUCH.to_owned()),
             false => Ok(()),
         }
     }
@@ -350,5 +357,10 @@ mod tests {
         let json = |text: &str| read_json(text).unwrap_err().to_string();
         assert!(json("{\"a\":1,\n\"a\":2}").contains("the key \"a\" stands twice"));
         assert!(json(&"[".repeat(100_000)).contains("not JSON"));
+        assert!(
+            json(&format!("[{}1]", "1,".repeat(MOST_NODES))).contains("more than any real text")
+        );
+        let keys: String = (0..=MOST_KEYS).map(|key| format!("k{key}: v\n")).collect();
+        assert!(why(&keys).contains("more keys than any real one"));
     }
 }

@@ -91,6 +91,31 @@ fn refusal(name: &str, image: &[u8]) -> String {
     said
 }
 
+/// What fits is known when the file is mounted, and the process that becomes the command is told.
+#[test]
+fn a_file_gets_what_a_specification_says() {
+    let filed = Filed::new("specified", &[superblock(4096), vec![0; 4000]].concat());
+    let conf = filed.barn.own("conf", "the machine's\n");
+    let text = format!(
+        "cdiVersion: 0.6.0\nkind: toy.example/toy\ndevices:\n- name: a\n  containerEdits:\n    \
+         env: [TOY=a]\n    mounts: [{{hostPath: {conf}, containerPath: /data/toy/conf, options: [ro]}}]\n    \
+         hooks:\n    - {{hookName: a, path: /b, args: [x, create-symlinks, --link, \"toy/conf::/data/hay\"]}}\n    \
+         - {{hookName: a, path: /b, args: [x, update-ldcache, --folder, /data/toy]}}\n"
+    );
+    let file = filed.barn.own("toy.yaml", &text);
+    let before = filed.barn.snapshot();
+    let script = "cat /data/hay; echo \"$TOY $LD_LIBRARY_PATH\"; echo x > /data/toy/conf";
+    let output = filed.run(&["--cdi", &file], script);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("the machine's\na ") && said.ends_with("/data/toy\n"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("Read-only file system"),
+        "{output:?}"
+    );
+    assert!(filed.barn.snapshot() == before, "something was changed");
+    filed.assert_unmounted();
+}
+
 #[test]
 fn a_file_is_a_root_directory_with_what_is_added() {
     let data = [superblock(4096), vec![0; 4000]].concat();
