@@ -109,6 +109,11 @@ fn elf_holds() {
 }
 
 #[test]
+fn layers_hold() {
+    hold("layer", 1500);
+}
+
+#[test]
 fn metadata_holds() {
     hold("metadata", 3000);
 }

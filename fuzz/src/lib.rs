@@ -20,6 +20,7 @@ mod elf_seeds;
 mod header;
 #[path = "../../tests/support/keys.rs"]
 mod keys;
+mod layer;
 mod metadata;
 mod openpgp;
 mod package;
@@ -28,6 +29,8 @@ mod payload;
 mod rpms;
 mod scratch;
 mod settings;
+#[path = "../../tests/support/tarball.rs"]
+mod tarball;
 
 use std::fs;
 use std::path::Path;
@@ -41,9 +44,10 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-static TARGETS: [Target; 7] = [
+static TARGETS: [Target; 8] = [
     Target { name: "documents", run: documents::run, seeds: documents::seeds },
     Target { name: "elf", run: elf::run, seeds: elf::seeds },
+    Target { name: "layer", run: layer::run, seeds: layer::seeds },
     Target { name: "metadata", run: metadata::run, seeds: metadata::seeds },
     Target { name: "openpgp", run: openpgp::run, seeds: openpgp::seeds },
     Target { name: "package", run: package::run, seeds: package::seeds },

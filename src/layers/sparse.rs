@@ -9,8 +9,8 @@ use super::pax::PaxRecords;
 
 /// Most parts of a file. The longest map of one that is no attack is far below.
 const MOST_PARTS: usize = 1 << 20;
-/// The largest file with holes, in bytes: whoever reads it reads the holes too.
-const LARGEST: u64 = 1 << 40;
+/// The largest file with holes, in bytes: whoever reads it reads the holes too, and so is its digest made.
+const LARGEST: u64 = 64 << 30;
 
 /// Which parts of a file there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
