@@ -28,7 +28,7 @@
 //! receipts, and says who signed one, or a release.
 //!
 //! [`ranch`] shows a directory to a command as its root, with files in it that it does not have, and [`drivers`] says which
-//! of this machine's programs need for its GPUs.
+//! of this machine's programs need for its GPUs. [`mounting`] mounts for a command what a runtime serves.
 //!
 //! [`config`] is what a site and a user set once. [`doctor`] says beforehand whether all that will
 //! work on this host, and what helps if not.
@@ -82,6 +82,7 @@ mod making;
 mod metadata;
 mod minisig;
 mod model;
+mod mounting;
 mod owned;
 mod planning;
 mod prefix;

@@ -24,6 +24,7 @@ fn urls(repository: &Repository) -> impl Iterator<Item = &String> {
 
 /// File name of a distribution's key → its fingerprint, computed from the keys themselves.
 const KEYS: &[(&str, &[&str])] = &[
+    ("RPM-GPG-KEY-CernVM-2048", &["FD80468D49B3B24C341741FC8CE0A76C497EA957"]),
     ("RPM-GPG-KEY-EPEL-7", &["91E97D7C4A5E96F17F3E888F6A2FAEA2352C64E5"]),
     ("RPM-GPG-KEY-EPEL-8", &["94E279EB8D8F25B21810ADF121EA45AB2F86D6A1"]),
     ("RPM-GPG-KEY-EPEL-9", &["FF8AD1344597106ECE813B918A3872BF3228467C"]),
@@ -116,7 +117,9 @@ fn urls_name_the_architecture_by_its_placeholder() {
 fn dists_have_the_architectures_that_exist() {
     let catalog = catalog();
     let ids = |dist: &Dist, arch| -> Vec<String> {
-        dist.repositories_for(arch).map(|repository| repository.id.clone()).collect()
+        // Those that some runtimes alone are for have what these have.
+        let of_all = dist.repositories_for(arch).filter(|it| it.runtimes.is_empty());
+        of_all.map(|repository| repository.id.clone()).collect()
     };
     for dist in catalog.dists() {
         let mut expected: Vec<Vec<String>> = Arch::ALL.map(|arch| ids(dist, arch)).to_vec();
@@ -140,6 +143,10 @@ fn only_what_is_signed_upstream_is_expected_to_be() {
             if repository.archive {
                 // Nobody makes metalinks of what is old.
                 assert!(!repository.signed_metadata && repository.metalink.is_none(), "{place}");
+            } else if !repository.runtimes.is_empty() {
+                assert!(!repository.signed_metadata && !repository.enabled, "{place}");
+                let is_there = |name: &String| catalog.runtime(name).is_ok();
+                assert!(repository.runtimes.iter().all(is_there), "{place}");
             } else if is_epel_or_fedora {
                 assert!(!repository.signed_metadata, "{place}");
                 assert!(repository.metalink.is_some() || dist.name == "el7", "{place}");

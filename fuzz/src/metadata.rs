@@ -131,6 +131,7 @@ fn dist() -> Dist {
         cost: RepositoryCost::default(),
         module_hotfixes: false,
         only: Vec::new(),
+        runtimes: Vec::new(),
         archive: false,
         enabled: true,
         decided_by: DecidedBy::default(),

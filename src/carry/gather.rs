@@ -106,7 +106,8 @@ pub(super) fn gather(
             continue;
         }
         let TreePlan { dist, disabled_repositories, enabled_repositories, .. } = part;
-        let catalog = context.catalog;
+        let names = part.runtimes.iter().map(|it| it.name.as_str());
+        let catalog = context.catalog.reading_for(names);
         let catalog = catalog.remembering(dist, disabled_repositories, enabled_repositories);
         let dist = catalog.dist(dist)?;
         let its = dist.enabled_for(part.arch).flat_map(|repository| &repository.keys);

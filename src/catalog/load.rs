@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use super::names::Names;
 use super::{Catalog, CatalogError, embedded, origins};
 use crate::model::{
-    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, DriverFacts, Fingerprint, HostGives, ImageFiles,
-    Registries, RelPath, Remedies, Repository, Runtime, TomlProblem, read_toml, without_userinfo,
+    Builds, CHECKS, CONTAINER_DIRECTORY, Dist, DriverFacts, Fingerprint, FuseMounts, HostGives,
+    ImageFiles, Registries, RelPath, Remedies, Repository, Runtime, TomlProblem, read_toml,
+    without_userinfo,
 };
 
 /// A definition's text, and where it stands, for messages.
@@ -169,8 +170,9 @@ fn build(
         if let Some(file_name) = relative.strip_prefix("dists/") {
             let mut dist: Dist = parse(definition)?;
             origins::note(&mut dist, &definition.file, &definition.text);
-            let archives = dist.repositories.iter_mut().filter(|repository| repository.archive);
-            archives.for_each(|archive| archive.enabled = false);
+            let is_set_aside = |it: &&mut Repository| it.archive || !it.runtimes.is_empty();
+            let aside = dist.repositories.iter_mut().filter(is_set_aside);
+            aside.for_each(|repository| repository.enabled = false);
             let problem = named_as_file(&dist.name, file_name);
             check(definition, problem.or_else(|| dist_problem(&dist)))?;
             catalog.dists.insert(dist.name.clone(), dist);
@@ -377,7 +379,20 @@ fn runtime_problem(runtime: &Runtime, dists: &BTreeMap<String, Dist>) -> Option<
             return Some(format!("the places {} and {} lie in each other", other.at, place.at));
         }
     }
-    let of_mounters = runtime.squashfs_mounters.iter().find_map(|it| it.problem());
+    let of_mounts = runtime.fuse_mounts.as_ref().and_then(FuseMounts::problem);
+    let mounting = runtime.commands.iter().find(|command| command.mounts);
+    match (&runtime.fuse_mounts, mounting) {
+        (None, Some(command)) => {
+            return Some(format!("{:?} mounts, and there are no `[fuse_mounts]`", command.name));
+        }
+        (Some(_), None) => return Some("no command of its mounts anything".to_owned()),
+        (Some(_), _) if !runtime.places.is_empty() => {
+            return Some("what has places at the host cannot mount something too".to_owned());
+        }
+        _ => {}
+    }
+    let of_mounters =
+        of_mounts.or_else(|| runtime.squashfs_mounters.iter().find_map(|it| it.problem()));
     if let Some(problem) = of_mounters.or_else(|| runtime.bind.as_ref()?.problem()) {
         return Some(problem);
     }

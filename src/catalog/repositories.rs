@@ -49,6 +49,21 @@ impl Catalog {
         catalog
     }
 
+    /// The same definitions with the repositories read that are read for some runtimes only, where one of them is among
+    /// `names`, as far as nobody says otherwise.
+    #[must_use]
+    pub fn reading_for<'n>(&self, names: impl Iterator<Item = &'n str>) -> Self {
+        let names: Vec<&str> = names.collect();
+        let mut catalog = self.clone();
+        catalog.each(|_, repository| {
+            let is_theirs = repository.runtimes.iter().any(|it| names.contains(&it.as_str()));
+            if is_theirs && repository.decided_by == DecidedBy::Definition {
+                repository.enabled = true;
+            }
+        });
+        catalog
+    }
+
     /// Refuses names that mean no repository: of `dists`, or of any where none is named.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod list;
 mod lock;
 mod man;
 mod mirror;
+mod mounts;
 mod opened;
 mod options;
 mod output;
@@ -156,6 +157,9 @@ pub fn run() -> ExitCode {
     }
     if let Some(stage) = ranch::asked_stage(&host) {
         return run_stage(&host, stage);
+    }
+    if let Some(part) = mounts::asked(&host) {
+        return mounts::run(part, &host);
     }
     if let Some(words) = places::asked(&host) {
         return places::run(words, &host);

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use account::GETSUBIDS;
 pub(crate) use diagnosis::{Diagnosis, Outlook, Possible, Verdict};
-pub(crate) use namespaces::TRIED;
+pub(crate) use namespaces::{TRIED, refused_step};
 pub(crate) use observation::{Observation, State};
 pub(crate) use place::NOEXEC;
 pub(crate) use probe::{Probe, probe};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,6 +34,16 @@ pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
     }
 }
 
+/// What of the steps that a mount by FUSE in a namespace takes the host refuses `executable`, this program: `None` where it
+/// is all allowed.
+pub(crate) fn refused_step(executable: &Path) -> Option<&'static str> {
+    let mut child = Command::new(executable);
+    child.arg(Probe::COMMAND).arg(Probe::Namespaces.word());
+    let steps = steps_of(child).unwrap_or_default();
+    let is_refused = |step: &&str| steps.get(*step) != Some(&0);
+    ["fuse-device", "user", "map", "mounts", "fuse"].into_iter().find(is_refused)
+}
+
 /// How long a program may take that the doctor runs: whoever asks the doctor waits less.
 pub(super) const LIMIT: Patience<'static> =
     Patience { time: Duration::from_secs(60), is_cancelled: &|| false };
@@ -45,7 +56,10 @@ pub(super) fn child(subject: &Subject, probe: Probe) -> Command {
 }
 
 fn take_steps(subject: &Subject) -> io::Result<Steps> {
-    let child = child(subject, Probe::Namespaces);
+    steps_of(child(subject, Probe::Namespaces))
+}
+
+fn steps_of(child: Command) -> io::Result<Steps> {
     let text = programs::run(child, Listen::Output, LIMIT)?.output;
     let step = |line: &str| {
         let (name, number) = line.split_once(' ')?;

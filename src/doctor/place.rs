@@ -18,24 +18,6 @@ const LEAST_ROOM: u64 = 32 << 20;
 /// … and that leave room for a second generation.
 const GOOD_ROOM: u64 = 1 << 30;
 
-/// Types of file systems that other machines serve: statfs(2) has no word for that.
-const NETWORK: [&str; 14] = [
-    "nfs",
-    "nfs4",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "cifs",
-    "smb3",
-    "afs",
-    "ceph",
-    "9p",
-    "pvfs2",
-    "panfs",
-    "wekafs",
-    "fuse.sshfs",
-];
-
 /// The checks `prefix` and `temporary`.
 pub(super) fn observe(subject: &Subject) -> Vec<Observation> {
     let prefix = subject.prefix.as_deref().map(|path| prefix(subject, path));
@@ -64,7 +46,7 @@ fn prefix(subject: &Subject, path: &Path) -> Observation {
     } else if place.is_writable && place.room < LEAST_ROOM {
         let state = if is_installed { State::Limited } else { State::Broken };
         problem(state, "prefix-full")
-    } else if NETWORK.contains(&place.kind.as_str()) {
+    } else if mounts::is_network(&place.kind) {
         problem(State::Limited, "prefix-network")
     } else if place.is_writable && place.room < GOOD_ROOM {
         problem(State::Limited, "prefix-tight")

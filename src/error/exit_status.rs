@@ -117,6 +117,8 @@ impl Error {
             Self::Hook { .. } | Self::Unpublishable { .. } => REFUSED,
             Self::UpdateAvailable => UPDATE_AVAILABLE,
             Self::Ended(status) => *status,
+            Self::Mounting(error) if error.is_usage() => 2,
+            Self::Mounting(_) => HOST,
             Self::Ranch(error) if error.is_usage() => 2,
             Self::Ranch(RanchError::KeptBusy { .. }) => 9,
             Self::Ranch(RanchError::Keep(_)) => 6,

@@ -90,6 +90,7 @@ impl Error {
                 error => error.hint(),
             }),
             Self::Ranch(error) => error.hint(),
+            Self::Mounting(error) => error.hint(),
             Self::Shadow(error) => error.hint(),
             Self::RuntimeConfig(error) => error.hint(),
             Self::Gaps { gaps, .. } => Some(gaps_hint(gaps)),

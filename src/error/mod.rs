@@ -23,6 +23,7 @@ use crate::host::{HostError, NoHome};
 use crate::metadata::{KeyFileError, MetadataError, SourcesError};
 use crate::minisig::SigningError;
 use crate::model::{Arch, LOCAL, LockError, Nevra, escape};
+use crate::mounting::MountingError;
 use crate::owned::OwnedError;
 use crate::prefix::PrefixError;
 use crate::ranch::RanchError;
@@ -306,6 +307,9 @@ pub enum Error {
     /// A directory cannot be shown as it was asked for.
     #[error(transparent)]
     Ranch(#[from] RanchError),
+    /// Repositories could not be mounted.
+    #[error(transparent)]
+    Mounting(#[from] MountingError),
     /// A runtime's settings could not be read or changed.
     #[error(transparent)]
     RuntimeConfig(#[from] RuntimeConfigError),

@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 
 use super::trees::LaunchedTrees;
-use crate::model::{Effect, SHADOW_NOW as NOW, SHADOW_THEN as THEN, TREE, Variable, shell_word};
+use crate::model::{
+    Command, Effect, SHADOW_NOW as NOW, SHADOW_THEN as THEN, TREE, Variable, shell_word,
+};
 
 /// Sets what `environment` says, for programs of the tree at `tree`, a word of the launcher's, which may be
 /// relative to the working directory. Nothing at all where there is nothing to set. Those of a shadow look behind
-/// it first; `name` is the launcher's.
+/// it first. A command that mounts something is another's, which is told nothing of the runtime's.
 pub(super) fn setting(
-    name: &str,
+    command: &Command,
     environment: &[Variable],
     trees: LaunchedTrees,
     tree: &str,
 ) -> String {
+    let environment = if command.mounts { &[] } else { environment };
     if environment.is_empty() && trees == LaunchedTrees::Own {
         return String::new();
     }
@@ -26,7 +29,7 @@ pub(super) fn setting(
 "#
     );
     if trees == LaunchedTrees::Shadow {
-        text.push_str(&look_behind(&shell_word(name)));
+        text.push_str(&look_behind(&shell_word(&command.name)));
     }
     for variable in environment {
         let name = &variable.name;

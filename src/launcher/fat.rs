@@ -84,9 +84,9 @@ pub fn choosing(
     text.push_str("if [ -n \"$elsewhere_chosen\" ]; then\n");
     let tree = "$elsewhere_bin/../$elsewhere_directory$elsewhere_arch";
     let name = shell_word(&command.name);
-    text.push_str(&places::finding(places, &name, tree));
-    text.push_str(&environment::setting(&command.name, environment, kind, tree));
-    text.push_str(&places::starting(places, tree));
+    text.push_str(&places::finding(places, command, tree));
+    text.push_str(&environment::setting(command, environment, kind, tree));
+    text.push_str(&places::starting(runtime, places, command, tree));
     text.push_str("\"$elsewhere_chosen\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));

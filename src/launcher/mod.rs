@@ -74,9 +74,9 @@ pub fn text(
     let _ = writeln!(text, "elsewhere_program=$elsewhere_bin/../$elsewhere_arch/{program}");
     // An empty architecture would make the program the launcher itself, which would run for ever.
     text.push_str("if [ -n \"$elsewhere_arch\" ] && [ -x \"$elsewhere_program\" ]; then\n");
-    text.push_str(&places::finding(places, &name, tree));
-    text.push_str(&environment::setting(&command.name, environment, trees, tree));
-    text.push_str(&places::starting(places, tree));
+    text.push_str(&places::finding(places, command, tree));
+    text.push_str(&environment::setting(command, environment, trees, tree));
+    text.push_str(&places::starting(runtime, places, command, tree));
     text.push_str("\"$elsewhere_program\"");
     for argument in &command.arguments {
         let _ = write!(text, " {}", shell_word(argument));

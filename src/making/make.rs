@@ -102,7 +102,7 @@ impl<'a> Making<'a> {
 
     /// Whether directories of the tree are to stand at places of the host.
     fn needs_program(&self) -> bool {
-        self.runtimes.iter().any(|runtime| !runtime.places.is_empty())
+        self.runtimes.iter().any(|runtime| runtime.needs_own_program())
     }
 
     /// That of the earlier tree, if it is what that tree's receipt says.
@@ -120,15 +120,21 @@ impl<'a> Making<'a> {
     /// # Errors
     /// When the program for its architecture is not at hand that a runtime needs.
     pub(crate) fn check_program(&self) -> Result<(), Error> {
-        let mut runtimes = self.runtimes.iter().filter(|runtime| !runtime.places.is_empty());
+        let mut runtimes = self.runtimes.iter().filter(|runtime| runtime.needs_own_program());
         match runtimes.next().filter(|_| self.program.is_none()) {
             None => Ok(()),
             Some(runtime) => Err(Error::Usage(format!(
-                "{}: directories of the {arch} tree must stand at places of the machine, and for that the tree must \
-                 have the program `elsewhere` for {arch}: name it, linked statically as those of releases are, with \
+                "{}: {what}, and for that the tree must have the program `elsewhere` for {arch}: name it, linked statically as those of releases are, with \
                  --program {arch}=FILE",
                 runtime.name,
-                arch = self.plan.arch
+                arch = self.plan.arch,
+                what = match &runtime.fuse_mounts {
+                    Some(mounts) => format!("its launchers mount below {}", mounts.at),
+                    None => format!(
+                        "directories of the {} tree must stand at places of the machine",
+                        self.plan.arch
+                    ),
+                },
             ))),
         }
     }

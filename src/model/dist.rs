@@ -129,6 +129,9 @@ pub struct Repository {
     /// When not empty, only packages of these names are taken from this repository.
     #[serde(default)]
     pub only: Vec<String>,
+    /// When not empty, it is read only where one of these runtimes is asked for or installed.
+    #[serde(default)]
+    pub runtimes: Vec<String>,
     /// Whether modules hide none of its packages, as dnf's `module_hotfixes`.
     #[serde(default)]
     pub module_hotfixes: bool,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Dist, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime,
+    Command, Dist, FuseMounts, GeneratedFile, GlibcVersion, HostGives, HostPlace, RelPath, Runtime,
     RuntimeConfig, ShadowNeeds, Variable,
 };
 
@@ -44,6 +44,9 @@ pub struct RuntimeMade {
     /// Directories of the tree that the programs see at places of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<HostPlace>,
+    /// What its commands mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuse_mounts: Option<FuseMounts>,
     /// What a shadow of the tree needs.
     #[serde(default, skip_serializing_if = "ShadowNeeds::is_nothing")]
     pub shadow: ShadowNeeds,
@@ -67,6 +70,7 @@ impl MadeWith {
             commands: runtime.commands.clone(),
             environment: runtime.environment.clone(),
             places: runtime.places.clone(),
+            fuse_mounts: runtime.fuse_mounts.clone(),
             shadow: runtime.shadow.clone(),
             config: runtime.config.clone(),
             files: runtime.files.clone(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ability, BindWords, HostPlace, RelPath, RuntimeDrivers, SquashfsMounter, Variable,
+    Ability, BindWords, FuseMounts, HostPlace, RelPath, RuntimeDrivers, SquashfsMounter, Variable,
     version_order,
 };
 
@@ -44,6 +44,9 @@ pub struct Runtime {
     /// Directories of the tree that the programs see at places of the host.
     #[serde(rename = "place", default)]
     pub places: Vec<HostPlace>,
+    /// What its commands that mount something mount, and how.
+    #[serde(default)]
+    pub fuse_mounts: Option<FuseMounts>,
     /// Runtimes that cannot be in one prefix with it: both may have commands of the same names.
     #[serde(default)]
     pub conflicts: Vec<String>,
@@ -236,6 +239,15 @@ pub struct Command {
     /// Arguments to suggest to someone who has just installed it; none: it is not suggested.
     #[serde(default)]
     pub example: Option<String>,
+    /// Whether its launcher mounts what its first words name by this program, as the runtime's file says, and runs the
+    /// command behind them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mounts: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A symlink that no package contains.
@@ -387,6 +399,12 @@ impl Runtime {
     pub fn checks<'a>(&self, test: &'a SmokeTest) -> impl Iterator<Item = &'a str> {
         let places = if self.places.is_empty() { &[][..] } else { &["user-namespaces", "mounts"] };
         test.checks().chain(places.iter().copied())
+    }
+
+    /// Whether its trees hold the program `elsewhere`, which its launchers start.
+    #[must_use]
+    pub(crate) fn needs_own_program(&self) -> bool {
+        !self.places.is_empty() || self.fuse_mounts.is_some()
     }
 
     /// Whether one of the two says that they cannot be in one prefix.

@@ -28,7 +28,8 @@ pub(crate) fn plan(
     let request =
         Request { runtimes: pinned(&request.runtimes, &present.pins)?, ..request.clone() };
     let trees = side_by_side(&request.arches, |arch| {
-        let catalog = repositories::remembering(context.catalog, present.trees.get(&arch));
+        let catalog =
+            repositories::remembering(context.catalog, present.trees.get(&arch), &request.runtimes);
         let context = Context { catalog: &catalog, ..context };
         let mut tree = plan_tree(context, keys, &request, arch, present)?;
         repositories::record(context, &mut tree);

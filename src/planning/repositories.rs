@@ -3,10 +3,17 @@
 
 use crate::catalog::Catalog;
 use crate::context::Context;
-use crate::model::{Arch, DecidedBy, Receipt, Repository, TreePlan};
+use crate::model::{Arch, DecidedBy, Receipt, Repository, RuntimeRequest, TreePlan};
 
-/// The definitions for what is planned in the place of `tree`, where there is one.
-pub(super) fn remembering(catalog: &Catalog, tree: Option<&Receipt>) -> Catalog {
+/// The definitions for what is planned in the place of `tree`, where there is one, with what is `asked` for.
+pub(super) fn remembering(
+    catalog: &Catalog,
+    tree: Option<&Receipt>,
+    asked: &[RuntimeRequest],
+) -> Catalog {
+    let installed = tree.into_iter().flat_map(|tree| &tree.runtimes).map(|it| it.name.as_str());
+    let names = asked.iter().map(|it| it.name.as_str()).chain(installed);
+    let catalog = &catalog.reading_for(names);
     match tree {
         None => catalog.clone(),
         Some(tree) => tree.parts().fold(catalog.clone(), |catalog, part| {

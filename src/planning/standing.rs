@@ -96,7 +96,9 @@ fn of_part(
     is_inside: bool,
 ) -> Result<TreeStanding, Error> {
     let TreePlan { dist, disabled_repositories, enabled_repositories, .. } = part;
-    let catalog = context.catalog.remembering(dist, disabled_repositories, enabled_repositories);
+    let names = part.runtimes.iter().map(|it| it.name.as_str());
+    let catalog = context.catalog.reading_for(names);
+    let catalog = catalog.remembering(dist, disabled_repositories, enabled_repositories);
     let context = Context { catalog: &catalog, ..context };
     let dist = context.catalog.dist(dist)?;
     part.sources.iter().for_each(|source| keys.ensure(&source.keys));

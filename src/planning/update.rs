@@ -39,7 +39,7 @@ fn update_tree(
     tree: &Receipt,
     pins: &Pins,
 ) -> Result<Option<TreePlan>, Error> {
-    let catalog = repositories::remembering(context.catalog, Some(tree));
+    let catalog = repositories::remembering(context.catalog, Some(tree), &[]);
     let context = Context { catalog: &catalog, ..context };
     repositories::tell(context, &tree.dist, tree.arch);
     let dist = context.catalog.dist(&tree.dist)?;
@@ -96,7 +96,7 @@ pub(crate) fn without(
     let others: Vec<PlannedRuntime> =
         tree.runtimes.iter().filter(|runtime| runtime.name != name).cloned().collect();
     definitions::check(context.catalog, tree, others.iter().map(|it| it.name.as_str()))?;
-    let catalog = repositories::remembering(context.catalog, Some(tree));
+    let catalog = repositories::remembering(context.catalog, Some(tree), &[]);
     let context = Context { catalog: &catalog, ..context };
     match resolve_installed(context, keys, tree, &others) {
         Ok(mut plan) => {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::Pid;
+use rustix::process::Signal;
 
 use super::error::RanchError;
 use crate::imagefile::ImageFile;
@@ -111,10 +111,5 @@ pub(crate) fn serve(parent: u32, mut words: impl Iterator<Item = OsString>) -> i
 
 /// Lets this process be killed when `parent`, its own, ends, be that now.
 pub(super) fn end_with(parent: u32) -> io::Result<()> {
-    foreground::end_with_parent()?;
-    let is_there = rustix::process::getppid().map(Pid::as_raw_pid) == i32::try_from(parent).ok();
-    match is_there {
-        true => Ok(()),
-        false => Err(io::Error::other("the process that waits for it has ended")),
-    }
+    foreground::end_with(parent, Signal::KILL)
 }

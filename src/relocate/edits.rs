@@ -45,10 +45,10 @@ pub(super) fn make_places(
     runtimes: &[&Runtime],
     program: Option<&[u8]>,
 ) -> Result<(), RelocateError> {
-    let mut places = runtimes.iter().flat_map(|runtime| &runtime.places).peekable();
-    if places.peek().is_none() {
+    if !runtimes.iter().any(|runtime| runtime.needs_own_program()) {
         return Ok(());
     }
+    let mut places = runtimes.iter().flat_map(|runtime| &runtime.places);
     places.try_for_each(|place| match tree.file(&place.tree) {
         Some(_) => Ok(()),
         None => tree.make_directory(&place.tree),

@@ -4,6 +4,29 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// Types of file systems that other machines serve: statfs(2) has no word for that.
+const NETWORK: [&str; 14] = [
+    "nfs",
+    "nfs4",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "cifs",
+    "smb3",
+    "afs",
+    "ceph",
+    "9p",
+    "pvfs2",
+    "panfs",
+    "wekafs",
+    "fuse.sshfs",
+];
+
+/// Whether other machines serve file systems of this type.
+pub(crate) fn is_network(kind: &str) -> bool {
+    NETWORK.contains(&kind)
+}
+
 /// A line of a mount table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {

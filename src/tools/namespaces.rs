@@ -64,6 +64,17 @@ pub(crate) fn let_programs_mount() -> io::Result<()> {
     Ok(rustix::thread::configure_capability_in_ambient_set(admin, true)?)
 }
 
+/// Takes that back, for the programs that this process becomes.
+pub(crate) fn let_no_program_mount() -> io::Result<()> {
+    Ok(rustix::thread::clear_ambient_capability_set()?)
+}
+
+/// Mounts the proc of the process namespace that this process is in over that of another.
+pub(crate) fn mount_proc() -> io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(rustix::mount::mount("proc", "/proc", "proc", flags, None)?)
+}
+
 /// Lets nobody else see what is mounted in this namespace; with `follows`, what is mounted outside later is
 /// seen here, as autofs does it.
 pub(crate) fn keep_mounts_in(follows: bool) -> io::Result<()> {

@@ -239,6 +239,17 @@ impl Running {
         threads::detach("unheard", swallow).map_err(|_| io::Error::other("there is no thread"))
     }
 
+    /// Asks it to end, which need not be listened to any more, and ends it after `grace`.
+    pub(crate) fn end_gently(mut self, grace: Duration) {
+        let started = Instant::now();
+        let _ =
+            pid_of(&self.child).map(|pid| rustix::process::kill_process_group(pid, Signal::TERM));
+        while matches!(self.child.try_wait(), Ok(None)) && started.elapsed() < grace {
+            std::thread::sleep(PAUSE);
+        }
+        let _ = self.end();
+    }
+
     /// Collects output until the program ends, or `is_enough` of it (`None`), or it must be ended.
     fn watch(
         &mut self,

@@ -28,7 +28,7 @@ fn common_mistakes_are_told_with_what_to_type() {
         &["install", "-r", "aptainer", "~/p"],
         2,
         "error: unknown runtime \"aptainer\": there are apptainer, bubblewrap, buildah, charliecloud, \
-         crun, fakeroot, fuse-overlayfs, podman, singularity-ce, skopeo, squashfs-tools, squashfs-tools-ng, \
+         crun, cvmfs, fakeroot, fuse-overlayfs, podman, singularity-ce, skopeo, squashfs-tools, squashfs-tools-ng, \
          squashfuse\n\
          hint: did you mean `-r apptainer`?",
     );

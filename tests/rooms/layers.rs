@@ -25,6 +25,7 @@ const LAYERS: [&[&str]; 15] = [
         "launcher",
         "layers",
         "minisig",
+        "mounting",
         "prefix",
         "ranch",
         "relocate",

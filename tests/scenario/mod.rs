@@ -302,6 +302,7 @@ impl Scenario {
             cost: RepositoryCost(offers.cost),
             module_hotfixes: offers.module_hotfixes,
             only: offers.only.clone(),
+            runtimes: Vec::new(),
             archive: false,
             enabled: true,
             decided_by: DecidedBy::default(),

@@ -119,6 +119,7 @@ pub fn write_dist(
             cost: RepositoryCost::default(),
             module_hotfixes: false,
             only: Vec::new(),
+            runtimes: Vec::new(),
             archive: false,
             enabled: true,
             decided_by: DecidedBy::default(),
