@@ -33,9 +33,6 @@ pub struct KnownRegistry {
     /// What stands before a name that has one part only.
     #[serde(default)]
     pub library: String,
-    /// Others that have what it has, `HOST[/PATH]`, which are asked first.
-    #[serde(default)]
-    pub mirrors: Vec<String>,
 }
 
 impl Registries {
