@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn values_are_any_bytes() {
-        let data = b"30 SCHILY.xattr.user.a=\n7 b=c\n\n9 size=5\n6 x=\n\0\0";
+        let data = b"31 SCHILY.xattr.user.a=\n7 b=c\n\n9 size=5\n5 x=\n\0\0";
         let records = PaxRecords::read(data).unwrap();
         assert_eq!(records.get("SCHILY.xattr.user.a"), Some(b"\n7 b=c\n".as_slice()));
         assert_eq!(records.get("size"), Some(b"5".as_slice()));
@@ -101,7 +101,7 @@ mod tests {
         let wrong: [&[u8]; 9] = [
             b"size=5\n",
             b"9 size=5",
-            b"10 size=5\n",
+            b"11 size=5\n",
             b"8 size=5\n",
             b"+9 size=5\n",
             b" 9 size=5\n",
